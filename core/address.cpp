@@ -1,0 +1,117 @@
+#include "core/address.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+
+namespace bullpen {
+namespace {
+
+constexpr std::string_view unix_prefix = "unix:";
+constexpr std::string_view allowed_forms = "expected HOST:PORT, [V6]:PORT or unix:/path";
+
+struct HostPort {
+    std::string host;
+    std::string port;
+};
+
+[[noreturn]] void reject(std::string_view text, std::string_view reason) {
+    throw AddressError{"'" + std::string{text} + "' is not an address: " + std::string{reason}};
+}
+
+HostPort split(std::string_view text) {
+    if (text.starts_with('[')) {
+        const auto bracket = text.find(']');
+        if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":") reject(text, allowed_forms);
+        return {std::string{text.substr(1, bracket - 1)}, std::string{text.substr(bracket + 2)}};
+    }
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos) reject(text, allowed_forms);
+    if (text.find(':', colon + 1) != std::string_view::npos)
+        reject(text, "an IPv6 address stands in brackets, as in [::1]:8080");
+    return {std::string{text.substr(0, colon)}, std::string{text.substr(colon + 1)}};
+}
+
+/// getaddrinfo(3) silently takes the low 16 bits of a number that is too large.
+void check_port_number(std::string_view text, std::string_view port) {
+    const bool number = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (number && (port.size() > 5 || std::stoul(std::string{port}) > 65535))
+        reject(text, "a port is a number from 0 to 65535 or a service name");
+}
+
+}  // namespace
+
+Address::Address(const sockaddr* address, socklen_t size) noexcept
+    : size_{std::min(size, static_cast<socklen_t>(sizeof storage_))} {
+    std::memcpy(&storage_, address, size_);
+}
+
+Address Address::unix_path(std::string_view path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path)
+        reject(std::string{unix_prefix}.append(path), "a UNIX socket's path has 1 to 107 bytes");
+    std::memcpy(address.sun_path, path.data(), path.size());
+    const auto size = offsetof(sockaddr_un, sun_path) + path.size() + 1;
+    return {reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)};
+}
+
+const sockaddr* Address::data() const noexcept {
+    return reinterpret_cast<const sockaddr*>(&storage_);
+}
+
+std::uint16_t Address::port() const noexcept {
+    if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
+    if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
+    return 0;
+}
+
+std::string Address::path() const {
+    if (family() != AF_UNIX || size_ <= offsetof(sockaddr_un, sun_path)) return {};
+    const auto* address = reinterpret_cast<const sockaddr_un*>(&storage_);
+    return {address->sun_path, ::strnlen(address->sun_path, size_ - offsetof(sockaddr_un, sun_path))};
+}
+
+std::string Address::text() const {
+    if (family() == AF_UNIX) return std::string{unix_prefix} + path();
+    char host[NI_MAXHOST];
+    char port[NI_MAXSERV];
+    if (::getnameinfo(data(), size_, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return "unknown";
+    return family() == AF_INET6 ? "[" + std::string{host} + "]:" + port : std::string{host} + ":" + port;
+}
+
+std::vector<Address> resolve(std::string_view text) {
+    if (text.starts_with(unix_prefix)) return {Address::unix_path(text.substr(unix_prefix.size()))};
+
+    const HostPort parts = split(text);
+    if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
+    check_port_number(text, parts.port);
+
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE;
+    addrinfo* raw = nullptr;
+    if (const int error = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &raw); error != 0) {
+        const std::string what = error == EAI_SERVICE ? "the service '" + parts.port + "' is not in /etc/services"
+                                                      : "the host '" + parts.host + "' can't be found";
+        reject(text, what + " (" + ::gai_strerror(error) + ")");
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> found{raw, ::freeaddrinfo};
+
+    std::vector<Address> addresses;
+    for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
+        const Address address{one->ai_addr, one->ai_addrlen};
+        const auto same = [&](const Address& other) { return other.text() == address.text(); };
+        if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(address);
+    }
+    return addresses;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,57 @@
+/// Where a server listens or a client comes from: IPv4, IPv6 or a UNIX socket's path.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bullpen {
+
+/// The text is not an address, or names a host or service that doesn't exist. what() is one sentence
+/// that quotes the text and says what is allowed.
+class AddressError : public std::invalid_argument {
+public:
+    using std::invalid_argument::invalid_argument;
+};
+
+/// A socket address: a value, cheap to copy. Default-constructed it is "unknown" (AF_UNSPEC).
+class Address {
+public:
+    Address() noexcept = default;
+
+    /// Copies what getsockname(2), accept(2) or getaddrinfo(3) filled in.
+    Address(const sockaddr* address, socklen_t size) noexcept;
+
+    /// A UNIX socket's path, at most 107 bytes (sun_path's limit, unix(7)); longer throws AddressError.
+    static Address unix_path(std::string_view path);
+
+    [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
+    [[nodiscard]] const sockaddr* data() const noexcept;
+    [[nodiscard]] socklen_t size() const noexcept { return size_; }
+
+    /// The port in host order; 0 for UNIX sockets.
+    [[nodiscard]] std::uint16_t port() const noexcept;
+
+    /// The socket file's path; empty for anything but a UNIX socket that has a name.
+    [[nodiscard]] std::string path() const;
+
+    /// "127.0.0.1:8080", "[::1]:8080", "unix:/run/web.sock", "unix:" (a client without a name) or
+    /// "unknown". resolve() reads back what this prints.
+    [[nodiscard]] std::string text() const;
+
+private:
+    sockaddr_storage storage_{};
+    socklen_t size_ = 0;
+};
+
+/// Reads HOST:PORT, [V6]:PORT or unix:/path. HOST and PORT may be names (getaddrinfo(3), /etc/services);
+/// port 0 lets the kernel choose. A name may stand for several addresses (localhost: 127.0.0.1 and
+/// ::1), so this returns all of them, never none. Throws AddressError. May ask a name server: start-up only.
+std::vector<Address> resolve(std::string_view text);
+
+}  // namespace bullpen

@@ -1,0 +1,99 @@
+#include "core/channel.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace bullpen {
+namespace {
+
+constexpr std::size_t descriptors_max = 2;
+
+/// Room for exactly two: CMSG_SPACE of one is as large, so asking for one would let a second in unseen.
+union ControlBuffer {
+    cmsghdr align;
+    std::array<char, CMSG_SPACE(descriptors_max * sizeof(int))> bytes;
+};
+static_assert(CMSG_SPACE(descriptors_max * sizeof(int)) == CMSG_LEN(descriptors_max * sizeof(int)));
+
+/// Takes ownership of everything the kernel has installed, before anything is judged: a descriptor that is
+/// overlooked here is leaked.
+void adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept {
+    std::size_t adopted = 0;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            UniqueFd surplus{fd};
+            if (adopted < owned.size()) owned[adopted++] = std::move(surplus);
+        }
+    }
+}
+
+}  // namespace
+
+ChannelEnds make_channel() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        throw std::system_error{errno, std::generic_category(), "cannot make a channel"};
+    return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+}
+
+Sent send_message(int channel, const Message& message, std::span<const int> descriptors) noexcept {
+    iovec payload{const_cast<Message*>(&message), sizeof message};
+    msghdr header{};
+    header.msg_iov = &payload;
+    header.msg_iovlen = 1;
+    ControlBuffer control;
+    if (!descriptors.empty()) {
+        header.msg_control = control.bytes.data();
+        header.msg_controllen = CMSG_LEN(descriptors.size_bytes());
+        cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+    }
+    for (;;) {
+        if (::sendmsg(channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::sent;
+        switch (errno) {
+            case EINTR: continue;
+            case EAGAIN:
+            case ETOOMANYREFS:
+            case ENOBUFS:
+            case ENOMEM: return Sent::would_block;
+            default: return Sent::closed;
+        }
+    }
+}
+
+Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
+    iovec payload{&envelope.message, sizeof envelope.message};
+    ControlBuffer control;
+    msghdr header{};
+    const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::never ? MSG_DONTWAIT : 0);
+    for (;;) {
+        header = {};
+        header.msg_iov = &payload;
+        header.msg_iovlen = 1;
+        header.msg_control = control.bytes.data();
+        header.msg_controllen = control.bytes.size();
+        const ssize_t size = ::recvmsg(channel, &header, flags);
+        if (size < 0) {
+            if (errno == ECONNRESET) continue;  // Reported once; what is queued comes after it.
+            if (errno == EINTR && wait == Wait::never) continue;
+            return errno == EAGAIN || errno == EINTR ? Received::empty : Received::closed;
+        }
+        adopt_descriptors(header, envelope.descriptors);
+        if ((header.msg_flags & MSG_CTRUNC) != 0) return Received::truncated;
+        if (size == 0 && header.msg_controllen == 0) return Received::closed;
+        const bool whole = size == sizeof envelope.message && (header.msg_flags & MSG_TRUNC) == 0;
+        return whole ? Received::message : Received::malformed;
+    }
+}
+
+}  // namespace bullpen

@@ -1,0 +1,69 @@
+/// Passing descriptors between processes: a SOCK_SEQPACKET socketpair, one message per connection.
+///
+/// One send is one receive, so there is no reassembly (UNP 15.7, TLPI 61.13.3). Both sides own a received
+/// descriptor before they look at the message.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include "core/unique_fd.hpp"
+
+namespace bullpen {
+
+enum class MessageKind : std::uint32_t {
+    connection = 1,  ///< Master to worker: serve this client.
+    retire = 2,      ///< Master to worker: nothing comes after this; exit.
+};
+
+/// What travels beside the descriptors. The same size always, so that a short message is a broken one.
+struct Message {
+    MessageKind kind = MessageKind::connection;
+    std::uint32_t generation = 0;   ///< Of the worker it was meant for. A connection is served by any.
+    std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC when the master accepted the connection.
+    std::uint64_t listener = 0;     ///< Index of the pool's listener it came from.
+    std::array<std::byte, 64> state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.
+};
+static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 88);
+
+enum class Sent {
+    sent,
+    would_block,  ///< The channel or the user's limit of descriptors in flight (ETOOMANYREFS) is full: later.
+    closed,       ///< The other side is gone, or the kernel refuses; errno says which.
+};
+
+enum class Received {
+    message,
+    empty,      ///< Nothing there now (only where a wait was not asked for or was interrupted).
+    closed,     ///< End of file: nothing will ever come.
+    truncated,  ///< A descriptor was lost on the way (MSG_CTRUNC): this process may open no more of them.
+    malformed,  ///< Not a Message; what came with it has been closed.
+};
+
+/// Both ends of a channel, CLOEXEC. The ends are alike; who keeps which is the caller's choice.
+struct ChannelEnds {
+    UniqueFd master;
+    UniqueFd worker;
+};
+
+/// Throws std::system_error when the process is out of descriptors.
+ChannelEnds make_channel();
+
+/// Sends one message with 0 to 2 borrowed descriptors; never blocks. The receiver gets its own copies.
+Sent send_message(int channel, const Message& message, std::span<const int> descriptors) noexcept;
+
+struct Envelope {
+    Message message;
+    std::array<UniqueFd, 2> descriptors;
+};
+
+enum class Wait { never, until_message };
+
+/// Receives one message. ECONNRESET comes before messages still queued and is not the end (field-tested:
+/// Linux 6.18), so this reads on past it. A wait ends early, with `empty`, when a signal handler ran.
+Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept;
+
+}  // namespace bullpen

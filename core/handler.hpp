@@ -1,0 +1,45 @@
+/// What a server does with a client: the one function its user writes.
+#pragma once
+
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "core/connection.hpp"
+
+namespace bullpen {
+
+/// What becomes of the connection when a handler returns.
+enum class Next {
+    close,  ///< It is done; the worker closes it.
+};
+
+/// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
+/// Next, or void for Next::close. It runs in a worker, one connection at a time; what it throws ends that
+/// connection and nothing else, what it crashes ends that worker.
+class Handler {
+public:
+    template <typename Callable>
+        requires(!std::is_same_v<std::remove_cvref_t<Callable>, Handler> &&
+                 std::is_invocable_v<Callable&, Connection&>)
+    Handler(Callable callable) {  // NOLINT(google-explicit-constructor): a lambda is a handler.
+        using Result = std::invoke_result_t<Callable&, Connection&>;
+        static_assert(std::is_void_v<Result> || std::is_same_v<Result, Next>,
+                      "a handler returns void or bullpen::Next");
+        if constexpr (std::is_void_v<Result>) {
+            call_ = [callable = std::move(callable)](Connection& client) mutable {
+                callable(client);
+                return Next::close;
+            };
+        } else {
+            call_ = std::move(callable);
+        }
+    }
+
+    Next operator()(Connection& client) const { return call_(client); }
+
+private:
+    std::function<Next(Connection&)> call_;
+};
+
+}  // namespace bullpen

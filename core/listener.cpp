@@ -1,0 +1,274 @@
+#include "core/listener.hpp"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+namespace bullpen {
+namespace {
+
+[[noreturn]] void fail(int error, const std::string& what) {
+    throw std::system_error{error, std::generic_category(), what};
+}
+
+template <typename Value>
+void set_option(int fd, int level, int name, const Value& value, const char* what) {
+    if (::setsockopt(fd, level, name, &value, sizeof value) != 0) fail(errno, what);
+}
+
+timeval to_timeval(std::chrono::milliseconds span) {
+    return {.tv_sec = span.count() / 1000, .tv_usec = (span.count() % 1000) * 1000};
+}
+
+UniqueFd new_socket(int family) {
+    UniqueFd fd{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (!fd) fail(errno, "cannot create a socket");
+    return fd;
+}
+
+bool bind_to(int fd, const Address& address) noexcept {
+    return ::bind(fd, address.data(), address.size()) == 0;
+}
+
+/// Whether somebody answers at the address within a moment. A stopping server's filter drops our SYN.
+bool answers(const Address& address) {
+    const UniqueFd probe{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (::connect(probe.get(), address.data(), address.size()) == 0) return true;
+    if (errno == EAGAIN) return true;  // A UNIX socket with a full backlog is very much alive.
+    if (errno != EINPROGRESS) return false;
+    constexpr int patience_ms = 100;  // A living listener's kernel answers a local SYN in microseconds.
+    pollfd writable{.fd = probe.get(), .events = POLLOUT, .revents = 0};
+    if (::poll(&writable, 1, patience_ms) != 1) return false;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(probe.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    return error == 0;
+}
+
+/// Binds beside a predecessor that is stopping: it has set SO_REUSEPORT on its listener by then, which a
+/// serving one has not. The kernel remembers a port that was once shared, so that success alone doesn't
+/// prove that nobody serves there; only then the port is probed.
+bool bind_as_successor(UniqueFd& fd, const Address& address) {
+    constexpr int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (!bind_to(fd.get(), address)) return false;
+    if (!answers(address)) return true;
+    errno = EADDRINUSE;
+    return false;
+}
+
+/// After listen(): new clients go to this listener and not, by hash, also to the stopping one it shares
+/// the port with (a group's second member is its newest); and from here on the port is taken again.
+void claim_port(int fd) noexcept {
+    sock_filter newest[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+    const sock_fprog choose{.len = std::size(newest), .filter = newest};
+    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
+    constexpr int off = 0;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+}
+
+UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
+    constexpr int on = 1;
+    UniqueFd fd = new_socket(address.family());
+    set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, on, "SO_REUSEADDR");
+    if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
+    if (options.no_delay) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
+    set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.receive_slice), "SO_RCVTIMEO");
+    set_option(fd.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(options.send_timeout), "SO_SNDTIMEO");
+    if (options.defer_accept.count() > 0) {
+        const int seconds = static_cast<int>(options.defer_accept.count());
+        set_option(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");
+    }
+    bool successor = false;
+    if (!bind_to(fd.get(), address)) {
+        if (errno == EADDRINUSE) successor = bind_as_successor(fd, address);
+        if (!successor) fail(errno, "cannot listen on " + address.text());
+    }
+    if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
+    if (successor) claim_port(fd.get());
+    return fd;
+}
+
+std::string directory_of(const std::string& path) {
+    const auto parent = std::filesystem::path{path}.parent_path();
+    return parent.empty() ? "." : parent.string();
+}
+
+/// Removes a socket file that a dead server left behind. Anything else that is in the way is an error.
+void remove_dead_socket(const Address& address) {
+    const std::string path = address.path();
+    struct stat file {};
+    if (::lstat(path.c_str(), &file) != 0) return;
+    if (!S_ISSOCK(file.st_mode)) fail(EEXIST, "cannot listen on " + address.text() + ", which is not a socket");
+    if (file.st_uid != ::geteuid()) fail(EACCES, "cannot replace " + address.text() + ", another user's socket");
+    if (answers(address)) fail(EADDRINUSE, "cannot listen on " + address.text());
+    if (::unlink(path.c_str()) != 0) fail(errno, "cannot remove the old socket " + path);
+}
+
+UniqueFd open_unix(const Address& address, const ListenOptions& options) {
+    const std::string directory = directory_of(address.path());
+    const UniqueFd lock{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!lock) fail(errno, "cannot listen on " + address.text() + ": its directory");
+    if (::flock(lock.get(), LOCK_EX) != 0) fail(errno, "cannot lock the directory of " + address.text());
+
+    remove_dead_socket(address);
+    UniqueFd fd = new_socket(AF_UNIX);
+    ::fchmod(fd.get(), options.unix_mode);  // The file is born with these bits less the umask,
+    if (!bind_to(fd.get(), address)) fail(errno, "cannot listen on " + address.text());
+    ::chmod(address.path().c_str(), options.unix_mode);  // and never has more.
+    if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
+    return fd;
+}
+
+std::optional<ListenQueue> unix_queue(int fd) noexcept {
+    struct stat socket {};
+    if (::fstat(fd, &socket) != 0) return {};
+    const UniqueFd diag{::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG)};
+    struct {
+        nlmsghdr header;
+        unix_diag_req request;
+    } ask{};
+    ask.header.nlmsg_len = sizeof ask;
+    ask.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    ask.header.nlmsg_flags = NLM_F_REQUEST;
+    ask.request.sdiag_family = AF_UNIX;
+    ask.request.udiag_states = ~0U;
+    ask.request.udiag_ino = static_cast<std::uint32_t>(socket.st_ino);
+    ask.request.udiag_show = UDIAG_SHOW_RQLEN;
+    ask.request.udiag_cookie[0] = ask.request.udiag_cookie[1] = ~0U;
+    if (::send(diag.get(), &ask, sizeof ask, 0) != sizeof ask) return {};
+
+    alignas(nlmsghdr) std::array<char, 512> answer{};
+    const ssize_t size = ::recv(diag.get(), answer.data(), answer.size(), 0);
+    const auto* header = reinterpret_cast<const nlmsghdr*>(answer.data());
+    if (size < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(unix_diag_msg))) ||
+        header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+        return {};
+    std::size_t at = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(unix_diag_msg)));
+    while (at + sizeof(nlattr) <= static_cast<std::size_t>(size)) {
+        nlattr attribute{};
+        std::memcpy(&attribute, answer.data() + at, sizeof attribute);
+        if (attribute.nla_len < NLA_HDRLEN) break;
+        if (attribute.nla_type == UNIX_DIAG_RQLEN) {
+            unix_diag_rqlen lengths{};
+            std::memcpy(&lengths, answer.data() + at + NLA_HDRLEN, sizeof lengths);
+            return ListenQueue{lengths.udiag_rqueue, lengths.udiag_wqueue};
+        }
+        at += NLA_ALIGN(attribute.nla_len);
+    }
+    return {};
+}
+
+std::optional<ListenQueue> tcp_queue(int fd) noexcept {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+    return ListenQueue{info.tcpi_unacked, info.tcpi_sacked};  // What these two mean for a listening socket.
+}
+
+}  // namespace
+
+Listener Listener::open(const Address& address, const ListenOptions& options) {
+    if (address.family() == AF_UNIX) {
+        Listener listener{open_unix(address, options), address};
+        struct stat file {};
+        if (::lstat(address.path().c_str(), &file) == 0) {
+            listener.file_ = file.st_ino;
+            listener.file_device_ = file.st_dev;
+        }
+        return listener;
+    }
+    constexpr int tries = 10;
+    constexpr std::chrono::milliseconds pause{50};
+    for (int attempt = 1;; ++attempt) {
+        try {
+            UniqueFd fd = open_tcp(address, options);
+            sockaddr_storage bound{};
+            socklen_t size = sizeof bound;
+            ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size);
+            return {std::move(fd), Address{reinterpret_cast<const sockaddr*>(&bound), size}};
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::address_in_use || attempt == tries) throw;
+            std::this_thread::sleep_for(pause);
+        }
+    }
+}
+
+Listener::~Listener() {
+    if (fd_) remove_socket_file();
+}
+
+std::optional<ListenQueue> Listener::queue() const noexcept {
+    return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
+}
+
+void Listener::set_nonblocking(bool nonblocking) noexcept {
+    const int flags = ::fcntl(fd(), F_GETFL);
+    ::fcntl(fd(), F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+void Listener::stop_new_clients() noexcept {
+    if (address_.family() == AF_UNIX)
+        remove_socket_file();
+    else
+        drop_new_syns(fd());
+}
+
+void Listener::drop_new_syns(int fd) noexcept {
+    constexpr unsigned flags_offset = 13;  // The filter sees the segment from its TCP header on.
+    constexpr unsigned syn = 0x02;
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
+    };
+    const sock_fprog filter{.len = std::size(program), .filter = program};
+    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    constexpr int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+/// Never removes a path that is no longer ours: a successor may have put its own socket there.
+void Listener::remove_socket_file() noexcept {
+    if (!file_) return;
+    const std::string path = address_.path();
+    const UniqueFd lock{::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    ::flock(lock.get(), LOCK_EX | LOCK_NB);  // Best effort: the master does not wait for a starting server.
+    struct stat file {};
+    if (::lstat(path.c_str(), &file) == 0 && file.st_ino == *file_ && file.st_dev == file_device_)
+        ::unlink(path.c_str());
+    file_.reset();
+}
+
+std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options) {
+    const std::vector<Address> addresses = resolve(text);
+    std::vector<Listener> listeners;
+    for (const Address& address : addresses) {
+        try {
+            listeners.push_back(Listener::open(address, options));
+        } catch (const std::system_error& error) {
+            const bool absent = error.code() == std::errc::address_not_available ||
+                                error.code() == std::errc::address_family_not_supported;
+            if (!absent || (&address == &addresses.back() && listeners.empty())) throw;
+        }
+    }
+    return listeners;
+}
+
+}  // namespace bullpen

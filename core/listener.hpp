@@ -1,0 +1,81 @@
+/// A socket that clients connect to.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/address.hpp"
+#include "core/unique_fd.hpp"
+
+namespace bullpen {
+
+/// How a listener is opened. What a client's socket inherits over accept(2) is set here once, on the
+/// listener, and costs nothing per connection. UNIX sockets inherit nothing (Connection sets it).
+struct ListenOptions {
+    int backlog = 4096;     ///< listen(2); the kernel caps it at net.core.somaxconn.
+    bool no_delay = true;   ///< TCP_NODELAY, inherited.
+    std::chrono::milliseconds receive_slice{250};  ///< SO_RCVTIMEO, inherited: see Connection::read_some.
+    std::chrono::milliseconds send_timeout{30'000};  ///< SO_SNDTIMEO, inherited: a write without progress.
+    std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
+                                           ///< length, are reset at a stop, and come empty at the time-out.
+    mode_t unix_mode = 0660;               ///< Permission bits of a UNIX socket's file.
+};
+
+/// Clients in the kernel's accept queue that nobody has accepted yet, and how many it may hold.
+struct ListenQueue {
+    unsigned length = 0;
+    unsigned limit = 0;
+};
+
+/// Owns a listening socket and, for a UNIX socket, its file. The process that opened it (the master)
+/// destroys it; forked children leave through _exit() and so never remove the file.
+class Listener {
+public:
+    /// Binds and listens: SO_REUSEADDR, IPV6_V6ONLY always on, CLOEXEC, blocking. A UNIX socket's file is
+    /// replaced only if it is a socket, owned by this user, and nobody answers on it; two starting servers
+    /// exclude each other by flock(2) on its directory. A port whose present listener is stopping in order
+    /// (stop_new_clients) may be taken over by the same user; any other taken port throws, after half a
+    /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
+    static Listener open(const Address& address, const ListenOptions& options);
+
+    Listener(Listener&& other) noexcept = default;
+    Listener& operator=(Listener&&) = delete;
+    ~Listener();
+
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+    /// The bound address: the real port where 0 was asked for.
+    [[nodiscard]] const Address& address() const noexcept { return address_; }
+
+    /// From the kernel: TCP_INFO (no lock taken), or sock_diag(7) for a UNIX socket. Nothing if it won't say.
+    [[nodiscard]] std::optional<ListenQueue> queue() const noexcept;
+
+    void set_nonblocking(bool nonblocking) noexcept;
+
+    /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs are
+    /// dropped by a socket filter (the client's retry reaches a successor, which may bind from now on), a UNIX
+    /// socket's file is removed. Closing instead would reset everyone in the backlog.
+    void stop_new_clients() noexcept;
+
+    /// The TCP half of stop_new_clients, for a process that only borrows the socket. Async-signal-safe.
+    static void drop_new_syns(int fd) noexcept;
+
+private:
+    Listener(UniqueFd fd, Address address) noexcept : fd_{std::move(fd)}, address_{address} {}
+    void remove_socket_file() noexcept;
+
+    UniqueFd fd_;
+    Address address_;
+    std::optional<ino_t> file_;  ///< The socket file we made, until we have removed it.
+    dev_t file_device_ = 0;
+};
+
+/// Opens a listener for every address that `text` stands for (see resolve). Of a name's several addresses
+/// those that this machine doesn't have (no IPv6) are left out, as long as one works.
+std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options);
+
+}  // namespace bullpen

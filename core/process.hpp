@@ -1,0 +1,50 @@
+/// Processes: how a child is born, what it keeps, and how it learns that its parent has died.
+#pragma once
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace bullpen {
+
+/// Blocks all signals while it lives, so that none is handled between a fork and the child's own set-up: the
+/// child would run its parent's handlers.
+class SignalsBlocked {
+public:
+    SignalsBlocked() noexcept;
+    ~SignalsBlocked();
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    sigset_t before_;
+};
+
+/// Forks a child that runs `body` and ends in _exit() with its result (1 if it throws, after one line on
+/// stderr): no stack of the parent is unwound, no atexit handler runs twice. In the child all signals have their
+/// default action and are blocked until the body calls unblock_signals(). Returns the pid, or nothing (errno set)
+/// when the system is out of processes: that is weather, not a bug. The caller has one thread.
+[[nodiscard]] std::optional<pid_t> spawn_child(const std::function<int()>& body);
+
+void unblock_signals() noexcept;
+
+/// Asks for `signal` at the death of the parent (PR_SET_PDEATHSIG). False if the parent, `expected`, has died
+/// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
+[[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
+
+/// Closes all descriptors above 2 but those listed (close_range(2)). A child calls it first of all: a channel or a
+/// listener that it keeps by mistake stays open for everybody.
+void close_all_except(std::span<const int> kept) noexcept;
+
+/// The name that ps and top show. Cut to the room that the command line takes.
+void set_process_title(std::string_view title) noexcept;
+
+/// Raises RLIMIT_NOFILE to its hard limit and returns it: connection limits are computed from it.
+rlim_t raise_descriptor_limit() noexcept;
+
+}  // namespace bullpen

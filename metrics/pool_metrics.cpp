@@ -1,0 +1,306 @@
+#include "metrics/pool_metrics.hpp"
+
+#include <prometheus/client_metric.h>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+namespace bullpen {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Label = ClientMetric::Label;
+
+template <typename Number>
+Number read(const std::atomic<Number>& shared) noexcept {
+    return shared.load(std::memory_order_relaxed);
+}
+
+constexpr double seconds(std::uint64_t ns) noexcept {
+    return static_cast<double>(ns) / 1e9;
+}
+
+/// Sums of what broken workers wrote must not wrap: a bucket would hold less than the one before it.
+constexpr std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) noexcept {
+    return a + b < a ? ~std::uint64_t{0} : a + b;
+}
+
+bool was_ever_used(const ScoreboardReader& board, std::uint32_t slot) noexcept {
+    return read(board.entry(slot).generation) != 0;
+}
+
+/// One histogram of all rows, with one bucket per octave. A row's sum_ns is believed only as far as its
+/// counts allow it, because a worker may be between storing the one and the other (or broken).
+ClientMetric::Histogram sum_of_rows(const ScoreboardReader& board, Histogram ScoreboardRow::*which) {
+    std::array<std::uint64_t, histogram_buckets> counts{};
+    ClientMetric::Histogram sum;
+    for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
+        if (!was_ever_used(board, slot)) continue;
+        const Histogram& row = board.row(slot).*which;
+        double shortest = 0;
+        double longest = 0;
+        for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket) {
+            const std::uint64_t count = read(row.counts[bucket]);
+            counts[bucket] = add_saturating(counts[bucket], count);
+            if (bucket > 0) shortest += static_cast<double>(count) * seconds(bucket_end_ns(bucket - 1));
+            longest += static_cast<double>(count) * seconds(bucket_end_ns(bucket));
+        }
+        sum.sample_sum += std::clamp(seconds(read(row.sum_ns)), shortest, longest);
+    }
+    constexpr std::size_t steps_per_octave = 4;
+    for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket) {
+        sum.sample_count = add_saturating(sum.sample_count, counts[bucket]);
+        if (bucket % steps_per_octave == 0)
+            sum.bucket.push_back({sum.sample_count, seconds(bucket_end_ns(bucket))});
+    }
+    return sum;  // The serializer adds +Inf with sample_count.
+}
+
+/// One pool's numbers of one moment.
+struct Reading {
+    const PoolView& pool;
+    const ScoreboardHeader& header;
+    PoolTotals totals;
+};
+
+/// One family that is being filled, pool after pool.
+class Samples {
+public:
+    explicit Samples(MetricFamily& family) : family_{family} {}
+
+    void of_pool(const std::string& name) { pool_ = {{"pool", name}}; }
+
+    void add(double value, std::vector<Label> labels = {}) {
+        ClientMetric& metric = append(std::move(labels));
+        (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    }
+    void add(std::unsigned_integral auto value, std::vector<Label> labels = {}) {
+        add(static_cast<double>(value), std::move(labels));
+    }
+    void add(ClientMetric::Histogram histogram) { append({}).histogram = std::move(histogram); }
+
+private:
+    ClientMetric& append(std::vector<Label> labels) {
+        ClientMetric& metric = family_.metric.emplace_back();
+        metric.label = pool_;
+        metric.label.insert(metric.label.end(), labels.begin(), labels.end());
+        return metric;
+    }
+
+    MetricFamily& family_;
+    std::vector<Label> pool_;
+};
+
+using FromPool = std::function<void(const Reading&, Samples&)>;
+
+/// Collects the families, each with its samples of all pools.
+class Families {
+public:
+    explicit Families(const std::vector<PoolView>& pools) {
+        for (const PoolView& pool : pools)
+            readings_.push_back({pool, pool.board.header(), total(pool.board)});
+    }
+
+    void counter(const char* name, const char* help, const FromPool& samples_of) {
+        append(MetricType::Counter, name, help, samples_of);
+    }
+    void gauge(const char* name, const char* help, const FromPool& samples_of) {
+        append(MetricType::Gauge, name, help, samples_of);
+    }
+    void histogram(const char* name, const char* help, Histogram ScoreboardRow::*which) {
+        append(MetricType::Histogram, name, help, [which](const Reading& now, Samples& samples) {
+            samples.add(sum_of_rows(now.pool.board, which));
+        });
+    }
+
+    /// A family of the server as a whole, without the label `pool`.
+    void of_server(MetricType type, const char* name, const char* help, double value,
+                   std::vector<Label> labels) {
+        Samples{start(type, name, help)}.add(value, std::move(labels));
+    }
+
+    [[nodiscard]] const std::vector<Reading>& readings() const noexcept { return readings_; }
+    [[nodiscard]] std::vector<MetricFamily> take() noexcept { return std::move(families_); }
+
+private:
+    MetricFamily& start(MetricType type, const char* name, const char* help) {
+        return families_.emplace_back(MetricFamily{name, help, type, {}});
+    }
+    void append(MetricType type, const char* name, const char* help, const FromPool& samples_of) {
+        Samples samples{start(type, name, help)};
+        for (const Reading& reading : readings_) {
+            samples.of_pool(reading.pool.name);
+            samples_of(reading, samples);
+        }
+    }
+
+    std::vector<Reading> readings_;
+    std::vector<MetricFamily> families_;
+};
+
+void add_by_reason(const std::array<SharedCounter, exit_reasons>& counters, Samples& samples) {
+    for (std::size_t reason = 0; reason < exit_reasons; ++reason)
+        samples.add(read(counters[reason]), {{"reason", name_of(static_cast<ExitReason>(reason))}});
+}
+
+void add_workers(Families& families) {
+    families.gauge(
+        "bullpen_workers",
+        "Workers by what they do now: starting, idle (waiting for a connection), busy (serving one) or "
+        "draining (told to leave).",
+        [](const Reading& now, Samples& samples) {
+            samples.add(now.totals.starting, {{"state", "starting"}});
+            samples.add(now.totals.idle, {{"state", "idle"}});
+            samples.add(now.totals.busy, {{"state", "busy"}});
+            samples.add(now.totals.draining, {{"state", "draining"}});
+        });
+    families.gauge("bullpen_workers_max", "The limit: the pool never has more workers than this.",
+                   [](const Reading& now, Samples& samples) { samples.add(read(now.header.slots)); });
+    families.gauge("bullpen_spare_min",
+                   "The limit: with fewer idle workers than this the pool grows. 0 in a pool of fixed size.",
+                   [](const Reading& now, Samples& samples) { samples.add(read(now.header.spare_min)); });
+    families.gauge("bullpen_spare_max",
+                   "The limit: with more idle workers than this for a while the pool shrinks.",
+                   [](const Reading& now, Samples& samples) { samples.add(read(now.header.spare_max)); });
+    families.counter("bullpen_worker_spawns_total", "Workers started.",
+                     [](const Reading& now, Samples& samples) { samples.add(read(now.header.spawns)); });
+    families.counter(
+        "bullpen_worker_exits_total",
+        "Workers that ended, by why: retired (in order), start (before it was ready), exited (by "
+        "itself), signal (a crash or a kill), descriptors (it had none left), replaced (it was broken) "
+        "or drain_timeout (still busy when the stop's time was up).",
+        [](const Reading& now, Samples& samples) { add_by_reason(now.header.exits, samples); });
+    families.counter(
+        "bullpen_saturated_seconds_total",
+        "Time during which no worker was spare and the pool had no room to grow: new clients had to wait.",
+        [](const Reading& now, Samples& samples) { samples.add(seconds(read(now.header.saturated_ns))); });
+}
+
+void add_connections(Families& families) {
+    families.counter(
+        "bullpen_connections_accepted_total",
+        "Connections accepted. Each one ends as exactly one of completed, client_aborted, timed_out, "
+        "refused or lost.",
+        [](const Reading& now, Samples& samples) { samples.add(now.totals.accepted); });
+    families.counter(
+        "bullpen_connections_completed_total",
+        "Connections whose handler came to its end: outcome ok (it returned) or error (it threw).",
+        [](const Reading& now, Samples& samples) {
+            samples.add(now.totals.completed, {{"outcome", "ok"}});
+            samples.add(now.totals.failed, {{"outcome", "error"}});
+        });
+    families.counter("bullpen_connections_lost_total",
+                     "Connections that ended with their worker, by why that worker ended (see "
+                     "bullpen_worker_exits_total).",
+                     [](const Reading& now, Samples& samples) { add_by_reason(now.header.lost, samples); });
+    families.counter("bullpen_connections_refused_total",
+                     "Connections closed on purpose before they were served.",
+                     [](const Reading&, Samples& samples) {
+                         samples.add(0.0, {{"reason", "overload"}});
+                     });
+    families.counter("bullpen_connections_client_aborted_total", "Connections that the client broke off.",
+                     [](const Reading& now, Samples& samples) { samples.add(now.totals.client_aborted); });
+    families.counter(
+        "bullpen_connections_timed_out_total",
+        "Connections closed because the client took too long: limit read (it sent nothing) or write (it "
+        "received nothing).",
+        [](const Reading& now, Samples& samples) {
+            samples.add(now.totals.timed_out_read, {{"limit", "read"}});
+            samples.add(now.totals.timed_out_write, {{"limit", "write"}});
+        });
+    families.gauge(
+        "bullpen_connections_in_flight",
+        "Connections accepted and not ended: queued (on the way to a worker), begun (in a handler) or "
+        "parked (waiting for their next request without a worker).",
+        [](const Reading& now, Samples& samples) {
+            samples.add(now.totals.queued, {{"where", "queued"}});
+            samples.add(now.totals.begun, {{"where", "begun"}});
+            samples.add(0.0, {{"where", "parked"}});
+        });
+    families.counter("bullpen_handoffs_total", "Connections given to a worker, each time counted.",
+                     [](const Reading& now, Samples& samples) { samples.add(read(now.header.handoffs)); });
+    families.counter(
+        "bullpen_handoffs_recovered_total",
+        "Connections taken back from a worker that died before it received them, to be given to another.",
+        [](const Reading& now, Samples& samples) { samples.add(read(now.header.recovered)); });
+}
+
+void add_durations(Families& families) {
+    families.histogram(
+        "bullpen_queue_wait_seconds",
+        "From the accept of a connection until its handler began: the wait for a free worker. Time "
+        "in the kernel's queue before the accept is not in it.",
+        &ScoreboardRow::queue_wait);
+    families.histogram("bullpen_service_seconds", "From a handler's begin to its end.",
+                       &ScoreboardRow::service);
+}
+
+void add_listen_queues(Families& families) {
+    const auto each = [](std::atomic<std::uint32_t> ListenQueueWords::*word) {
+        return [word](const Reading& now, Samples& samples) {
+            const std::size_t known = std::min(now.pool.listeners.size(), now.header.listen_queues.size());
+            for (std::size_t i = 0; i < known; ++i)
+                samples.add(read(now.header.listen_queues[i].*word), {{"listener", now.pool.listeners[i]}});
+        };
+    };
+    families.gauge(
+        "bullpen_listen_queue_length",
+        "Clients that have connected and wait in the kernel's queue to be accepted; looked at once a second.",
+        each(&ListenQueueWords::length));
+    families.gauge("bullpen_listen_queue_limit",
+                   "Clients that the kernel's queue has room for; beyond that new ones are turned away.",
+                   each(&ListenQueueWords::limit));
+}
+
+void add_slots(Families& families) {
+    const auto each = [](auto&& value_of) {
+        return [value_of](const Reading& now, Samples& samples) {
+            for (std::uint32_t slot = 0; slot < now.pool.board.slots(); ++slot)
+                if (was_ever_used(now.pool.board, slot))
+                    samples.add(value_of(now.pool.board.row(slot)), {{"slot", std::to_string(slot)}});
+        };
+    };
+    families.counter("bullpen_slot_connections_total",
+                     "Connections served to their end by the workers of one slot, one after another.",
+                     each([](const ScoreboardRow& row) { return read(row.finished); }));
+    families.counter(
+        "bullpen_slot_busy_seconds_total",
+        "Time that the workers of one slot spent in handlers; a connection counts when it has ended.",
+        each([](const ScoreboardRow& row) { return seconds(read(row.busy_ns)); }));
+}
+
+void add_server(Families& families, const std::string& version) {
+    std::uint64_t dropped = 0;  // The master publishes its one count in every pool's header.
+    for (const Reading& reading : families.readings())
+        dropped = std::max(dropped, read(reading.header.log_lines_dropped));
+    families.of_server(MetricType::Counter, "bullpen_log_lines_dropped_total",
+                       "Lines the master could not write to its log without waiting, and dropped.",
+                       static_cast<double>(dropped), {});
+    families.of_server(MetricType::Gauge, "bullpen_build_info", "Always 1; the version is in the label.", 1,
+                       {{"version", version}});
+}
+
+}  // namespace
+
+PoolMetrics::PoolMetrics(const std::vector<PoolView>& pools, std::string version)
+    : pools_{pools}, version_{std::move(version)} {}
+
+std::vector<MetricFamily> PoolMetrics::Collect() const {
+    Families families{pools_};
+    add_connections(families);
+    add_workers(families);
+    add_durations(families);
+    add_listen_queues(families);
+    add_slots(families);
+    add_server(families, version_);
+    return families.take();
+}
+
+}  // namespace bullpen

@@ -1,0 +1,28 @@
+/// The pools' numbers in Prometheus's form: the one list of what is exported, under which name.
+#pragma once
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+
+#include <string>
+#include <vector>
+
+#include "metrics/pool_view.hpp"
+
+namespace bullpen {
+
+class PoolMetrics final : public prometheus::Collectable {
+public:
+    /// `pools` must outlive it.
+    PoolMetrics(const std::vector<PoolView>& pools, std::string version);
+
+    /// Every family, with the numbers of now. Whatever a broken worker has written to its row, this takes the
+    /// same time and makes valid samples of it.
+    [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
+
+private:
+    const std::vector<PoolView>& pools_;
+    std::string version_;
+};
+
+}  // namespace bullpen

@@ -1,0 +1,31 @@
+/// A pool as seen from outside the master: its name, its listeners and its scoreboard, read-only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pool/scoreboard.hpp"
+
+namespace bullpen {
+
+/// What the master tells an exporter of a pool.
+struct ExportedPool {
+    std::string name{};                    ///< The label `pool`.
+    std::vector<std::string> listeners{};  ///< Their addresses, in the order of the header's listen_queues.
+    int scoreboard_fd = -1;                ///< Borrowed.
+    std::uint32_t slots = 0;
+};
+
+/// The same, opened. The descriptor is no longer needed then.
+struct PoolView {
+    /// Maps the scoreboard. Throws std::system_error.
+    explicit PoolView(const ExportedPool& pool)
+        : name{pool.name}, listeners{pool.listeners}, board{pool.scoreboard_fd, pool.slots} {}
+
+    std::string name;
+    std::vector<std::string> listeners;
+    ScoreboardReader board;
+};
+
+}  // namespace bullpen

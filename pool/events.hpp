@@ -1,0 +1,57 @@
+/// The master's one wait: signals, listeners, wake-ups by workers, and a deadline.
+#pragma once
+
+#include <memory>
+
+#include "core/clock.hpp"
+
+namespace bullpen {
+
+/// What one wait can report of signals. Sources record; only Master::run() decides.
+struct Wakeup {
+    bool stop = false;          ///< SIGTERM, SIGINT or SIGQUIT came.
+    bool interrupted = false;   ///< It was SIGINT: a person at a terminal.
+    bool child_exited = false;  ///< At least one SIGCHLD.
+};
+
+/// Wraps Boost.Asio: one epoll_wait a turn. Must be made, used and destroyed in the master; a forked child never
+/// touches it (its descriptors go with close_all_except).
+class Events {
+public:
+    /// A descriptor that the master waits on. Watching is one-shot: armed, it becomes ready once there is input,
+    /// and then costs nothing until it is armed again (one epoll_ctl).
+    class Watch {
+    public:
+        ~Watch();
+        Watch(Watch&&) noexcept;
+        Watch& operator=(Watch&&) = delete;
+
+        void arm();
+        [[nodiscard]] bool ready() const noexcept;
+        void clear_ready() noexcept;
+
+    private:
+        friend class Events;
+        struct Source;
+        explicit Watch(std::shared_ptr<Source> source) noexcept;
+        std::shared_ptr<Source> source_;
+    };
+
+    /// Installs the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and SIGHUP's default.
+    Events();
+    ~Events();
+    Events(const Events&) = delete;
+    Events& operator=(const Events&) = delete;
+
+    /// Watches a borrowed descriptor, which must outlive the Watch.
+    [[nodiscard]] Watch watch(int fd);
+
+    /// Blocks until something is recorded or the deadline has passed.
+    Wakeup wait_until(TimePoint deadline);
+
+private:
+    struct Machinery;
+    std::unique_ptr<Machinery> machinery_;
+};
+
+}  // namespace bullpen

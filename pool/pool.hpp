@@ -1,0 +1,160 @@
+/// A pool: listeners + service + model + limits, and the workers that serve it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/channel.hpp"
+#include "core/clock.hpp"
+#include "core/handler.hpp"
+#include "core/listener.hpp"
+#include "pool/events.hpp"
+#include "pool/model.hpp"
+#include "pool/scoreboard.hpp"
+#include "pool/sizing.hpp"
+#include "pool/slot_set.hpp"
+
+namespace bullpen {
+
+struct PoolOptions {
+    std::string name = "default";
+    std::vector<std::string> listen = {"127.0.0.1:8080"};
+    ListenOptions listen_options;
+    Model model;
+    Handler handler = [](Connection&) {};
+    PoolLimits limits;
+    std::chrono::milliseconds resize_interval{100};    ///< Between two steps of the growing ramp.
+    std::chrono::milliseconds shrink_window{10'000};   ///< A worker idle for all of it may be retired.
+    std::chrono::milliseconds accept_pause{100};       ///< After accept4 failed for want of descriptors or memory.
+    std::chrono::milliseconds stop_settle{200};        ///< At a stop, how long the backlog must stay empty: a
+                                                       ///< handshake begun before may still be completed.
+};
+
+/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after the constructor) or
+/// trusts the scoreboard: what the master needs to know it keeps in its own memory.
+class Pool {
+public:
+    /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
+    Pool(PoolOptions options, std::chrono::seconds drain_timeout);
+    ~Pool();
+    Pool(Pool&&) noexcept;
+    Pool& operator=(Pool&&) = delete;
+
+    [[nodiscard]] const PoolOptions& options() const noexcept { return options_; }
+    [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return listeners_; }
+
+    /// The scoreboard's memfd, borrowed, for a ScoreboardReader with slots() rows.
+    [[nodiscard]] int scoreboard_fd() const noexcept { return scoreboard_.fd(); }
+    [[nodiscard]] std::uint32_t slots() const noexcept { return scoreboard_.slots(); }
+
+    /// Descriptors the master needs for this pool when all slots are in use.
+    [[nodiscard]] std::size_t descriptors_needed() const noexcept;
+
+    // The master's verbs, in the order of a turn.
+
+    /// Forks the first workers. `kept` are the descriptors that workers keep besides their own.
+    void start(Events& events, std::vector<int> kept, TimePoint now);
+
+    /// Watches the listeners while a worker is free; when none is, the kernel's backlog holds the clients and the
+    /// workers are asked to wake the master instead. False: do not block, a worker has just become free.
+    bool prepare_to_wait() noexcept;
+
+    /// When the master must look again even if nothing happens.
+    [[nodiscard]] TimePoint next_deadline() const noexcept;
+
+    /// Takes back what lay in a dead worker's channel, computes what was lost, and refills the slot. False: the pid
+    /// is not one of this pool's workers.
+    bool bury(pid_t pid, int status, TimePoint now);
+
+    /// Sees which workers have become ready or have finished.
+    void note_progress() noexcept;
+
+    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free workers.
+    void hand_out_clients(TimePoint now);
+
+    /// Grows or shrinks as plan_resize says.
+    void resize(TimePoint now);
+
+    /// Publishes limits, gauges and, once a second, the kernel's queue lengths.
+    void publish(TimePoint now) noexcept;
+
+    // The orderly stop.
+
+    /// From here on no new client gets in; the backlog and what is begun will be served until the deadline.
+    void begin_stop(TimePoint now, TimePoint deadline) noexcept;
+
+    /// One step of the stop: closes the listeners once the backlog is empty, retires idle workers, and ends by force
+    /// those that are still busy at the deadline.
+    void continue_stop(TimePoint now) noexcept;
+
+    /// Every connection has ended and every worker is buried.
+    [[nodiscard]] bool stopped() const noexcept;
+
+private:
+    struct Slot;
+    struct ListenerState;
+    enum class Phase { serving, emptying_backlog, retiring };
+
+    void spawn(std::uint32_t slot, std::optional<Envelope> client, TimePoint now);
+    int become_worker(std::uint32_t slot, pid_t master, std::optional<Envelope> client);
+    void settle(std::uint32_t slot, ExitReason reason) noexcept;
+    void take_back_queued(Slot& slot) noexcept;
+    void retire(std::uint32_t slot) noexcept;
+    void replace(std::uint32_t slot, const char* why) noexcept;
+    void make_vacant(std::uint32_t slot) noexcept;
+    void announce(const Resize& plan, const PoolCounts& counts) const noexcept;
+    void set_stage(std::uint32_t slot, Stage stage) noexcept;
+
+    std::optional<Envelope> next_client() noexcept;
+    void look_at_queue(std::size_t listener) noexcept;
+    std::optional<Envelope> accept_from(std::size_t listener) noexcept;
+    bool hand_off(std::uint32_t slot, Envelope& client) noexcept;
+    [[nodiscard]] bool has_room() const noexcept;
+    [[nodiscard]] bool pausing(TimePoint now) const noexcept;
+    [[nodiscard]] int kernel_queue_length() const noexcept;
+    [[nodiscard]] PoolCounts count() const noexcept;
+    [[nodiscard]] ExitReason reason_for(const Slot& slot, int status) const noexcept;
+
+    PoolOptions options_;
+    std::chrono::seconds drain_timeout_;
+    std::vector<Listener> listeners_;
+    std::vector<ListenerState> listener_states_;
+    Scoreboard scoreboard_;
+    UniqueFd wake_;  ///< eventfd: workers write it when the master waits for them.
+    std::optional<Events::Watch> wake_watch_;
+    Events* events_ = nullptr;
+    std::vector<int> kept_;
+
+    std::vector<Slot> slots_;
+    SlotSet vacant_;
+    SlotSet starting_;
+    SlotSet free_;  ///< Ready, and all they were handed is settled.
+    SlotSet busy_;  ///< Ready, and something they were handed is not.
+    SlotSet draining_;
+    std::deque<Envelope> held_;  ///< Connections taken back, or refused by a channel: first in the queue.
+
+    SizingHistory history_;
+    TimePoint resized_{};
+    TimePoint window_began_{};
+    TimePoint start_again_{};  ///< No spawn before this: workers die before they are ready.
+    int start_deaths_ = 0;     ///< In a row.
+    TimePoint accept_again_{};
+    TimePoint saturated_since_{};
+    bool saturated_ = false;
+    TimePoint sampled_{};
+    TimePoint warned_accept_{};
+    TimePoint warned_saturated_{};
+
+    Phase phase_ = Phase::serving;
+    TimePoint stop_deadline_{};
+    TimePoint backlog_empty_since_{};
+    bool force_ = false;
+};
+
+}  // namespace bullpen

@@ -1,0 +1,190 @@
+/// The scoreboard: a pool's numbers in shared memory, which anybody may read and nobody can lock.
+///
+/// A memfd of whole pages: one page for the header, some for the slots' table, one for each slot's row. Every
+/// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker its
+/// own row. The master writes a row only while nobody occupies it (after waitpid, before fork). A process that
+/// is killed at any instruction therefore leaves nothing stuck. Counters are cumulative over the slot's life.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/unique_fd.hpp"
+#include "pool/histogram.hpp"
+
+namespace bullpen {
+
+using SharedCounter = std::atomic<std::uint64_t>;
+using SharedWord = std::atomic<std::uint32_t>;
+static_assert(SharedCounter::is_always_lock_free && SharedWord::is_always_lock_free,
+              "a hidden lock would not survive its owner");
+
+constexpr std::size_t scoreboard_page = 4096;
+constexpr std::size_t listeners_max = 64;  ///< Of one pool.
+
+/// For the one writer of a counter: no other process adds, so no locked instruction is needed.
+inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+/// Why a worker's process ended (bullpen_worker_exits_total's label).
+enum class ExitReason : std::uint8_t {
+    retired,      ///< In order: told to, or the server stops.
+    start,        ///< Before it was ready.
+    exited,       ///< It left by itself: the handler called exit().
+    signalled,    ///< Killed by a signal: a crash, kill -9, the OOM killer.
+    descriptors,  ///< It could not receive a connection for want of descriptors.
+    replaced,     ///< By the master: it wrote something impossible, or its channel broke.
+    drain_limit,  ///< By the master: still busy at the end of the drain time-out.
+};
+constexpr std::size_t exit_reasons = 7;
+const char* name_of(ExitReason reason) noexcept;
+
+struct ListenQueueWords {
+    SharedWord length;
+    SharedWord limit;
+};
+
+/// Written by the master alone.
+struct ScoreboardHeader {
+    alignas(64) SharedWord waiting;  ///< 1: the master wants to be woken when a worker has finished.
+    alignas(64) SharedWord spare;    ///< Idle workers, never more than there are (workers look at it for 0).
+    SharedWord draining;             ///< 1 from the order to stop on.
+
+    alignas(64) SharedWord slots;  ///< Rows that follow: workers_max.
+    SharedWord spare_min;
+    SharedWord spare_max;
+    SharedWord listeners;         ///< How many of `listen_queues` are in use.
+    SharedWord hands_off;         ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
+    SharedCounter heartbeat_ns;   ///< CLOCK_MONOTONIC of the master's last turn.
+    SharedCounter accepted;       ///< By the master.
+    SharedCounter held;           ///< Gauge: connections the master itself holds at the moment.
+    SharedCounter handoffs;       ///< Connections given to a worker, each time counted.
+    SharedCounter recovered;      ///< Connections taken back from a worker that could not receive them.
+    SharedCounter spawns;
+    SharedCounter saturated_ns;   ///< Time with no spare worker and no room to grow.
+    SharedCounter log_lines_dropped;
+    std::array<SharedCounter, exit_reasons> exits;
+    std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
+    std::array<ListenQueueWords, listeners_max> listen_queues;  ///< Sampled once a second.
+};
+static_assert(sizeof(ScoreboardHeader) <= scoreboard_page);
+
+/// What the master thinks of a slot.
+enum class Stage : std::uint32_t { vacant, starting, ready, draining };
+
+/// A slot's entry in the table, written by the master alone.
+struct SlotEntry {
+    SharedWord stage;       ///< Stage.
+    SharedWord generation;  ///< Of the worker that occupies it; raised at each spawn.
+    SharedCounter handed;   ///< Connections handed to it and not taken back.
+};
+static_assert(sizeof(SlotEntry) == 16);
+
+/// What a worker says of itself. For people only; the master decides by counts.
+enum class Activity : std::uint32_t { starting, idle, busy };
+
+/// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after the
+/// connection's close: by it the master knows that the slot is free.
+struct alignas(scoreboard_page) ScoreboardRow {
+    SharedWord activity;          ///< Activity.
+    SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
+    SharedCounter accepted;       ///< Connections it accepted itself (models without a handoff).
+    SharedCounter begun;
+    SharedCounter finished;
+    SharedCounter completed;       ///< The handler returned.
+    SharedCounter failed;          ///< The handler threw.
+    SharedCounter client_aborted;  ///< The client left in the middle.
+    SharedCounter timed_out_read;
+    SharedCounter timed_out_write;
+    SharedCounter lost;         ///< Written by the master at a burial.
+    SharedCounter busy_ns;      ///< Time within handlers, of finished connections.
+    SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC when the present connection began; 0 when idle.
+    Histogram queue_wait;       ///< From accept to the handler's begin.
+    Histogram service;          ///< From the handler's begin to its end.
+};
+static_assert(sizeof(ScoreboardRow) == scoreboard_page, "a row is one page: its owner can write nothing else");
+
+/// The connections that ended in a way the row itself knows of.
+inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
+    constexpr auto relaxed = std::memory_order_relaxed;
+    return row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed) +
+           row.timed_out_read.load(relaxed) + row.timed_out_write.load(relaxed);
+}
+
+/// The master's scoreboard: everything writable. Made before the first fork.
+class Scoreboard {
+public:
+    /// Allocates all pages now (a full memory file system is a start-up error, not a later SIGBUS) and seals
+    /// the memfd: nobody can resize it, or map it writable once more. Throws std::system_error.
+    explicit Scoreboard(std::uint32_t slots);
+    ~Scoreboard();
+    Scoreboard(Scoreboard&&) noexcept;
+    Scoreboard& operator=(Scoreboard&&) = delete;
+
+    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_; }
+    [[nodiscard]] ScoreboardHeader& header() noexcept;
+    [[nodiscard]] SlotEntry& entry(std::uint32_t slot) noexcept;
+    [[nodiscard]] ScoreboardRow& row(std::uint32_t slot) noexcept;
+
+    /// The memfd, borrowed, for a ScoreboardReader.
+    [[nodiscard]] int fd() const noexcept { return memory_.get(); }
+
+    /// In a new worker: gives up all of the inherited mapping but the slot's own row, and maps the header anew,
+    /// read-only (the seal keeps it so). From then on header() must not be written and entry() not be used.
+    void keep_only(std::uint32_t slot);
+
+private:
+    struct Mapping;
+    UniqueFd memory_;
+    std::uint32_t slots_;
+    std::unique_ptr<Mapping> mapping_;
+};
+
+/// A read-only view for whoever exports or shows the numbers. What it reads may have been written by a broken
+/// worker: take nothing for granted.
+class ScoreboardReader {
+public:
+    /// Maps the memfd (borrowed). Throws std::system_error.
+    ScoreboardReader(int memory, std::uint32_t slots);
+    ~ScoreboardReader();
+    ScoreboardReader(ScoreboardReader&&) noexcept;
+    ScoreboardReader& operator=(ScoreboardReader&&) = delete;
+
+    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_; }
+    [[nodiscard]] const ScoreboardHeader& header() const noexcept;
+    [[nodiscard]] const SlotEntry& entry(std::uint32_t slot) const noexcept;
+    [[nodiscard]] const ScoreboardRow& row(std::uint32_t slot) const noexcept;
+
+private:
+    struct Mapping;
+    std::uint32_t slots_;
+    std::unique_ptr<Mapping> mapping_;
+};
+
+/// What a reader makes of a whole pool at one moment.
+struct PoolTotals {
+    std::uint64_t accepted = 0;
+    std::uint64_t completed = 0;  ///< Handler returned.
+    std::uint64_t failed = 0;     ///< Handler threw.
+    std::uint64_t client_aborted = 0;
+    std::uint64_t timed_out_read = 0;
+    std::uint64_t timed_out_write = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t queued = 0;  ///< Accepted, not begun: in the master's hands or in a channel.
+    std::uint64_t begun = 0;   ///< In a handler now.
+    std::uint32_t starting = 0;
+    std::uint32_t idle = 0;
+    std::uint32_t busy = 0;
+    std::uint32_t draining = 0;
+
+    /// accepted - (everything that became of a connection). 0 at rest; that is the conservation law.
+    [[nodiscard]] std::int64_t unaccounted() const noexcept;
+};
+PoolTotals total(const ScoreboardReader& board) noexcept;
+
+}  // namespace bullpen

@@ -1,0 +1,110 @@
+/// The `bullpen` program: reads the command line and calls the command it names.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/process.hpp"
+#include "servers/cli/compare.hpp"
+#include "servers/cli/nearest.hpp"
+#include "servers/cli/serve.hpp"
+#include "servers/models/models.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr int exit_usage = 2;
+
+/// Declares a flag for every setting of a table; what is given is collected by key.
+template <typename Owner>
+void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, FlagValues& values) {
+    for (const Setting<Owner>& setting : table) {
+        if (setting.key == "service") continue;  // It is the positional argument.
+        std::vector<std::string>& given = values[std::string{setting.key}];
+        CLI::Option* option = command.add_option(setting.flag(), given, std::string{setting.help});
+        option->type_name(std::string{setting.argument})->type_size(1)->expected(1)->allow_extra_args(false);
+        option->take_all();
+    }
+}
+
+void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
+    CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");
+    serve.add_option("service", arguments.pool["service"], "http (the default) or echo")->expected(1)->type_name("");
+    declare_flags(serve, pool_settings(), arguments.pool);
+    declare_flags(serve, master_settings(), arguments.master);
+    serve.add_option("--config", arguments.config, "read the settings from a TOML file; flags override it")
+        ->type_name("FILE");
+    serve.add_option("--pool", arguments.pool_name, "the pool of the file that pool flags are for")
+        ->type_name("POOL");
+    serve.footer(
+        "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"
+        "4 workers at the start, 2 to 6 spare ones, at most 64; metrics at\n"
+        "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.");
+    serve.callback([&] { chosen = [&] { return run_serve(arguments); }; });
+}
+
+void declare_check_config(CLI::App& program, std::string& file, std::function<int()>& chosen) {
+    CLI::App& check = *program.add_subcommand("check-config", "Check a configuration file and say what it means");
+    check.add_option("FILE", file)->required();
+    check.callback([&] { chosen = [&] { return run_check_config(file); }; });
+}
+
+/// The sentence for a flag that doesn't exist, with the nearest that does.
+std::string unknown_argument(const CLI::App& program, const std::string& argument) {
+    const auto chosen = program.get_subcommands();
+    const CLI::App& command = chosen.empty() ? program : *chosen.front();
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command.get_options()) names.push_back(option->get_name());
+    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+        names.push_back(sub->get_name());
+    const std::vector<std::string_view> known{names.begin(), names.end()};
+    const std::string flag = argument.substr(0, argument.find('='));
+    const auto close = nearest(flag, known);
+    return "unknown " + std::string{flag.starts_with('-') ? "option" : "argument"} + " '" + flag + "'" +
+           (close ? ", did you mean '" + std::string{*close} + "'?" : "") + " See " + program.get_name() +
+           (chosen.empty() ? "" : " " + command.get_name()) + " --help";
+}
+
+std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
+    if (error.get_name() != "ExtrasError") return error.what();
+    const std::vector<std::string> extras = program.remaining(true);
+    return extras.empty() ? error.what() : unknown_argument(program, extras.front());
+}
+
+int run(int argc, char** argv) {
+    CLI::App program{
+        "Bullpen: a server whose workers are warm before the client comes.\n"
+        "A master accepts and hands each connection to a pool of worker processes that\n"
+        "grows and shrinks with the load.",
+        "bullpen"};
+    program.set_version_flag("--version", "bullpen " BULLPEN_VERSION);
+    program.require_subcommand(1);
+    program.get_formatter()->column_width(30);
+
+    std::function<int()> chosen;
+    ServeArguments arguments;
+    CompareOptions comparison;
+    std::string file;
+    declare_serve(program, arguments, chosen);
+    declare_compare(program, comparison, chosen);
+    declare_check_config(program, file, chosen);
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        return program.exit(success);
+    } catch (const CLI::ParseError& error) {
+        std::fprintf(stderr, "bullpen: %s\n", sentence_of(program, error).c_str());
+        return exit_usage;
+    }
+    return exit_status_of(chosen);
+}
+
+}  // namespace
+}  // namespace bullpen
+
+int main(int argc, char** argv) {
+    bullpen::close_all_except({});  // Whatever the shell leaked is no worker's.
+    return bullpen::run(argc, argv);
+}

@@ -1,0 +1,25 @@
+/// What somebody who mistyped a name probably meant.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bullpen {
+
+/// How many letters must be changed, left out, put in or swapped with their neighbour to turn one into the
+/// other.
+std::size_t edit_distance(std::string_view from, std::string_view to);
+
+/// The candidate with the smallest edit distance, the first of several. Nothing if none has a letter in its
+/// place: then there is nothing to guess.
+std::optional<std::string_view> nearest(std::string_view name,
+                                        const std::vector<std::string_view>& candidates);
+
+/// "there is no model 'prefrok'; known are iterative, fork and prefork (the nearest is prefork)". `kind` is
+/// "model", "service" and so on.
+std::string no_such(std::string_view kind, std::string_view name,
+                    const std::vector<std::string_view>& candidates);
+
+}  // namespace bullpen

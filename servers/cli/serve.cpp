@@ -1,0 +1,114 @@
+#include "servers/cli/serve.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include "servers/cli/config_file.hpp"
+
+namespace bullpen {
+namespace {
+
+template <typename Owner>
+bool apply_flags(Owner& owner, const std::vector<Setting<Owner>>& table, const FlagValues& values) {
+    bool any = false;
+    for (const Setting<Owner>& setting : table) {
+        const auto found = values.find(std::string{setting.key});
+        if (found == values.end() || found->second.empty()) continue;
+        set_from_text(owner, setting, found->second, setting.key == "service" ? "service" : setting.flag());
+        any = true;
+    }
+    return any;
+}
+
+bool any_given(const FlagValues& values) {
+    return std::any_of(values.begin(), values.end(), [](const auto& flag) { return !flag.second.empty(); });
+}
+
+/// The pool that flags are for, in a file that may have several.
+PoolSettings& pool_for_flags(Settings& settings, const ServeArguments& arguments) {
+    std::string names;
+    for (auto& [name, pool] : settings.pools) {
+        if (name == arguments.pool_name) return pool;
+        names += (names.empty() ? "" : ", ") + name;
+    }
+    if (arguments.pool_name.empty())
+        throw SettingError{"a pool's flags beside " + arguments.config + " need --pool POOL; it has " + names};
+    throw SettingError{"--pool: " + arguments.config + " has no pool '" + arguments.pool_name + "'; it has " + names};
+}
+
+ServerOptions make_server(const Settings& settings, const std::string& file) {
+    ServerOptions server;
+    server.metrics = settings.master.metrics;
+    server.drain_timeout = std::chrono::seconds{settings.master.drain_timeout};
+    for (const auto& [name, pool] : settings.pools) {
+        const std::string place = file.empty() ? "" : file + ": [pool." + name + "]";
+        server.pools.push_back(make_pool(name, pool, place, file.empty() ? spell_as_flag : spell_as_key));
+    }
+    return server;
+}
+
+std::string url_of(const Address& address, bool http) {
+    const bool tcp = address.family() != AF_UNIX;
+    return http && tcp ? "http://" + address.text() + "/" : address.text();
+}
+
+void announce(const Server& server, const Settings& settings) {
+    for (std::size_t i = 0; i < server.pools().size(); ++i) {
+        const auto& [name, pool] = settings.pools[i];
+        const std::string suffix = name == "default" ? "" : " (pool " + name + ")";
+        for (const Listener& listener : server.pools()[i].listeners())
+            std::printf("bullpen: serving %s at %s%s\n", pool.service.c_str(),
+                        url_of(listener.address(), pool.service == "http").c_str(), suffix.c_str());
+    }
+    if (const auto metrics = server.metrics_address())
+        std::printf("bullpen: metrics at %smetrics\n", url_of(*metrics, true).c_str());
+    std::printf("bullpen: ready, stop it with Ctrl-C or SIGTERM\n");
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+Settings settings_from(const ServeArguments& arguments) {
+    Settings settings;
+    if (arguments.config.empty()) {
+        if (!arguments.pool_name.empty()) throw SettingError{"--pool goes with --config FILE"};
+        settings.pools.emplace_back();
+        apply_flags(settings.pools.front().second, pool_settings(), arguments.pool);
+    } else {
+        settings = read_config_file(arguments.config);
+        if (any_given(arguments.pool))
+            apply_flags(pool_for_flags(settings, arguments), pool_settings(), arguments.pool);
+        else if (!arguments.pool_name.empty())
+            pool_for_flags(settings, arguments);
+    }
+    apply_flags(settings.master, master_settings(), arguments.master);
+    if (arguments.config.empty()) settings.pools.front().first = settings.master.name;
+    return settings;
+}
+
+int run_serve(const ServeArguments& arguments) {
+    const Settings settings = settings_from(arguments);
+    Server server{make_server(settings, arguments.config)};
+    announce(server, settings);
+    return server.run();
+}
+
+int run_check_config(const std::string& file) {
+    const Settings settings = read_config_file(file);
+    const ServerOptions server = make_server(settings, file);
+    for (const PoolOptions& pool : server.pools)
+        for (const std::string& text : pool.listen) resolve(text);
+    if (server.metrics != "off") resolve(server.metrics);
+    std::printf("%s is fine.\n", file.c_str());
+    for (const auto& [name, pool] : settings.pools) {
+        std::string listen;
+        for (const std::string& text : pool.listen) listen += (listen.empty() ? "" : ", ") + text;
+        std::printf("  pool %s: %s on %s, model %s\n", name.c_str(), pool.service.c_str(), listen.c_str(),
+                    pool.model.c_str());
+    }
+    std::printf("  metrics: %s\n", settings.master.metrics.c_str());
+    return 0;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,31 @@
+/// `bullpen serve` and `bullpen check-config`.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "servers/cli/settings.hpp"
+
+namespace bullpen {
+
+/// By key; an empty list is a flag that was not given.
+using FlagValues = std::map<std::string, std::vector<std::string>>;
+
+struct ServeArguments {
+    FlagValues pool;
+    FlagValues master;
+    std::string config;     ///< --config FILE, or empty.
+    std::string pool_name;  ///< --pool POOL, or empty.
+};
+
+/// Joins the file and the flags (which override it). Throws SettingError.
+Settings settings_from(const ServeArguments& arguments);
+
+/// Serves until told to stop; the exit status. Throws what Server's constructor does.
+int run_serve(const ServeArguments& arguments);
+
+/// Checks a file without binding or forking anything, and prints its pools.
+int run_check_config(const std::string& file);
+
+}  // namespace bullpen

@@ -1,0 +1,182 @@
+#include "servers/cli/settings.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "servers/cli/nearest.hpp"
+#include "servers/models/models.hpp"
+#include "servers/services/service.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr int workers_most = 10'000;
+
+[[noreturn]] void reject(std::string_view place, const std::string& sentence) {
+    throw SettingError{(place.empty() ? "" : std::string{place} + ": ") + sentence};
+}
+
+std::optional<long long> to_number(std::string_view text) noexcept {
+    long long value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return {};
+    return value;
+}
+
+template <typename Owner>
+[[noreturn]] void reject_number(const Setting<Owner>& setting, const std::string& got, std::string_view place) {
+    reject(place, "expected a number from " + std::to_string(setting.least) + " to " +
+                      std::to_string(setting.most) + ", got " + got);
+}
+
+void note_given(PoolSettings& settings, std::string_view key) {
+    settings.given.emplace(key);
+}
+void note_given(MasterSettings&, std::string_view) {}
+
+template <typename Named>
+const Named& choose(const std::vector<Named>& all, const std::string& name, std::string_view kind,
+                    std::string_view place) {
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
+    if (found != all.end()) return *found;
+    std::vector<std::string_view> names;
+    for (const Named& one : all) names.push_back(one.name);
+    reject(place, no_such(kind, name, names));
+}
+
+mode_t to_mode(const std::string& text, std::string_view place) {
+    unsigned mode = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+    if (error != std::errc{} || end != text.data() + text.size() || mode > 0777)
+        reject(place, "expected permission bits from 0000 to 0777 in octal, got '" + text + "'");
+    return mode;
+}
+
+PoolLimits make_limits(const PoolSettings& settings, std::string_view place, std::string (*spell)(std::string_view)) {
+    const auto given = [&](std::string_view key) { return settings.given.contains(key); };
+    PoolLimits limits;
+    limits.spawn_burst_max = settings.spawn_burst_max;
+    if (settings.workers > 0) {
+        for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
+            if (given(other))
+                reject(place, spell("workers") + " makes a pool of fixed size and can't go with " + spell(other));
+        limits.policy = SizingPolicy::fixed;
+        limits.workers_max = limits.workers_start = settings.workers;
+        return limits;
+    }
+    const auto number = [&](std::string_view key, int value) {
+        return spell(key) + " (" + std::to_string(value) + (given(key) ? ")" : ", the default)");
+    };
+    if (settings.spare_min > settings.spare_max)
+        reject(place, number("spare_min", settings.spare_min) + " is above " +
+                          number("spare_max", settings.spare_max) + "; it must not be");
+    if (settings.workers_start > settings.workers_max && given("workers_start"))
+        reject(place, number("workers_start", settings.workers_start) + " is above " +
+                          number("workers_max", settings.workers_max) + "; it must not be");
+    limits.workers_start = std::min(settings.workers_start, settings.workers_max);
+    limits.spare_min = settings.spare_min;
+    limits.spare_max = settings.spare_max;
+    limits.workers_max = settings.workers_max;
+    return limits;
+}
+
+}  // namespace
+
+template <typename Owner>
+std::string Setting<Owner>::flag() const {
+    return spell_as_flag(key);
+}
+
+std::string spell_as_flag(std::string_view key) {
+    std::string flag = "--" + std::string{key};
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return flag;
+}
+
+std::string spell_as_key(std::string_view key) {
+    return std::string{key};
+}
+
+const std::vector<Setting<PoolSettings>>& pool_settings() {
+    using P = PoolSettings;
+    static const std::vector<Setting<P>> table = {
+        {"service", &P::service, "SERVICE", "what is served: http or echo"},
+        {"listen", &P::listen, "ADDR", "HOST:PORT, [V6]:PORT or unix:/path; may be repeated"},
+        {"model", &P::model, "MODEL", "who accepts and where a client runs: iterative, fork or prefork"},
+        {"root", &P::root, "DIR", "the directory whose files http serves"},
+        {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
+        {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},
+        {"spare_min", &P::spare_min, "N", "fewer idle workers than this: start some", 1, workers_most},
+        {"spare_max", &P::spare_max, "N", "more idle workers than this for a while: retire some", 1, workers_most},
+        {"workers_max", &P::workers_max, "N", "never more workers than this", 1, workers_most},
+        {"spawn_burst_max", &P::spawn_burst_max, "N", "where the growing ramp 1, 2, 4 ... ends", 1, 1024},
+        {"shrink_window", &P::shrink_window, "S", "seconds a worker must have been idle to be retired", 1, 86'400},
+        {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
+        {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
+        {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
+    };
+    return table;
+}
+
+const std::vector<Setting<MasterSettings>>& master_settings() {
+    using M = MasterSettings;
+    static const std::vector<Setting<M>> table = {
+        {"name", &M::name, "NAME", "the server's name, and its pool's in logs and metrics"},
+        {"metrics", &M::metrics, "ADDR", "where Prometheus may scrape, or off"},
+        {"drain_timeout", &M::drain_timeout, "S", "the longest that an orderly stop may take", 0, 86'400},
+    };
+    return table;
+}
+
+template <typename Owner>
+void set_number(Owner& owner, const Setting<Owner>& setting, long long value, std::string_view place) {
+    if (value < setting.least || value > setting.most) reject_number(setting, std::to_string(value), place);
+    owner.*std::get<int Owner::*>(setting.field) = static_cast<int>(value);
+    note_given(owner, setting.key);
+}
+
+template <typename Owner>
+void set_from_text(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& values,
+                   std::string_view place) {
+    if (setting.is_number()) {
+        const std::optional<long long> value = to_number(values.back());
+        if (!value) reject_number(setting, "'" + values.back() + "'", place);
+        set_number(owner, setting, *value, place);
+        return;
+    }
+    for (const std::string& value : values)
+        if (value.empty()) reject(place, "expected " + std::string{setting.argument} + ", got nothing");
+    if (setting.is_list())
+        owner.*std::get<std::vector<std::string> Owner::*>(setting.field) = values;
+    else
+        owner.*std::get<std::string Owner::*>(setting.field) = values.back();
+    note_given(owner, setting.key);
+}
+
+template struct Setting<PoolSettings>;
+template struct Setting<MasterSettings>;
+template void set_number(PoolSettings&, const Setting<PoolSettings>&, long long, std::string_view);
+template void set_number(MasterSettings&, const Setting<MasterSettings>&, long long, std::string_view);
+template void set_from_text(PoolSettings&, const Setting<PoolSettings>&, const std::vector<std::string>&,
+                            std::string_view);
+template void set_from_text(MasterSettings&, const Setting<MasterSettings>&, const std::vector<std::string>&,
+                            std::string_view);
+
+PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
+                      std::string (*spell)(std::string_view key)) {
+    const Service& service = choose(services(), settings.service, "service", place);
+    PoolOptions pool;
+    pool.name = name;
+    pool.model = choose(models(), settings.model, "model", place);
+    pool.limits = make_limits(settings, place, spell);
+    pool.listen = settings.listen;
+    pool.shrink_window = std::chrono::seconds{settings.shrink_window};
+    pool.listen_options.backlog = settings.backlog;
+    pool.listen_options.unix_mode = to_mode(settings.unix_mode, place);
+    pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
+    pool.handler = service.make({.root = settings.root});
+    return pool;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,19 @@
+/// Iterative (UNP 30.4): one process accepts a client, serves it to its end, and accepts the next.
+#include "pool/worker.hpp"
+#include "servers/models/models.hpp"
+
+namespace bullpen {
+
+const Model iterative{
+    .name = "iterative",
+    .summary = "one worker accepts and serves, one client after the other",
+    .delivery = Delivery::accept,
+    .workers_fixed = 1,
+    .work =
+        [](Worker& worker) {
+            worker.ready();
+            while (auto client = worker.next_accepted()) worker.serve(std::move(*client));
+        },
+};
+
+}  // namespace bullpen

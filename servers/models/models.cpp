@@ -1,0 +1,18 @@
+#include "servers/models/models.hpp"
+
+#include <algorithm>
+
+namespace bullpen {
+
+const std::vector<Model>& models() {
+    static const std::vector<Model> all = {iterative, fork_per_client, prefork};
+    return all;
+}
+
+const Model* find_model(std::string_view name) {
+    const auto& all = models();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Model& model) { return model.name == name; });
+    return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace bullpen

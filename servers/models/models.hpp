@@ -1,0 +1,21 @@
+/// The models: the designs of UNP chapter 30, each a short file beside this one.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "pool/model.hpp"
+
+namespace bullpen {
+
+extern const Model iterative;
+extern const Model fork_per_client;
+extern const Model prefork;
+
+/// In the order in which they are shown.
+const std::vector<Model>& models();
+
+/// Null if there is none of that name.
+const Model* find_model(std::string_view name);
+
+}  // namespace bullpen

@@ -1,0 +1,83 @@
+#include "servers/server.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+
+#include "metrics/exporter.hpp"
+#include "servers/models/models.hpp"
+#include "servers/serve.hpp"
+
+namespace bullpen {
+namespace {
+
+std::optional<Listener> open_metrics(const std::string& address) {
+    if (address == "off") return {};
+    return std::move(open_listeners(address, {}).front());
+}
+
+std::vector<ExportedPool> exported(const std::vector<Pool>& pools) {
+    std::vector<ExportedPool> all;
+    for (const Pool& pool : pools) {
+        ExportedPool one{.name = pool.options().name, .listeners = {}, .scoreboard_fd = pool.scoreboard_fd(), .slots = pool.slots()};
+        for (const Listener& listener : pool.listeners()) one.listeners.push_back(listener.address().text());
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
+Companion make_exporter(const Listener& listener, const std::vector<Pool>& pools) {
+    Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
+    for (const Pool& pool : pools) exporter.keep.push_back(pool.scoreboard_fd());
+    exporter.body = [fd = listener.fd(), all = exported(pools)](int lifeline) {
+        return run_exporter(fd, lifeline, {.pools = all, .version = BULLPEN_VERSION});
+    };
+    return exporter;
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options)
+    : master_{{.pools = std::move(options.pools), .drain_timeout = options.drain_timeout}},
+      metrics_{open_metrics(options.metrics)} {
+    if (metrics_) master_.add_companion(make_exporter(*metrics_, master_.pools()));
+}
+
+std::optional<Address> Server::metrics_address() const noexcept {
+    if (!metrics_) return {};
+    return metrics_->address();
+}
+
+int exit_status_of(const std::function<int()>& body) noexcept {
+    constexpr int could_not = 1;
+    constexpr int wrong_usage = 2;
+    try {
+        return body();
+    } catch (const std::invalid_argument& error) {
+        std::fprintf(stderr, "bullpen: %s\n", error.what());
+        return wrong_usage;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "bullpen: %s\n", error.what());
+        return could_not;
+    }
+}
+
+int serve(const Options& options, Handler handler) {
+    return exit_status_of([&] {
+        const Model* model = find_model(options.model);
+        if (model == nullptr) throw std::invalid_argument{"unknown model '" + options.model + "'"};
+        PoolOptions pool;
+        pool.name = options.name;
+        pool.listen = options.listen;
+        pool.model = *model;
+        pool.handler = std::move(handler);
+        pool.limits = options.limits;
+        ServerOptions server;
+        server.pools.push_back(std::move(pool));
+        server.metrics = options.metrics;
+        server.drain_timeout = options.drain_timeout;
+        return Server{std::move(server)}.run();
+    });
+}
+
+}  // namespace bullpen

@@ -1,0 +1,44 @@
+/// A whole server: the master with its pools, and the exporter beside it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/listener.hpp"
+#include "pool/master.hpp"
+
+namespace bullpen {
+
+struct ServerOptions {
+    std::vector<PoolOptions> pools;
+    std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
+    std::chrono::seconds drain_timeout{30};
+};
+
+/// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor, before a
+/// process is forked: AddressError, std::system_error or std::runtime_error, each one sentence.
+class Server {
+public:
+    explicit Server(ServerOptions options);
+
+    [[nodiscard]] const std::vector<Pool>& pools() const noexcept { return master_.pools(); }
+
+    /// Where the exporter answers; nothing if metrics are off.
+    [[nodiscard]] std::optional<Address> metrics_address() const noexcept;
+
+    /// See Master::run().
+    int run() { return master_.run(); }
+
+private:
+    Master master_;  // Before the exporter's listener, which must not look like the user's own to it.
+    std::optional<Listener> metrics_;
+};
+
+/// Runs `body` and turns what it throws into one sentence on stderr and an exit status: 2 for wrong usage
+/// (std::invalid_argument), 1 for what could not be done.
+int exit_status_of(const std::function<int()>& body) noexcept;
+
+}  // namespace bullpen

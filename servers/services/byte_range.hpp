@@ -1,0 +1,23 @@
+/// The part of a file that a request asks for (RFC 9110 14).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace bullpen::http {
+
+struct ByteRange {
+    enum class Kind {
+        whole,          ///< No range, or one that is to be ignored: malformed, in another unit, or several.
+        part,           ///< [first, first + count)
+        unsatisfiable,  ///< It lies beyond the end.
+    };
+    Kind kind = Kind::whole;
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+};
+
+/// What a Range header ("bytes=0-99", "bytes=100-", "bytes=-5") means for a file of `size` bytes.
+ByteRange parse_byte_range(std::string_view header, std::uint64_t size) noexcept;
+
+}  // namespace bullpen::http

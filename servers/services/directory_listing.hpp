@@ -1,0 +1,17 @@
+/// The page that shows a directory without an index.html.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "servers/services/file_tree.hpp"
+
+namespace bullpen::http {
+
+/// A whole HTML page, UTF-8, directories first. `path` is the directory's, relative to the root.
+std::string directory_page(std::string_view path, DirectoryEntries found);
+
+/// "17 B", "1.5 KiB", "12 MiB"
+std::string readable_size(std::uint64_t bytes);
+
+}  // namespace bullpen::http

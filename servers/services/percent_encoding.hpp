@@ -1,0 +1,16 @@
+/// Bytes in a URL (RFC 3986 2.1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace bullpen::http {
+
+/// Turns every %XX into its byte, exactly once. Nothing if a % has no two hexadecimal digits behind it.
+std::optional<std::string> percent_decode(std::string_view text);
+
+/// Encodes all but letters, digits, "-._~" and the slash: safe in a path, an attribute and a header.
+std::string percent_encode(std::string_view path);
+
+}  // namespace bullpen::http

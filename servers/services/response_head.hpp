@@ -1,0 +1,31 @@
+/// The head of a response, written into its owner's buffer.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "servers/services/http_status.hpp"
+
+namespace bullpen::http {
+
+/// Names and values are written as they are: none may come from a client but in percent-encoding. Throws
+/// std::length_error when the room is full.
+class ResponseHead {
+public:
+    ResponseHead(std::span<char> room, Status status);
+
+    void add(std::string_view name, std::string_view value);
+    void add(std::string_view name, std::uint64_t value);
+
+    /// Adds the empty line and returns the whole head.
+    std::string_view finish();
+
+private:
+    void append(std::string_view text);
+
+    std::span<char> room_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace bullpen::http

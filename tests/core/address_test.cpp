@@ -1,0 +1,67 @@
+#include "core/address.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace bullpen;
+
+namespace {
+
+std::string complaint(std::string_view text) {
+    try {
+        resolve(text);
+    } catch (const AddressError& error) {
+        return error.what();
+    }
+    return "";
+}
+
+}  // namespace
+
+TEST_SUITE("core: addresses") {
+    TEST_CASE("what is printed can be read back") {
+        for (const char* text : {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock"}) {
+            REQUIRE(resolve(text).size() == 1);
+            CHECK(resolve(text).front().text() == text);
+        }
+    }
+
+    TEST_CASE("an address has a family, a port and a path") {
+        CHECK(resolve("127.0.0.1:8080").front().family() == AF_INET);
+        CHECK(resolve("127.0.0.1:8080").front().port() == 8080);
+        CHECK(resolve("[::1]:81").front().family() == AF_INET6);
+        CHECK(resolve("[::1]:81").front().port() == 81);
+        CHECK(resolve("unix:/a b").front().path() == "/a b");
+        CHECK(resolve("unix:/a").front().port() == 0);
+        CHECK(resolve("127.0.0.1:1").front().path().empty());
+        CHECK(Address{}.text() == "unknown");
+    }
+
+    TEST_CASE("names of hosts and services are looked up") {
+        bool ipv4 = false;
+        for (const Address& address : resolve("localhost:http")) {
+            CHECK(address.port() == 80);
+            ipv4 = ipv4 || address.text() == "127.0.0.1:80";
+        }
+        CHECK(ipv4);
+    }
+
+    TEST_CASE("each address of a name comes once") {
+        const auto found = resolve("localhost:80");
+        for (std::size_t i = 0; i < found.size(); ++i)
+            for (std::size_t j = i + 1; j < found.size(); ++j) CHECK(found[i].text() != found[j].text());
+    }
+
+    TEST_CASE("what is no address is rejected with a sentence that quotes it") {
+        for (const char* text : {"", "8080", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:100000",
+                                 "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1", "unix:",
+                                 "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
+            CAPTURE(text);
+            CHECK(complaint(text).find("'" + std::string{text} + "' is not an address: ") == 0);
+        }
+    }
+
+    TEST_CASE("a UNIX socket's path has at most 107 bytes") {
+        CHECK(complaint("unix:/" + std::string(106, 'x')).empty());
+        CHECK(complaint("unix:/" + std::string(107, 'x')).find("107") != std::string::npos);
+    }
+}

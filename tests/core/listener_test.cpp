@@ -1,0 +1,176 @@
+#include "core/listener.hpp"
+
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "core/connection.hpp"
+#include "tests/core/open_descriptors.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+Listener listen_on(const std::string& text, const ListenOptions& options = {}) {
+    return Listener::open(resolve(text).front(), options);
+}
+
+int error_of(const std::string& text) {
+    try {
+        listen_on(text);
+    } catch (const std::system_error& error) {
+        return error.code().value();
+    }
+    return 0;
+}
+
+/// A client that has connected, or an empty descriptor if nobody let it in within a moment.
+UniqueFd connect_to(const Address& address) {
+    UniqueFd client{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const timeval moment{.tv_sec = 0, .tv_usec = 300'000};
+    ::setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof moment);
+    if (::connect(client.get(), address.data(), address.size()) != 0) client.reset();
+    return client;
+}
+
+bool accepts_one(const Listener& listener) {
+    const UniqueFd client{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    return static_cast<bool>(client);
+}
+
+struct TemporaryDirectory {
+    TemporaryDirectory() {
+        char name[] = "/tmp/bullpen-test-XXXXXX";
+        path = ::mkdtemp(name);
+    }
+    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+    std::string path;
+};
+
+}  // namespace
+
+TEST_SUITE("core: listeners") {
+    TEST_CASE("port 0 becomes a real port") {
+        CHECK(listen_on("127.0.0.1:0").address().port() != 0);
+        CHECK(listen_on("[::1]:0").address().port() != 0);
+    }
+
+    TEST_CASE("a port that is listened on is taken, and its owner is not disturbed") {
+        Listener first = listen_on("127.0.0.1:0");
+        first.set_nonblocking(true);
+        CHECK(error_of(first.address().text()) == EADDRINUSE);
+        CHECK(!accepts_one(first));
+    }
+
+    TEST_CASE("a client's socket inherits its options from the listener") {
+        const Listener listener = listen_on("127.0.0.1:0");
+        const UniqueFd client = connect_to(listener.address());
+        const UniqueFd accepted{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)};
+        int no_delay = 0;
+        socklen_t size = sizeof no_delay;
+        ::getsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size);
+        CHECK(no_delay == 1);
+        timeval slice{};
+        size = sizeof slice;
+        ::getsockopt(accepted.get(), SOL_SOCKET, SO_RCVTIMEO, &slice, &size);
+        CHECK(slice.tv_usec > 200'000);
+    }
+
+    TEST_CASE("IPv6 listeners leave IPv4 alone") {
+        const Listener six = listen_on("[::]:0");
+        const Listener four = listen_on("0.0.0.0:" + std::to_string(six.address().port()));
+        CHECK(four.address().port() == six.address().port());
+    }
+
+    TEST_CASE("the kernel tells how many clients wait in the backlog") {
+        TemporaryDirectory directory;
+        for (const std::string& text : {std::string{"127.0.0.1:0"}, "unix:" + directory.path + "/s"}) {
+            CAPTURE(text);
+            const Listener listener = listen_on(text, {.backlog = 16});
+            const UniqueFd one = connect_to(listener.address());
+            const UniqueFd two = connect_to(listener.address());
+            REQUIRE(listener.queue());
+            CHECK(listener.queue()->length == 2);
+            CHECK(listener.queue()->limit == 16);
+        }
+    }
+
+    TEST_CASE("after the order to stop no client gets in, the backlog can be accepted, a successor serves") {
+        for (const char* text : {"127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"}) {
+            CAPTURE(text);
+            Listener old = listen_on(text);
+            old.set_nonblocking(true);
+            const std::string address = old.address().text();
+            const UniqueFd waiting = connect_to(old.address());
+            REQUIRE(waiting);
+            old.stop_new_clients();
+            CHECK(!connect_to(old.address()));
+
+            Listener successor = listen_on(address);
+            successor.set_nonblocking(true);
+            for (int i = 0; i < 20; ++i) {
+                const UniqueFd client = connect_to(successor.address());
+                REQUIRE(client);
+                CHECK(accepts_one(successor));
+            }
+            CHECK(accepts_one(old));
+            CHECK(!accepts_one(old));
+            CHECK(error_of(address) == EADDRINUSE);  // The successor serves: the port is taken again.
+        }
+    }
+
+    TEST_CASE("a UNIX socket's file has the mode it was given") {
+        TemporaryDirectory directory;
+        const std::string path = directory.path + "/s";
+        const Listener listener = listen_on("unix:" + path, {.unix_mode = 0606});
+        struct stat file {};
+        REQUIRE(::stat(path.c_str(), &file) == 0);
+        CHECK((file.st_mode & 0777) == 0606);
+    }
+
+    TEST_CASE("a dead server's socket file is replaced, a living one's and a plain file are not") {
+        TemporaryDirectory directory;
+        const std::string path = directory.path + "/s";
+        {
+            const UniqueFd dead{::socket(AF_UNIX, SOCK_STREAM, 0)};
+            const Address address = Address::unix_path(path);
+            REQUIRE(::bind(dead.get(), address.data(), address.size()) == 0);
+        }
+        {
+            const Listener listener = listen_on("unix:" + path);
+            CHECK(connect_to(listener.address()));
+            CHECK(error_of("unix:" + path) == EADDRINUSE);
+            CHECK(connect_to(listener.address()));
+        }
+        CHECK(!std::filesystem::exists(path));
+        { const UniqueFd plain{::open(path.c_str(), O_CREAT | O_WRONLY, 0600)}; }
+        CHECK(error_of("unix:" + path) == EEXIST);
+        CHECK(std::filesystem::exists(path));
+    }
+
+    TEST_CASE("a stopping server never removes its successor's socket file") {
+        TemporaryDirectory directory;
+        const std::string text = "unix:" + directory.path + "/s";
+        auto old = std::make_unique<Listener>(listen_on(text));
+        old->stop_new_clients();
+        CHECK(!std::filesystem::exists(directory.path + "/s"));
+        const Listener successor = listen_on(text);
+        old.reset();
+        CHECK(connect_to(successor.address()));
+    }
+
+    TEST_CASE("listeners leak no descriptor") {
+        const long before = open_descriptors();
+        { const auto all = open_listeners("localhost:0", {}); }
+        CHECK(error_of("127.0.0.1:1") >= 0);
+        CHECK(open_descriptors() == before);
+    }
+}

@@ -1,0 +1,98 @@
+#include "core/process.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "core/unique_fd.hpp"
+#include "tests/core/open_descriptors.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+int status_of(const std::function<int()>& body) {
+    const auto pid = spawn_child(body);
+    REQUIRE(pid);
+    int status = 0;
+    REQUIRE(::waitpid(*pid, &status, 0) == *pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+}  // namespace
+
+TEST_SUITE("core: processes") {
+    TEST_CASE("a child ends with its body's result, and with 1 if the body throws") {
+        CHECK(status_of([] { return 42; }) == 42);
+        CHECK(status_of([]() -> int {
+                  const UniqueFd quiet{::open("/dev/null", O_WRONLY)};
+                  ::dup2(quiet.get(), STDERR_FILENO);
+                  throw std::runtime_error{"on purpose"};
+              }) == 1);
+    }
+
+    TEST_CASE("a child starts with default actions and all signals blocked") {
+        ::signal(SIGUSR1, SIG_IGN);
+        CHECK(status_of([] {
+                  struct sigaction action {};
+                  ::sigaction(SIGUSR1, nullptr, &action);
+                  sigset_t blocked;
+                  ::sigprocmask(SIG_SETMASK, nullptr, &blocked);
+                  const bool as_promised = action.sa_handler == SIG_DFL && ::sigismember(&blocked, SIGTERM) == 1;
+                  ::raise(SIGTERM);  // Waits until the body unblocks it.
+                  if (as_promised) unblock_signals();
+                  return 0;
+              }) == -SIGTERM);
+        ::signal(SIGUSR1, SIG_DFL);
+    }
+
+    TEST_CASE("a child keeps exactly the descriptors it lists") {
+        const UniqueFd kept{::open("/dev/null", O_RDONLY)};
+        const UniqueFd dropped{::open("/dev/null", O_RDONLY)};
+        const UniqueFd high{::fcntl(dropped.get(), F_DUPFD, 200)};
+        CHECK(status_of([&] {
+                  const int list[] = {high.get(), kept.get(), 1, kept.get()};
+                  close_all_except(list);
+                  const bool right = ::fcntl(kept.get(), F_GETFD) >= 0 && ::fcntl(high.get(), F_GETFD) >= 0 &&
+                                     ::fcntl(dropped.get(), F_GETFD) < 0 && ::fcntl(0, F_GETFD) >= 0;
+                  return right && open_descriptors() == 6 ? 0 : 1;  // 0, 1, 2, the two, and the listing's own.
+              }) == 0);
+    }
+
+    TEST_CASE("a child that outlives its parent gets the signal it asked for, or learns that it is too late") {
+        int ends[2];
+        REQUIRE(::pipe(ends) == 0);
+        const UniqueFd reading{ends[0]};
+        UniqueFd writing{ends[1]};
+        const auto parent = spawn_child([&] {
+            const pid_t self = ::getpid();
+            (void)!spawn_child([&] {
+                if (!die_with_parent(SIGKILL, self)) return 1;
+                unblock_signals();
+                (void)!::write(writing.get(), "r", 1);
+                ::pause();
+                return 0;
+            });
+            char ready = 0;
+            (void)!::read(reading.get(), &ready, 1);
+            return 0;
+        });
+        writing.reset();
+        REQUIRE(parent);
+        ::waitpid(*parent, nullptr, 0);
+        char end = 0;
+        CHECK(::read(reading.get(), &end, 1) == 0);  // End of file: the grandchild is gone as well.
+        CHECK(!die_with_parent(0, -1));
+    }
+
+    TEST_CASE("the descriptor limit is raised to its hard limit") {
+        CHECK(status_of([] {
+                  rlimit limit{.rlim_cur = 64, .rlim_max = 256};
+                  ::setrlimit(RLIMIT_NOFILE, &limit);
+                  return raise_descriptor_limit() == 256 ? 0 : 1;
+              }) == 0);
+    }
+}

@@ -1,0 +1,124 @@
+#include "servers/services/request.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace bullpen::http;
+
+namespace {
+
+Request parsed(const std::string& head) {
+    CAPTURE(head);
+    const auto result = parse_request(head);
+    REQUIRE(std::holds_alternative<Request>(result));
+    return std::get<Request>(result);  // Its views are of a string that lives in the caller.
+}
+
+Status refused(const std::string& head) {
+    CAPTURE(head);
+    const auto result = parse_request(head);
+    REQUIRE(std::holds_alternative<Status>(result));
+    return std::get<Status>(result);
+}
+
+const std::string host = "Host: x\r\n";
+const std::string get = "GET /a HTTP/1.1\r\n" + host;
+
+}  // namespace
+
+TEST_SUITE("request") {
+    TEST_CASE("a browser's request is understood") {
+        const std::string head =
+            get +
+            "If-None-Match: \"1\"\r\nIf-modified-since: then\r\nRANGE:bytes=0-1  \r\nIf-Range: \"2\"\r\n\r\n";
+        const Request request = parsed(head);
+        CHECK(request.method == Method::get);
+        CHECK(request.target == "/a");
+        CHECK(request.keep_alive);
+        CHECK_FALSE(request.is_http_1_0);
+        CHECK_FALSE(request.has_body);
+        CHECK(request.range == "bytes=0-1");
+        CHECK(request.conditions.if_none_match == "\"1\"");
+        CHECK(request.conditions.if_modified_since == "then");
+        CHECK(request.conditions.if_range == "\"2\"");
+    }
+
+    TEST_CASE("methods are told apart, with regard to case") {
+        CHECK(parsed("HEAD / HTTP/1.1\r\n" + host + "\r\n").method == Method::head);
+        CHECK(parsed("POST / HTTP/1.1\r\n" + host + "\r\n").method == Method::other);
+        CHECK(parsed("BREW / HTTP/1.1\r\n" + host + "\r\n").method == Method::unknown);
+        CHECK(parsed("get / HTTP/1.1\r\n" + host + "\r\n").method == Method::unknown);
+    }
+
+    TEST_CASE("a connection is kept as the version and the Connection header say") {
+        CHECK_FALSE(parsed(get + "Connection: close\r\n\r\n").keep_alive);
+        CHECK_FALSE(parsed(get + "Connection: x, Close\r\n\r\n").keep_alive);
+        CHECK_FALSE(parsed("GET / HTTP/1.0\r\n\r\n").keep_alive);
+        CHECK(parsed("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
+    }
+
+    TEST_CASE("HTTP/1.1 needs exactly one valid Host") {
+        CHECK(refused("GET / HTTP/1.1\r\n\r\n") == Status::bad_request);
+        CHECK(refused(get + host + "\r\n") == Status::bad_request);
+        CHECK(refused("GET / HTTP/1.0\r\n" + host + host + "\r\n") == Status::bad_request);
+        CHECK(refused("GET / HTTP/1.1\r\nHost: a b\r\n\r\n") == Status::bad_request);
+        CHECK(refused("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n") == Status::bad_request);
+        CHECK(parsed("GET / HTTP/1.1\r\nHost:\r\n\r\n").method == Method::get);
+        CHECK(parsed("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n").method == Method::get);
+    }
+
+    TEST_CASE("a body is noticed") {
+        CHECK(parsed(get + "Content-Length: 5\r\n\r\n").has_body);
+        CHECK(parsed(get + "Content-Length: 99999999999\r\n\r\n").has_body);
+        CHECK(parsed(get + "Transfer-Encoding: Chunked\r\n\r\n").has_body);
+        CHECK_FALSE(parsed(get + "Content-Length: 0\r\n\r\n").has_body);
+    }
+
+    TEST_CASE("a body whose length is in doubt is refused") {
+        for (const char* fields :
+             {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+              "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+              "Transfer-Encoding: gzip\r\nContent-Length: 5\r\n",
+              "Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5, 6\r\n",
+              "Content-Length: -5\r\n", "Content-Length: 5x\r\n", "Content-Length:\r\n",
+              "Transfer-Encoding: gzip\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+              "Transfer-Encoding: chunked, gzip\r\n", "Transfer-Encoding : chunked\r\n"})
+            CHECK(refused(get + fields + "\r\n") == Status::bad_request);
+        CHECK(refused("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n") == Status::bad_request);
+        CHECK(refused(get + "Transfer-Encoding: gzip, chunked\r\n\r\n") == Status::not_implemented);
+    }
+
+    TEST_CASE("two Range headers are as good as none") {
+        CHECK(parsed(get + "Range: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n").range == "");
+    }
+
+    TEST_CASE("another version of HTTP is refused as such") {
+        for (const char* version : {"HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/9.9"})
+            CHECK(refused("GET / " + std::string{version} + "\r\n" + host + "\r\n") ==
+                  Status::version_not_supported);
+    }
+
+    TEST_CASE("what is no HTTP is refused") {
+        for (const char* head :
+             {"GET /\r\n\r\n", "GET / HTTX/1.1\r\n\r\n", "GET / HTTP/1.1 \r\nHost: x\r\n\r\n",
+              "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", " GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+              "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+              "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / http/1.1\r\nHost: x\r\n\r\n",
+              "GET / HTTP/1.1\r\n Host: x\r\n\r\n", "GET / HTTP/1.1\r\nHost x\r\n\r\n",
+              "GET / HTTP/1.1\r\n: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\na: \x01\r\n\r\n",
+              "GET / HTTP/1.1\r\nHost: x\na: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\ra: b\r\n\r\n",
+              "\r\n\r\n", "x\r\n\r\n"})
+            CHECK(refused(head) == Status::bad_request);
+    }
+
+    TEST_CASE("a folded value is refused") {
+        CHECK(refused(get + "If-Match: \"a\",\r\n \"b\"\r\n\r\n") == Status::bad_request);
+    }
+
+    TEST_CASE("no prefix of a head is taken for a request") {
+        const std::string head = get + "Connection: close\r\nContent-Length: 0\r\n\r\n";
+        for (std::size_t size = 0; size < head.size(); ++size)
+            CHECK(std::holds_alternative<Status>(parse_request(head.substr(0, size))));
+    }
+}
