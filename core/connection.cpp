@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <stdexcept>
 
-#include "core/clock.hpp"
 #include "core/listener.hpp"
 
 namespace bullpen {
@@ -55,6 +54,15 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
         if (!deadline) deadline = now + limits_.read - ListenOptions{}.receive_slice;
         if (now >= *deadline) time_out(Limit::read, "the client sent nothing within the read limit");
     }
+}
+
+std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline) {
+    while (Clock::now() < deadline) {
+        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
+        if (size >= 0) return static_cast<std::size_t>(size);
+        if (errno != EINTR && errno != EAGAIN) fail("read from the client");
+    }
+    time_out(Limit::read, "the client hasn't sent the whole of it in time");
 }
 
 std::optional<std::size_t> Connection::read_next(std::span<std::byte> buffer, milliseconds idle_limit) {

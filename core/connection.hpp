@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "core/address.hpp"
+#include "core/clock.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
@@ -50,7 +51,7 @@ using ConnectionState = std::array<std::byte, 64>;
 class Connection {
 public:
     struct Limits {
-        std::chrono::milliseconds read{60'000};   ///< Longest silence of the client within a read.
+        std::chrono::milliseconds read{60'000};  ///< Longest silence of the client within a read.
         // A write that makes no progress for ListenOptions::send_timeout (30 s) throws too: the socket has
         // that limit from its listener.
     };
@@ -72,6 +73,10 @@ public:
     /// its side and may still be reading. Waits at most the read limit.
     [[nodiscard]] std::size_t read_some(std::span<std::byte> buffer);
 
+    /// As read_some, but with a deadline in place of the read limit, which a client that sends byte by byte
+    /// can't stretch: for what must be there as a whole by then.
+    [[nodiscard]] std::size_t read_before(std::span<std::byte> buffer, TimePoint deadline);
+
     /// As read_some, but for the moment between two requests, when a worker that waits is a worker wasted:
     /// returns nothing once `idle_limit` has passed, the server is draining, or the pool has no spare worker
     /// (looked at every 250 ms). The caller then closes (RFC 9112 9.3.1).
@@ -88,8 +93,8 @@ public:
     /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
     void write_before_more(std::string_view head);
 
-    /// Sends `count` bytes of an open regular file from `offset` on (sendfile(2); the file's own offset stays).
-    /// Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
+    /// Sends `count` bytes of an open regular file from `offset` on (sendfile(2); the file's own offset
+    /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
     void send_file(int file, off_t offset, std::size_t count);
 
     /// TCP_CORK: while on, only full segments leave; switching off sends the rest. No effect on UNIX sockets.
@@ -118,7 +123,7 @@ public:
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
     [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }  ///< A ClientGone was thrown.
-    [[nodiscard]] Limit exceeded() const noexcept { return exceeded_; }       ///< Set when TimedOut was thrown.
+    [[nodiscard]] Limit exceeded() const noexcept { return exceeded_; }  ///< Set when TimedOut was thrown.
 
     /// Closes now; in an orderly life the destructor does it.
     void close() noexcept { socket_.reset(); }

@@ -82,6 +82,13 @@ void claim_port(int fd) noexcept {
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
 }
 
+std::string privileged_port_hint(const Address& address) {
+    constexpr int unprivileged_from = 1024;
+    return errno == EACCES && address.port() < unprivileged_from
+               ? " (a port below 1024 needs root or CAP_NET_BIND_SERVICE)"
+               : "";
+}
+
 UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     constexpr int on = 1;
     UniqueFd fd = new_socket(address.family());
@@ -97,7 +104,7 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     bool successor = false;
     if (!bind_to(fd.get(), address)) {
         if (errno == EADDRINUSE) successor = bind_as_successor(fd, address);
-        if (!successor) fail(errno, "cannot listen on " + address.text());
+        if (!successor) fail(errno, "cannot listen on " + address.text() + privileged_port_hint(address));
     }
     if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
     if (successor) claim_port(fd.get());

@@ -27,6 +27,7 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "core/clock.hpp"
@@ -218,9 +219,8 @@ private:
             return respond_to_check(why_unhealthy(pools_, monotonic_ns(), options_.heartbeat_age_max));
         if (path == "/readyz") return respond_to_check(why_unready(pools_));
         if (path == "/") return respond(http::status::ok, "text/html; charset=utf-8", front_page);
-        const prometheus::TextSerializer serializer;
         return respond(http::status::ok, "text/plain; version=0.0.4; charset=utf-8",
-                       static_cast<const prometheus::Serializer&>(serializer).Serialize(metrics_.Collect()));
+                       prometheus::TextSerializer{}.Serialize(metrics_.Collect()));
     }
 
     static void move_to(Clients& list, Client& client) {

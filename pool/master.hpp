@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -62,9 +63,9 @@ private:
 
     MasterOptions options_;
     std::vector<int> inherited_;  ///< Open before we began: the user's own, which workers keep.
+    std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::vector<Pool> pools_;
     std::vector<Attendant> attendants_;
-    std::unique_ptr<Events> events_;
     bool stopping_ = false;
 };
 

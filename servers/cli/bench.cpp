@@ -109,7 +109,7 @@ MeasuredServerOptions server_options(const Model& model, const Handler& handler,
                                      const ComparisonSetup& setup) {
     // A process per client: so many that the cap is never what is measured, the exited but unburied included.
     const int workers =
-        model.delivery == Delivery::fork ? std::max(setup.workers, 2 * setup.concurrency) : setup.workers;
+        model.delivery == Delivery::fork ? std::max(setup.workers, 4 * setup.concurrency) : setup.workers;
     return {
         .model = model,
         .handler = handler,

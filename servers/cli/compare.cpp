@@ -81,7 +81,7 @@ ComparisonSetup setup_from(const CompareOptions& options) {
         .requests_per_connection = options.keep_alive ? options.requests_per_connection : 1,
         .workers = options.workers,
     };
-    if (setup.connections == 0) setup.connections = options.keep_alive ? 2'000 : 20'000;
+    if (setup.connections == 0) setup.connections = options.keep_alive ? 3'000 : 50'000;
     setup.warm_up_connections = std::clamp(setup.connections / warm_up_divisor, 1L, warm_up_max);
     return setup;
 }

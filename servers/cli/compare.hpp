@@ -14,7 +14,7 @@ namespace bullpen {
 struct CompareOptions {
     std::vector<std::string> models = {"iterative", "fork", "prefork"};
     std::string service = "http";
-    long connections = 0;     ///< To each model; 0: 20,000, or 2,000 with keep_alive.
+    long connections = 0;     ///< To each model; 0: 50,000, or 3,000 with keep_alive.
     int concurrency = 16;     ///< Connections at a time.
     int workers = 8;          ///< Of the models with a pool.
     bool keep_alive = false;  ///< Several requests on a connection, made without a pause; then it closes, so

@@ -15,7 +15,7 @@ namespace bullpen {
 /// The same for every model of a comparison.
 struct ComparisonSetup {
     std::string service;
-    std::string path = {};                ///< http only.
+    std::string path = {};           ///< http only.
     std::uint64_t answer_bytes = 0;  ///< Of the file or the message.
     long connections = 0;
     long warm_up_connections = 0;
@@ -45,14 +45,16 @@ struct Measurement {
     double server_cpu_s = 0;  ///< The master and all its workers, from start to stop, the warm-up included.
     double start_stop_cpu_s = 0;  ///< The same of a run without a client.
 
-    std::vector<std::uint64_t>
-        connections_by_slot = {};  ///< As the scoreboard counted them, the warm-up included.
+    std::vector<std::uint64_t> connections_by_slot =
+        {};  ///< As the scoreboard counted them, the warm-up included.
     std::uint64_t lost = 0;
     std::int64_t unaccounted = 0;  ///< Not 0: the conservation law is broken.
 
     [[nodiscard]] long failed() const noexcept;
     [[nodiscard]] double requests_per_s() const noexcept;
-    [[nodiscard]] double client_share() const noexcept;        ///< Of one CPU.
+    [[nodiscard]] double client_share() const noexcept;  ///< Of one CPU.
+    [[nodiscard]] double others_share(
+        int cpus) const noexcept;  ///< Of the machine: programs we know nothing of.
     [[nodiscard]] double cpu_us_per_request() const noexcept;  ///< Without starting and stopping the server.
 };
 

@@ -2,6 +2,8 @@
 
 #include <boost/json/src.hpp>  // Boost.JSON's whole implementation: in this file only.
 
+#include <algorithm>
+
 namespace bullpen {
 namespace {
 
@@ -38,12 +40,15 @@ json::object to_object(const LatencySummary& latency) {
 
 json::object to_object(const LoadErrorCounts& errors) {
     json::object object;
-    for (std::size_t i = 0; i < errors.size(); ++i)
-        object[name_of(static_cast<LoadError>(i))] = errors[i];
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+        std::string key = name_of(static_cast<LoadError>(i));
+        std::replace(key.begin(), key.end(), ' ', '_');
+        object[key] = errors[i];
+    }
     return object;
 }
 
-json::object to_object(const Measurement& m, std::optional<double> iterative_cpu_us) {
+json::object to_object(const Measurement& m, std::optional<double> iterative_cpu_us, int cpus) {
     json::object object{{"model", m.model}};
     if (!m.failure.empty()) object["failure"] = m.failure;
     const double cpu_us = m.cpu_us_per_request();
@@ -66,6 +71,7 @@ json::object to_object(const Measurement& m, std::optional<double> iterative_cpu
     object["client_share_of_one_cpu"] = m.client_share();
     object["client_was_bottleneck"] = m.client_share() > client_share_max;
     object["machine_busy"] = m.machine_busy;
+    object["machine_busy_with_others"] = m.others_share(cpus);
     object["process_per_connection"] = m.process_per_connection;
     object["connections_by_slot"] = json::array(m.connections_by_slot.begin(), m.connections_by_slot.end());
     object["connections_lost"] = m.lost;
@@ -78,7 +84,8 @@ json::object to_object(const Measurement& m, std::optional<double> iterative_cpu
 std::string to_json(const Comparison& comparison) {
     json::array measurements;
     for (const Measurement& measurement : comparison.measurements)
-        measurements.push_back(to_object(measurement, comparison.iterative_cpu_us()));
+        measurements.push_back(
+            to_object(measurement, comparison.iterative_cpu_us(), comparison.machine.cpus));
     json::array not_reached;
     for (const std::string& model : comparison.not_reached)
         not_reached.push_back(json::value(model));

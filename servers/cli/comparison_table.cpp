@@ -83,8 +83,8 @@ std::string line_of(const Cells& cells, const std::vector<std::size_t>& widths) 
 std::string table(const Comparison& comparison, std::size_t width) {
     const bool keep_alive = comparison.setup.keep_alive;
     std::vector<Cells> lines = {
-        {"", keep_alive ? "requests" : "connections", "latency", "", "", "", "CPU µs per", "above"},
-        {"model", "per second", "p50 ms", "p99", "p99.9", "errors", keep_alive ? "request" : "connection",
+        {"", keep_alive ? "requests" : "connections", "latency", "in ms", "", "", "CPU µs per", "above"},
+        {"model", "per second", "p50", "p99", "p99.9", "errors", keep_alive ? "request" : "connection",
          "iterative"},
     };
     for (const Measurement& m : comparison.measurements)
@@ -132,7 +132,7 @@ std::string distribution(const Comparison& comparison, std::size_t width) {
         text += wrap(name + shares(m), width, name_width + 2);
     }
     if (text.empty()) return text;
-    return "\nConnections by worker, warm-up included (UNP figure 30.2), the lowest slot first:\n" + text;
+    return "\nConnections of each worker, warm-up included (compare UNP figure 30.2):\n" + text;
 }
 
 /// Whether the numbers are the servers' or the client's own.
@@ -140,11 +140,13 @@ std::string judge_client(const Comparison& comparison) {
     std::vector<std::string> within;
     std::vector<std::string> limiting;
     double busiest = 0;
+    double others = 0;
     for (const Measurement& m : comparison.measurements) {
         if (!complete(m)) continue;
         (m.client_share() > client_share_max ? limiting : within)
             .push_back(percent(m.client_share()) + " (" + m.model + ")");
         busiest = std::max(busiest, m.machine_busy);
+        others = std::max(others, m.others_share(comparison.machine.cpus));
     }
     std::string text;
     if (!limiting.empty())
@@ -158,7 +160,11 @@ std::string judge_client(const Comparison& comparison) {
         text += "The machine was up to " + percent(busiest) + " busy, and client and servers shared its " +
                 (comparison.machine.cpus == 1 ? "CPU" : grouped(comparison.machine.cpus) + " CPUs") +
                 ": a client elsewhere would see more per second. CPU per " +
-                (comparison.setup.keep_alive ? "request" : "connection") + " does not depend on that. ";
+                (comparison.setup.keep_alive ? "request" : "connection") + " depends little on that. ";
+    constexpr double much = 0.15;
+    if (others > much)
+        text += "Other programs used up to " + percent(others) +
+                " of the machine meanwhile: repeat this when it is quiet. ";
     return text;
 }
 

@@ -1,11 +1,13 @@
 #include "servers/cli/load.hpp"
 
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <numeric>
@@ -123,9 +125,29 @@ private:
         caller.watched = 0;
         caller.reused = false;
         if (!caller.socket) return fail(caller, error_of(errno));
+        if (options_.dialogue.half_close) choose_source(caller);
         if (::connect(caller.socket.get(), server.data(), server.size()) != 0 && errno != EINPROGRESS)
             return fail(caller, error_of(errno));
         begin_request(caller);
+    }
+
+    /// Who closes first keeps the port in TIME_WAIT, and with half of the ports in it connect() searches for
+    /// milliseconds. On loopback there are other addresses to come from, each with ports of its own.
+    void choose_source(const Caller& caller) const noexcept {
+        constexpr long connections_each = 8'192;
+        constexpr long sources = 250;
+        constexpr std::uint32_t first_source = 0x7f00'0002;  // 127.0.0.2
+        constexpr std::uint32_t net_mask = 0xff00'0000;
+        if (options_.server.family() != AF_INET) return;
+        sockaddr_in address{};
+        std::memcpy(&address, options_.server.data(), sizeof address);
+        if ((ntohl(address.sin_addr.s_addr) & net_mask) != (first_source & net_mask)) return;
+        const auto source = static_cast<std::uint32_t>(begun_ / connections_each % sources);
+        address.sin_addr.s_addr = htonl(first_source + source);
+        address.sin_port = 0;
+        constexpr int on = 1;
+        ::setsockopt(caller.socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+        ::bind(caller.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     }
 
     void begin_request(Caller& caller) {

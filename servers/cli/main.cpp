@@ -31,7 +31,7 @@ void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, 
 
 void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
     CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");
-    serve.add_option("service", arguments.pool["service"], "http (the default) or echo")->expected(1)->type_name("");
+    serve.add_option("service", arguments.service, "http (the default) or echo")->type_name("");
     declare_flags(serve, pool_settings(), arguments.pool);
     declare_flags(serve, master_settings(), arguments.master);
     serve.add_option("--config", arguments.config, "read the settings from a TOML file; flags override it")
@@ -42,7 +42,10 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
         "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"
         "4 workers at the start, 2 to 6 spare ones, at most 64; metrics at\n"
         "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.");
-    serve.callback([&] { chosen = [&] { return run_serve(arguments); }; });
+    serve.callback([&] {
+        if (!arguments.service.empty()) arguments.pool["service"] = {arguments.service};
+        chosen = [&] { return run_serve(arguments); };
+    });
 }
 
 void declare_check_config(CLI::App& program, std::string& file, std::function<int()>& chosen) {
@@ -51,26 +54,42 @@ void declare_check_config(CLI::App& program, std::string& file, std::function<in
     check.callback([&] { chosen = [&] { return run_check_config(file); }; });
 }
 
-/// The sentence for a flag that doesn't exist, with the nearest that does.
+std::string see_help(const CLI::App& program) {
+    const auto chosen = program.get_subcommands();
+    return "; see bullpen " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help";
+}
+
+/// The sentence for an argument that nobody expects, with the nearest that somebody would.
 std::string unknown_argument(const CLI::App& program, const std::string& argument) {
     const auto chosen = program.get_subcommands();
     const CLI::App& command = chosen.empty() ? program : *chosen.front();
     std::vector<std::string> names;
-    for (const CLI::Option* option : command.get_options()) names.push_back(option->get_name());
-    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
-        names.push_back(sub->get_name());
-    const std::vector<std::string_view> known{names.begin(), names.end()};
-    const std::string flag = argument.substr(0, argument.find('='));
-    const auto close = nearest(flag, known);
-    return "unknown " + std::string{flag.starts_with('-') ? "option" : "argument"} + " '" + flag + "'" +
-           (close ? ", did you mean '" + std::string{*close} + "'?" : "") + " See " + program.get_name() +
-           (chosen.empty() ? "" : " " + command.get_name()) + " --help";
+    const bool flag = argument.starts_with('-');
+    if (flag)
+        for (const CLI::Option* option : command.get_options()) names.push_back(option->get_name());
+    else if (chosen.empty())
+        for (const CLI::App* sub : program.get_subcommands([](const CLI::App*) { return true; }))
+            names.push_back(sub->get_name());
+    const auto close = nearest(argument.substr(0, argument.find('=')), {names.begin(), names.end()});
+    return std::string{flag ? "unknown option '" : "unexpected argument '"} + argument + "'" +
+           (close ? " (did you mean " + std::string{*close} + "?)" : "");
 }
 
+/// CLI11's errors in our own words, where its are too terse.
 std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
-    if (error.get_name() != "ExtrasError") return error.what();
-    const std::vector<std::string> extras = program.remaining(true);
-    return extras.empty() ? error.what() : unknown_argument(program, extras.front());
+    const std::string what = error.what();
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+        const std::string extras = what.substr(what.rfind(": ") + 2);
+        return unknown_argument(program, extras.substr(extras.find_last_of(' ') + 1)) + see_help(program);
+    }
+    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
+        const std::vector<std::string> extras = program.remaining();
+        if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
+        return "a command is missing: serve, compare or check-config; see bullpen --help";
+    }
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && what.find("missing") != std::string::npos)
+        return what.substr(0, what.find(':')) + " needs a value" + see_help(program);
+    return what + see_help(program);
 }
 
 int run(int argc, char** argv) {

@@ -23,7 +23,7 @@ namespace {
 int run_master(Master& master, pid_t maker) {
     ::setpgid(0, 0);  // Ctrl-C is for the maker, which then stops us in order.
     ::signal(SIGTTOU, SIG_IGN);
-    set_log_level(LogLevel::warning);
+    set_log_level(LogLevel::error);  // A pool that is always saturated is no news here.
     if (!die_with_parent(SIGTERM, maker)) return 1;
     unblock_signals();
     return master.run();

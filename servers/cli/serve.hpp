@@ -13,6 +13,7 @@ namespace bullpen {
 using FlagValues = std::map<std::string, std::vector<std::string>>;
 
 struct ServeArguments {
+    std::string service;  ///< The positional argument, or empty.
     FlagValues pool;
     FlagValues master;
     std::string config;     ///< --config FILE, or empty.

@@ -7,8 +7,6 @@
 namespace bullpen::http {
 namespace {
 
-using std::chrono::milliseconds;
-
 bool begins_with_bare_lf_line(std::string_view bytes) noexcept {
     const std::size_t line_feed = bytes.find('\n');
     return line_feed != std::string_view::npos && (line_feed == 0 || bytes[line_feed - 1] != '\r');
@@ -36,9 +34,7 @@ HeadReader::Outcome HeadReader::next() {
         searched = unused().size();
         move_to_front();
         if (room().empty()) return Outcome::head_too_long;
-        const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-        client_.limits().read = std::max(left, milliseconds{0});
-        const std::size_t size = client_.read_some(room());
+        const std::size_t size = client_.read_before(room(), deadline);
         if (size == 0) return unused().empty() ? Outcome::end : Outcome::malformed;
         end_ += size;
     }

@@ -122,13 +122,14 @@ private:
     bool has_folded_value_ = false;
 };
 
-/// Of a request line whose version Beast didn't take: is it one of HTTP at all?
-bool ends_in_http_version(std::string_view head) noexcept {
+/// Of a request line that Beast didn't take for its version: is that the reason, or is the line no HTTP at
+/// all?
+bool names_other_version(std::string_view head) noexcept {
     const std::string_view line = head.substr(0, head.find('\r'));
-    const std::string_view version = line.substr(std::min(line.rfind(' ') + 1, line.size()));
+    const std::string_view version = line.substr(line.rfind(' ') + 1);
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
-           is_digit(version[7]);
+           is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
 }
 
 }  // namespace
@@ -137,7 +138,7 @@ std::variant<Request, Status> parse_request(std::string_view head) {
     RequestParser parser{head};
     const beast::error_code error = parser.parse();
     if (!error) return parser.judge();
-    if (error == beast::http::error::bad_version && ends_in_http_version(head))
+    if (error == beast::http::error::bad_version && names_other_version(head))
         return Status::version_not_supported;
     return Status::bad_request;
 }

@@ -13,11 +13,11 @@ namespace bullpen::http {
 
 /// A request's conditional headers; empty where it has none. Views of its head.
 struct Conditions {
-    std::string_view if_match;
-    std::string_view if_none_match;
-    std::string_view if_modified_since;
-    std::string_view if_unmodified_since;
-    std::string_view if_range;
+    std::string_view if_match{};
+    std::string_view if_none_match{};
+    std::string_view if_modified_since{};
+    std::string_view if_unmodified_since{};
+    std::string_view if_range{};
 };
 
 enum class Precondition {

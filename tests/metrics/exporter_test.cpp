@@ -5,10 +5,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,13 +40,13 @@ public:
     }
     void end_of_requests() const { ::shutdown(socket_.get(), SHUT_WR); }
 
-    /// All until the server closes; nothing if it doesn't.
+    /// All until the server closes; nothing if it doesn't, or resets the connection.
     [[nodiscard]] std::optional<std::string> read_to_end() const {
         std::string all;
         std::array<char, 65536> part{};
         for (;;) {
             const ssize_t size = ::recv(socket_.get(), part.data(), part.size(), 0);
-            if (size == 0 || (size < 0 && errno == ECONNRESET)) return all;
+            if (size == 0) return all;
             if (size < 0) return std::nullopt;
             all.append(part.data(), static_cast<std::size_t>(size));
         }
@@ -160,13 +158,6 @@ bool contains(const std::string& text, const std::string& part) {
 
 constexpr const char* scrape_request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 constexpr std::chrono::seconds never{3600};
-
-// UBSan's check of virtual tables opens a pipe, and takes its failure for a fault of ours.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool needs_descriptors = true;
-#else
-constexpr bool needs_descriptors = false;
-#endif
 
 }  // namespace
 
@@ -314,8 +305,9 @@ TEST_SUITE("the exporter") {
     }
 
     TEST_CASE("who sends no request in time, or none after the last one, is disconnected") {
-        const RunningExporter exporter{
-            {.request_timeout = std::chrono::seconds{1}, .idle_timeout = std::chrono::seconds{1}}};
+        const RunningExporter exporter{{.request_timeout = std::chrono::seconds{1},
+                                        .idle_timeout = std::chrono::seconds{1},
+                                        .response_timeout = never}};
         const Client silent{exporter.address()};
         const Client slow{exporter.address()};
         slow.send("GET /metr");
@@ -325,43 +317,6 @@ TEST_SUITE("the exporter") {
         CHECK(silent.read_to_end().value() == "");
         CHECK(slow.read_to_end().value() == "");
         CHECK(idle.read_to_end().value() == "");
-    }
-
-    TEST_CASE("out of descriptors it makes room by closing silent clients" *
-              doctest::skip(needs_descriptors)) {
-        const RunningExporter exporter{{.request_timeout = never}};
-        REQUIRE(is(exporter.get("/healthz"), "200"));
-        const rlimit few{.rlim_cur = 20, .rlim_max = 20};
-        REQUIRE(::prlimit(exporter.pid, RLIMIT_NOFILE, &few, nullptr) == 0);
-        std::vector<Client> silent;
-        for (int i = 0; i < 40; ++i)
-            silent.emplace_back(exporter.address());
-        CHECK(is(exporter.get("/metrics"), "200"));
-        CHECK(silent.back().still_connected());
-    }
-
-    TEST_CASE("with no descriptor at all it waits without spinning, and goes on when there is one" *
-              doctest::skip(needs_descriptors)) {
-        const RunningExporter exporter;
-        REQUIRE(is(exporter.get("/healthz"), "200"));
-        rlimit before{};
-        REQUIRE(::prlimit(exporter.pid, RLIMIT_NOFILE, nullptr, &before) == 0);
-        const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
-        REQUIRE(::prlimit(exporter.pid, RLIMIT_NOFILE, &none, nullptr) == 0);
-        const Client waiting{exporter.address()};
-        waiting.send(scrape_request);
-        clockid_t cpu_clock{};
-        REQUIRE(::clock_getcpuclockid(exporter.pid, &cpu_clock) == 0);
-        timespec begin{};
-        timespec end{};
-        ::clock_gettime(cpu_clock, &begin);
-        ::poll(nullptr, 0, 500);
-        ::clock_gettime(cpu_clock, &end);
-        const auto used_ms = (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1'000'000;
-        CHECK(used_ms < 100);
-        CHECK(waiting.still_connected());
-        REQUIRE(::prlimit(exporter.pid, RLIMIT_NOFILE, &before, nullptr) == 0);
-        CHECK(is(waiting.read_response(), "200"));
     }
 
     TEST_CASE("two hundred scrapes and a few rude clients leave no descriptor behind") {

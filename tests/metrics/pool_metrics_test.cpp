@@ -26,9 +26,7 @@ PoolView view_of(const Scoreboard& board, const std::string& name = "web",
 }
 
 std::string text_of(const std::vector<PoolView>& pools) {
-    const prometheus::TextSerializer serializer;
-    return static_cast<const prometheus::Serializer&>(serializer)
-        .Serialize(PoolMetrics{pools, "1.2.3"}.Collect());
+    return prometheus::TextSerializer{}.Serialize(PoolMetrics{pools, "1.2.3"}.Collect());
 }
 
 std::string text_of(const Scoreboard& board) {
@@ -153,12 +151,12 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_log_lines_dropped_total)", 9},
             {R"(bullpen_build_info{version="1.2.3"})", 1},
         };
-        for (const auto& [name, value] : expected) {
-            REQUIRE_MESSAGE(samples.contains(name), name);
-            CHECK_MESSAGE(samples.at(name) == value, name);
+        for (const auto& sample : expected) {
+            REQUIRE_MESSAGE(samples.contains(sample.first), sample.first);
+            CHECK_MESSAGE(samples.at(sample.first) == sample.second, sample.first);
         }
-        for (const auto& [name, value] : samples)
-            CHECK_MESSAGE(expected.contains(name), name);
+        for (const auto& sample : samples)
+            CHECK_MESSAGE(expected.contains(sample.first), sample.first);
     }
 
     TEST_CASE("connections that are all accounted for leave none over") {
@@ -273,9 +271,9 @@ TEST_SUITE("the pool's metrics") {
                 }
             }
             const auto samples = samples_in(text_of(board));
-            for (const auto& [name, value] : samples) {
-                CHECK_MESSAGE(std::isfinite(value), name);
-                CHECK_MESSAGE(value >= 0, name);
+            for (const auto& sample : samples) {
+                CHECK_MESSAGE(std::isfinite(sample.second), sample.first);
+                CHECK_MESSAGE(sample.second >= 0, sample.first);
             }
             CHECK(samples.at(R"(bullpen_connections_in_flight{pool="web",where="queued"})") <= slots);
             CHECK(samples.at(R"(bullpen_connections_in_flight{pool="web",where="begun"})") <= slots);

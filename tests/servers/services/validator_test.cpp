@@ -14,7 +14,7 @@ TEST_SUITE("validator") {
     constexpr std::string_view later = "Sun, 06 Nov 1994 08:49:38 GMT";
 
     TEST_CASE("the tag changes with the size and with every nanosecond") {
-        CHECK(tag == "\"ae1b5dd7d53aa05-80\"");
+        CHECK(tag == "\"ae1b981bc490a05-80\"");
         CHECK(Validator{{.tv_sec = 784'111'777, .tv_nsec = 6}, 128}.entity_tag() != tag);
         CHECK(Validator{{.tv_sec = 784'111'777, .tv_nsec = 5}, 129}.entity_tag() != tag);
         CHECK(validator.last_modified() == date);

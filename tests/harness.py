@@ -1,0 +1,233 @@
+"""Starts the real program, asks it questions, and sees to it that nothing is left of it."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+START_TIMEOUT = 60.0  # A sanitized program on a busy machine is slow.
+STOP_TIMEOUT = 90.0
+SCRAPE_TIMEOUT = 30.0
+
+SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: \d+)?$")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+
+
+def wait_until(predicate, what, timeout=30.0):
+    """Returns the predicate's first true value; fails when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(0.01)
+
+
+def parse_metrics(text):
+    """Prometheus' text format as {(name, frozenset of (label, value)): number}."""
+    samples = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        match = SAMPLE.match(line)
+        if not match:
+            raise AssertionError(f"no sample: {line!r}")
+        labels = frozenset(LABEL.findall(match["labels"] or ""))
+        samples[match["name"], labels] = float(match["value"])
+    return samples
+
+
+def total(samples, name, **labels):
+    """The sum of the samples that have this name and at least these labels."""
+    wanted = set(labels.items())
+    return sum(value for (other, has), value in samples.items() if other == name and wanted <= has)
+
+
+def processes():
+    """Of every process that can be seen: (pid, state, parent, group, session)."""
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = Path(entry.path, "stat").read_text(errors="replace")
+        except OSError:  # It is gone by now.
+            continue
+        state, parent, group, session = stat.rpartition(")")[2].split()[:4]
+        yield int(entry.name), state, int(parent), int(group), int(session)
+
+
+def title(pid):
+    """The name under which ps shows the process."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").strip()
+        return (line or Path(f"/proc/{pid}/comm").read_bytes().strip()).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+class Bullpen:
+    """`bullpen serve` with the given arguments, in its own session. Leaving the with-block checks, unless the
+    test has failed already: every accepted connection is accounted for, the program stops in order, and
+    no process, shared memory or sanitizer's complaint is left."""
+
+    def __init__(self, *arguments, program=None, env=None, user=None):
+        self.command = [str(program or os.environ.get("BULLPEN", TOP / "build/bullpen")), "serve", *arguments]
+        if "--listen" not in arguments and "--config" not in arguments:
+            self.command += ["--listen", "127.0.0.1:0"]
+        if "--metrics" not in arguments:
+            self.command += ["--metrics", "127.0.0.1:0"]
+        self.env = {**os.environ, **(env or {})}
+        self.user = user  # Whom to run as; only root may choose.
+        self.output = ""
+        self.urls = []
+        self.addresses = []
+        self.metrics_url = None
+        self.exit_status = None
+
+    def __enter__(self):
+        self._shared_memory_before = set(os.listdir("/dev/shm"))
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=self._stderr, env=self.env, user=self.user,
+                                         start_new_session=True)
+        try:
+            self._read_announcements()
+        except BaseException:
+            self._show_stderr()
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self._check_orderly_end()
+            else:
+                self._show_stderr()
+        except BaseException:
+            self._show_stderr()
+            raise
+        finally:
+            self._clean_up()
+
+    @property
+    def pid(self):
+        """The master's."""
+        return self._process.pid
+
+    @property
+    def url(self):
+        return self.urls[0]
+
+    @property
+    def port(self):
+        """The first listener's."""
+        return int(self.addresses[0].rpartition(":")[2])
+
+    @property
+    def metrics_port(self):
+        return int(re.search(r":(\d+)/", self.metrics_url)[1])
+
+    @property
+    def stderr(self):
+        return os.pread(self._stderr.fileno(), 1 << 24, 0).decode(errors="replace")
+
+    def metrics(self):
+        with urllib.request.urlopen(self.metrics_url, timeout=SCRAPE_TIMEOUT) as response:
+            return parse_metrics(response.read().decode())
+
+    def total(self, name, **labels):
+        """One scrape's sum of the samples with this name and at least these labels."""
+        return total(self.metrics(), name, **labels)
+
+    def workers(self):
+        """The pids of the living workers. Right after the start they may still be on their way."""
+        return [pid for pid, state, parent, _, _ in processes()
+                if parent == self.pid and state != "Z" and "bullpen: worker" in title(pid)]
+
+    def stop(self, by=signal.SIGTERM):
+        """Sends the master a signal and returns its exit status, negative if a signal ended it."""
+        self._process.send_signal(by)
+        return self.wait()
+
+    def wait(self):
+        try:
+            self.exit_status = self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the program hasn't ended {STOP_TIMEOUT:g} s after it was told to") from None
+        return self.exit_status
+
+    def check_conservation(self):
+        """Every accepted connection has ended in exactly one way. Waits until none is in flight."""
+        def at_rest():
+            samples = self.metrics()
+            return samples if total(samples, "bullpen_connections_in_flight") == 0 else None
+
+        samples = wait_until(at_rest, "no connection in flight", 60)
+        for pool in {value for _, labels in samples for name, value in labels if name == "pool"}:
+            ended = {kind: total(samples, f"bullpen_connections_{kind}_total", pool=pool)
+                     for kind in ("completed", "client_aborted", "timed_out", "refused", "lost")}
+            accepted = total(samples, "bullpen_connections_accepted_total", pool=pool)
+            if accepted != sum(ended.values()):
+                raise AssertionError(f"pool {pool} accepted {accepted:g} connections, but they ended as {ended}")
+
+    def left_behind(self):
+        """The living processes of the program's session."""
+        return [pid for pid, state, _, group, session in processes()
+                if self.pid in (group, session) and state != "Z"]
+
+    def _read_announcements(self):
+        deadline = time.monotonic() + START_TIMEOUT
+        while "bullpen: ready" not in self.output:
+            readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            if not readable:
+                raise AssertionError(f"the program wasn't ready within {START_TIMEOUT:g} s; it said {self.output!r}")
+            text = os.read(self._process.stdout.fileno(), 65536)
+            if not text:
+                raise AssertionError(f"{' '.join(self.command)} ended with {self._process.wait()} before it was ready")
+            self.output += text.decode()
+        for address in re.findall(r"^bullpen: serving \S+ at (\S+)", self.output, re.MULTILINE):
+            if address.startswith("http://"):
+                self.urls.append(address)
+            self.addresses.append(address.removeprefix("http://").removesuffix("/"))
+        if match := re.search(r"^bullpen: metrics at (\S+)$", self.output, re.MULTILINE):
+            self.metrics_url = match[1]
+
+    def _check_orderly_end(self):
+        if self.exit_status is None:
+            if self.metrics_url:
+                self.check_conservation()
+            if self.stop() != 0:
+                raise AssertionError(f"the program ended with status {self.exit_status}")
+        wait_until(lambda: not self.left_behind(), "the end of the program's last process")
+        wait_until(lambda: not self._new_shared_memory(), "the end of its shared memory")
+        for complaint in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error", "WARNING: ThreadSanitizer"):
+            if complaint in self.stderr:
+                raise AssertionError(f"a sanitizer complains: {complaint}")
+
+    def _new_shared_memory(self):
+        return set(os.listdir("/dev/shm")) - self._shared_memory_before
+
+    def _clean_up(self):
+        for pid in self.left_behind():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._process.wait()
+        self._process.stdout.close()
+        self._stderr.close()
+
+    def _show_stderr(self):
+        lines = self.stderr.splitlines()[-40:]
+        print("\n".join(["", f"--- the end of the program's stderr ({' '.join(self.command)})", *lines, "---"]),
+              file=sys.stderr)

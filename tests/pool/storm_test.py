@@ -1,0 +1,264 @@
+"""The pool under bad weather: bursts, killed workers, stops, dead masters, full descriptor tables."""
+
+import os
+import random
+import resource
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from harness import Bullpen, wait_until
+
+STORM_SECONDS = float(os.environ.get("BULLPEN_STORM_SECONDS", "5"))
+
+
+def connect(server):
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    return client
+
+
+def echo(server, data=b"hello"):
+    """Sends data, ends our side, returns what comes back; b'' if the connection was lost."""
+    with connect(server) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+        return answer
+
+
+class Load(threading.Thread):
+    """Clients one after the other until told to stop."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.asked, self.failed, self.stopping = server, 0, 0, False
+
+    def run(self):
+        while not self.stopping:
+            self.asked += 1
+            try:
+                if echo(self.server) != b"hello":
+                    self.failed += 1
+            except OSError:
+                self.failed += 1
+
+    def finish(self):
+        self.stopping = True
+        self.join()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Storms(unittest.TestCase):
+    def test_a_burst_makes_the_pool_grow_to_what_is_needed_and_not_beyond_the_maximum_then_it_shrinks(self):
+        with Bullpen("echo", "--workers-max", "40", "--shrink-window", "1") as server:
+            clients = [connect(server) for _ in range(100)]
+            for client in clients:
+                client.sendall(b"x")
+            wait_until(lambda: server.total("bullpen_workers", state="busy") == 40, "40 busy workers", 30)
+            self.assertEqual(server.total("bullpen_workers"), 40)
+            wait_until(lambda: server.total("bullpen_listen_queue_length") == 60, "60 in the backlog", 10)
+            self.assertEqual(len(server.workers()), 40)
+            for client in clients:
+                self.assertEqual(client.recv(1), b"x")
+                client.close()
+            wait_until(lambda: server.total("bullpen_workers") <= 6, "the pool to shrink", 60)
+            self.assertGreater(server.total("bullpen_saturated_seconds_total"), 0)
+
+    def storm(self, **options):
+        with Bullpen("echo", "--workers", "8", **options) as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers")
+            before = descriptors(server.pid)
+            loads = [Load(server) for _ in range(4)]
+            for load in loads:
+                load.start()
+            kills = 0
+            end = time.monotonic() + STORM_SECONDS
+            while time.monotonic() < end:
+                victims = server.workers()
+                if victims:
+                    try:
+                        os.kill(random.choice(victims), signal.SIGKILL)
+                        kills += 1
+                    except ProcessLookupError:
+                        pass
+                time.sleep(0.05)  # The rate of the storm, not a wait for something.
+            for load in loads:
+                load.finish()
+            wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest", 20)
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers", 20)
+            failed = sum(load.failed for load in loads)
+            lost = server.total("bullpen_connections_lost_total")
+            print(f"\n{sum(load.asked for load in loads)} clients, {kills} kills, {lost:.0f} lost, {failed} failed")
+            self.assertGreater(kills, STORM_SECONDS * 5)
+            self.assertLessEqual(failed, lost)
+            self.assertLessEqual(lost, kills)
+            self.assertEqual(server.total("bullpen_worker_exits_total", reason="signal") +
+                             server.total("bullpen_worker_exits_total", reason="start"), kills)
+            self.assertEqual(descriptors(server.pid), before)
+
+    def test_workers_killed_at_random_lose_only_what_they_held(self):
+        self.storm()
+
+    def test_the_same_holds_for_an_ordinary_user_whose_descriptors_in_flight_are_limited(self):
+        self.storm(user=65534)
+
+    def test_what_a_stopped_worker_was_handed_is_served_by_others_once_it_dies(self):
+        with Bullpen("echo", "--workers", "2") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
+            victims = server.workers()
+            for pid in victims:
+                os.kill(pid, signal.SIGSTOP)
+            with connect(server) as one, connect(server) as two:
+                for client in (one, two):
+                    client.sendall(b"x")
+                wait_until(lambda: server.total("bullpen_connections_in_flight", where="queued") == 2, "2 queued", 10)
+                for pid in victims:
+                    os.kill(pid, signal.SIGKILL)
+                self.assertEqual(one.recv(1), b"x")
+                self.assertEqual(two.recv(1), b"x")
+            self.assertEqual(server.total("bullpen_handoffs_recovered_total"), 2)
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+
+    def test_fifty_deaths_in_one_moment_are_all_noticed(self):
+        with Bullpen("echo", "--workers", "50") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 50, "50 idle workers", 20)
+            os.kill(server.pid, signal.SIGSTOP)
+            for pid in server.workers():
+                os.kill(pid, signal.SIGKILL)
+            os.kill(server.pid, signal.SIGCONT)
+            wait_until(lambda: server.total("bullpen_worker_exits_total") == 50, "50 burials", 20)
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 50, "50 new workers", 20)
+            self.assertEqual(echo(server), b"hello")
+
+    def test_a_worker_has_exactly_its_own_descriptors(self):
+        with Bullpen("http", "--workers", "2") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
+            for pid in server.workers():
+                links = sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")
+                               if int(fd) > 2)
+                kinds = [link.split(":")[0] for link in links]
+                # The served directory, the eventfd on which the master waits, and the slot's channel.
+                self.assertEqual(len(kinds), 3, links)
+                self.assertEqual([kinds[0][0], kinds[1], kinds[2]], ["/", "anon_inode", "socket"], links)
+
+
+class Descriptors(unittest.TestCase):
+    def test_a_master_without_free_descriptors_neither_spins_nor_loses_a_client(self):
+        with Bullpen("echo", "--workers", "2") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
+            _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors(server.pid), hard))
+            with connect(server) as client:
+                client.sendall(b"x")
+                wait_until(lambda: "cannot accept" in server.stderr, "the warning", 10)
+                before = cpu_seconds(server.pid)
+                time.sleep(1)  # A second of CPU is measured, nothing is waited for.
+                self.assertLess(cpu_seconds(server.pid) - before, 0.3)
+                resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
+                self.assertEqual(client.recv(1), b"x")
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+
+    def test_a_worker_that_cannot_receive_a_descriptor_is_replaced_and_the_loss_has_its_own_reason(self):
+        with Bullpen("echo", "--workers", "1") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 1, "an idle worker", 10)
+            [worker] = server.workers()
+            highest = max(int(fd) for fd in os.listdir(f"/proc/{worker}/fd"))
+            free = [fd for fd in range(highest) if not os.path.exists(f"/proc/{worker}/fd/{fd}")]
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (min(free, default=highest + 1),) * 2)
+            try:
+                self.assertEqual(echo(server), b"")
+            except ConnectionError:
+                pass
+            wait_until(lambda: server.total("bullpen_connections_lost_total", reason="descriptors") == 1, "it", 10)
+            self.assertEqual(echo(server), b"hello")
+
+
+class Stops(unittest.TestCase):
+    def test_two_hundred_clients_in_the_backlog_are_served_at_a_stop_and_newcomers_by_a_successor(self):
+        for model in ("prefork", "iterative", "fork"):
+            pool = {"prefork": ("--workers", "2"), "fork": ("--workers-max", "2"), "iterative": ()}[model]
+            with self.subTest(model=model), Bullpen("echo", "--model", model, *pool) as server:
+                held = [connect(server) for _ in range(2 if pool else 1)]
+                for client in held:
+                    client.sendall(b"x")
+                    self.assertEqual(client.recv(1), b"x")
+                waiting = [connect(server) for _ in range(200)]
+                for client in waiting:
+                    client.sendall(b"hello")
+                    client.shutdown(socket.SHUT_WR)
+                os.kill(server.pid, signal.SIGTERM)
+                wait_until(lambda: "stopping" in server.stderr, "the stop to begin", 10)
+                with Bullpen("echo", "--listen", f"127.0.0.1:{server.port}") as successor:
+                    self.assertEqual(echo(successor, b"new"), b"new")
+                    for client in held:
+                        client.close()
+                    for client in waiting:
+                        answer = b""
+                        while piece := client.recv(100):
+                            answer += piece
+                        self.assertEqual(answer, b"hello")
+                        client.close()
+                    self.assertEqual(server.wait(), 0)
+                    self.assertEqual(echo(successor, b"new"), b"new")
+
+    def test_ctrl_c_for_the_whole_group_is_an_orderly_stop(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number), Bullpen("echo", "--workers", "3") as server:
+                client = connect(server)
+                client.sendall(b"x")
+                self.assertEqual(client.recv(1), b"x")
+                os.killpg(server.pid, number)
+                client.sendall(b"y")
+                self.assertEqual(client.recv(1), b"y")
+                client.close()
+                self.assertEqual(server.wait(), 0)
+
+    def test_the_master_killed_under_load_leaves_no_orphan_and_the_same_command_starts_at_once(self):
+        for model in ("prefork", "iterative", "fork"):
+            with self.subTest(model=model), Bullpen("echo", "--model", model, "--drain-timeout", "20") as server:
+                begun = connect(server)
+                begun.sendall(b"x")
+                self.assertEqual(begun.recv(1), b"x")
+                workers = server.workers()
+                os.kill(server.pid, signal.SIGKILL)
+                server.wait()
+                metrics = server.metrics_url.split("/")[2]
+                with Bullpen("echo", "--listen", f"127.0.0.1:{server.port}", "--metrics", metrics) as successor:
+                    self.assertEqual(echo(successor), b"hello")
+                begun.sendall(b"y")
+                self.assertEqual(begun.recv(1), b"y")
+                begun.close()
+                wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "the orphans' end", 20)
+
+    def test_a_drain_timeout_ends_what_never_ends(self):
+        with Bullpen("echo", "--workers", "1", "--drain-timeout", "1") as server:
+            with connect(server) as client:
+                client.sendall(b"x")
+                self.assertEqual(client.recv(1), b"x")
+                self.assertEqual(server.stop(), 0)
+
+    def test_an_idle_kept_alive_connection_does_not_delay_a_stop(self):
+        with Bullpen("http", "--workers", "2") as server:
+            with connect(server) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertIn(b"200 OK", client.recv(65536))
+                began = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - began, 15)
+
+
+if __name__ == "__main__":
+    unittest.main()

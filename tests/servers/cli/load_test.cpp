@@ -1,0 +1,290 @@
+#include "servers/cli/load.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <string>
+
+#include "core/connection.hpp"
+#include "core/listener.hpp"
+#include "core/process.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+/// A process that serves one connection after the other until it is killed.
+class ServerProcess {
+public:
+    explicit ServerProcess(const std::function<void(Connection&)>& handler)
+        : listener_{Listener::open(resolve("127.0.0.1:0").front(), {})} {
+        pid_ = spawn_child([&] {
+            unblock_signals();
+            for (;;) {
+                Connection client{UniqueFd{::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC)}};
+                try {
+                    handler(client);
+                } catch (const ClientGone&) {
+                }
+            }
+            return 0;
+        });
+    }
+    ~ServerProcess() {
+        ::kill(*pid_, SIGKILL);
+        ::waitpid(*pid_, nullptr, 0);
+    }
+
+    LoadOptions load(const Dialogue& dialogue, long connections, int concurrency = 1,
+                     int requests = 1) const {
+        LoadOptions options;
+        options.server = listener_.address();
+        options.dialogue = dialogue;
+        options.connections = connections;
+        options.concurrency = concurrency;
+        options.requests_per_connection = requests;
+        options.time_limit = std::chrono::seconds{20};
+        return options;
+    }
+
+private:
+    Listener listener_;
+    std::optional<pid_t> pid_;
+};
+
+bool read_request(Connection& client) {
+    std::array<std::byte, 1> byte;
+    std::string request;
+    while (client.read_some(byte) > 0) {
+        request += static_cast<char>(byte[0]);
+        if (request.ends_with("\r\n\r\n")) return true;
+    }
+    return false;
+}
+
+const std::string hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+void answer_each(Connection& client) {
+    while (read_request(client))
+        client.write_all(hello);
+}
+
+void answer_once(Connection& client) {
+    if (read_request(client)) client.write_all(hello);
+}
+
+long errors_of(const LoadResult& result, LoadError kind) {
+    return result.errors[static_cast<std::size_t>(kind)];
+}
+
+Dialogue http(std::optional<std::uint64_t> size = 5) {
+    return http_dialogue("localhost", "/", size);
+}
+
+}  // namespace
+
+TEST_SUITE("cli: the load client") {
+    TEST_CASE("every connection is made, answered and timed") {
+        const ServerProcess server{answer_once};
+        LoadResult result = run_load(server.load(http(), 500, 16));
+        CHECK(result.connections == 500);
+        CHECK(result.requests == 500);
+        CHECK(result.latencies.count() == 500);
+        CHECK(result.failed() == 0);
+        CHECK_FALSE(result.cut_short);
+        CHECK(result.wall_s > 0);
+        CHECK(result.client_cpu_s > 0);
+        CHECK(result.client_cpu_s <= result.wall_s * 1.1);
+        CHECK(result.latencies.quantile_us(1000) <= result.wall_s * 1e6);
+    }
+
+    TEST_CASE("fewer connections than callers are all that are made") {
+        const ServerProcess server{answer_once};
+        const LoadResult result = run_load(server.load(http(), 3, 100));
+        CHECK(result.connections == 3);
+        CHECK(result.requests == 3);
+    }
+
+    TEST_CASE("a kept-alive connection makes its requests, then gives way to the next") {
+        const ServerProcess server{[](Connection& client) {
+            for (int i = 0; i < 10; ++i)
+                answer_once(client);
+        }};
+        const LoadResult result = run_load(server.load(http(), 20, 4, 10));
+        CHECK(result.connections == 20);
+        CHECK(result.requests == 200);
+        CHECK(result.reconnects == 0);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("a server may close between two requests: the rest is asked on new connections") {
+        const ServerProcess server{[](Connection& client) {
+            for (int i = 0; i < 3; ++i)
+                answer_once(client);
+        }};
+        const LoadResult result = run_load(server.load(http(), 4, 2, 9));
+        CHECK(result.connections == 4);
+        CHECK(result.requests == 36);
+        CHECK(result.reconnects == 8);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("an announced close is waited for") {
+        const ServerProcess server{[](Connection& client) {
+            if (read_request(client))
+                client.write_all("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        }};
+        const LoadResult result = run_load(server.load(http(0), 2, 1, 3));
+        CHECK(result.requests == 6);
+        CHECK(result.reconnects == 4);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("messages are echoed and compared, one or several on a connection") {
+        const ServerProcess server{[](Connection& client) {
+            std::array<std::byte, 1000> buffer;
+            while (const std::size_t size = client.read_some(buffer))
+                client.write_all(std::span{buffer}.first(size));
+        }};
+        for (const std::size_t size : {1, 128, 50'000}) {
+            const LoadResult result = run_load(server.load(echo_dialogue(size), 50, 8, 5));
+            CHECK(result.requests == 250);
+            CHECK(result.failed() == 0);
+        }
+    }
+
+    TEST_CASE("an answer in pieces is one answer") {
+        const ServerProcess server{[](Connection& client) {
+            if (!read_request(client)) return;
+            for (const char byte : hello)
+                client.write_all({&byte, 1});
+        }};
+        const LoadResult result = run_load(server.load(http(), 20, 4));
+        CHECK(result.requests == 20);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("an answer larger than the client's buffer is one answer") {
+        const std::string body(1'000'000, 'x');
+        const ServerProcess server{[&](Connection& client) {
+            if (!read_request(client)) return;
+            client.write_all("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                             "\r\n\r\n");
+            client.write_all(body);
+        }};
+        const LoadResult result = run_load(server.load(http(body.size()), 20, 4));
+        CHECK(result.requests == 20);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("a wrong answer is an error") {
+        const ServerProcess server{answer_once};
+        const LoadResult result = run_load(server.load(http(6), 10, 2));
+        CHECK(result.requests == 0);
+        CHECK(errors_of(result, LoadError::wrong_answer) == 10);
+    }
+
+    TEST_CASE("bytes after the last answer are an error") {
+        const ServerProcess server{[](Connection& client) {
+            if (read_request(client)) client.write_all(hello + "!");
+        }};
+        CHECK(errors_of(run_load(server.load(http(), 5)), LoadError::wrong_answer) == 5);
+    }
+
+    TEST_CASE("an end in the middle of an answer is an error, and so is one before it") {
+        const ServerProcess halfway{[](Connection& client) {
+            if (read_request(client)) client.write_all(hello.substr(0, 10));
+        }};
+        CHECK(errors_of(run_load(halfway.load(http(), 5)), LoadError::ended_early) == 5);
+        const ServerProcess silent{[](Connection& client) { (void)read_request(client); }};
+        CHECK(errors_of(run_load(silent.load(http(), 5, 1, 3)), LoadError::ended_early) == 5);
+    }
+
+    TEST_CASE("a reset is an error of its own") {
+        const ServerProcess server{[](Connection& client) {
+            if (!read_request(client)) return;
+            constexpr linger at_once{.l_onoff = 1, .l_linger = 0};
+            ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        }};
+        CHECK(errors_of(run_load(server.load(http(), 5)), LoadError::reset) == 5);
+    }
+
+    TEST_CASE("where nobody listens every connection is refused, and the load ends") {
+        LoadOptions options;
+        {
+            const Listener gone = Listener::open(resolve("127.0.0.1:0").front(), {});
+            options.server = gone.address();
+        }
+        options.dialogue = http();
+        options.connections = 1000;
+        options.concurrency = 10;
+        const LoadResult result = run_load(options);
+        CHECK(result.connections == 1000);
+        CHECK(errors_of(result, LoadError::refused) == 1000);
+    }
+
+    TEST_CASE("a server that never answers costs one time-out a connection") {
+        const ServerProcess server{[](Connection& client) {
+            std::array<std::byte, 1000> buffer;
+            while (client.read_some(buffer) > 0) {
+            }
+        }};
+        LoadOptions options = server.load(http(), 4, 4);
+        options.request_timeout = std::chrono::milliseconds{50};
+        options.report_interval = std::chrono::milliseconds{10};
+        const LoadResult result = run_load(options);
+        CHECK(errors_of(result, LoadError::timed_out) == 4);
+        CHECK(result.connections == 4);
+        CHECK_FALSE(result.cut_short);
+    }
+
+    TEST_CASE("the time limit ends the load; what was begun then is not counted") {
+        const ServerProcess server{[](Connection& client) {
+            std::array<std::byte, 1000> buffer;
+            while (client.read_some(buffer) > 0) {
+            }
+        }};
+        LoadOptions options = server.load(http(), 4, 4);
+        options.time_limit = std::chrono::milliseconds{50};
+        options.report_interval = std::chrono::milliseconds{10};
+        const LoadResult result = run_load(options);
+        CHECK(result.cut_short);
+        CHECK(result.connections == 0);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("the load ends when it is told not to keep going") {
+        const ServerProcess server{answer_once};
+        LoadOptions options = server.load(http(), 100'000'000, 4);
+        options.report_interval = std::chrono::milliseconds{1};
+        options.keep_going = [](long ended) { return ended < 100; };
+        const LoadResult result = run_load(options);
+        CHECK(result.cut_short);
+        CHECK(result.connections >= 100);
+    }
+
+    TEST_CASE("a server that is slow to close does not make its answer slow") {
+        const ServerProcess server{[](Connection& client) {
+            answer_once(client);
+            ::usleep(50'000);
+        }};
+        LoadResult result = run_load(server.load(http(), 3));
+        CHECK(result.requests == 3);
+        CHECK(result.latencies.quantile_us(500) < 50'000);
+        CHECK(result.wall_s >= 0.15);
+    }
+
+    TEST_CASE("the client leaves no descriptor open") {
+        const ServerProcess server{answer_each};
+        const UniqueFd before{::dup(0)};
+        LoadOptions options = server.load(http(), 4, 4);
+        options.time_limit = std::chrono::milliseconds{20};
+        options.report_interval = std::chrono::milliseconds{5};
+        run_load(options);
+        const UniqueFd after{::dup(0)};
+        CHECK(after.get() == before.get() + 1);
+    }
+}

@@ -1,0 +1,260 @@
+"""`bullpen compare` as its user meets it."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+BULLPEN = os.environ.get("BULLPEN", str(Path(__file__).resolve().parents[2] / "build" / "bullpen"))
+MODELS = ["iterative", "fork", "prefork"]
+QUICK = ["--connections", "1000", "--workers", "4"]
+PATIENCE_S = 60
+
+
+def children_of(pid):
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+class Terminal:
+    """The terminal that a program writes to, seen from the other side."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        self.shown = b""
+
+    def read_until(self, text):
+        while text not in self.shown:
+            if not self._read():
+                raise AssertionError(f"the program ended without showing {text}: {self.shown[-200:]}")
+
+    def read_to_the_end(self):
+        while self._read():
+            pass
+        return self.shown
+
+    def _read(self):
+        if not select.select([self.descriptor], [], [], PATIENCE_S)[0]:
+            raise AssertionError(f"nothing more is shown: {self.shown[-200:]}")
+        try:
+            piece = os.read(self.descriptor, 4096)
+        except OSError:  # EIO: nobody has the terminal open any more.
+            return False
+        self.shown += piece
+        return bool(piece)
+
+    def close(self):
+        os.close(self.descriptor)
+
+
+def processes_in(directory):
+    """Those whose TMPDIR is this test's own: all that compare has started."""
+    mark = f"TMPDIR={directory}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+        except OSError:
+            pass
+    return found
+
+
+class CompareTest(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.directory = Path(holder.name)
+        self.temporary = self.directory / "tmp"
+        self.temporary.mkdir()
+        self.environment = dict(os.environ, TMPDIR=str(self.temporary))
+
+    def tearDown(self):
+        self.assertEqual(list(self.temporary.iterdir()), [], "temporary files are left behind")
+        self.assertEqual(processes_in(self.temporary), [], "processes are left behind")
+
+    def compare(self, *arguments):
+        return subprocess.run([BULLPEN, "compare", *arguments], env=self.environment, capture_output=True,
+                              text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
+
+    def start_on_terminal(self, *arguments):
+        """Its stderr is a terminal, which tells how far it is."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([BULLPEN, "compare", *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True)
+        os.close(theirs)
+        terminal = Terminal(ours)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(terminal.close)
+        self.addCleanup(process.kill)
+        return process, terminal
+
+    def compare_to_json(self, *arguments):
+        path = self.directory / "result.json"
+        result = self.compare("--json", str(path), *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout, json.loads(path.read_text())
+
+    def rows(self, table):
+        """The table's lines by model, as lists of cells."""
+        return {line.split()[0]: line.split() for line in reversed(table.splitlines())
+                if len(line.split()) == 8 and line.split()[0] in MODELS and line.split()[1][0].isdigit()}
+
+
+class TheTable(CompareTest):
+    def test_all_models_are_measured_on_the_same_work_and_every_connection_is_accounted_for(self):
+        table, result = self.compare_to_json(*QUICK)
+        self.assertEqual([m["model"] for m in result["measurements"]], MODELS)
+        for measurement in result["measurements"]:
+            with self.subTest(measurement["model"]):
+                self.assertEqual(measurement["requests"], 1000)
+                self.assertEqual(measurement["failed"], 0)
+                self.assertEqual(sum(measurement["connections_by_slot"]), 1000 + measurement["warm_up_requests"])
+                self.assertEqual(measurement["connections_unaccounted"], 0)
+                self.assertEqual(measurement["connections_lost"], 0)
+                latency = measurement["latency_us"]
+                self.assertLessEqual(latency["p50"], latency["p99"])
+                self.assertLessEqual(latency["p99"], latency["p99.9"])
+                self.assertLessEqual(latency["p99.9"], latency["max"])
+                self.assertGreater(measurement["cpu_us_per_request"], 0)
+        self.assertEqual(result["measurements"][0]["cpu_us_above_iterative"], 0)
+        self.assertEqual(list(self.rows(table)), list(reversed(MODELS)))
+        self.assertIn("each of 1,050 had a process of its own", table)
+        self.assertIn("1,050, all by its one worker", table)
+
+    def test_no_line_is_wider_than_80_columns_and_stderr_stays_empty_without_a_terminal(self):
+        result = self.compare("--connections", "1000", "--workers", "40")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, "")
+        self.assertLessEqual(max(len(line) for line in result.stdout.splitlines()), 80)
+
+    def test_a_process_per_client_costs_more_than_a_pool(self):
+        _, result = self.compare_to_json(*QUICK)
+        cpu = {m["model"]: m["cpu_us_per_request"] for m in result["measurements"]}
+        self.assertGreater(cpu["fork"], 2 * cpu["prefork"])
+
+    def test_only_the_models_asked_for_are_run_in_that_order(self):
+        table, result = self.compare_to_json(*QUICK, "--models", "prefork,fork")
+        self.assertEqual([m["model"] for m in result["measurements"]], ["prefork", "fork"])
+        self.assertIsNone(result["measurements"][0]["cpu_us_above_iterative"])
+        self.assertEqual(self.rows(table)["fork"][-1], "-")
+
+    def test_kept_alive_connections_work_with_every_model(self):
+        table, result = self.compare_to_json("--keep-alive", "--connections", "60", "--requests", "20", "--workers", "4")
+        for measurement in result["measurements"]:
+            self.assertEqual(measurement["requests"], 1200, measurement["model"])
+            self.assertEqual(measurement["failed"], 0)
+        self.assertIn("makes 20 requests in", table)
+
+    def test_echo_is_spoken_too(self):
+        for more in [[], ["--keep-alive", "--requests", "5"], ["--size", "50000"]]:
+            _, result = self.compare_to_json("--service", "echo", "--connections", "200", *more)
+            for measurement in result["measurements"]:
+                self.assertEqual(measurement["failed"], 0, measurement["model"])
+                self.assertEqual(measurement["requests"], 1000 if "--requests" in more else 200)
+
+    def test_a_directory_of_the_users_is_served(self):
+        (self.directory / "sub").mkdir()
+        (self.directory / "sub" / "a b.txt").write_bytes(b"x" * 5000)
+        table, result = self.compare_to_json(*QUICK, "--models", "iterative", "--root", str(self.directory),
+                                             "--path", "/sub/a%20b.txt")
+        self.assertEqual(result["setup"]["answer_bytes"], 5000)
+        self.assertIn("/sub/a%20b.txt of 5,000 bytes", table)
+
+    def test_an_old_result_is_replaced_as_a_whole(self):
+        (self.directory / "result.json").write_text("x" * 100_000)
+        self.compare_to_json(*QUICK, "--models", "iterative")
+        self.assertEqual([p.name for p in self.directory.iterdir() if p.is_file()], ["result.json"])
+
+    def test_progress_is_shown_on_a_terminal_and_wiped_at_the_end(self):
+        process, terminal = self.start_on_terminal(*QUICK, "--models", "iterative")
+        table, _ = process.communicate(timeout=PATIENCE_S)
+        shown = terminal.read_to_the_end()
+        self.assertIn(b"\r\x1b[Kiterative: ", shown)
+        self.assertIn(b" of 1,000 connections", shown)
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
+        self.assertIn("iterative", table)
+
+
+class WhatCannotBe(CompareTest):
+    def assert_refused(self, status, sentence, *arguments):
+        before = time.monotonic()
+        result = self.compare(*arguments)
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertIn(sentence, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertLess(time.monotonic() - before, 5, "it is known before the runs begin")
+
+    def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(self):
+        self.assert_refused(2, "no model 'prefrok'; known are iterative, fork and prefork (the nearest is prefork)",
+                            "--models", "iterative,prefrok")
+        self.assert_refused(2, "no service 'htpt'", "--service", "htpt")
+
+    def test_numbers_out_of_range_are_refused(self):
+        self.assert_refused(2, "--concurrency: expected a number from 1 to", "--concurrency", "0")
+        self.assert_refused(2, "--workers: expected", "--workers", "-1")
+        self.assert_refused(2, "--connections", "--connections", "-5")
+
+    def test_a_result_that_cannot_be_written_is_known_before_the_runs(self):
+        self.assert_refused(1, "cannot write /nonexistent/x.json", "--json", "/nonexistent/x.json")
+        self.assert_refused(1, str(self.directory), "--json", str(self.directory))
+
+    def test_a_path_that_is_not_served_is_known_before_the_runs(self):
+        self.assert_refused(2, "GET /none is answered with 404", "--root", str(self.directory), "--path", "/none")
+        self.assert_refused(2, "--path: it needs --root", "--path", "/x")
+        self.assert_refused(2, "--path: expected", "--root", str(self.directory), "--path", "x y")
+
+
+class Misfortune(CompareTest):
+    def test_ctrl_c_stops_the_servers_removes_everything_and_shows_what_is_finished(self):
+        process, terminal = self.start_on_terminal("--models", "iterative,prefork", "--connections", "3000000",
+                                                   "--time-limit", "2")
+        terminal.read_until(b"prefork: 0 of 3,000,000")
+        os.killpg(process.pid, signal.SIGINT)
+        table, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(list(self.rows(table)), ["iterative"])
+        self.assertIn("iterative was stopped by the time limit", table)
+        self.assertIn("Interrupted: prefork not measured.", table)
+        self.assertTrue(terminal.read_to_the_end().endswith(b"\r\x1b[K"))
+
+    def test_ctrl_c_while_the_first_server_starts_leaves_nothing(self):
+        process, terminal = self.start_on_terminal()
+        terminal.read_until(b"iterative: starting")
+        os.killpg(process.pid, signal.SIGINT)
+        table, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("Interrupted: iterative, fork and prefork not measured.", table)
+
+    def test_a_server_that_dies_is_reported_and_the_others_are_measured(self):
+        process, terminal = self.start_on_terminal("--models", "prefork,iterative", "--connections", "3000000",
+                                                   "--time-limit", "2")
+        terminal.read_until(b"prefork: 0 of 3,000,000")
+        [master] = children_of(process.pid)
+        os.kill(master, signal.SIGKILL)
+        table, _ = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("not measured: its master was killed: Killed", table)
+        self.assertEqual(list(self.rows(table)), ["iterative"])
+
+    def test_a_killed_compare_leaves_no_server(self):
+        process, terminal = self.start_on_terminal("--models", "prefork", "--connections", "3000000")
+        terminal.read_until(b"prefork: 0 of 3,000,000")
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)  # Its stdout ends with the last process that has it.
+        self.assertEqual(len(list(self.temporary.iterdir())), 1)
+        shutil.rmtree(*self.temporary.iterdir())  # Nobody was there to do it.
+
+
+if __name__ == "__main__":
+    unittest.main()
