@@ -27,7 +27,8 @@ struct HostPort {
 HostPort split(std::string_view text) {
     if (text.starts_with('[')) {
         const auto bracket = text.find(']');
-        if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":") reject(text, allowed_forms);
+        if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":")
+            reject(text, allowed_forms);
         return {std::string{text.substr(1, bracket - 1)}, std::string{text.substr(bracket + 2)}};
     }
     const auto colon = text.find(':');
@@ -81,7 +82,8 @@ std::string Address::text() const {
     if (family() == AF_UNIX) return std::string{unix_prefix} + path();
     char host[NI_MAXHOST];
     char port[NI_MAXSERV];
-    if (::getnameinfo(data(), size_, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    if (::getnameinfo(data(), size_, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
+        0)
         return "unknown";
     return family() == AF_INET6 ? "[" + std::string{host} + "]:" + port : std::string{host} + ":" + port;
 }
@@ -99,8 +101,9 @@ std::vector<Address> resolve(std::string_view text) {
     hints.ai_flags = AI_PASSIVE;
     addrinfo* raw = nullptr;
     if (const int error = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &raw); error != 0) {
-        const std::string what = error == EAI_SERVICE ? "the service '" + parts.port + "' is not in /etc/services"
-                                                      : "the host '" + parts.host + "' can't be found";
+        const std::string what = error == EAI_SERVICE
+                                     ? "the service '" + parts.port + "' is not in /etc/services"
+                                     : "the host '" + parts.host + "' can't be found";
         reject(text, what + " (" + ::gai_strerror(error) + ")");
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> found{raw, ::freeaddrinfo};

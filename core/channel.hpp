@@ -25,7 +25,8 @@ struct Message {
     std::uint32_t generation = 0;   ///< Of the worker it was meant for. A connection is served by any.
     std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC when the master accepted the connection.
     std::uint64_t listener = 0;     ///< Index of the pool's listener it came from.
-    std::array<std::byte, 64> state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.
+    std::array<std::byte, 64>
+        state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.
 };
 static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 88);
 

@@ -20,9 +20,9 @@ enum class Next {
 class Handler {
 public:
     template <typename Callable>
-        requires(!std::is_same_v<std::remove_cvref_t<Callable>, Handler> &&
-                 std::is_invocable_v<Callable&, Connection&>)
-    Handler(Callable callable) {  // NOLINT(google-explicit-constructor): a lambda is a handler.
+    requires(!std::is_same_v<std::remove_cvref_t<Callable>, Handler> &&
+             std::is_invocable_v<Callable&, Connection&>)
+        Handler(Callable callable) {  // NOLINT(google-explicit-constructor): a lambda is a handler.
         using Result = std::invoke_result_t<Callable&, Connection&>;
         static_assert(std::is_void_v<Result> || std::is_same_v<Result, Next>,
                       "a handler returns void or bullpen::Next");

@@ -121,8 +121,10 @@ void remove_dead_socket(const Address& address) {
     const std::string path = address.path();
     struct stat file {};
     if (::lstat(path.c_str(), &file) != 0) return;
-    if (!S_ISSOCK(file.st_mode)) fail(EEXIST, "cannot listen on " + address.text() + ", which is not a socket");
-    if (file.st_uid != ::geteuid()) fail(EACCES, "cannot replace " + address.text() + ", another user's socket");
+    if (!S_ISSOCK(file.st_mode))
+        fail(EEXIST, "cannot listen on " + address.text() + ", which is not a socket");
+    if (file.st_uid != ::geteuid())
+        fail(EACCES, "cannot replace " + address.text() + ", another user's socket");
     if (answers(address)) fail(EADDRINUSE, "cannot listen on " + address.text());
     if (::unlink(path.c_str()) != 0) fail(errno, "cannot remove the old socket " + path);
 }
@@ -240,8 +242,7 @@ void Listener::drop_new_syns(int fd) noexcept {
     constexpr unsigned flags_offset = 13;  // The filter sees the segment from its TCP header on.
     constexpr unsigned syn = 0x02;
     sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
     };

@@ -16,9 +16,9 @@ namespace bullpen {
 /// How a listener is opened. What a client's socket inherits over accept(2) is set here once, on the
 /// listener, and costs nothing per connection. UNIX sockets inherit nothing (Connection sets it).
 struct ListenOptions {
-    int backlog = 4096;     ///< listen(2); the kernel caps it at net.core.somaxconn.
-    bool no_delay = true;   ///< TCP_NODELAY, inherited.
-    std::chrono::milliseconds receive_slice{250};  ///< SO_RCVTIMEO, inherited: see Connection::read_some.
+    int backlog = 4096;                              ///< listen(2); the kernel caps it at net.core.somaxconn.
+    bool no_delay = true;                            ///< TCP_NODELAY, inherited.
+    std::chrono::milliseconds receive_slice{250};    ///< SO_RCVTIMEO, inherited: see Connection::read_some.
     std::chrono::milliseconds send_timeout{30'000};  ///< SO_SNDTIMEO, inherited: a write without progress.
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
                                            ///< length, are reset at a stop, and come empty at the time-out.
@@ -56,9 +56,9 @@ public:
 
     void set_nonblocking(bool nonblocking) noexcept;
 
-    /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs are
-    /// dropped by a socket filter (the client's retry reaches a successor, which may bind from now on), a UNIX
-    /// socket's file is removed. Closing instead would reset everyone in the backlog.
+    /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs
+    /// are dropped by a socket filter (the client's retry reaches a successor, which may bind from now on), a
+    /// UNIX socket's file is removed. Closing instead would reset everyone in the backlog.
     void stop_new_clients() noexcept;
 
     /// The TCP half of stop_new_clients, for a process that only borrows the socket. Async-signal-safe.

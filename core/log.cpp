@@ -21,8 +21,8 @@ namespace {
 
 std::uint64_t dropped = 0;
 
-/// Hands whole lines to stderr without ever waiting. O_NONBLOCK is not set on it: the flag would be shared with
-/// whoever else has that terminal or pipe.
+/// Hands whole lines to stderr without ever waiting. O_NONBLOCK is not set on it: the flag would be shared
+/// with whoever else has that terminal or pipe.
 class NeverWaitingSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
@@ -37,7 +37,8 @@ class NeverWaitingSink final : public spdlog::sinks::base_sink<spdlog::details::
         if (errno != ENOTSOCK) return false;
         pollfd writable{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};  // Room for PIPE_BUF bytes.
         if (::poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0) return false;
-        return ::write(STDERR_FILENO, data, std::min<std::size_t>(size, PIPE_BUF)) == static_cast<ssize_t>(size);
+        return ::write(STDERR_FILENO, data, std::min<std::size_t>(size, PIPE_BUF)) ==
+               static_cast<ssize_t>(size);
     }
 };
 
@@ -63,7 +64,8 @@ spdlog::level::level_enum to_spdlog(LogLevel level) noexcept {
 
 std::string printable(std::string_view text) {
     static constexpr char digits[] = "0123456789abcdef";
-    constexpr std::size_t longest = 3000;  // With its prefix and escapes about what a pipe takes in one piece.
+    constexpr std::size_t longest =
+        3000;  // With its prefix and escapes about what a pipe takes in one piece.
     text = text.substr(0, longest);
     std::string line;
     line.reserve(text.size());

@@ -21,14 +21,16 @@ std::span<char> command_line;
 [[gnu::constructor]] void remember_command_line(int argc, char** argv) {
     if (argc < 1 || argv == nullptr || argv[0] == nullptr) return;
     char* end = argv[0];
-    for (int i = 0; i < argc && argv[i] == end; ++i) end += std::strlen(argv[i]) + 1;
+    for (int i = 0; i < argc && argv[i] == end; ++i)
+        end += std::strlen(argv[i]) + 1;
     command_line = {argv[0], end};
 }
 
 void reset_signal_actions() noexcept {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
-    for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+    for (int signal = 1; signal < NSIG; ++signal)
+        ::sigaction(signal, &action, nullptr);
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ private:
 };
 
 /// Forks a child that runs `body` and ends in _exit() with its result (1 if it throws, after one line on
-/// stderr): no stack of the parent is unwound, no atexit handler runs twice. In the child all signals have their
-/// default action and are blocked until the body calls unblock_signals(). Returns the pid, or nothing (errno set)
-/// when the system is out of processes: that is weather, not a bug. The caller has one thread.
+/// stderr): no stack of the parent is unwound, no atexit handler runs twice. In the child all signals have
+/// their default action and are blocked until the body calls unblock_signals(). Returns the pid, or nothing
+/// (errno set) when the system is out of processes: that is weather, not a bug. The caller has one thread.
 [[nodiscard]] std::optional<pid_t> spawn_child(const std::function<int()>& body);
 
 void unblock_signals() noexcept;
@@ -37,8 +37,8 @@ void unblock_signals() noexcept;
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
 
-/// Closes all descriptors above 2 but those listed (close_range(2)). A child calls it first of all: a channel or a
-/// listener that it keeps by mistake stays open for everybody.
+/// Closes all descriptors above 2 but those listed (close_range(2)). A child calls it first of all: a channel
+/// or a listener that it keeps by mistake stays open for everybody.
 void close_all_except(std::span<const int> kept) noexcept;
 
 /// The name that ps and top show. Cut to the room that the command line takes.

@@ -54,7 +54,8 @@ struct Events::Machinery {
     Wakeup wakeup;
 
     Machinery() {
-        for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD}) signals.add(signal);
+        for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD})
+            signals.add(signal);
         wait_for_signal();
     }
 

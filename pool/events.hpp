@@ -14,12 +14,12 @@ struct Wakeup {
     bool child_exited = false;  ///< At least one SIGCHLD.
 };
 
-/// Wraps Boost.Asio: one epoll_wait a turn. Must be made, used and destroyed in the master; a forked child never
-/// touches it (its descriptors go with close_all_except).
+/// Wraps Boost.Asio: one epoll_wait a turn. Must be made, used and destroyed in the master; a forked child
+/// never touches it (its descriptors go with close_all_except).
 class Events {
 public:
-    /// A descriptor that the master waits on. Watching is one-shot: armed, it becomes ready once there is input,
-    /// and then costs nothing until it is armed again (one epoll_ctl).
+    /// A descriptor that the master waits on. Watching is one-shot: armed, it becomes ready once there is
+    /// input, and then costs nothing until it is armed again (one epoll_ctl).
     class Watch {
     public:
         ~Watch();
@@ -37,7 +37,8 @@ public:
         std::shared_ptr<Source> source_;
     };
 
-    /// Installs the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and SIGHUP's default.
+    /// Installs the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and SIGHUP's
+    /// default.
     Events();
     ~Events();
     Events(const Events&) = delete;

@@ -41,7 +41,8 @@ std::vector<int> open_descriptors() {
 void check_descriptor_limit(const std::vector<Pool>& pools) {
     constexpr std::size_t reserve = 64;  // Logs, signals, companions, what the user has open.
     std::size_t needed = reserve;
-    for (const Pool& pool : pools) needed += pool.descriptors_needed();
+    for (const Pool& pool : pools)
+        needed += pool.descriptors_needed();
     const rlim_t limit = raise_descriptor_limit();
     if (needed > limit)
         throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
@@ -52,7 +53,8 @@ void check_descriptor_limit(const std::vector<Pool>& pools) {
 
 Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{open_descriptors()} {
     pools_.reserve(options_.pools.size());
-    for (PoolOptions& pool : options_.pools) pools_.emplace_back(std::move(pool), options_.drain_timeout);
+    for (PoolOptions& pool : options_.pools)
+        pools_.emplace_back(std::move(pool), options_.drain_timeout);
     options_.pools.clear();
     check_descriptor_limit(pools_);
 }
@@ -71,7 +73,8 @@ int Master::run() {
         const TimePoint now = Clock::now();
 
         if (wake.stop) begin_stop(wake, now);
-        for (Pool& pool : pools_) pool.note_progress();
+        for (Pool& pool : pools_)
+            pool.note_progress();
         if (wake.child_exited) bury(now);
         for (Pool& pool : pools_) {
             pool.hand_out_clients(now);
@@ -90,7 +93,8 @@ void Master::start() {
     set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
     attend_companions(now);
-    for (Pool& pool : pools_) pool.start(*events_, inherited_, now);
+    for (Pool& pool : pools_)
+        pool.start(*events_, inherited_, now);
 }
 
 bool Master::finished() const noexcept {
@@ -99,13 +103,15 @@ bool Master::finished() const noexcept {
 
 bool Master::prepare_to_wait() noexcept {
     bool may_block = true;
-    for (Pool& pool : pools_) may_block = pool.prepare_to_wait() && may_block;
+    for (Pool& pool : pools_)
+        may_block = pool.prepare_to_wait() && may_block;
     return may_block;
 }
 
 TimePoint Master::next_deadline() const noexcept {
     TimePoint deadline = TimePoint::max();
-    for (const Pool& pool : pools_) deadline = std::min(deadline, pool.next_deadline());
+    for (const Pool& pool : pools_)
+        deadline = std::min(deadline, pool.next_deadline());
     return deadline;
 }
 
@@ -113,13 +119,15 @@ TimePoint Master::next_deadline() const noexcept {
 void Master::bury(TimePoint now) {
     int status = 0;
     for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (std::any_of(pools_.begin(), pools_.end(), [&](Pool& pool) { return pool.bury(pid, status, now); }))
+        if (std::any_of(pools_.begin(), pools_.end(),
+                        [&](Pool& pool) { return pool.bury(pid, status, now); }))
             continue;
         for (Attendant& attendant : attendants_) {
             if (attendant.pid != pid) continue;
             attendant.pid = 0;
             attendant.start_again = now + std::chrono::milliseconds{start_pause_ms(attendant.deaths++)};
-            log(LogLevel::warning, "the " + attendant.companion.title + " process has died; starting it again");
+            log(LogLevel::warning,
+                "the " + attendant.companion.title + " process has died; starting it again");
         }
     }
 }
@@ -131,7 +139,8 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
                                   : "stopping: serving what has been accepted and what waits in the backlog");
     stopping_ = true;
     const TimePoint deadline = impatient ? now : now + options_.drain_timeout;
-    for (Pool& pool : pools_) pool.begin_stop(now, deadline);
+    for (Pool& pool : pools_)
+        pool.begin_stop(now, deadline);
 }
 
 void Master::attend_companions(TimePoint now) {
@@ -151,7 +160,8 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
             kept.push_back(theirs.get());
             close_all_except(kept);
             set_process_title("bullpen: " + attendant.companion.title);
-            for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
+            for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE})
+                ::signal(signal, SIG_IGN);
             if (!die_with_parent(SIGKILL, master)) return 0;
             unblock_signals();
             return attendant.companion.body(theirs.get());
@@ -159,7 +169,8 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
     }
     if (!pid) {
         attendant.start_again = now + std::chrono::milliseconds{start_pause_ms(++attendant.deaths)};
-        log(LogLevel::error, "cannot start the " + attendant.companion.title + " process: " + std::strerror(errno));
+        log(LogLevel::error,
+            "cannot start the " + attendant.companion.title + " process: " + std::strerror(errno));
         return;
     }
     attendant.pid = *pid;

@@ -19,8 +19,8 @@ namespace bullpen {
 struct Companion {
     std::string title;      ///< Shown by ps as "bullpen: TITLE".
     std::vector<int> keep;  ///< Descriptors it needs, borrowed.
-    /// Its whole life. `lifeline` becomes readable (end of file) when the master stops or dies: return then. SIGTERM and
-    /// SIGINT are ignored, because they go to the whole process group at a stop.
+    /// Its whole life. `lifeline` becomes readable (end of file) when the master stops or dies: return then.
+    /// SIGTERM and SIGINT are ignored, because they go to the whole process group at a stop.
     std::function<int(int lifeline)> body;
 };
 
@@ -29,8 +29,8 @@ struct MasterOptions {
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
 };
 
-/// Construct (which opens all listeners, so that a taken port is an error before anything has begun), then run().
-/// The constructor's process may also fork and run() in the child, keeping the scoreboards to look at.
+/// Construct (which opens all listeners, so that a taken port is an error before anything has begun), then
+/// run(). The constructor's process may also fork and run() in the child, keeping the scoreboards to look at.
 class Master {
 public:
     /// Raises RLIMIT_NOFILE. Throws AddressError, std::system_error or std::runtime_error, each one sentence.
@@ -62,7 +62,7 @@ private:
     void end_companions() noexcept;
 
     MasterOptions options_;
-    std::vector<int> inherited_;  ///< Open before we began: the user's own, which workers keep.
+    std::vector<int> inherited_;      ///< Open before we began: the user's own, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::vector<Pool> pools_;
     std::vector<Attendant> attendants_;

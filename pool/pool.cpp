@@ -83,13 +83,15 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
     if (listeners_.empty() || listeners_.size() > listeners_max)
         throw std::runtime_error{"pool '" + options_.name + "' has " + std::to_string(listeners_.size()) +
                                  " listeners; 1 to " + std::to_string(listeners_max) + " are possible"};
-    for (std::uint32_t slot = 0; slot < slots(); ++slot) vacant_.insert(slot);
+    for (std::uint32_t slot = 0; slot < slots(); ++slot)
+        vacant_.insert(slot);
 
     ScoreboardHeader& header = scoreboard_.header();
     const PoolLimits& limits = options_.limits;
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    header.spare_min = static_cast<std::uint32_t>(fixed ? 0 : limits.spare_min);
-    header.spare_max = static_cast<std::uint32_t>(fixed ? limits.workers_max : limits.spare_max);
+    const bool idles = options_.model.delivery != Delivery::fork;  // Else no worker lives without a client.
+    header.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
+    header.spare_max = static_cast<std::uint32_t>(!idles ? 0 : fixed ? limits.workers_max : limits.spare_max);
     header.listeners = static_cast<std::uint32_t>(listeners_.size());
     header.hands_off = options_.model.delivery != Delivery::accept;
     header.spare = static_cast<std::uint32_t>(limits.workers_start);
@@ -106,7 +108,8 @@ std::size_t Pool::descriptors_needed() const noexcept {
     return listeners_.size() + own + slots() * (channel_ends + in_hand);
 }
 
-// ---- The verbs of a turn -------------------------------------------------------------------------------------------
+// ---- The verbs of a turn
+// -------------------------------------------------------------------------------------------
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     events_ = &events;
@@ -146,8 +149,8 @@ bool Pool::prepare_to_wait() noexcept {
 
 TimePoint Pool::next_deadline() const noexcept {
     using std::chrono::milliseconds;
-    constexpr milliseconds bound{1000};     // A worker can be killed between its count and its wake-up.
-    constexpr milliseconds retry{10};       // A connection that no channel took, or a stop's next look.
+    constexpr milliseconds bound{1000};  // A worker can be killed between its count and its wake-up.
+    constexpr milliseconds retry{10};    // A connection that no channel took, or a stop's next look.
     const TimePoint now = Clock::now();
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
@@ -164,7 +167,8 @@ TimePoint Pool::next_deadline() const noexcept {
 }
 
 bool Pool::bury(pid_t pid, int status, TimePoint now) {
-    const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.pid == pid; });
+    const auto found =
+        std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.pid == pid; });
     if (found == slots_.end()) return false;
     const auto slot = static_cast<std::uint32_t>(found - slots_.begin());
     const bool was_ready = free_.contains(slot) || busy_.contains(slot);
@@ -197,7 +201,8 @@ void Pool::note_progress() noexcept {
         wake_watch_->clear_ready();
     }
     starting_.for_each([&](std::uint32_t slot) {
-        if (scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst) != slots_[slot].generation) return;
+        if (scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst) != slots_[slot].generation)
+            return;
         starting_.erase(slot);
         free_.insert(slot);
         set_stage(slot, Stage::ready);
@@ -254,8 +259,10 @@ void Pool::resize(TimePoint now) {
     const Resize plan = plan_resize(counts, options_.limits, history_);
     history_ = plan.next;
     announce(plan, counts);
-    for (int i = 0; i < plan.spawn && !vacant_.empty(); ++i) spawn(*vacant_.lowest(), std::nullopt, now);
-    for (int i = 0; i < plan.retire && !free_.empty(); ++i) retire(*free_.highest());
+    for (int i = 0; i < plan.spawn && !vacant_.empty(); ++i)
+        spawn(*vacant_.lowest(), std::nullopt, now);
+    for (int i = 0; i < plan.retire && !free_.empty(); ++i)
+        retire(*free_.highest());
 }
 
 /// Every decision with what it was made from.
@@ -280,15 +287,18 @@ void Pool::publish(TimePoint now) noexcept {
         add(header.saturated_ns, static_cast<std::uint64_t>(std::max<std::int64_t>(0, span)));
     }
     saturated_since_ = now;
-    if (saturated && !saturated_ && now - warned_saturated_ >= std::chrono::seconds{10}) {
+    const bool worth_a_line = phase_ == Phase::serving && options_.model.workers_fixed == 0;
+    if (worth_a_line && saturated && !saturated_ && now - warned_saturated_ >= std::chrono::seconds{10}) {
         warned_saturated_ = now;
         log(LogLevel::warning, "pool " + options_.name + " is saturated: all " + std::to_string(slots()) +
                                    " workers (workers-max) are busy, further clients wait in the backlog");
     }
     saturated_ = saturated;
 
-    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks at.
-    const int spare = options_.model.delivery == Delivery::accept ? std::max(0, counts.idle - 1) : counts.idle;
+    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks
+    // at.
+    const int spare =
+        options_.model.delivery == Delivery::accept ? std::max(0, counts.idle - 1) : counts.idle;
     header.spare.store(static_cast<std::uint32_t>(spare), relaxed);
     header.held.store(held_.size(), relaxed);
     header.heartbeat_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()), relaxed);
@@ -303,7 +313,8 @@ void Pool::publish(TimePoint now) noexcept {
     }
 }
 
-// ---- The orderly stop ----------------------------------------------------------------------------------------------
+// ---- The orderly stop
+// ----------------------------------------------------------------------------------------------
 
 void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
     if (phase_ != Phase::serving) {
@@ -314,7 +325,8 @@ void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
     stop_deadline_ = deadline;
     backlog_empty_since_ = now;
     scoreboard_.header().draining.store(1, relaxed);
-    for (Listener& listener : listeners_) listener.stop_new_clients();
+    for (Listener& listener : listeners_)
+        listener.stop_new_clients();
 }
 
 void Pool::continue_stop(TimePoint now) noexcept {
@@ -348,7 +360,8 @@ bool Pool::stopped() const noexcept {
     return phase_ == Phase::retiring && held_.empty() && vacant_.size() == static_cast<int>(slots());
 }
 
-// ---- Workers -------------------------------------------------------------------------------------------------------
+// ---- Workers
+// -------------------------------------------------------------------------------------------------------
 
 void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint now) {
     if (now < start_again_) {
@@ -365,7 +378,8 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
     const pid_t master = ::getpid();
     std::optional<pid_t> pid;
     try {
-        if (options_.model.delivery == Delivery::handoff && !slot.channel.master) slot.channel = make_channel();
+        if (options_.model.delivery == Delivery::handoff && !slot.channel.master)
+            slot.channel = make_channel();
         pid = spawn_child([&] { return become_worker(number, master, std::move(client)); });
     } catch (const std::system_error&) {  // Out of descriptors: weather, as a failed fork is.
     }
@@ -390,8 +404,8 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
     }
 }
 
-/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by mistake
-/// would stay open for everybody.
+/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by
+/// mistake would stay open for everybody.
 int Pool::become_worker(std::uint32_t number, pid_t master, std::optional<Envelope> client) {
     Slot& slot = slots_[number];
     std::vector<int> kept = kept_;
@@ -400,7 +414,8 @@ int Pool::become_worker(std::uint32_t number, pid_t master, std::optional<Envelo
     if (client) kept.push_back(client->descriptors[0].get());
     if (options_.model.delivery == Delivery::handoff) kept.push_back(slot.channel.worker.get());
     if (options_.model.delivery == Delivery::accept)
-        for (const Listener& listener : listeners_) kept.push_back(listener.fd());
+        for (const Listener& listener : listeners_)
+            kept.push_back(listener.fd());
     close_all_except(kept);
     set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(number) + "]");
     scoreboard_.keep_only(number);
@@ -427,8 +442,8 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
     ScoreboardRow& row = scoreboard_.row(number);
     take_back_queued(slot);
 
-    // A worker that died between counting the outcome and raising `finished` had finished. Only its row knows what
-    // a worker accepted by itself; that is believed as far as it had at most one connection in hand.
+    // A worker that died between counting the outcome and raising `finished` had finished. Only its row knows
+    // what a worker accepted by itself; that is believed as far as it had at most one connection in hand.
     const bool accepts = options_.model.delivery == Delivery::accept;
     const std::uint64_t handed = accepts ? row.accepted.load(relaxed) : slot.handed;
     const std::uint64_t given = handed - slot.finished - slot.lost;
@@ -452,8 +467,8 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
     row.begun_at_ns.store(0, relaxed);
 }
 
-/// The master holds the channel's other end too, so what a worker has not received still lies there; the kernel
-/// gives each message to exactly one receiver.
+/// The master holds the channel's other end too, so what a worker has not received still lies there; the
+/// kernel gives each message to exactly one receiver.
 void Pool::take_back_queued(Slot& slot) noexcept {
     if (!slot.channel.worker) return;
     for (;;) {
@@ -516,12 +531,14 @@ ExitReason Pool::reason_for(const Slot& slot, int status) const noexcept {
     if (slot.ended_by_us && *slot.ended_by_us != ExitReason::retired) return *slot.ended_by_us;
     if (WIFSIGNALED(status)) return starting_.contains(number) ? ExitReason::start : ExitReason::signalled;
     if (WEXITSTATUS(status) == worker_exit_descriptors) return ExitReason::descriptors;
-    const bool in_order = slot.ended_by_us || phase_ != Phase::serving || options_.model.delivery == Delivery::fork;
+    const bool in_order =
+        slot.ended_by_us || phase_ != Phase::serving || options_.model.delivery == Delivery::fork;
     if (in_order && WEXITSTATUS(status) == worker_exit_retired) return ExitReason::retired;
     return starting_.contains(number) ? ExitReason::start : ExitReason::exited;
 }
 
-// ---- Clients -------------------------------------------------------------------------------------------------------
+// ---- Clients
+// -------------------------------------------------------------------------------------------------------
 
 std::optional<Envelope> Pool::next_client() noexcept {
     if (!held_.empty()) {
@@ -542,8 +559,8 @@ std::optional<Envelope> Pool::next_client() noexcept {
     return {};
 }
 
-/// To learn how many clients wait costs a system call, which pays when they are several: then the wait and its
-/// re-arming are shared among them. Whether it has become so is tried now and then, ever more seldom.
+/// To learn how many clients wait costs a system call, which pays when they are several: then the wait and
+/// its re-arming are shared among them. Whether it has become so is tried now and then, ever more seldom.
 void Pool::look_at_queue(std::size_t index) noexcept {
     constexpr unsigned often = 16;
     constexpr unsigned seldom = 1024;
@@ -579,7 +596,8 @@ std::optional<Envelope> Pool::accept_from(std::size_t index) noexcept {
                 constexpr std::chrono::seconds between_warnings{1};
                 if (now - warned_accept_ >= between_warnings) {
                     warned_accept_ = now;
-                    log(LogLevel::warning, "pool " + options_.name + ": cannot accept: " + std::strerror(errno));
+                    log(LogLevel::warning,
+                        "pool " + options_.name + ": cannot accept: " + std::strerror(errno));
                 }
                 return {};
             }
@@ -624,7 +642,8 @@ bool Pool::has_room() const noexcept {
 
 int Pool::kernel_queue_length() const noexcept {
     unsigned length = 0;
-    for (const Listener& listener : listeners_) length += listener.queue().value_or(ListenQueue{}).length;
+    for (const Listener& listener : listeners_)
+        length += listener.queue().value_or(ListenQueue{}).length;
     return static_cast<int>(length);
 }
 
@@ -642,7 +661,8 @@ PoolCounts Pool::count() const noexcept {
         case Delivery::accept:
             free_.for_each([&](std::uint32_t slot) {
                 const ScoreboardRow& row = const_cast<Scoreboard&>(scoreboard_).row(slot);
-                const bool busy = row.begun.load(relaxed) > row.finished.load(relaxed) + row.lost.load(relaxed);
+                const bool busy =
+                    row.begun.load(relaxed) > row.finished.load(relaxed) + row.lost.load(relaxed);
                 ++(busy ? counts.busy : counts.idle);
             });
             break;

@@ -29,15 +29,15 @@ struct PoolOptions {
     Model model;
     Handler handler = [](Connection&) {};
     PoolLimits limits;
-    std::chrono::milliseconds resize_interval{100};    ///< Between two steps of the growing ramp.
-    std::chrono::milliseconds shrink_window{10'000};   ///< A worker idle for all of it may be retired.
-    std::chrono::milliseconds accept_pause{100};       ///< After accept4 failed for want of descriptors or memory.
-    std::chrono::milliseconds stop_settle{200};        ///< At a stop, how long the backlog must stay empty: a
-                                                       ///< handshake begun before may still be completed.
+    std::chrono::milliseconds resize_interval{100};   ///< Between two steps of the growing ramp.
+    std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
+    std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
+    std::chrono::milliseconds stop_settle{200};   ///< At a stop, how long the backlog must stay empty: a
+                                                  ///< handshake begun before may still be completed.
 };
 
-/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after the constructor) or
-/// trusts the scoreboard: what the master needs to know it keeps in its own memory.
+/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after the
+/// constructor) or trusts the scoreboard: what the master needs to know it keeps in its own memory.
 class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
@@ -61,21 +61,22 @@ public:
     /// Forks the first workers. `kept` are the descriptors that workers keep besides their own.
     void start(Events& events, std::vector<int> kept, TimePoint now);
 
-    /// Watches the listeners while a worker is free; when none is, the kernel's backlog holds the clients and the
-    /// workers are asked to wake the master instead. False: do not block, a worker has just become free.
+    /// Watches the listeners while a worker is free; when none is, the kernel's backlog holds the clients and
+    /// the workers are asked to wake the master instead. False: do not block, a worker has just become free.
     bool prepare_to_wait() noexcept;
 
     /// When the master must look again even if nothing happens.
     [[nodiscard]] TimePoint next_deadline() const noexcept;
 
-    /// Takes back what lay in a dead worker's channel, computes what was lost, and refills the slot. False: the pid
-    /// is not one of this pool's workers.
+    /// Takes back what lay in a dead worker's channel, computes what was lost, and refills the slot. False:
+    /// the pid is not one of this pool's workers.
     bool bury(pid_t pid, int status, TimePoint now);
 
     /// Sees which workers have become ready or have finished.
     void note_progress() noexcept;
 
-    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free workers.
+    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free
+    /// workers.
     void hand_out_clients(TimePoint now);
 
     /// Grows or shrinks as plan_resize says.
@@ -89,8 +90,8 @@ public:
     /// From here on no new client gets in; the backlog and what is begun will be served until the deadline.
     void begin_stop(TimePoint now, TimePoint deadline) noexcept;
 
-    /// One step of the stop: closes the listeners once the backlog is empty, retires idle workers, and ends by force
-    /// those that are still busy at the deadline.
+    /// One step of the stop: closes the listeners once the backlog is empty, retires idle workers, and ends
+    /// by force those that are still busy at the deadline.
     void continue_stop(TimePoint now) noexcept;
 
     /// Every connection has ended and every worker is buried.

@@ -39,7 +39,8 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
     try {
         return {MappableFd{fd}, mode, 0, size};
     } catch (const ipc::interprocess_exception& error) {
-        throw std::system_error{error.get_native_error(), std::generic_category(), "cannot map the scoreboard"};
+        throw std::system_error{error.get_native_error(), std::generic_category(),
+                                "cannot map the scoreboard"};
     }
 }
 
@@ -50,9 +51,8 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
 }  // namespace
 
 const char* name_of(ExitReason reason) noexcept {
-    static constexpr const char* names[exit_reasons] = {"retired",  "start",       "exited",
-                                                        "signal",   "descriptors", "replaced",
-                                                        "drain_timeout"};
+    static constexpr const char* names[exit_reasons] = {"retired",     "start",    "exited",       "signal",
+                                                        "descriptors", "replaced", "drain_timeout"};
     return names[static_cast<std::size_t>(reason)];
 }
 
@@ -64,7 +64,8 @@ struct Scoreboard::Mapping {
 Scoreboard::Scoreboard(std::uint32_t slots)
     : memory_{::memfd_create("bullpen-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING)}, slots_{slots} {
     if (!memory_) fail(errno, "cannot create the scoreboard");
-    if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(whole_size(slots))); error != 0)
+    if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(whole_size(slots)));
+        error != 0)
         fail(error, "cannot allocate the scoreboard");
     mapping_ = std::make_unique<Mapping>();
     mapping_->head = map(memory_.get(), ipc::read_write, whole_size(slots));
@@ -134,7 +135,8 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
     PoolTotals sum;
     sum.accepted = header.accepted.load(relaxed);
     sum.queued = header.held.load(relaxed);
-    for (const SharedCounter& lost : header.lost) sum.lost += lost.load(relaxed);
+    for (const SharedCounter& lost : header.lost)
+        sum.lost += lost.load(relaxed);
     const bool hands_off = header.hands_off.load(relaxed) != 0;
     for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
         const ScoreboardRow& row = board.row(slot);

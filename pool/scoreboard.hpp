@@ -1,9 +1,10 @@
 /// The scoreboard: a pool's numbers in shared memory, which anybody may read and nobody can lock.
 ///
 /// A memfd of whole pages: one page for the header, some for the slots' table, one for each slot's row. Every
-/// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker its
-/// own row. The master writes a row only while nobody occupies it (after waitpid, before fork). A process that
-/// is killed at any instruction therefore leaves nothing stuck. Counters are cumulative over the slot's life.
+/// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker
+/// its own row. The master writes a row only while nobody occupies it (after waitpid, before fork). A process
+/// that is killed at any instruction therefore leaves nothing stuck. Counters are cumulative over the slot's
+/// life.
 #pragma once
 
 #include <array>
@@ -58,15 +59,15 @@ struct ScoreboardHeader {
     alignas(64) SharedWord slots;  ///< Rows that follow: workers_max.
     SharedWord spare_min;
     SharedWord spare_max;
-    SharedWord listeners;         ///< How many of `listen_queues` are in use.
-    SharedWord hands_off;         ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
-    SharedCounter heartbeat_ns;   ///< CLOCK_MONOTONIC of the master's last turn.
-    SharedCounter accepted;       ///< By the master.
-    SharedCounter held;           ///< Gauge: connections the master itself holds at the moment.
-    SharedCounter handoffs;       ///< Connections given to a worker, each time counted.
-    SharedCounter recovered;      ///< Connections taken back from a worker that could not receive them.
+    SharedWord listeners;        ///< How many of `listen_queues` are in use.
+    SharedWord hands_off;        ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
+    SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
+    SharedCounter accepted;      ///< By the master.
+    SharedCounter held;          ///< Gauge: connections the master itself holds at the moment.
+    SharedCounter handoffs;      ///< Connections given to a worker, each time counted.
+    SharedCounter recovered;     ///< Connections taken back from a worker that could not receive them.
     SharedCounter spawns;
-    SharedCounter saturated_ns;   ///< Time with no spare worker and no room to grow.
+    SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
     std::array<SharedCounter, exit_reasons> exits;
     std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
@@ -88,8 +89,8 @@ static_assert(sizeof(SlotEntry) == 16);
 /// What a worker says of itself. For people only; the master decides by counts.
 enum class Activity : std::uint32_t { starting, idle, busy };
 
-/// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after the
-/// connection's close: by it the master knows that the slot is free.
+/// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
+/// the connection's close: by it the master knows that the slot is free.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
@@ -107,7 +108,8 @@ struct alignas(scoreboard_page) ScoreboardRow {
     Histogram queue_wait;       ///< From accept to the handler's begin.
     Histogram service;          ///< From the handler's begin to its end.
 };
-static_assert(sizeof(ScoreboardRow) == scoreboard_page, "a row is one page: its owner can write nothing else");
+static_assert(sizeof(ScoreboardRow) == scoreboard_page,
+              "a row is one page: its owner can write nothing else");
 
 /// The connections that ended in a way the row itself knows of.
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
@@ -134,8 +136,9 @@ public:
     /// The memfd, borrowed, for a ScoreboardReader.
     [[nodiscard]] int fd() const noexcept { return memory_.get(); }
 
-    /// In a new worker: gives up all of the inherited mapping but the slot's own row, and maps the header anew,
-    /// read-only (the seal keeps it so). From then on header() must not be written and entry() not be used.
+    /// In a new worker: gives up all of the inherited mapping but the slot's own row, and maps the header
+    /// anew, read-only (the seal keeps it so). From then on header() must not be written and entry() not be
+    /// used.
     void keep_only(std::uint32_t slot);
 
 private:

@@ -32,9 +32,9 @@ struct PoolCounts {
 
 /// What the decisions so far leave behind.
 struct SizingHistory {
-    int spawn_burst = 1;            ///< The ramp's next step.
-    int idle_low = 0;               ///< Fewest idle workers seen in the present window.
-    bool window_ended = false;      ///< A shrink window ends with this decision.
+    int spawn_burst = 1;        ///< The ramp's next step.
+    int idle_low = 0;           ///< Fewest idle workers seen in the present window.
+    bool window_ended = false;  ///< A shrink window ends with this decision.
     bool operator==(const SizingHistory&) const = default;
 };
 
@@ -45,10 +45,11 @@ struct Resize {
     bool operator==(const Resize&) const = default;
 };
 
-/// Growing: as many as are missing for spare_min idle workers beyond the waiting clients, but at most the ramp's
-/// step (doubled while something is missing, 1 again when nothing is), and never beyond workers_max. A starting
-/// worker counts as ready: it is a spare that has not reported yet. Shrinking: once a window, all at once, as many
-/// workers as were idle during all of it beyond spare_max (Dovecot's low-water mark: what was never needed).
+/// Growing: as many as are missing for spare_min idle workers beyond the waiting clients, but at most the
+/// ramp's step (doubled while something is missing, 1 again when nothing is), and never beyond workers_max. A
+/// starting worker counts as ready: it is a spare that has not reported yet. Shrinking: once a window, all at
+/// once, as many workers as were idle during all of it beyond spare_max (Dovecot's low-water mark: what was
+/// never needed).
 constexpr Resize plan_resize(PoolCounts now, PoolLimits limits, SizingHistory history) noexcept {
     const int alive = now.starting + now.idle + now.busy + now.draining;
     const int room = std::max(0, limits.workers_max - alive);

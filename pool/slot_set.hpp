@@ -35,7 +35,8 @@ public:
     [[nodiscard]] std::optional<std::uint32_t> highest() const noexcept {
         for (std::size_t i = words_.size(); i-- > 0;)
             if (words_[i] != 0)
-                return static_cast<std::uint32_t>(i * 64 + 63) - static_cast<std::uint32_t>(std::countl_zero(words_[i]));
+                return static_cast<std::uint32_t>(i * 64 + 63) -
+                       static_cast<std::uint32_t>(std::countl_zero(words_[i]));
         return std::nullopt;
     }
 
@@ -48,7 +49,9 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t bit(std::uint32_t slot) noexcept { return std::uint64_t{1} << (slot % 64); }
+    static constexpr std::uint64_t bit(std::uint32_t slot) noexcept {
+        return std::uint64_t{1} << (slot % 64);
+    }
     static constexpr std::uint32_t trailing(std::uint64_t word) noexcept {
         return static_cast<std::uint32_t>(std::countr_zero(word));
     }

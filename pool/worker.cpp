@@ -118,7 +118,8 @@ bool Worker::wait_for_client() {
         polled[i] = {.fd = seat_.listeners[i].fd(), .events = POLLIN, .revents = 0};
     // The order to stop may come just before the poll: then this wait is the last that ends by itself.
     constexpr int bounded_ms = 1000;
-    if (::poll(polled.data(), seat_.listeners.size(), stop_order.given != 0 ? 0 : bounded_ms) <= 0) return false;
+    if (::poll(polled.data(), seat_.listeners.size(), stop_order.given != 0 ? 0 : bounded_ms) <= 0)
+        return false;
     while (polled[ready_listener_].revents == 0)
         ready_listener_ = (ready_listener_ + 1) % seat_.listeners.size();
     return true;
@@ -200,8 +201,8 @@ void Worker::serve(Client client) noexcept {
     row_.begun_at_ns.store(0, std::memory_order_relaxed);
     row_.activity.store(static_cast<std::uint32_t>(Activity::idle), std::memory_order_relaxed);
     add(*outcome);
-    // From here on the slot is free. Both sides are sequentially consistent: either the master sees this count
-    // before it blocks, or we see that it waits.
+    // From here on the slot is free. Both sides are sequentially consistent: either the master sees this
+    // count before it blocks, or we see that it waits.
     row_.finished.store(row_.finished.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
     if (header_.waiting.load(std::memory_order_seq_cst) != 0) wake_master(seat_.wake);
 }

@@ -39,10 +39,10 @@ struct WorkerSeat {
     std::chrono::seconds drain_timeout{30};
 };
 
-/// Lives in the worker's process, which serves one client at a time. SIGTERM means: finish, serve what the channel
-/// (or the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG, or end of file on the
-/// channel); then the worker ends at the latest after drain_timeout. SIGINT is ignored: Ctrl-C goes to the whole
-/// group, and the master decides.
+/// Lives in the worker's process, which serves one client at a time. SIGTERM means: finish, serve what the
+/// channel (or the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG, or end of
+/// file on the channel); then the worker ends at the latest after drain_timeout. SIGINT is ignored: Ctrl-C
+/// goes to the whole group, and the master decides.
 class Worker {
 public:
     /// Signals come in from here on. `scoreboard` must already be reduced to the slot's own row.
@@ -63,7 +63,8 @@ public:
     std::optional<Client> forked_for() noexcept;
     void set_forked_for(Envelope envelope) noexcept;
 
-    /// Runs the handler, closes the connection, says in the row how it ended, and wakes the master if it waits.
+    /// Runs the handler, closes the connection, says in the row how it ended, and wakes the master if it
+    /// waits.
     void serve(Client client) noexcept;
 
 private:

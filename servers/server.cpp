@@ -19,8 +19,12 @@ std::optional<Listener> open_metrics(const std::string& address) {
 std::vector<ExportedPool> exported(const std::vector<Pool>& pools) {
     std::vector<ExportedPool> all;
     for (const Pool& pool : pools) {
-        ExportedPool one{.name = pool.options().name, .listeners = {}, .scoreboard_fd = pool.scoreboard_fd(), .slots = pool.slots()};
-        for (const Listener& listener : pool.listeners()) one.listeners.push_back(listener.address().text());
+        ExportedPool one{.name = pool.options().name,
+                         .listeners = {},
+                         .scoreboard_fd = pool.scoreboard_fd(),
+                         .slots = pool.slots()};
+        for (const Listener& listener : pool.listeners())
+            one.listeners.push_back(listener.address().text());
         all.push_back(std::move(one));
     }
     return all;
@@ -28,7 +32,8 @@ std::vector<ExportedPool> exported(const std::vector<Pool>& pools) {
 
 Companion make_exporter(const Listener& listener, const std::vector<Pool>& pools) {
     Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
-    for (const Pool& pool : pools) exporter.keep.push_back(pool.scoreboard_fd());
+    for (const Pool& pool : pools)
+        exporter.keep.push_back(pool.scoreboard_fd());
     exporter.body = [fd = listener.fd(), all = exported(pools)](int lifeline) {
         return run_exporter(fd, lifeline, {.pools = all, .version = BULLPEN_VERSION});
     };

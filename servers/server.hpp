@@ -18,8 +18,8 @@ struct ServerOptions {
     std::chrono::seconds drain_timeout{30};
 };
 
-/// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor, before a
-/// process is forked: AddressError, std::system_error or std::runtime_error, each one sentence.
+/// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor,
+/// before a process is forked: AddressError, std::system_error or std::runtime_error, each one sentence.
 class Server {
 public:
     explicit Server(ServerOptions options);

@@ -107,9 +107,11 @@ Measurement measure(const Model& model, const Bench& bench) {
 
 MeasuredServerOptions server_options(const Model& model, const Handler& handler,
                                      const ComparisonSetup& setup) {
-    // A process per client: so many that the cap is never what is measured, the exited but unburied included.
-    const int workers =
-        model.delivery == Delivery::fork ? std::max(setup.workers, 4 * setup.concurrency) : setup.workers;
+    // A process per client: so many that the cap is not what is measured. Some have exited but are not
+    // buried.
+    constexpr int dead_ones = 64;
+    const bool forks = model.delivery == Delivery::fork;
+    const int workers = forks ? std::max(setup.workers, setup.concurrency + dead_ones) : setup.workers;
     return {
         .model = model,
         .handler = handler,

@@ -106,15 +106,8 @@ bool all_measured(const Comparison& comparison) {
                        [](const Measurement& measurement) { return measurement.failure.empty(); });
 }
 
-}  // namespace
-
-int run_compare(const CompareOptions& options) {
-    check(options);
-    const std::vector<Model> chosen = choose_models(options.models);
-    const Service& service = choose("service", options.service, services());
-    std::optional<ResultFile> json_file;
-    if (!options.json_file.empty()) json_file.emplace(options.json_file);
-
+Comparison compare_models(const CompareOptions& options, const std::vector<Model>& chosen,
+                          const Service& service) {
     const Interruption interruption;
     const bool serve_files = options.service == "http";
     const Content content =
@@ -130,8 +123,14 @@ int run_compare(const CompareOptions& options) {
     if (serve_files && !options.root.empty()) setup.answer_bytes = ask_for_size(setup.path, handler);
 
     ProgressLine progress;
-    const Bench bench{setup,        handler, dialogue_for(setup), std::chrono::seconds{options.time_limit},
-                      interruption, progress};
+    const Bench bench{
+        .setup = setup,
+        .handler = handler,
+        .dialogue = dialogue_for(setup),
+        .time_limit = std::chrono::seconds{options.time_limit},
+        .interruption = interruption,
+        .progress = progress,
+    };
     for (const Model& model : chosen) {
         Measurement measurement = interruption.came() ? Measurement{} : measure(model, bench);
         if (interruption.came())
@@ -139,11 +138,21 @@ int run_compare(const CompareOptions& options) {
         else
             comparison.measurements.push_back(std::move(measurement));
     }
-    progress.clear();
+    return comparison;
+}
 
-    std::fputs(render_table(comparison).c_str(), stdout);
-    std::fflush(stdout);
+}  // namespace
+
+int run_compare(const CompareOptions& options) {
+    check(options);
+    const std::vector<Model> chosen = choose_models(options.models);
+    const Service& service = choose("service", options.service, services());
+    std::optional<ResultFile> json_file;
+    if (!options.json_file.empty()) json_file.emplace(options.json_file);
+
+    const Comparison comparison = compare_models(options, chosen, service);
     if (json_file) json_file->commit(to_json(comparison));
+    std::fputs(render_table(comparison).c_str(), stdout);  // Last: a closed pipe (| head) may end us here.
     if (!comparison.not_reached.empty()) return exit_interrupted;
     return all_measured(comparison) ? 0 : 1;
 }

@@ -45,16 +45,16 @@ struct Measurement {
     double server_cpu_s = 0;  ///< The master and all its workers, from start to stop, the warm-up included.
     double start_stop_cpu_s = 0;  ///< The same of a run without a client.
 
-    std::vector<std::uint64_t> connections_by_slot =
-        {};  ///< As the scoreboard counted them, the warm-up included.
+    /// As the scoreboard counted them, the warm-up included.
+    std::vector<std::uint64_t> connections_by_slot = {};
     std::uint64_t lost = 0;
     std::int64_t unaccounted = 0;  ///< Not 0: the conservation law is broken.
 
     [[nodiscard]] long failed() const noexcept;
     [[nodiscard]] double requests_per_s() const noexcept;
     [[nodiscard]] double client_share() const noexcept;  ///< Of one CPU.
-    [[nodiscard]] double others_share(
-        int cpus) const noexcept;  ///< Of the machine: programs we know nothing of.
+    /// Of the whole machine: what was used by programs that have nothing to do with this.
+    [[nodiscard]] double others_share(int cpus) const noexcept;
     [[nodiscard]] double cpu_us_per_request() const noexcept;  ///< Without starting and stopping the server.
 };
 

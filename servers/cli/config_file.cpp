@@ -54,10 +54,12 @@ void read_table(Owner& owner, const std::vector<Setting<Owner>>& known, const to
     for (const auto& [key, node] : table) {
         const std::string name{key.str()};
         const std::string place = place_of(path, node.source());
-        const auto found = std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.key == name; });
+        const auto found =
+            std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.key == name; });
         if (found == known.end()) {
             std::vector<std::string_view> names;
-            for (const auto& one : known) names.push_back(one.key);
+            for (const auto& one : known)
+                names.push_back(one.key);
             reject(place, no_such("key", name, names));
         }
         read_key(owner, *found, node, place + ": " + name);

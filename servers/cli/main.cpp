@@ -49,7 +49,8 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
 }
 
 void declare_check_config(CLI::App& program, std::string& file, std::function<int()>& chosen) {
-    CLI::App& check = *program.add_subcommand("check-config", "Check a configuration file and say what it means");
+    CLI::App& check =
+        *program.add_subcommand("check-config", "Check a configuration file and say what it means");
     check.add_option("FILE", file)->required();
     check.callback([&] { chosen = [&] { return run_check_config(file); }; });
 }
@@ -66,7 +67,8 @@ std::string unknown_argument(const CLI::App& program, const std::string& argumen
     std::vector<std::string> names;
     const bool flag = argument.starts_with('-');
     if (flag)
-        for (const CLI::Option* option : command.get_options()) names.push_back(option->get_name());
+        for (const CLI::Option* option : command.get_options())
+            names.push_back(option->get_name());
     else if (chosen.empty())
         for (const CLI::App* sub : program.get_subcommands([](const CLI::App*) { return true; }))
             names.push_back(sub->get_name());
@@ -87,7 +89,8 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
         return "a command is missing: serve, compare or check-config; see bullpen --help";
     }
-    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && what.find("missing") != std::string::npos)
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
+        what.find("missing") != std::string::npos)
         return what.substr(0, what.find(':')) + " needs a value" + see_help(program);
     return what + see_help(program);
 }

@@ -33,8 +33,10 @@ PoolSettings& pool_for_flags(Settings& settings, const ServeArguments& arguments
         names += (names.empty() ? "" : ", ") + name;
     }
     if (arguments.pool_name.empty())
-        throw SettingError{"a pool's flags beside " + arguments.config + " need --pool POOL; it has " + names};
-    throw SettingError{"--pool: " + arguments.config + " has no pool '" + arguments.pool_name + "'; it has " + names};
+        throw SettingError{"a pool's flags beside " + arguments.config + " need --pool POOL; it has " +
+                           names};
+    throw SettingError{"--pool: " + arguments.config + " has no pool '" + arguments.pool_name + "'; it has " +
+                       names};
 }
 
 ServerOptions make_server(const Settings& settings, const std::string& file) {
@@ -98,12 +100,14 @@ int run_check_config(const std::string& file) {
     const Settings settings = read_config_file(file);
     const ServerOptions server = make_server(settings, file);
     for (const PoolOptions& pool : server.pools)
-        for (const std::string& text : pool.listen) resolve(text);
+        for (const std::string& text : pool.listen)
+            resolve(text);
     if (server.metrics != "off") resolve(server.metrics);
     std::printf("%s is fine.\n", file.c_str());
     for (const auto& [name, pool] : settings.pools) {
         std::string listen;
-        for (const std::string& text : pool.listen) listen += (listen.empty() ? "" : ", ") + text;
+        for (const std::string& text : pool.listen)
+            listen += (listen.empty() ? "" : ", ") + text;
         std::printf("  pool %s: %s on %s, model %s\n", name.c_str(), pool.service.c_str(), listen.c_str(),
                     pool.model.c_str());
     }

@@ -25,7 +25,8 @@ std::optional<long long> to_number(std::string_view text) noexcept {
 }
 
 template <typename Owner>
-[[noreturn]] void reject_number(const Setting<Owner>& setting, const std::string& got, std::string_view place) {
+[[noreturn]] void reject_number(const Setting<Owner>& setting, const std::string& got,
+                                std::string_view place) {
     reject(place, "expected a number from " + std::to_string(setting.least) + " to " +
                       std::to_string(setting.most) + ", got " + got);
 }
@@ -38,10 +39,12 @@ void note_given(MasterSettings&, std::string_view) {}
 template <typename Named>
 const Named& choose(const std::vector<Named>& all, const std::string& name, std::string_view kind,
                     std::string_view place) {
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
     if (found != all.end()) return *found;
     std::vector<std::string_view> names;
-    for (const Named& one : all) names.push_back(one.name);
+    for (const Named& one : all)
+        names.push_back(one.name);
     reject(place, no_such(kind, name, names));
 }
 
@@ -53,14 +56,16 @@ mode_t to_mode(const std::string& text, std::string_view place) {
     return mode;
 }
 
-PoolLimits make_limits(const PoolSettings& settings, std::string_view place, std::string (*spell)(std::string_view)) {
+PoolLimits make_limits(const PoolSettings& settings, std::string_view place,
+                       std::string (*spell)(std::string_view)) {
     const auto given = [&](std::string_view key) { return settings.given.contains(key); };
     PoolLimits limits;
     limits.spawn_burst_max = settings.spawn_burst_max;
     if (settings.workers > 0) {
         for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
             if (given(other))
-                reject(place, spell("workers") + " makes a pool of fixed size and can't go with " + spell(other));
+                reject(place,
+                       spell("workers") + " makes a pool of fixed size and can't go with " + spell(other));
         limits.policy = SizingPolicy::fixed;
         limits.workers_max = limits.workers_start = settings.workers;
         return limits;
@@ -108,10 +113,12 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
         {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},
         {"spare_min", &P::spare_min, "N", "fewer idle workers than this: start some", 1, workers_most},
-        {"spare_max", &P::spare_max, "N", "more idle workers than this for a while: retire some", 1, workers_most},
+        {"spare_max", &P::spare_max, "N", "more idle workers than this for a while: retire some", 1,
+         workers_most},
         {"workers_max", &P::workers_max, "N", "never more workers than this", 1, workers_most},
         {"spawn_burst_max", &P::spawn_burst_max, "N", "where the growing ramp 1, 2, 4 ... ends", 1, 1024},
-        {"shrink_window", &P::shrink_window, "S", "seconds a worker must have been idle to be retired", 1, 86'400},
+        {"shrink_window", &P::shrink_window, "S", "seconds a worker must have been idle to be retired", 1,
+         86'400},
         {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
         {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},

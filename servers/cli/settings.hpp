@@ -69,7 +69,8 @@ struct Setting {
 const std::vector<Setting<PoolSettings>>& pool_settings();
 const std::vector<Setting<MasterSettings>>& master_settings();
 
-/// Sets one field from text, as a flag gives it; `place` begins the sentence of the SettingError ("--workers").
+/// Sets one field from text, as a flag gives it; `place` begins the sentence of the SettingError
+/// ("--workers").
 template <typename Owner>
 void set_from_text(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& values,
                    std::string_view place);
@@ -78,8 +79,9 @@ void set_from_text(Owner& owner, const Setting<Owner>& setting, const std::vecto
 template <typename Owner>
 void set_number(Owner& owner, const Setting<Owner>& setting, long long value, std::string_view place);
 
-/// Checks what only shows when all settings are together (spare_min above spare_max …) and makes a pool of them.
-/// `spell` writes a key the way this user gave it ("--spare-min", "spare_min"); `place` begins the sentence.
+/// Checks what only shows when all settings are together (spare_min above spare_max …) and makes a pool of
+/// them. `spell` writes a key the way this user gave it ("--spare-min", "spare_min"); `place` begins the
+/// sentence.
 PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
                       std::string (*spell)(std::string_view key));
 

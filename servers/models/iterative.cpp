@@ -12,7 +12,8 @@ const Model iterative{
     .work =
         [](Worker& worker) {
             worker.ready();
-            while (auto client = worker.next_accepted()) worker.serve(std::move(*client));
+            while (auto client = worker.next_accepted())
+                worker.serve(std::move(*client));
         },
 };
 

@@ -11,7 +11,8 @@ const std::vector<Model>& models() {
 
 const Model* find_model(std::string_view name) {
     const auto& all = models();
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Model& model) { return model.name == name; });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const Model& model) { return model.name == name; });
     return found == all.end() ? nullptr : &*found;
 }
 

@@ -11,7 +11,8 @@ const Model prefork{
     .work =
         [](Worker& worker) {
             worker.ready();
-            while (auto client = worker.next_handed_off()) worker.serve(std::move(*client));
+            while (auto client = worker.next_handed_off())
+                worker.serve(std::move(*client));
         },
 };
 

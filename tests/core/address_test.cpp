@@ -19,7 +19,8 @@ std::string complaint(std::string_view text) {
 
 TEST_SUITE("core: addresses") {
     TEST_CASE("what is printed can be read back") {
-        for (const char* text : {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock"}) {
+        for (const char* text :
+             {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock"}) {
             REQUIRE(resolve(text).size() == 1);
             CHECK(resolve(text).front().text() == text);
         }
@@ -48,13 +49,15 @@ TEST_SUITE("core: addresses") {
     TEST_CASE("each address of a name comes once") {
         const auto found = resolve("localhost:80");
         for (std::size_t i = 0; i < found.size(); ++i)
-            for (std::size_t j = i + 1; j < found.size(); ++j) CHECK(found[i].text() != found[j].text());
+            for (std::size_t j = i + 1; j < found.size(); ++j)
+                CHECK(found[i].text() != found[j].text());
     }
 
     TEST_CASE("what is no address is rejected with a sentence that quotes it") {
-        for (const char* text : {"", "8080", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:100000",
-                                 "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1", "unix:",
-                                 "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
+        for (const char* text :
+             {"", "8080", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:100000",
+              "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1",
+              "unix:", "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
             CAPTURE(text);
             CHECK(complaint(text).find("'" + std::string{text} + "' is not an address: ") == 0);
         }

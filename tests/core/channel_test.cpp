@@ -22,7 +22,8 @@ UniqueFd some_file() {
 }
 
 bool same_file(int a, int b) {
-    struct stat left {}, right {};
+    struct stat left {
+    }, right{};
     return ::fstat(a, &left) == 0 && ::fstat(b, &right) == 0 && left.st_ino == right.st_ino &&
            left.st_dev == right.st_dev;
 }
@@ -87,7 +88,8 @@ TEST_SUITE("core: channels") {
         const UniqueFd file = some_file();
         const long before = open_descriptors();
         for (const std::size_t count : {std::size_t{3}, std::size_t{10}, std::size_t{253}}) {
-            send_raw(ends.master.get(), std::vector<char>(sizeof(Message)), std::vector<int>(count, file.get()));
+            send_raw(ends.master.get(), std::vector<char>(sizeof(Message)),
+                     std::vector<int>(count, file.get()));
             Envelope got;
             CHECK(receive_message(ends.worker.get(), got, Wait::until_message) == Received::truncated);
         }
@@ -98,7 +100,8 @@ TEST_SUITE("core: channels") {
         const ChannelEnds ends = make_channel();
         const UniqueFd file = some_file();
         const long before = open_descriptors();
-        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, sizeof(Message) - 1, sizeof(Message) + 1}) {
+        for (const std::size_t size :
+             {std::size_t{0}, std::size_t{1}, sizeof(Message) - 1, sizeof(Message) + 1}) {
             CAPTURE(size);
             send_raw(ends.master.get(), std::vector<char>(size), {file.get()});
             Envelope got;
@@ -127,7 +130,8 @@ TEST_SUITE("core: channels") {
     TEST_CASE("a full channel takes nothing and does not block") {
         const ChannelEnds ends = make_channel();
         int sent = 0;
-        while (send_message(ends.master.get(), {}, {}) == Sent::sent) ++sent;
+        while (send_message(ends.master.get(), {}, {}) == Sent::sent)
+            ++sent;
         CHECK(sent > 10);
         CHECK(send_message(ends.master.get(), {}, {}) == Sent::would_block);
     }
@@ -153,7 +157,8 @@ TEST_SUITE("core: channels") {
         ChannelEnds ends = make_channel();
         const UniqueFd file = some_file();
         const int fds[] = {file.get()};
-        REQUIRE(send_message(ends.worker.get(), {}, {}) == Sent::sent);  // Stays unread: ECONNRESET comes of it.
+        REQUIRE(send_message(ends.worker.get(), {}, {}) ==
+                Sent::sent);  // Stays unread: ECONNRESET comes of it.
         REQUIRE(send_message(ends.master.get(), {.generation = 1}, fds) == Sent::sent);
         REQUIRE(send_message(ends.master.get(), {.generation = 2}, fds) == Sent::sent);
         ends.master.reset();

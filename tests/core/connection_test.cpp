@@ -28,13 +28,15 @@ Pair tcp_pair(ServerView view = {}) {
     UniqueFd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const Address address = listener.address();
     REQUIRE(::connect(client.get(), address.data(), address.size()) == 0);
-    return {Connection{UniqueFd{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)}, view}, std::move(client)};
+    return {Connection{UniqueFd{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)}, view},
+            std::move(client)};
 }
 
 std::string read_until_end(int fd) {
     std::string all;
     char buffer[65536];
-    for (ssize_t size; (size = ::read(fd, buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(size));
+    for (ssize_t size; (size = ::read(fd, buffer, sizeof buffer)) > 0;)
+        all.append(buffer, static_cast<std::size_t>(size));
     return all;
 }
 
@@ -46,7 +48,8 @@ UniqueFd file_of(const std::string& contents) {
 
 std::string many_bytes(std::size_t size) {
     std::string bytes(size, '\0');
-    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 + i / 251);
+    for (std::size_t i = 0; i < size; ++i)
+        bytes[i] = static_cast<char>(i * 31 + i / 251);
     return bytes;
 }
 
@@ -73,7 +76,8 @@ TEST_SUITE("core: connections") {
     TEST_CASE("read_exactly fills its buffer from many small pieces, and says when the client ended early") {
         Pair pair = tcp_pair();
         std::thread writer{[&] {
-            for (const char* piece : {"he", "l", "lo wo", "rld"}) (void)!::write(pair.client.get(), piece, strlen(piece));
+            for (const char* piece : {"he", "l", "lo wo", "rld"})
+                (void)!::write(pair.client.get(), piece, strlen(piece));
             ::shutdown(pair.client.get(), SHUT_WR);
         }};
         std::vector<std::byte> buffer(11);
@@ -135,7 +139,8 @@ TEST_SUITE("core: connections") {
         CHECK(pair.server.exceeded() == Limit::write);
     }
 
-    TEST_CASE("waiting for the next request ends when there is no spare worker, at a stop, and at its limit") {
+    TEST_CASE(
+        "waiting for the next request ends when there is no spare worker, at a stop, and at its limit") {
         std::atomic<std::uint32_t> spare{1};
         std::atomic<std::uint32_t> draining{0};
         Pair pair = tcp_pair({.spare = &spare, .draining = &draining});

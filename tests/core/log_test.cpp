@@ -45,7 +45,8 @@ TEST_SUITE("core: the log") {
     TEST_CASE("lines that can't be written are dropped and counted, and nothing waits") {
         const PipeAsStderr pipe;
         const std::uint64_t before = log_lines_dropped();
-        for (int i = 0; i < 2000; ++i) log(LogLevel::info, std::string(100, 'x'));
+        for (int i = 0; i < 2000; ++i)
+            log(LogLevel::info, std::string(100, 'x'));
         CHECK(log_lines_dropped() > before);
     }
 

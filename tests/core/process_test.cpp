@@ -41,7 +41,8 @@ TEST_SUITE("core: processes") {
                   ::sigaction(SIGUSR1, nullptr, &action);
                   sigset_t blocked;
                   ::sigprocmask(SIG_SETMASK, nullptr, &blocked);
-                  const bool as_promised = action.sa_handler == SIG_DFL && ::sigismember(&blocked, SIGTERM) == 1;
+                  const bool as_promised =
+                      action.sa_handler == SIG_DFL && ::sigismember(&blocked, SIGTERM) == 1;
                   ::raise(SIGTERM);  // Waits until the body unblocks it.
                   if (as_promised) unblock_signals();
                   return 0;
@@ -58,11 +59,13 @@ TEST_SUITE("core: processes") {
                   close_all_except(list);
                   const bool right = ::fcntl(kept.get(), F_GETFD) >= 0 && ::fcntl(high.get(), F_GETFD) >= 0 &&
                                      ::fcntl(dropped.get(), F_GETFD) < 0 && ::fcntl(0, F_GETFD) >= 0;
-                  return right && open_descriptors() == 6 ? 0 : 1;  // 0, 1, 2, the two, and the listing's own.
+                  return right && open_descriptors() == 6 ? 0
+                                                          : 1;  // 0, 1, 2, the two, and the listing's own.
               }) == 0);
     }
 
-    TEST_CASE("a child that outlives its parent gets the signal it asked for, or learns that it is too late") {
+    TEST_CASE(
+        "a child that outlives its parent gets the signal it asked for, or learns that it is too late") {
         int ends[2];
         REQUIRE(::pipe(ends) == 0);
         const UniqueFd reading{ends[0]};

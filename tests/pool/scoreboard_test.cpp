@@ -75,7 +75,8 @@ TEST_SUITE("pool: the scoreboard") {
     TEST_CASE("a worker has no other row, and no descriptor to map one") {
         Scoreboard board{3};
         for (const std::ptrdiff_t other : {-1, 1}) {
-            CHECK(ends_with(board, [other](Scoreboard& own) { (&own.row(1) + other)->finished = 1; }) == -SIGSEGV);
+            CHECK(ends_with(board, [other](Scoreboard& own) { (&own.row(1) + other)->finished = 1; }) ==
+                  -SIGSEGV);
         }
         CHECK(ends_with(board, [](Scoreboard& own) { ::_exit(own.fd() == -1 ? 0 : 1); }) == 0);
     }

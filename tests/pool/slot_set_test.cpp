@@ -37,7 +37,8 @@ TEST_SUITE("pool: sets of slots") {
 
     TEST_CASE("a visitor may erase the slot it is called with") {
         SlotSet set{200};
-        for (std::uint32_t slot = 0; slot < 200; ++slot) set.insert(slot);
+        for (std::uint32_t slot = 0; slot < 200; ++slot)
+            set.insert(slot);
         set.for_each([&](std::uint32_t slot) { set.erase(slot); });
         CHECK(set.empty());
         CHECK(!set.lowest());

@@ -247,6 +247,15 @@ class Misfortune(CompareTest):
         self.assertIn("not measured: its master was killed: Killed", table)
         self.assertEqual(list(self.rows(table)), ["iterative"])
 
+    def test_a_reader_that_has_gone_costs_the_table_and_nothing_else(self):
+        path = self.directory / "result.json"
+        reader, writer = os.pipe()
+        os.close(reader)
+        subprocess.run([BULLPEN, "compare", *QUICK, "--models", "iterative", "--json", str(path)],
+                       env=self.environment, stdout=writer, timeout=PATIENCE_S)
+        os.close(writer)
+        self.assertEqual(len(json.loads(path.read_text())["measurements"]), 1)
+
     def test_a_killed_compare_leaves_no_server(self):
         process, terminal = self.start_on_terminal("--models", "prefork", "--connections", "3000000")
         terminal.read_until(b"prefork: 0 of 3,000,000")

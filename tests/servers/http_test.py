@@ -170,11 +170,14 @@ class Answers(Site):
 
     def test_HEAD_is_answered_at_once_and_the_connection_goes_on(self):
         client = self.connect()
-        client.sendall(b"HEAD / HTTP/1.1\r\n" + HOST + b"\r\nGET /a.txt HTTP/1.1\r\n" + HOST + b"\r\n")
         stream = client.makefile("rb")
-        while stream.readline() != b"\r\n":
-            pass
-        self.assertEqual(stream.readline(), b"HTTP/1.1 200 OK\r\n")
+        begun = time.monotonic()
+        for _ in range(30):  # A head that waits for its body (MSG_MORE) leaves after 200 ms.
+            client.sendall(b"HEAD / HTTP/1.1\r\n" + HOST + b"\r\n")
+            self.assertEqual(stream.readline(), b"HTTP/1.1 200 OK\r\n")
+            while stream.readline() != b"\r\n":
+                pass
+        self.assertLess(time.monotonic() - begun, 4)
 
     def test_a_directory_shows_its_index(self):
         self.assertEqual(self.fetch("/with/")[2], b"the index")

@@ -60,7 +60,7 @@ std::string flowing(std::string text) {
 }  // namespace
 
 TEST_SUITE("cli: the table of a comparison") {
-    TEST_CASE("the table is as the README shows it") {
+    TEST_CASE("the table has a line for each model, and below it how the connections fell") {
         const std::string text = render_table(three_models());
         CHECK(contains(text,
                        "           connections  latency  in ms                 CPU µs per      above\n"

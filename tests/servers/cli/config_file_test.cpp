@@ -31,7 +31,8 @@ std::string complaint(const std::string& text) {
         ServeArguments arguments;
         arguments.config = file.path;
         const Settings settings = settings_from(arguments);
-        for (const auto& [name, pool] : settings.pools) make_pool(name, pool, "[pool." + name + "]", spell_as_key);
+        for (const auto& [name, pool] : settings.pools)
+            make_pool(name, pool, "[pool." + name + "]", spell_as_key);
     } catch (const std::invalid_argument& error) {
         const std::string what = error.what();
         return what.starts_with(file.path) ? what.substr(file.path.size()) : what;
@@ -65,7 +66,8 @@ TEST_SUITE("servers: the configuration file") {
     }
 
     TEST_CASE("flags override the file, in the pool they name") {
-        const File file{"[pool.a]\nlisten = '127.0.0.1:1'\nworkers_max = 9\n[pool.b]\nlisten = '127.0.0.1:2'\n"};
+        const File file{
+            "[pool.a]\nlisten = '127.0.0.1:1'\nworkers_max = 9\n[pool.b]\nlisten = '127.0.0.1:2'\n"};
         ServeArguments arguments;
         arguments.config = file.path;
         arguments.pool["workers_max"] = {"5"};
@@ -83,9 +85,12 @@ TEST_SUITE("servers: the configuration file") {
     TEST_CASE("what is wrong is said in a sentence with the line and the key") {
         CHECK(contains(complaint("[pool.a]\nspare_mim = 3\n"), ":2: "));
         CHECK(contains(complaint("[pool.a]\nspare_mim = 3\n"), "spare_min"));
-        CHECK(contains(complaint("[pool.a]\nworkers = 0\n"), ":2: workers: expected a number from 1 to 10000, got 0"));
-        CHECK(contains(complaint("[pool.a]\nworkers = 'x'\n"), ":2: workers: expected a number from 1 to 10000"));
-        CHECK(contains(complaint("[pool.a]\nlisten = 5\n"), ":2: listen: expected a string or an array of strings"));
+        CHECK(contains(complaint("[pool.a]\nworkers = 0\n"),
+                       ":2: workers: expected a number from 1 to 10000, got 0"));
+        CHECK(contains(complaint("[pool.a]\nworkers = 'x'\n"),
+                       ":2: workers: expected a number from 1 to 10000"));
+        CHECK(contains(complaint("[pool.a]\nlisten = 5\n"),
+                       ":2: listen: expected a string or an array of strings"));
         CHECK(contains(complaint("[pool.a]\nlisten = []\n"), "expected a string or an array of strings"));
         CHECK(contains(complaint("[pool.a]\nroot = 1\n"), ":2: root: expected a string"));
         CHECK(contains(complaint("[poll.a]\n"), "pool"));
@@ -99,7 +104,8 @@ TEST_SUITE("servers: the configuration file") {
         CHECK(contains(complaint("[pool.a]\nspare_min = 9\nspare_max = 3\n"),
                        "spare_min (9) is above spare_max (3); it must not be"));
         CHECK(contains(complaint("[pool.a]\nspare_min = 9\n"), "spare_max (6, the default)"));
-        CHECK(contains(complaint("[pool.a]\nworkers_start = 9\nworkers_max = 3\n"), "workers_start (9) is above"));
+        CHECK(contains(complaint("[pool.a]\nworkers_start = 9\nworkers_max = 3\n"),
+                       "workers_start (9) is above"));
         CHECK(contains(complaint("[pool.a]\nworkers = 9\nspare_min = 3\n"), "can't go with spare_min"));
         CHECK(contains(complaint("[pool.a]\nmodel = 'prefrok'\n"), "prefork"));
         CHECK(contains(complaint("[pool.a]\nservice = 'htpp'\n"), "http"));
@@ -112,7 +118,8 @@ TEST_SUITE("servers: the configuration file") {
             read_config_file("/no/such/file.toml");
             FAIL("accepted");
         } catch (const SettingError& error) {
-            CHECK(std::string{error.what()} == "/no/such/file.toml: cannot be read: No such file or directory");
+            CHECK(std::string{error.what()} ==
+                  "/no/such/file.toml: cannot be read: No such file or directory");
         }
     }
 }
