@@ -427,6 +427,7 @@ int Pool::become_worker(std::uint32_t number, pid_t master, std::optional<Envelo
         .channel = options_.model.delivery == Delivery::handoff ? slot.channel.worker.get() : -1,
         .wake = wake_.get(),
         .listeners = listeners_,
+        .batch = options_.batch_workers && options_.model.delivery == Delivery::handoff,
         .accepts = options_.model.delivery == Delivery::accept,
         .drain_timeout = drain_timeout_,
     };

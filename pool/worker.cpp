@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -75,6 +76,10 @@ Worker::Worker(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& ha
     if (stop_order.waited_on_count == 1) {  // Left behind by this slot's former occupant, see on_sigterm.
         const int fd = stop_order.waited_on[0];
         ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    }
+    if (seat.batch) {
+        const sched_param no_priority{};
+        ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     }
     handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART: a wait is to end.
     handle(SIGINT, SIG_IGN, 0);

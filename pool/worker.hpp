@@ -35,6 +35,7 @@ struct WorkerSeat {
     int channel = -1;  ///< The worker's end; -1 where the model has none.
     int wake = -1;     ///< The eventfd on which the master waits.
     std::span<const Listener> listeners;
+    bool batch = false;    ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
     bool accepts = false;  ///< The model's workers accept on the listeners themselves.
     std::chrono::seconds drain_timeout{30};
 };

@@ -121,6 +121,8 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          86'400},
         {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
         {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
+        {"scheduling", &P::scheduling, "POLICY",
+         "of the workers: batch (the default) or normal"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
     };
     return table;
@@ -182,6 +184,9 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     pool.listen_options.backlog = settings.backlog;
     pool.listen_options.unix_mode = to_mode(settings.unix_mode, place);
     pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
+    if (settings.scheduling != "batch" && settings.scheduling != "normal")
+        reject(place, no_such("scheduling", settings.scheduling, {"batch", "normal"}));
+    pool.batch_workers = settings.scheduling == "batch";
     pool.handler = service.make({.root = settings.root});
     return pool;
 }

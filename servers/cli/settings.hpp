@@ -35,6 +35,7 @@ struct PoolSettings {
     int backlog = 4096;
     std::string unix_mode = "0660";
     int defer_accept = 0;
+    std::string scheduling = "batch";
 
     std::set<std::string, std::less<>> given;  ///< Keys that were set and are no defaults.
 };

@@ -1,0 +1,276 @@
+"""`bullpen serve` and `check-config` as a newcomer meets them."""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import tempfile
+import unittest
+import urllib.request
+from pathlib import Path
+
+from harness import TOP, Bullpen, wait_until
+
+PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
+
+
+def run(*arguments, user=None):
+    """(exit status, stdout, stderr) of a command that is expected to end by itself."""
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, user=user,
+                          stdin=subprocess.DEVNULL, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def echo(address, data=b"hello"):
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client:
+        client.settimeout(30)
+        client.connect(address)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+        return answer
+
+
+class Errors(unittest.TestCase):
+    def complaint(self, status, *arguments, user=None):
+        """The one sentence on stderr; nothing is on stdout, and the status is as expected."""
+        got, out, err = run(*arguments, user=user)
+        self.assertEqual((got, out), (status, ""), err)
+        self.assertRegex(err, r"\Abullpen: [^\n]+\n\Z")
+        return err
+
+    def test_wrong_usage_is_one_sentence_and_status_2(self):
+        for arguments, expected in [
+            ((), "a command is missing"),
+            (("serv",), "did you mean serve?"),
+            (("serve", "--wrokers", "3"), "did you mean --workers?"),
+            (("serve", "--workers"), "--workers needs a value"),
+            (("serve", "--workers", "0"), "--workers: expected a number from 1 to 10000, got 0"),
+            (("serve", "--workers", "x"), "got 'x'"),
+            (("serve", "http", "extra"), "unexpected argument 'extra'"),
+            (("serve", "htpp"), "nearest is http"),
+            (("serve", "--model", "prefrok"), "iterative, fork and prefork (the nearest is prefork)"),
+            (("serve", "--spare-min", "9", "--spare-max", "3"), "--spare-min (9) is above --spare-max (3)"),
+            (("serve", "--workers", "3", "--spare-min", "1"), "can't go with --spare-min"),
+            (("serve", "--listen", "8080"), "expected HOST:PORT, [V6]:PORT or unix:/path"),
+            (("serve", "--listen", "localhost:99999"), "from 0 to 65535"),
+            (("serve", "--metrics", "nowhere"), "'nowhere' is not an address"),
+            (("serve", "--unix-mode", "999"), "0000 to 0777"),
+            (("serve", "--pool", "x"), "--config"),
+            (("serve", "--config", "/no/such/file"), "/no/such/file: cannot be read"),
+            (("check-config",), "FILE"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assertIn(expected, self.complaint(2, *arguments))
+
+    def test_what_cannot_be_done_is_one_sentence_and_status_1(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            for arguments, expected in [
+                (("--listen", address), f"cannot listen on {address}: Address already in use"),
+                (("--listen", "127.0.0.1:0", "--metrics", address), f"cannot listen on {address}: Address already"),
+                (("--root", "/no/such/place"), "/no/such/place"),
+                (("--listen", "192.0.2.1:0"), "Cannot assign requested address"),
+                (("--listen", "unix:/no/such/place/socket"), "/no/such/place"),
+                (("--listen", "127.0.0.1:0", "--workers", "10000"), "descriptors"),
+            ]:
+                with self.subTest(arguments=arguments):
+                    self.assertIn(expected, self.complaint(1, "serve", "http", *arguments))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_a_privileged_port_says_what_it_needs(self):
+        self.assertIn("needs root or CAP_NET_BIND_SERVICE",
+                      self.complaint(1, "serve", "echo", "--listen", "127.0.0.1:81", user=65534))
+
+    def test_a_second_server_on_the_same_port_leaves_the_first_unharmed(self):
+        with Bullpen("echo") as server:
+            for _ in range(3):
+                self.assertIn("Address already in use",
+                              self.complaint(1, "serve", "echo", "--listen", f"127.0.0.1:{server.port}"))
+            self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
+            self.assertEqual(server.total("bullpen_connections_accepted_total"), 1)
+
+    def test_help_and_version_are_answers_and_no_errors(self):
+        status, out, err = run("--version")
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, r"\Abullpen \d+\.\d+\.\d+\n\Z")
+        for command in ((), ("serve",), ("compare",), ("check-config",)):
+            status, out, err = run(*command, "--help")
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn("Usage: bullpen", out)
+            for line in out.splitlines():
+                self.assertLessEqual(len(line), 100, line)
+
+
+class Configurations(unittest.TestCase):
+    def test_the_shipped_example_is_loaded_and_has_every_key(self):
+        status, out, err = run("check-config", str(TOP / "deploy/bullpen.toml"))
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("pool web: http on 127.0.0.1:8080, model prefork", out)
+        text = (TOP / "deploy/bullpen.toml").read_text()
+        table = (TOP / "servers/cli/settings.cpp").read_text()
+        for key in re.findall(r'^        \{"(\w+)", &[PM]::', table, re.MULTILINE):
+            self.assertRegex(text, rf"(?m)^{key} = ")
+
+    def test_several_pools_live_under_one_master_and_one_exporter(self):
+        with tempfile.TemporaryDirectory() as home:
+            config = Path(home, "bullpen.toml")
+            config.write_text(f"""
+                [master]
+                metrics = "127.0.0.1:0"
+                [pool.web]
+                listen = ["127.0.0.1:0", "unix:{home}/web"]
+                root = "{TOP}"
+                workers = 2
+                [pool.mirror]
+                service = "echo"
+                listen = "127.0.0.1:0"
+                model = "iterative"
+                """)
+            with Bullpen("--config", str(config), "--metrics", "127.0.0.1:0") as server:
+                pools = dict(zip(("mirror", "web"), server.addresses))
+                host, port = pools["mirror"].split(":")
+                self.assertEqual(echo((host, int(port))), b"hello")
+                with urllib.request.urlopen(server.urls[0] + "README.md", timeout=30) as page:
+                    self.assertEqual(page.read(), (TOP / "README.md").read_bytes())
+                self.assertIn(b"200 OK", echo(f"{home}/web", b"GET /README.md HTTP/1.0\r\n\r\n"))
+                wait_until(lambda: server.total("bullpen_connections_completed_total", pool="web") == 2, "two")
+                self.assertEqual(server.total("bullpen_connections_completed_total", pool="mirror"), 1)
+                self.assertEqual(server.total("bullpen_workers", pool="web"), 2)
+                self.assertEqual(server.total("bullpen_workers", pool="mirror"), 1)
+            self.assertFalse(Path(home, "web").exists())
+
+    def test_check_config_binds_nothing_and_says_what_is_wrong(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+            config.write("[pool.web]\nspare_mim = 3\n")
+            config.flush()
+            status, out, err = run("check-config", config.name)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn(f"{config.name}:2: ", err)
+            self.assertIn("spare_min", err)
+
+
+class Models(unittest.TestCase):
+    """The same sentences for every model."""
+
+    def each(self, *arguments):
+        for model in ("iterative", "fork", "prefork"):
+            with self.subTest(model=model), Bullpen(*arguments, "--model", model) as server:
+                yield server
+
+    def test_a_mebibyte_goes_there_and_back(self):
+        data = os.urandom(1 << 20)
+        for server in self.each("echo"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+                sent = answer = 0
+                received = bytearray()
+                client.setblocking(False)
+                while len(received) < len(data):
+                    if sent < len(data):
+                        try:
+                            sent += client.send(data[sent:])
+                            if sent == len(data):
+                                client.shutdown(socket.SHUT_WR)
+                        except BlockingIOError:
+                            pass
+                    try:
+                        piece = client.recv(1 << 20)
+                        self.assertTrue(piece)
+                        received += piece
+                    except BlockingIOError:
+                        pass
+                self.assertEqual(bytes(received), data)
+
+    def test_a_client_that_leaves_in_the_middle_is_counted_as_such(self):
+        for server in self.each("echo"):
+            client = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            client.sendall(b"x")
+            self.assertEqual(client.recv(1), b"x")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.close()
+            wait_until(lambda: server.total("bullpen_connections_client_aborted_total") == 1, "the count")
+
+    def test_a_unix_socket_has_its_mode_and_is_gone_after_the_stop(self):
+        with tempfile.TemporaryDirectory() as home:
+            path = f"{home}/socket"
+            for server in self.each("echo", "--listen", f"unix:{path}", "--unix-mode", "0600"):
+                self.assertEqual(echo(path), b"hello")
+                self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+                self.assertEqual(server.stop(), 0)
+                self.assertFalse(os.path.exists(path))
+
+    def test_two_listeners_are_both_served(self):
+        for server in self.each("echo", "--listen", "127.0.0.1:0", "--listen", "[::1]:0"):
+            self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
+            with socket.create_connection(("::1", int(server.addresses[1].rpartition(":")[2])), timeout=30) as client:
+                client.sendall(b"six")
+                client.shutdown(socket.SHUT_WR)
+                self.assertEqual(client.recv(100), b"six")
+
+
+class SystemCalls(unittest.TestCase):
+    """Of the optimised program: each call between accept and handler has a reason."""
+
+    def counted(self, pid, load):
+        """Runs `load` while strace counts the calls of a process."""
+        with tempfile.NamedTemporaryFile("r") as report:
+            tracer = subprocess.Popen(["strace", "-c", "-f", "-o", report.name, "-p", str(pid)],
+                                      stderr=subprocess.PIPE, text=True)
+            self.assertIn("attached", tracer.stderr.readline())
+            load()
+            tracer.send_signal(2)
+            tracer.wait(30)
+            tracer.stderr.close()
+            return {line.split()[-1]: int(line.split()[3]) for line in report.read().splitlines()
+                    if re.match(r"\s*\d+\.\d+ ", line) and not line.rstrip().endswith("total")}
+
+    def test_a_connection_that_comes_singly_costs_the_master_five_and_a_worker_two_beyond_its_handler(self):
+        with Bullpen("echo", "--workers", "4", program=os.environ.get("BULLPEN_OPTIMISED")) as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 4, "idle workers")
+            wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest")
+
+            def singly():
+                for i in range(200):
+                    self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
+                    wait_until(lambda: server.total("bullpen_connections_completed_total") > i, "the count")
+
+            calls = self.counted(server.pid, singly)
+            per_connection = {name: calls.get(name, 0) / 200 for name in calls}
+            print(f"\nmaster, one by one: {per_connection}")
+            for name in ("accept4", "sendmsg", "close"):
+                self.assertEqual(calls[name], 200)
+            self.assertLessEqual(sum(calls.values()), 200 * 5 + 60)  # A turn a second, and now and then a look.
+
+            first = min(server.workers())
+            calls = self.counted(first, lambda: [self.served_by_first(server) for _ in range(100)])
+            print(f"worker: {calls}")
+            own = sum(calls.get(name, 0) for name in calls if name not in ("recvfrom", "sendto"))
+            self.assertLessEqual(own, 2 * calls["close"] + 2)
+
+    def served_by_first(self, server):
+        before = server.total("bullpen_connections_completed_total")
+        self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
+        wait_until(lambda: server.total("bullpen_connections_completed_total") > before, "the count")
+
+    def test_connections_that_come_in_crowds_cost_the_master_fewer_than_four(self):
+        with Bullpen("http", "--workers", "32", program=os.environ.get("BULLPEN_OPTIMISED")) as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 32, "idle workers")
+
+            def crowd():
+                subprocess.run(["ab", "-q", "-n", "5000", "-c", "32", server.url + "README.md"], check=True,
+                               stdout=subprocess.DEVNULL, timeout=120)
+
+            crowd()
+            calls = self.counted(server.pid, crowd)
+            print(f"\nmaster, in crowds: {calls}")
+            self.assertLess(sum(calls.values()) / calls["accept4"], 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
