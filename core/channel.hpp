@@ -17,6 +17,7 @@ namespace bullpen {
 enum class MessageKind : std::uint32_t {
     connection = 1,  ///< Master to worker: serve this client.
     retire = 2,      ///< Master to worker: nothing comes after this; exit.
+    answer = 3,      ///< Master to worker: say in your row that you are alive.
 };
 
 /// What travels beside the descriptors. The same size always, so that a short message is a broken one.

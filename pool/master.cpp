@@ -77,6 +77,7 @@ int Master::run() {
             pool.note_progress();
         if (wake.child_exited) bury(now);
         for (Pool& pool : pools_) {
+            pool.relieve_stuck_workers(now);
             pool.hand_out_clients(now);
             pool.resize(now);
             if (stopping_) pool.continue_stop(now);

@@ -27,6 +27,9 @@ struct Pool::Slot {
     std::uint64_t finished = 0;  ///< Of those, ended in the worker: the last believable value of its row.
     std::uint64_t lost = 0;      ///< Of those, ended by a worker's death.
     std::optional<ExitReason> ended_by_us;
+    TimePoint handed_at{};        ///< The last one.
+    std::uint32_t questions = 0;  ///< Asked over the slot's life: is anybody there?
+    bool stuck = false;           ///< The last question is not answered yet.
     std::array<std::byte, sizeof(ScoreboardRow)> row_at_spawn;  ///< To undo what a broken worker writes.
 
     [[nodiscard]] std::uint64_t outstanding() const noexcept { return handed - finished - lost; }
@@ -155,6 +158,7 @@ TimePoint Pool::next_deadline() const noexcept {
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
 
+    if (!busy_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
     if (pausing(now)) no_later_than(std::max(accept_again_, start_again_));
     if (options_.model.delivery != Delivery::fork) {
@@ -213,17 +217,41 @@ void Pool::note_progress() noexcept {
     busy_.for_each([&](std::uint32_t number) {
         Slot& slot = slots_[number];
         const std::uint64_t finished = scoreboard_.row(number).finished.load(std::memory_order_seq_cst);
-        if (finished == slot.finished || slot.ended_by_us) return;
+        if (slot.ended_by_us) return;
+        if (slot.stuck && scoreboard_.row(number).answers.load(std::memory_order_seq_cst) == slot.questions)
+            slot.stuck = false;
+        else if (finished == slot.finished)
+            return;
         if (finished - slot.finished > slot.outstanding()) {
             replace(number, "its row counts more finished connections than it was handed");
             return;
         }
         slot.finished = finished;
-        if (slot.outstanding() > 0) return;
+        if (slot.outstanding() > 0 || slot.stuck) return;
         busy_.erase(number);
         free_.insert(number);
     });
     if (!free_.empty() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
+}
+
+void Pool::relieve_stuck_workers(TimePoint now) noexcept {
+    if (options_.model.delivery != Delivery::handoff) return;
+    busy_.for_each([&](std::uint32_t number) {
+        Slot& slot = slots_[number];
+        if (slot.stuck || slot.ended_by_us || now - slot.handed_at < options_.stuck_after) return;
+        // Only a hint: whether the worker has received it is decided by the channel.
+        if (scoreboard_.row(number).begun.load(relaxed) != slot.finished + slot.lost) return;
+        const std::uint64_t handed = slot.handed;
+        take_back_queued(slot);
+        if (slot.handed == handed) return;
+        scoreboard_.entry(number).handed.store(slot.handed, relaxed);
+        log(LogLevel::warning, "worker " + options_.name + "/" + std::to_string(number) + " (pid " +
+                                   std::to_string(slot.pid) + ") is stuck; its client goes to another");
+        slot.stuck = true;
+        ++slot.questions;
+        send_message(slot.channel.master.get(), {.kind = MessageKind::answer, .generation = slot.generation},
+                     {});
+    });
 }
 
 void Pool::hand_out_clients(TimePoint now) {
@@ -232,7 +260,7 @@ void Pool::hand_out_clients(TimePoint now) {
         if (!client) break;
         if (options_.model.delivery == Delivery::fork) {
             spawn(*vacant_.lowest(), std::move(client), now);
-        } else if (!hand_off(*free_.lowest(), *client)) {
+        } else if (!hand_off(*free_.lowest(), *client, now)) {
             held_.push_front(std::move(*client));
             break;
         }
@@ -391,6 +419,8 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
     }
     slot.pid = *pid;
     slot.ended_by_us.reset();
+    slot.stuck = false;
+    slot.questions = row.answers.load(relaxed);
     vacant_.erase(number);
     add(scoreboard_.header().spawns);
     if (client) {
@@ -609,7 +639,7 @@ std::optional<Envelope> Pool::accept_from(std::size_t index) noexcept {
     }
 }
 
-bool Pool::hand_off(std::uint32_t number, Envelope& client) noexcept {
+bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     client.message.kind = MessageKind::connection;
     client.message.generation = slot.generation;
@@ -620,6 +650,7 @@ bool Pool::hand_off(std::uint32_t number, Envelope& client) noexcept {
         case Sent::closed: replace(number, "its channel is broken"); return false;
     }
     ++slot.handed;
+    slot.handed_at = now;
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
     add(scoreboard_.header().handoffs);
     free_.erase(number);

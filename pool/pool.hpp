@@ -34,6 +34,8 @@ struct PoolOptions {
     bool batch_workers = true;
     std::chrono::milliseconds resize_interval{100};   ///< Between two steps of the growing ramp.
     std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
+    std::chrono::milliseconds stuck_after{500};   ///< A worker that hasn't taken what it was handed by then
+                                                  ///< is stuck: others get it.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
     std::chrono::milliseconds stop_settle{200};   ///< At a stop, how long the backlog must stay empty: a
                                                   ///< handshake begun before may still be completed.
@@ -78,6 +80,10 @@ public:
     /// Sees which workers have become ready or have finished.
     void note_progress() noexcept;
 
+    /// Takes back what a worker was handed and has not received for stuck_after (it is stopped, or starved).
+    /// That worker gets nothing more until it answers.
+    void relieve_stuck_workers(TimePoint now) noexcept;
+
     /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free
     /// workers.
     void hand_out_clients(TimePoint now);
@@ -118,7 +124,7 @@ private:
     std::optional<Envelope> next_client() noexcept;
     void look_at_queue(std::size_t listener) noexcept;
     std::optional<Envelope> accept_from(std::size_t listener) noexcept;
-    bool hand_off(std::uint32_t slot, Envelope& client) noexcept;
+    bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
     [[nodiscard]] bool has_room() const noexcept;
     [[nodiscard]] bool pausing(TimePoint now) const noexcept;
     [[nodiscard]] int kernel_queue_length() const noexcept;

@@ -94,6 +94,7 @@ enum class Activity : std::uint32_t { starting, idle, busy };
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
+    SharedWord answers;           ///< MessageKind::answer messages it has received.
     SharedCounter accepted;       ///< Connections it accepted itself (models without a handoff).
     SharedCounter begun;
     SharedCounter finished;

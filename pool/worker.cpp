@@ -111,6 +111,11 @@ std::optional<Client> Worker::next_handed_off() {
             if (envelope.message.generation == seat_.generation) return {};
             continue;  // It was meant for an earlier occupant of this slot.
         }
+        if (envelope.message.kind == MessageKind::answer) {
+            row_.answers.fetch_add(1, std::memory_order_seq_cst);
+            wake_master(seat_.wake);
+            continue;
+        }
         if (envelope.message.kind != MessageKind::connection || !envelope.descriptors[0]) continue;
         return unpack(std::move(envelope));
     }

@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <string>
 
@@ -110,6 +111,13 @@ bool eventually(const std::function<bool()>& holds) {
         ::usleep(10'000);
     }
     return false;
+}
+
+bool is_stopped(pid_t pid) {
+    std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string text;
+    std::getline(stat, text);
+    return text.find(") T ") != std::string::npos;
 }
 
 void echo(Connection& client) {
@@ -226,6 +234,7 @@ TEST_SUITE("pool: the master") {
         const pid_t worker = std::stoi(master.ask(""));
         REQUIRE(eventually([&] { return at_rest(master.totals()); }));
         ::kill(worker, SIGSTOP);
+        REQUIRE(eventually([&] { return is_stopped(worker); }));
         const UniqueFd client = master.connect();
         REQUIRE(eventually([&] { return master.totals().queued == 1; }));
         ::kill(worker, SIGKILL);

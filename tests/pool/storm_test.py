@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import Bullpen, wait_until
+from harness import Bullpen, processes, wait_until
 
 STORM_SECONDS = float(os.environ.get("BULLPEN_STORM_SECONDS", "5"))
 
@@ -53,6 +53,12 @@ class Load(threading.Thread):
 
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def stand_still(pid):
+    """Stops a process and waits until it has: one that is just waking would still take what it is sent."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: any(other == pid and state == "T" for other, state, *_ in processes()), f"{pid} to stop")
 
 
 def cpu_seconds(pid):
@@ -120,7 +126,7 @@ class Storms(unittest.TestCase):
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
             victims = server.workers()
             for pid in victims:
-                os.kill(pid, signal.SIGSTOP)
+                stand_still(pid)
             with connect(server) as one, connect(server) as two:
                 for client in (one, two):
                     client.sendall(b"x")
@@ -131,6 +137,25 @@ class Storms(unittest.TestCase):
                 self.assertEqual(two.recv(1), b"x")
             self.assertEqual(server.total("bullpen_handoffs_recovered_total"), 2)
             self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+
+    def test_what_a_stopped_worker_was_handed_is_served_by_another_though_it_lives(self):
+        with Bullpen("echo", "--workers", "2") as server:
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
+            first = min(server.workers())
+            stand_still(first)
+            for _ in range(3):
+                self.assertEqual(echo(server), b"hello")
+            self.assertEqual(server.total("bullpen_handoffs_recovered_total"), 1)
+            os.kill(first, signal.SIGCONT)
+            wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "it to be idle again", 10)
+            clients = [connect(server) for _ in range(2)]
+            for client in clients:
+                client.sendall(b"x")
+            for client in clients:
+                self.assertEqual(client.recv(1), b"x")
+                client.close()
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+            self.assertEqual(server.total("bullpen_worker_spawns_total"), 2)
 
     def test_fifty_deaths_in_one_moment_are_all_noticed(self):
         with Bullpen("echo", "--workers", "50") as server:
