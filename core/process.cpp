@@ -29,7 +29,8 @@ std::span<char> command_line;
 void reset_signal_actions() noexcept {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
-    for (int signal = 1; signal < NSIG; ++signal)
+    // Those that a server handles or ignores; all 64 would be most of a short-lived child's system calls.
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD})
         ::sigaction(signal, &action, nullptr);
 }
 

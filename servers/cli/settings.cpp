@@ -121,8 +121,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          86'400},
         {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
         {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
-        {"scheduling", &P::scheduling, "POLICY",
-         "of the workers: batch (the default) or normal"},
+        {"scheduling", &P::scheduling, "POLICY", "of the workers: batch (the default) or normal"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
     };
     return table;
