@@ -160,8 +160,9 @@ TimePoint Pool::next_deadline() const noexcept {
 
     if (!busy_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
-    if (pausing(now)) no_later_than(std::max(accept_again_, start_again_));
-    if (options_.model.delivery != Delivery::fork) {
+    if (accept_again_ > now) no_later_than(accept_again_);
+    if (start_again_ > now) no_later_than(start_again_);
+    if (options_.model.delivery != Delivery::fork && phase_ != Phase::retiring) {
         const PoolCounts counts = count();
         const int wanted = options_.limits.policy == SizingPolicy::fixed ? 1 : options_.limits.spare_min;
         if (!vacant_.empty() && (counts.starting + counts.idle < wanted || counts.idle == 0))

@@ -280,6 +280,19 @@ class Stops(unittest.TestCase):
                 self.assertEqual(client.recv(1), b"x")
                 self.assertEqual(server.stop(), 0)
 
+    def test_a_master_that_waits_for_a_busy_worker_at_a_stop_does_not_spin(self):
+        for model in ("prefork", "iterative", "fork"):
+            with self.subTest(model=model), Bullpen("echo", "--model", model) as server:
+                with connect(server) as client:
+                    client.sendall(b"x")
+                    self.assertEqual(client.recv(1), b"x")
+                    os.kill(server.pid, signal.SIGTERM)
+                    wait_until(lambda: "stopping" in server.stderr, "the stop to begin", 10)
+                    before = cpu_seconds(server.pid)
+                    time.sleep(1.5)  # A second and a half of CPU is measured, nothing is waited for.
+                    self.assertLess(cpu_seconds(server.pid) - before, 0.4)
+                self.assertEqual(server.wait(), 0)
+
     def test_an_idle_kept_alive_connection_does_not_delay_a_stop(self):
         with Bullpen("http", "--workers", "2") as server:
             with connect(server) as client:
