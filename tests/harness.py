@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,15 @@ def title(pid):
         return ""
 
 
+def for_everybody(program, home):
+    """A copy of the program that any user may run: the original may lie below a private folder such as /root."""
+    copy = Path(home, "bullpen")
+    shutil.copy(program, copy)
+    os.chmod(home, 0o755)
+    copy.chmod(0o755)
+    return str(copy)
+
+
 class Bullpen:
     """`bullpen serve` with the given arguments, in its own session. Leaving the with-block checks, unless the
     test has failed already: every accepted connection is accounted for, the program stops in order, and
@@ -95,6 +105,9 @@ class Bullpen:
 
     def __enter__(self):
         self._shared_memory_before = set(os.listdir("/dev/shm"))
+        self._home = tempfile.TemporaryDirectory()
+        if self.user is not None:
+            self.command[0] = for_everybody(self.command[0], self._home.name)
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=self._stderr, env=self.env, user=self.user,
@@ -226,6 +239,7 @@ class Bullpen:
         self._process.wait()
         self._process.stdout.close()
         self._stderr.close()
+        self._home.cleanup()
 
     def _show_stderr(self):
         lines = self.stderr.splitlines()[-40:]

@@ -79,6 +79,10 @@ class Readme(unittest.TestCase):
                     self.assertTrue(done.stdout)
 
     def quickstart_serves(self):
+        for port in (8080, 9464):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    self.skipTest(f"port {port} is taken by another program on this machine")
         began = time.monotonic()
         with ended(subprocess.Popen(["./deploy/quickstart"], cwd=TOP, env=ANYWHERE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)) as server:

@@ -10,15 +10,17 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import TOP, Bullpen, wait_until
+from harness import TOP, Bullpen, for_everybody, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 
 
 def run(*arguments, user=None):
     """(exit status, stdout, stderr) of a command that is expected to end by itself."""
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, user=user,
-                          stdin=subprocess.DEVNULL, check=False)
+    with tempfile.TemporaryDirectory() as home:
+        program = PROGRAM if user is None else for_everybody(PROGRAM, home)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, user=user,
+                              stdin=subprocess.DEVNULL, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -58,7 +60,7 @@ class Errors(unittest.TestCase):
             (("serve", "--workers", "3", "--spare-min", "1"), "can't go with --spare-min"),
             (("serve", "--listen", "8080"), "expected HOST:PORT, [V6]:PORT or unix:/path"),
             (("serve", "--listen", "localhost:99999"), "from 0 to 65535"),
-            (("serve", "--metrics", "nowhere"), "'nowhere' is not an address"),
+            (("serve", "--listen", "127.0.0.1:0", "--metrics", "nowhere"), "'nowhere' is not an address"),
             (("serve", "--unix-mode", "999"), "0000 to 0777"),
             (("serve", "--pool", "x"), "--config"),
             (("serve", "--config", "/no/such/file"), "/no/such/file: cannot be read"),
