@@ -164,7 +164,10 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
 }
 
 bool Connection::draining() const noexcept {
-    return server_.draining != nullptr && server_.draining->load(std::memory_order_relaxed) != 0;
+    const auto is_set = [](const std::atomic<std::uint32_t>* word) {
+        return word != nullptr && word->load(std::memory_order_relaxed) != 0;
+    };
+    return is_set(server_.draining) || is_set(server_.leaving);
 }
 
 bool Connection::pool_has_no_spare() const noexcept {

@@ -35,11 +35,12 @@ public:
 /// Which of a connection's limits ran out.
 enum class Limit : std::uint8_t { none, read, write };
 
-/// What a handler may know of the server around it: two words that its master keeps in shared memory.
+/// What a handler may know of the server around it: words that it watches for it.
 /// Null pointers (a connection outside of a server) mean: there is room, and nobody is stopping.
 struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
+    const std::atomic<std::uint32_t>* leaving = nullptr;   ///< 1 once this worker alone was told to exit.
 };
 
 /// Bytes that a handler keeps with a connection while nobody serves it; all 0 for a new connection.

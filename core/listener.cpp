@@ -73,7 +73,8 @@ bool bind_as_successor(UniqueFd& fd, const Address& address) {
 }
 
 /// After listen(): new clients go to this listener and not, by hash, also to the stopping one it shares
-/// the port with (a group's second member is its newest); and from here on the port is taken again.
+/// the port with (of two members of a group the second is the newer); and from here on the port is taken
+/// again.
 void claim_port(int fd) noexcept {
     sock_filter newest[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
     const sock_fprog choose{.len = std::size(newest), .filter = newest};
@@ -108,6 +109,9 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     }
     if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
     if (successor) claim_port(fd.get());
+    // With more than one stopping predecessor on an IPv6 port its clients would still go to them.
+    if (successor && address.family() == AF_INET6 && !answers(address))
+        fail(EADDRINUSE, "cannot listen on " + address.text());
     return fd;
 }
 
@@ -224,6 +228,11 @@ Listener::~Listener() {
 
 std::optional<ListenQueue> Listener::queue() const noexcept {
     return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
+}
+
+bool Listener::has_clients() const noexcept {
+    pollfd readable{.fd = fd(), .events = POLLIN, .revents = 0};
+    return ::poll(&readable, 1, 0) == 1;
 }
 
 void Listener::set_nonblocking(bool nonblocking) noexcept {

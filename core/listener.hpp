@@ -54,6 +54,9 @@ public:
     /// From the kernel: TCP_INFO (no lock taken), or sock_diag(7) for a UNIX socket. Nothing if it won't say.
     [[nodiscard]] std::optional<ListenQueue> queue() const noexcept;
 
+    /// Whether at least one client waits in the backlog, whatever kind of socket it is (poll(2)).
+    [[nodiscard]] bool has_clients() const noexcept;
+
     void set_nonblocking(bool nonblocking) noexcept;
 
     /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs

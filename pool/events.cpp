@@ -6,10 +6,34 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <initializer_list>
 
 namespace bullpen {
 
 namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::initializer_list<int> stop_signals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+
+void change_mask(int how, std::initializer_list<int> signals) noexcept {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : signals)
+        ::sigaddset(&set, signal);
+    ::sigprocmask(how, &set, nullptr);
+}
+
+void unblock(std::initializer_list<int> signals) noexcept {
+    change_mask(SIG_UNBLOCK, signals);
+}
+
+bool is_ignored(int signal) noexcept {
+    struct sigaction action {};
+    return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
 
 struct Events::Watch::Source : std::enable_shared_from_this<Source> {
     Source(asio::io_context& context, int fd) : descriptor{context, fd} {}
@@ -52,11 +76,15 @@ struct Events::Machinery {
     asio::io_context context{1};  // One thread: Asio leaves out its locks.
     asio::signal_set signals{context};
     Wakeup wakeup;
+    const bool has_terminal = ::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
 
     Machinery() {
-        for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD})
-            signals.add(signal);
+        for (const int signal : stop_signals)
+            if (!is_ignored(signal)) signals.add(signal);  // nohup(1) has its reason.
+        signals.add(SIGCHLD);
         wait_for_signal();
+        unblock(stop_signals);
+        unblock({SIGCHLD});
     }
 
     void wait_for_signal() {
@@ -72,12 +100,16 @@ struct Events::Machinery {
             case SIGCHLD: wakeup.child_exited = true; break;
             case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
             case SIGHUP:  // The terminal is gone; to a server that has none it means nothing.
-                if (::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0) wakeup.stop = true;
+                if (has_terminal) wakeup.stop = true;
                 break;
             default: wakeup.stop = true;
         }
     }
 };
+
+void Events::hold_signals() noexcept {
+    change_mask(SIG_BLOCK, stop_signals);
+}
 
 Events::Events() : machinery_{std::make_unique<Machinery>()} {
     ::signal(SIGPIPE, SIG_IGN);

@@ -37,8 +37,12 @@ public:
         std::shared_ptr<Source> source_;
     };
 
-    /// Installs the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and SIGHUP's
-    /// default.
+    /// Blocks the signals that stop the server until an Events is there to take them: called before the
+    /// start-up that a supervisor may interrupt, so that no order is lost and nothing half-made is left.
+    static void hold_signals() noexcept;
+
+    /// Installs (and unblocks) the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and
+    /// SIGHUP's default.
     Events();
     ~Events();
     Events(const Events&) = delete;

@@ -25,6 +25,7 @@ struct Master::Attendant {
     pid_t pid = 0;
     UniqueFd lifeline = {};  ///< Our end: closed, the companion leaves.
     int deaths = 0;
+    TimePoint started{};
     TimePoint start_again{};
 };
 
@@ -126,6 +127,8 @@ void Master::bury(TimePoint now) {
         for (Attendant& attendant : attendants_) {
             if (attendant.pid != pid) continue;
             attendant.pid = 0;
+            constexpr std::chrono::minutes long_life{1};
+            if (now - attendant.started >= long_life) attendant.deaths = 0;
             attendant.start_again = now + std::chrono::milliseconds{start_pause_ms(attendant.deaths++)};
             log(LogLevel::warning,
                 "the " + attendant.companion.title + " process has died; starting it again");
@@ -175,11 +178,13 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
         return;
     }
     attendant.pid = *pid;
+    attendant.started = now;
 }
 
 /// Last of all, when no pool is left to look at.
 void Master::end_companions() noexcept {
     constexpr int patience_ms = 1000;
+    const SignalsBlocked undisturbed;
     for (Attendant& attendant : attendants_) {
         attendant.lifeline.reset();
         if (attendant.pid == 0) continue;

@@ -44,8 +44,8 @@ public:
     /// Before run().
     void add_companion(Companion companion);
 
-    /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A second SIGINT ends the
-    /// stop's patience: what is still busy is killed. The caller's process becomes the master.
+    /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
+    /// ends its patience: what is still busy is killed. The caller's process becomes the master.
     int run();
 
 private:

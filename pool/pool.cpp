@@ -158,7 +158,7 @@ TimePoint Pool::next_deadline() const noexcept {
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
 
-    if (!busy_.empty()) no_later_than(now + options_.stuck_after / 2);
+    if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
     if (accept_again_ > now) no_later_than(accept_again_);
     if (start_again_ > now) no_later_than(start_again_);
@@ -191,7 +191,9 @@ bool Pool::bury(pid_t pid, int status, TimePoint now) {
                                    (lost > 0 ? "; connections lost: " + std::to_string(lost) : ""));
     }
     if (reason == ExitReason::start) {
-        start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
+        // Once a pause: workers that were started together die together.
+        if (now >= start_again_)
+            start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
     } else if (was_ready && phase_ == Phase::serving && options_.model.delivery != Delivery::fork) {
         spawn(slot, std::nullopt, now);  // Outside the ramp: it is no growth.
     }
@@ -237,11 +239,13 @@ void Pool::note_progress() noexcept {
 
 void Pool::relieve_stuck_workers(TimePoint now) noexcept {
     if (options_.model.delivery != Delivery::handoff) return;
-    busy_.for_each([&](std::uint32_t number) {
+    const auto relieve = [&](std::uint32_t number) {
         Slot& slot = slots_[number];
-        if (slot.stuck || slot.ended_by_us || now - slot.handed_at < options_.stuck_after) return;
+        if (slot.stuck || now - slot.handed_at < options_.stuck_after) return;
         // Only a hint: whether the worker has received it is decided by the channel.
-        if (scoreboard_.row(number).begun.load(relaxed) != slot.finished + slot.lost) return;
+        if (slot.outstanding() == 0 ||
+            scoreboard_.row(number).begun.load(relaxed) != slot.finished + slot.lost)
+            return;
         const std::uint64_t handed = slot.handed;
         take_back_queued(slot);
         if (slot.handed == handed) return;
@@ -250,9 +254,12 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
                                    std::to_string(slot.pid) + ") is stuck; its client goes to another");
         slot.stuck = true;
         ++slot.questions;
-        send_message(slot.channel.master.get(), {.kind = MessageKind::answer, .generation = slot.generation},
-                     {});
-    });
+        // What was taken back with the client may have been the order to retire.
+        const MessageKind kind = draining_.contains(number) ? MessageKind::retire : MessageKind::answer;
+        send_message(slot.channel.master.get(), {.kind = kind, .generation = slot.generation}, {});
+    };
+    busy_.for_each(relieve);
+    draining_.for_each(relieve);
 }
 
 void Pool::hand_out_clients(TimePoint now) {
@@ -273,7 +280,8 @@ void Pool::resize(TimePoint now) {
     if (options_.model.delivery == Delivery::fork || now < start_again_) return;
     if (phase_ == Phase::retiring) {
         // Taken back from a worker that died at the very end: somebody must still serve it.
-        if (!held_.empty() && free_.empty() && starting_.empty() && !vacant_.empty())
+        const bool in_time = now < stop_deadline_;
+        if (in_time && !held_.empty() && free_.empty() && starting_.empty() && !vacant_.empty())
             spawn(*vacant_.lowest(), std::nullopt, now);
         return;
     }
@@ -360,7 +368,9 @@ void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
 
 void Pool::continue_stop(TimePoint now) noexcept {
     if (phase_ == Phase::emptying_backlog) {
-        if (kernel_queue_length() > 0 || !held_.empty()) backlog_empty_since_ = now;
+        const bool waiting = std::any_of(listeners_.begin(), listeners_.end(),
+                                         [](const Listener& listener) { return listener.has_clients(); });
+        if (waiting || !held_.empty()) backlog_empty_since_ = now;
         if (now - backlog_empty_since_ >= options_.stop_settle || now >= stop_deadline_) {
             phase_ = Phase::retiring;
             listener_states_.clear();
@@ -368,15 +378,15 @@ void Pool::continue_stop(TimePoint now) noexcept {
         }
     }
     if (phase_ != Phase::retiring) return;
-    if (now >= stop_deadline_ && !force_) {
-        force_ = true;
+    if (now >= stop_deadline_) {  // Every turn: a burial may have brought something back.
         add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::drain_limit)], held_.size());
         held_.clear();
         for (Slot& slot : slots_) {
-            if (slot.pid == 0) continue;
+            if (slot.pid == 0 || slot.ended_by_us == ExitReason::drain_limit) continue;
             slot.ended_by_us = ExitReason::drain_limit;
             ::kill(slot.pid, SIGKILL);
         }
+        return;
     }
     if (!held_.empty() || options_.model.delivery == Delivery::fork) return;
     const auto retire_each = [this](std::uint32_t slot) { retire(slot); };
@@ -429,6 +439,7 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
         busy_.insert(number);
         set_stage(number, Stage::ready);
+        start_deaths_ = 0;
     } else {
         starting_.insert(number);
         set_stage(number, Stage::starting);
@@ -503,10 +514,16 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
 /// kernel gives each message to exactly one receiver.
 void Pool::take_back_queued(Slot& slot) noexcept {
     if (!slot.channel.worker) return;
+    bool broken = false;
     for (;;) {
         Envelope envelope;
         const Received received = receive_message(slot.channel.worker.get(), envelope, Wait::never);
+        broken = broken || received == Received::closed;
         if (received == Received::empty || received == Received::closed) break;
+        if (received == Received::truncated) {  // We are out of descriptors ourselves.
+            --slot.handed;
+            add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::descriptors)]);
+        }
         if (received != Received::message || !envelope.descriptors[0]) continue;
         --slot.handed;
         add(scoreboard_.header().recovered);
@@ -515,8 +532,10 @@ void Pool::take_back_queued(Slot& slot) noexcept {
     for (;;) {  // What the worker sent: its descriptors are closed by the envelope.
         Envelope envelope;
         const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
+        broken = broken || received == Received::closed;
         if (received == Received::empty || received == Received::closed) break;
     }
+    if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
 }
 
 void Pool::retire(std::uint32_t number) noexcept {
@@ -619,25 +638,30 @@ std::optional<Envelope> Pool::accept_from(std::size_t index) noexcept {
         }
         switch (errno) {
             case EINTR: continue;
-            case EMFILE:
-            case ENFILE:
-            case ENOBUFS:
-            case ENOMEM: {
-                const TimePoint now = Clock::now();
-                accept_again_ = now + options_.accept_pause;
-                constexpr std::chrono::seconds between_warnings{1};
-                if (now - warned_accept_ >= between_warnings) {
-                    warned_accept_ = now;
-                    log(LogLevel::warning,
-                        "pool " + options_.name + ": cannot accept: " + std::strerror(errno));
-                }
-                return {};
-            }
-            default:  // EAGAIN, or a client that left the backlog (ECONNABORTED and its kin, accept(2)).
-                state.known_waiting = errno == EAGAIN ? 0 : state.known_waiting - 1;
-                if (state.known_waiting == 0) return {};
+            case EAGAIN: state.known_waiting = 0; return {};
+            case ECONNABORTED:  // A client that left the backlog, and its kin, see accept(2).
+            case ECONNRESET:
+            case EPROTO:
+            case ETIMEDOUT:
+            case ENETDOWN:
+            case ENETUNREACH:
+            case EHOSTDOWN:
+            case EHOSTUNREACH:
+                if (--state.known_waiting == 0) return {};
+                continue;
+            default: pause_accepting(errno); return {};
         }
     }
+}
+
+/// Out of descriptors or memory, or forbidden: only time can mend that, and trying on would only burn CPU.
+void Pool::pause_accepting(int error) noexcept {
+    const TimePoint now = Clock::now();
+    accept_again_ = now + options_.accept_pause;
+    constexpr std::chrono::seconds between_warnings{1};
+    if (now - warned_accept_ < between_warnings) return;
+    warned_accept_ = now;
+    log(LogLevel::warning, "pool " + options_.name + ": cannot accept: " + std::strerror(error));
 }
 
 bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexcept {

@@ -122,6 +122,7 @@ private:
     void set_stage(std::uint32_t slot, Stage stage) noexcept;
 
     std::optional<Envelope> next_client() noexcept;
+    void pause_accepting(int error) noexcept;
     void look_at_queue(std::size_t listener) noexcept;
     std::optional<Envelope> accept_from(std::size_t listener) noexcept;
     bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
@@ -164,7 +165,6 @@ private:
     Phase phase_ = Phase::serving;
     TimePoint stop_deadline_{};
     TimePoint backlog_empty_since_{};
-    bool force_ = false;
 };
 
 }  // namespace bullpen

@@ -95,8 +95,8 @@ void Scoreboard::keep_only(std::uint32_t slot) {
     const std::size_t before = head_size(slots_) + slot * sizeof(ScoreboardRow);
     const std::size_t after = (slots_ - slot - 1) * sizeof(ScoreboardRow);
     ipc::mapped_region own = std::move(mapping_->head);
-    own.shrink_by(before, false);
-    if (after > 0) own.shrink_by(after, true);
+    if (!own.shrink_by(before, false) || (after > 0 && !own.shrink_by(after, true)))
+        fail(errno, "cannot give up the other rows of the scoreboard");
     mapping_->row = std::move(own);
     mapping_->head = std::move(header_only);
     memory_.reset();

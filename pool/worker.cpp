@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <exception>
 #include <string>
@@ -22,7 +23,7 @@ namespace {
 
 /// What the SIGTERM handler needs. A worker's process has one worker.
 struct StopOrder {
-    volatile sig_atomic_t given = 0;
+    std::atomic<std::uint32_t> given{0};
     std::array<int, listeners_max> waited_on{};  ///< Where the worker may be blocked.
     std::size_t waited_on_count = 0;
     bool accepts = false;
@@ -63,7 +64,6 @@ void wake_master(int eventfd) noexcept {
 
 Worker::Worker(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler)
     : seat_{seat}, header_{scoreboard.header()}, row_{scoreboard.row(seat.slot)}, handler_{handler} {
-    stop_order = {};
     stop_order.master = seat.master;
     stop_order.drain_timeout_s = static_cast<unsigned>(std::max<std::int64_t>(1, seat.drain_timeout.count()));
     if (seat.channel >= 0) {
@@ -82,8 +82,9 @@ Worker::Worker(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& ha
         ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     }
     handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART: a wait is to end.
-    handle(SIGINT, SIG_IGN, 0);
-    handle(SIGPIPE, SIG_IGN, 0);  // sendfile(2) has no MSG_NOSIGNAL.
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP})
+        handle(number, SIG_IGN, 0);  // For the master to decide.
+    handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
     const bool orphan = !die_with_parent(SIGTERM, seat.master);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
@@ -176,7 +177,9 @@ Client Worker::unpack(Envelope envelope) const noexcept {
 }
 
 Connection Worker::adopt(UniqueFd socket, bool inherits_options) const noexcept {
-    Connection connection{std::move(socket), {.spare = &header_.spare, .draining = &header_.draining}};
+    Connection connection{
+        std::move(socket),
+        {.spare = &header_.spare, .draining = &header_.draining, .leaving = &stop_order.given}};
     if (!inherits_options) connection.set_socket_timeouts();
     return connection;
 }

@@ -42,8 +42,8 @@ struct WorkerSeat {
 
 /// Lives in the worker's process, which serves one client at a time. SIGTERM means: finish, serve what the
 /// channel (or the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG, or end of
-/// file on the channel); then the worker ends at the latest after drain_timeout. SIGINT is ignored: Ctrl-C
-/// goes to the whole group, and the master decides.
+/// file on the channel); then the worker ends at the latest after drain_timeout. SIGINT, SIGQUIT and SIGHUP
+/// are ignored: they go to the whole group, and the master decides.
 class Worker {
 public:
     /// Signals come in from here on. `scoreboard` must already be reduced to the slot's own row.

@@ -81,6 +81,7 @@ int serve(const Options& options, Handler handler) {
         server.pools.push_back(std::move(pool));
         server.metrics = options.metrics;
         server.drain_timeout = options.drain_timeout;
+        Events::hold_signals();
         return Server{std::move(server)}.run();
     });
 }

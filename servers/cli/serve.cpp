@@ -91,6 +91,7 @@ Settings settings_from(const ServeArguments& arguments) {
 
 int run_serve(const ServeArguments& arguments) {
     const Settings settings = settings_from(arguments);
+    Events::hold_signals();
     Server server{make_server(settings, arguments.config)};
     announce(server, settings);
     return server.run();

@@ -247,6 +247,33 @@ TEST_SUITE("pool: the master") {
         CHECK(master.totals().unaccounted() == 0);
     }
 
+    TEST_CASE("a slot whose channel was shut down gets a new one") {
+        RunningMaster master{{pool_of(1, [](Connection& client) {
+            for (int fd = 3; fd < 64; ++fd) {
+                int type = 0;
+                socklen_t size = sizeof type;
+                if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET)
+                    ::shutdown(fd, SHUT_RDWR);
+            }
+            client.write_all("done");
+        })}};
+        for (int i = 0; i < 3; ++i)
+            CHECK(master.ask("x") == "done");
+        CHECK(eventually([&] { return at_rest(master.totals()); }));
+        CHECK(master.board().header().spawns < 10);
+        CHECK(master.totals().unaccounted() == 0);
+        CHECK(master.stop() == 0);
+    }
+
+    TEST_CASE("what comes back from a worker that is ended at the drain time-out does not prolong the stop") {
+        RunningMaster master{{pool_of(1, echo)}, std::chrono::seconds{1}};
+        const UniqueFd held = master.connect();
+        REQUIRE(eventually([&] { return master.totals().begun == 1; }));
+        const UniqueFd waiting = master.connect();
+        CHECK(master.stop() == 0);
+        CHECK(master.totals().unaccounted() == 0);
+    }
+
     TEST_CASE("what is still busy at the end of the drain time-out is ended and counted") {
         RunningMaster master{{pool_of(1, echo)}, std::chrono::seconds{1}};
         const UniqueFd client = master.connect();

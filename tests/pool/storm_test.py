@@ -5,12 +5,15 @@ import random
 import resource
 import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
+from pathlib import Path
 
-from harness import Bullpen, processes, wait_until
+from harness import TOP, Bullpen, processes, wait_until
 
+PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 STORM_SECONDS = float(os.environ.get("BULLPEN_STORM_SECONDS", "5"))
 
 
@@ -245,7 +248,7 @@ class Stops(unittest.TestCase):
                     self.assertEqual(echo(successor, b"new"), b"new")
 
     def test_ctrl_c_for_the_whole_group_is_an_orderly_stop(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             with self.subTest(signal=number), Bullpen("echo", "--workers", "3") as server:
                 client = connect(server)
                 client.sendall(b"x")
@@ -272,6 +275,34 @@ class Stops(unittest.TestCase):
                 self.assertEqual(begun.recv(1), b"y")
                 begun.close()
                 wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "the orphans' end", 20)
+
+    def test_an_order_to_stop_that_comes_at_once_is_obeyed_and_leaves_nothing(self):
+        with tempfile.TemporaryDirectory() as home:
+            for _ in range(10):
+                with Bullpen("echo", "--listen", f"unix:{home}/socket") as server:
+                    self.assertEqual(server.stop(), 0)
+                self.assertEqual(os.listdir(home), [])
+
+    def test_signals_that_its_parent_had_blocked_reach_it_all_the_same(self):
+        with tempfile.TemporaryDirectory() as home:
+            program = Path(home, "bullpen")
+            program.write_text(f'#!/bin/sh\nexec env --block-signal=TERM,CHLD "{PROGRAM}" "$@"\n')
+            program.chmod(0o755)
+            with Bullpen("echo", "--workers", "1", program=program) as server:
+                wait_until(server.workers, "a worker")
+                [worker] = server.workers()
+                os.kill(worker, signal.SIGKILL)
+                self.assertEqual(echo(server), b"hello")
+
+    def test_a_worker_told_to_leave_does_not_keep_its_kept_alive_client(self):
+        with Bullpen("http", "--workers", "1") as server, connect(server) as client:
+            request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+            client.sendall(request)
+            self.assertIn(b"200 OK", client.recv(65536))
+            [worker] = server.workers()
+            os.kill(worker, signal.SIGTERM)
+            wait_until(lambda: worker not in server.workers(), "the worker to leave", 10)
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
 
     def test_a_drain_timeout_ends_what_never_ends(self):
         with Bullpen("echo", "--workers", "1", "--drain-timeout", "1") as server:

@@ -11,6 +11,7 @@ PAGE = """<!doctype html><title>start</title><link rel=stylesheet href=style.css
 <script type=module src=script.mjs></script><body>
 """
 SCRIPT = """
+await image.decode();
 const words = [document.styleSheets.length, getComputedStyle(document.body).color, image.naturalWidth];
 words.push((await (await fetch('data.json')).json()).answer);
 words.push(...await Promise.all([...Array(20).keys()].map(async i => (await fetch('data.json?' + i)).status)));
