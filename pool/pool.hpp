@@ -14,10 +14,12 @@
 #include "core/clock.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "pool/backlog.hpp"
 #include "pool/events.hpp"
 #include "pool/model.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/sizing.hpp"
+#include "pool/slot.hpp"
 #include "pool/slot_set.hpp"
 
 namespace bullpen {
@@ -52,7 +54,7 @@ public:
     Pool& operator=(Pool&&) = delete;
 
     [[nodiscard]] const PoolOptions& options() const noexcept { return options_; }
-    [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return listeners_; }
+    [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return backlog_.listeners(); }
 
     /// The scoreboard's memfd, borrowed, for a ScoreboardReader with slots() rows.
     [[nodiscard]] int scoreboard_fd() const noexcept { return scoreboard_.fd(); }
@@ -107,8 +109,6 @@ public:
     [[nodiscard]] bool stopped() const noexcept;
 
 private:
-    struct Slot;
-    struct ListenerState;
     enum class Phase { serving, emptying_backlog, retiring };
 
     void spawn(std::uint32_t slot, std::optional<Envelope> client, TimePoint now);
@@ -122,20 +122,15 @@ private:
     void set_stage(std::uint32_t slot, Stage stage) noexcept;
 
     std::optional<Envelope> next_client() noexcept;
-    void pause_accepting(int error) noexcept;
-    void look_at_queue(std::size_t listener) noexcept;
-    std::optional<Envelope> accept_from(std::size_t listener) noexcept;
     bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
     [[nodiscard]] bool has_room() const noexcept;
     [[nodiscard]] bool pausing(TimePoint now) const noexcept;
-    [[nodiscard]] int kernel_queue_length() const noexcept;
     [[nodiscard]] PoolCounts count() const noexcept;
     [[nodiscard]] ExitReason reason_for(const Slot& slot, int status) const noexcept;
 
     PoolOptions options_;
     std::chrono::seconds drain_timeout_;
-    std::vector<Listener> listeners_;
-    std::vector<ListenerState> listener_states_;
+    Backlog backlog_;
     Scoreboard scoreboard_;
     UniqueFd wake_;  ///< eventfd: workers write it when the master waits for them.
     std::optional<Events::Watch> wake_watch_;
@@ -155,11 +150,9 @@ private:
     TimePoint window_began_{};
     TimePoint start_again_{};  ///< No spawn before this: workers die before they are ready.
     int start_deaths_ = 0;     ///< In a row.
-    TimePoint accept_again_{};
     TimePoint saturated_since_{};
     bool saturated_ = false;
     TimePoint sampled_{};
-    TimePoint warned_accept_{};
     TimePoint warned_saturated_{};
 
     Phase phase_ = Phase::serving;

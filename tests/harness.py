@@ -55,15 +55,13 @@ def total(samples, name, **labels):
 
 def processes():
     """Of every process that can be seen: (pid, state, parent, group, session)."""
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
+    for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            stat = Path(entry.path, "stat").read_text(errors="replace")
+            stat = Path("/proc", name, "stat").read_text(errors="replace")
         except OSError:  # It is gone by now.
             continue
         state, parent, group, session = stat.rpartition(")")[2].split()[:4]
-        yield int(entry.name), state, int(parent), int(group), int(session)
+        yield int(name), state, int(parent), int(group), int(session)
 
 
 def title(pid):

@@ -292,6 +292,7 @@ class Stops(unittest.TestCase):
                 wait_until(server.workers, "a worker")
                 [worker] = server.workers()
                 os.kill(worker, signal.SIGKILL)
+                wait_until(lambda: server.total("bullpen_worker_exits_total") == 1, "its burial", 10)
                 self.assertEqual(echo(server), b"hello")
 
     def test_a_worker_told_to_leave_does_not_keep_its_kept_alive_client(self):
