@@ -5,6 +5,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,20 @@ def title(pid):
         return (line or Path(f"/proc/{pid}/comm").read_bytes().strip()).decode(errors="replace")
     except OSError:
         return ""
+
+
+def echo(address, data=b"hello"):
+    """Sends data to the service echo (a TCP address or a UNIX socket's path), ends our side, and returns what comes
+    back; b"" if the connection was lost in order."""
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as client:
+        client.settimeout(60)
+        client.connect(address)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+        return answer
 
 
 def for_everybody(program, home):

@@ -11,6 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
+import harness
 from harness import TOP, Bullpen, processes, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
@@ -23,14 +24,7 @@ def connect(server):
 
 
 def echo(server, data=b"hello"):
-    """Sends data, ends our side, returns what comes back; b'' if the connection was lost."""
-    with connect(server) as client:
-        client.sendall(data)
-        client.shutdown(socket.SHUT_WR)
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-        return answer
+    return harness.echo(("127.0.0.1", server.port), data)
 
 
 class Load(threading.Thread):

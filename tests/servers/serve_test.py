@@ -10,7 +10,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import TOP, Bullpen, for_everybody, wait_until
+from harness import TOP, Bullpen, echo, for_everybody, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 
@@ -22,19 +22,6 @@ def run(*arguments, user=None):
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, user=user,
                               stdin=subprocess.DEVNULL, check=False)
     return done.returncode, done.stdout, done.stderr
-
-
-def echo(address, data=b"hello"):
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    with socket.socket(family) as client:
-        client.settimeout(30)
-        client.connect(address)
-        client.sendall(data)
-        client.shutdown(socket.SHUT_WR)
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-        return answer
 
 
 class Errors(unittest.TestCase):
