@@ -21,17 +21,6 @@
 namespace bullpen {
 namespace {
 
-template <typename Named>
-const Named& choose(std::string_view kind, const std::string& name, const std::vector<Named>& all) {
-    const auto found =
-        std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
-    if (found != all.end()) return *found;
-    std::vector<std::string_view> names;
-    for (const Named& one : all)
-        names.push_back(one.name);
-    throw std::invalid_argument{no_such(kind, name, names)};
-}
-
 std::vector<Model> choose_models(const std::vector<std::string>& names) {
     std::vector<Model> chosen;
     for (const std::string& name : names)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,19 @@ std::optional<std::string_view> nearest(std::string_view name,
 /// "model", "service" and so on.
 std::string no_such(std::string_view kind, std::string_view name,
                     const std::vector<std::string_view>& candidates);
+
+/// The one of `all` (things with a `name`) that is called so. Else throws std::invalid_argument with
+/// no_such's sentence, after `place` and a colon if there is one.
+template <typename Named>
+const Named& choose(std::string_view kind, std::string_view name, const std::vector<Named>& all,
+                    std::string_view place = {}) {
+    std::vector<std::string_view> names;
+    for (const Named& one : all) {
+        if (one.name == name) return one;
+        names.push_back(one.name);
+    }
+    throw std::invalid_argument{(place.empty() ? "" : std::string{place} + ": ") +
+                                no_such(kind, name, names)};
+}
 
 }  // namespace bullpen

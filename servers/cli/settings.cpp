@@ -36,18 +36,6 @@ void note_given(PoolSettings& settings, std::string_view key) {
 }
 void note_given(MasterSettings&, std::string_view) {}
 
-template <typename Named>
-const Named& choose(const std::vector<Named>& all, const std::string& name, std::string_view kind,
-                    std::string_view place) {
-    const auto found =
-        std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
-    if (found != all.end()) return *found;
-    std::vector<std::string_view> names;
-    for (const Named& one : all)
-        names.push_back(one.name);
-    reject(place, no_such(kind, name, names));
-}
-
 mode_t to_mode(const std::string& text, std::string_view place) {
     unsigned mode = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
@@ -173,10 +161,10 @@ template void set_from_text(MasterSettings&, const Setting<MasterSettings>&, con
 
 PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
                       std::string (*spell)(std::string_view key)) {
-    const Service& service = choose(services(), settings.service, "service", place);
+    const Service& service = choose("service", settings.service, services(), place);
     PoolOptions pool;
     pool.name = name;
-    pool.model = choose(models(), settings.model, "model", place);
+    pool.model = choose("model", settings.model, models(), place);
     pool.limits = make_limits(settings, place, spell);
     pool.listen = settings.listen;
     pool.shrink_window = std::chrono::seconds{settings.shrink_window};
