@@ -103,7 +103,7 @@ int run(int argc, char** argv) {
         "bullpen"};
     program.set_version_flag("--version", "bullpen " BULLPEN_VERSION);
     program.require_subcommand(1);
-    program.get_formatter()->column_width(30);
+    program.get_formatter()->column_width(26);
 
     std::function<int()> chosen;
     ServeArguments arguments;

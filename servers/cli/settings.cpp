@@ -96,7 +96,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
     static const std::vector<Setting<P>> table = {
         {"service", &P::service, "SERVICE", "what is served: http or echo"},
         {"listen", &P::listen, "ADDR", "HOST:PORT, [V6]:PORT or unix:/path; may be repeated"},
-        {"model", &P::model, "MODEL", "who accepts and where a client runs: iterative, fork or prefork"},
+        {"model", &P::model, "MODEL", "the design: prefork (the default), fork or iterative"},
         {"root", &P::root, "DIR", "the directory whose files http serves"},
         {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
         {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},

@@ -94,7 +94,7 @@ class Errors(unittest.TestCase):
             self.assertEqual((status, err), (0, ""))
             self.assertIn("Usage: bullpen", out)
             for line in out.splitlines():
-                self.assertLessEqual(len(line), 100, line)
+                self.assertLessEqual(len(line), 80, line)
 
 
 class Configurations(unittest.TestCase):
