@@ -87,14 +87,15 @@ class Storms(unittest.TestCase):
             loads = [Load(server) for _ in range(4)]
             for load in loads:
                 load.start()
-            kills = 0
+            killed = set()  # A worker may be hit twice before it is dead.
             end = time.monotonic() + STORM_SECONDS
             while time.monotonic() < end:
                 victims = server.workers()
                 if victims:
+                    victim = random.choice(victims)
                     try:
-                        os.kill(random.choice(victims), signal.SIGKILL)
-                        kills += 1
+                        os.kill(victim, signal.SIGKILL)
+                        killed.add(victim)
                     except ProcessLookupError:
                         pass
                 time.sleep(0.05)  # The rate of the storm, not a wait for something.
@@ -102,6 +103,7 @@ class Storms(unittest.TestCase):
                 load.finish()
             wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest", 20)
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers", 20)
+            kills = len(killed)
             failed = sum(load.failed for load in loads)
             lost = server.total("bullpen_connections_lost_total")
             print(f"\n{sum(load.asked for load in loads)} clients, {kills} kills, {lost:.0f} lost, {failed} failed")
