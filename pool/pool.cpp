@@ -2,19 +2,15 @@
 
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
 #include "core/log.hpp"
-#include "core/process.hpp"
-#include "pool/worker.hpp"
 
 namespace bullpen {
 
@@ -92,7 +88,6 @@ std::size_t Pool::descriptors_needed() const noexcept {
 // The verbs of a turn
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
-    events_ = &events;
     kept_ = std::move(kept);
     wake_watch_.emplace(events.watch(wake_.get()));
     if (options_.model.delivery == Delivery::accept)

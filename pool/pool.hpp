@@ -134,7 +134,6 @@ private:
     Scoreboard scoreboard_;
     UniqueFd wake_;  ///< eventfd: workers write it when the master waits for them.
     std::optional<Events::Watch> wake_watch_;
-    Events* events_ = nullptr;
     std::vector<int> kept_;
 
     std::vector<Slot> slots_;
