@@ -1,0 +1,46 @@
+/// The asynchronous form of a handler, for the models whose workers run an event loop.
+///
+/// Who writes one includes "core/async_connection.hpp"; this header only carries it and includes no Asio.
+#pragma once
+
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+namespace boost::asio {
+class any_io_executor;
+template <typename Result, typename Executor>
+class awaitable;
+}  // namespace boost::asio
+
+namespace bullpen {
+
+class AsyncConnection;
+
+/// A coroutine over one connection, boost::asio::awaitable<void>(AsyncConnection&). It runs in a worker,
+/// beside the coroutines of the worker's other connections and in the same thread: while it computes or
+/// blocks, none of them goes on. What it throws ends its connection, what it crashes ends that worker and all
+/// of them.
+class AsyncHandler {
+public:
+    using Coroutine = boost::asio::awaitable<void, boost::asio::any_io_executor>;
+
+    AsyncHandler() = default;  ///< None: the service has no such form.
+
+    template <typename Callable>
+    requires(!std::is_same_v<std::remove_cvref_t<Callable>, AsyncHandler> &&
+             std::is_invocable_r_v<Coroutine, Callable&, AsyncConnection&>)
+        AsyncHandler(Callable callable)  // NOLINT(google-explicit-constructor): a lambda is a handler.
+        : call_{std::move(callable)} {}
+
+    explicit operator bool() const noexcept { return static_cast<bool>(call_); }
+
+    [[nodiscard]] const std::function<Coroutine(AsyncConnection&)>& function() const noexcept {
+        return call_;
+    }
+
+private:
+    std::function<Coroutine(AsyncConnection&)> call_;
+};
+
+}  // namespace bullpen
