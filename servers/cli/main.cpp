@@ -8,6 +8,7 @@
 
 #include "core/process.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/models_command.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/models/models.hpp"
@@ -111,6 +112,7 @@ int run(int argc, char** argv) {
     std::string file;
     declare_serve(program, arguments, chosen);
     declare_compare(program, comparison, chosen);
+    declare_models(program, chosen);
     declare_check_config(program, file, chosen);
     try {
         program.parse(argc, argv);
