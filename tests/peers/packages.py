@@ -15,24 +15,24 @@ def installed():
     return {name: version for status, name, version in map(str.split, listed.splitlines()) if status == "ii"}
 
 
+def shell(command, *arguments):
+    """With the functions of deploy/packages."""
+    subprocess.run(["bash", "-c", f'. "$0" && {command} "$@"', str(TOP / "deploy/packages"), *arguments], check=True)
+
+
 def install(wanted):
-    """Only what is missing. Services that a package brings are neither started now nor at the next boot."""
+    """Only what is missing. Services that come with it are neither started now nor at the next boot."""
     before = installed()
-    if not set(wanted) - set(before):
+    if set(wanted) <= set(before):
         return
-    subprocess.run(["bash", "-c", '. "$0" && shift 0 && install_missing "$@"', str(TOP / "deploy/packages"), *wanted],
-                   check=True)
-    for unit in sorted(services(set(installed()) - set(before))):
-        subprocess.run(["bash", "-c", '. "$0" && as_root systemctl --quiet disable "$1"', str(TOP / "deploy/packages"),
-                        unit], check=False)
+    shell("install_missing", *wanted)
+    for service in sorted(services(set(installed()) - set(before))):
+        shell("2>/dev/null as_root update-rc.d", service, "disable")  # It complains if systemd doesn't know it.
 
 
 def services(packages):
-    if not packages:
-        return set()
     files = subprocess.run(["dpkg", "-L", *packages], capture_output=True, text=True, check=True).stdout.splitlines()
-    return {Path(file).name for file in files if "/lib/systemd/system/" in file and file.endswith(".service")
-            and "@" not in file}
+    return {Path(file).name for file in files if file.startswith("/etc/init.d/")}
 
 
 def configuration():

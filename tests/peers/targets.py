@@ -63,12 +63,12 @@ TARGETS = (
 
 
 def verdict(target, results):
-    """One line of at most 80 columns."""
+    """One line of at most 80 columns, or None if it was not measured."""
     wanted = f"{'>=' if target.at_least else '<='} {target.limit:g}{target.unit}"
     try:
         value = target.measured(results)
     except (KeyError, ZeroDivisionError):
-        return f"{target.says:53} {wanted:>9}    not measured"
+        return None
     met = value >= target.limit if target.at_least else value <= target.limit
     shown = f"{value:.0f}" if value >= 100 else f"{value:.2f}"
     return f"{target.says:53} {wanted:>9} {shown:>7}  {'met' if met else 'MISSED'}"

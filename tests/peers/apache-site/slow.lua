@@ -1,5 +1,5 @@
 function handle(request)
-    request:sleep(0.02)
+    request.usleep(20 * 1000)
     request.content_type = "text/plain"
     request:write(string.rep("x", 128))
     return apache2.OK
