@@ -21,7 +21,7 @@ def run(*arguments):
 
 
 def measured(value=1000.0, **more):
-    metrics = ("requests_per_s", "p50_us", "p99_us", "cpu_us", "pss_kb", "idle_pss_kb", "errors")
+    metrics = ("requests_per_s", "p50_us", "p99_us", "cpu_us", "pss_kb", "errors")
     return {metric: [more.get(metric, value)] * 3 for metric in metrics}
 
 

@@ -133,6 +133,12 @@ class Server:
     def pids(self):
         return self.group.pids()
 
+    def has_settled(self):
+        """It hasn't forked, and nothing has ended, for a while."""
+        before = self.pids()
+        time.sleep(0.2)
+        return self.pids() == before
+
     def cpu_us(self):
         """CPU time of the whole tree since its start, that of its dead processes included."""
         return self.group.cpu_us()

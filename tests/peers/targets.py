@@ -25,7 +25,7 @@ def of(case, metric, peer, other):
 
 
 def per_idle_worker_kb(results):
-    few, many = (median(results["pool"][f"bullpen/prefork-of-{workers}"]["idle_pss_kb"]) for workers in (2, 64))
+    few, many = (median(results["pool"][f"bullpen/prefork-of-{workers}"]["pss_kb"]) for workers in (2, 64))
     return (many - few) / 62
 
 
