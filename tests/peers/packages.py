@@ -1,6 +1,7 @@
 """The peers' Debian packages: installed without their services, which then stay off."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -39,4 +40,4 @@ def configuration():
     """A digest of each file of the system's own configuration of the peers."""
     files = [file for name in CONFIGURATION for home in [Path("/etc", name)] for file in [home, *home.rglob("*")]]
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
-            if file.is_file() and not file.is_symlink()}
+            if file.is_file() and not file.is_symlink() and os.access(file, os.R_OK)}

@@ -26,6 +26,7 @@ class Peer:
     cases: tuple = COMMON_CASES
     skewed_paths: tuple = ("/small.txt", "/slow")
     processes: int = 1  # It has started when it has at least that many.
+    warm_up_s: float = 0.3
 
 
 def bullpen(model, flags="", workers="--workers @workers@", name="", cases=COMMON_CASES):
@@ -60,7 +61,8 @@ PEERS = (
     Peer("unicorn", "unicorn -E production -c @home@/unicorn.rb @home@/config.ru", ("unicorn",), ("rack", "unicorn"),
          NEVER_KEEPS_ALIVE),
     Peer("puma", "puma -C @home@/puma.rb @home@/config.ru", ("puma",), ("rack", "puma")),
-    Peer("node/cluster", "node @home@/server.js", ("nodejs",), ("node",), processes=3),
+    Peer("node/cluster", "node @home@/server.js", ("nodejs",), ("node",), processes=3,
+         warm_up_s=3.0),  # Until its compiler has seen enough.
     superserver("xinetd", "xinetd -dontfork -f @home@/xinetd.conf -pidfile @home@/xinetd.pid", "xinetd",
                 folders=("xinetd",)),
     superserver("tcpserver", "tcpserver -H -R -l 0 -c 1000 -b 4096 127.0.0.1 @port@ @respond@", "ucspi-tcp"),

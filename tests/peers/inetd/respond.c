@@ -11,8 +11,7 @@ int main(void) {
     request[0] = '\0';
     while (!strstr(request, "\r\n\r\n")) {
         const ssize_t got = read(STDIN_FILENO, request + size, sizeof request - 1 - size);
-        if (got <= 0)
-            return 1;
+        if (got <= 0) return 1;
         size += (size_t)got;
         request[size] = '\0';
     }
