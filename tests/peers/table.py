@@ -34,6 +34,9 @@ def of_case(title, results, absent):
     """results: {peer: {metric: [of each round]}}; absent: {peer: why}."""
     lines = ["", title, HEAD]
     lines += [line(name, measured, results.get("nginx")) for name, measured in results.items()]
+    if "nginx" in results:
+        rates = results["nginx"]["requests_per_s"]
+        lines.append(f"nginx's rounds, to judge the noise: {min(rates):,.0f} to {max(rates):,.0f} requests/s")
     lines += [f"{name}: {sum(measured['errors']):,} errors" for name, measured in results.items()
               if any(measured["errors"])]
     for name, why in absent.items():
