@@ -25,7 +25,7 @@ LoadResult drive(const MeasuredServer& server, const Model& model, long connecti
     const ComparisonSetup& setup = bench.setup;
     return run_load({
         .server = server.address(),
-        .dialogue = bench.dialogue,
+        .classes = {{.dialogue = bench.dialogue}},
         .connections = connections,
         .concurrency = setup.concurrency,
         .requests_per_connection = setup.requests_per_connection,
