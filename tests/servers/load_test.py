@@ -175,6 +175,10 @@ class WhatCannotBe(LoadTest):
         self.assert_refused(2, "--method: it goes with http://", "tcp://127.0.0.1:9", "--method", "GET")
         self.assert_refused(2, "URL", "--rate", "1")
 
+    def test_the_help_fits_on_a_terminal(self):
+        lines = load("--help").stdout.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80, max(lines, key=len))
+
     def test_files_that_cannot_be_used_are_known_before_anything_is_sent(self):
         url = "http://127.0.0.1:9/"
         self.assert_refused(1, "cannot write /nonexistent/x.json", url, "--json", "/nonexistent/x.json")

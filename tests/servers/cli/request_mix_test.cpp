@@ -25,6 +25,9 @@ TEST_SUITE("cli: the mix of requests") {
         RequestMix mix{{1, 1, 1}};
         for (const std::size_t expected : {0U, 1U, 2U, 0U, 1U, 2U})
             CHECK(mix.next() == expected);
+        RequestMix pairs{{2, 2}};
+        for (const std::size_t expected : {0U, 1U, 0U, 1U})
+            CHECK(pairs.next() == expected);
     }
 
     TEST_CASE("two rare classes do not meet, and no class comes in clumps") {
@@ -34,6 +37,7 @@ TEST_SUITE("cli: the mix of requests") {
             if (mix.next() != 1) rare.push_back(i);
         REQUIRE(rare.size() == 2);
         CHECK(rare[1] - rare[0] > 30);
+        CHECK(rare[1] - rare[0] < 70);
 
         RequestMix thirds{{2, 1}};
         std::vector<std::size_t> six;
