@@ -75,7 +75,7 @@ int Master::run() {
 
         if (wake.stop) begin_stop(wake, now);
         for (Pool& pool : pools_)
-            pool.note_progress();
+            pool.note_progress(now);
         if (wake.child_exited) bury(now);
         for (Pool& pool : pools_) {
             pool.relieve_stuck_workers(now);

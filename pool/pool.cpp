@@ -67,8 +67,10 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
       vacant_{scoreboard_.slots()},
       starting_{scoreboard_.slots()},
       ready_{scoreboard_.slots()},
+      idle_{scoreboard_.slots()},
       free_{scoreboard_.slots()},
       busy_{scoreboard_.slots()},
+      ahead_{scoreboard_.slots()},
       draining_{scoreboard_.slots()} {
     options_.limits = limits_for(options_.model, options_.limits);
     if (!wake_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
@@ -83,7 +85,7 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
     header.spare_max = static_cast<std::uint32_t>(!idles ? 0 : fixed ? limits.workers_max : limits.spare_max);
     header.listeners = static_cast<std::uint32_t>(listeners().size());
     header.hands_off = !is(Delivery::accept);
-    header.capacity = static_cast<std::uint32_t>(capacity());
+    header.depth = static_cast<std::uint32_t>(depth());
     header.spare = static_cast<std::uint32_t>(limits.workers_start);
     header.heartbeat_ns = monotonic_ns();
 }
@@ -96,7 +98,7 @@ std::size_t Pool::descriptors_needed() const noexcept {
     const std::size_t channel_ends = is(Delivery::handoff) ? 2 : 0;
     const std::size_t own_listeners = options_.model.own_listeners ? listeners().size() : 0;
     // Each of a slot's connections may have to be taken back; or one process has them all.
-    return listeners().size() + own + slots() * (channel_ends + own_listeners + capacity());
+    return listeners().size() + own + slots() * (channel_ends + own_listeners + depth());
 }
 
 // The verbs of a turn
@@ -122,21 +124,26 @@ void Pool::grow(int workers, TimePoint now) {
 
 bool Pool::prepare_to_wait() noexcept {
     wake_watch_->arm();
+    if (is(Delivery::handoff) && idle_.empty()) {
+        ask_for_wake_up();
+        return idle_.empty();
+    }
     if (has_room()) {
         if (!held_.empty() || pausing(Clock::now())) return true;
         return backlog_.watch();
     }
-    if (is(Delivery::fork)) return true;
     if (is(Delivery::accept)) {  // Somebody begins: then the pool may have to grow.
         const bool may_grow = phase_ == Phase::serving && !vacant_.empty();
         scoreboard_.header().waiting.store(may_grow && Clock::now() >= resized_ + options_.resize_interval,
                                            relaxed);
-        return true;
     }
-    // Whoever finishes from here on sees the word and wakes us; whoever finished before is seen by this look.
+    return true;
+}
+
+/// Whoever falls idle from here on sees the word and wakes us; who finished before is seen by this look.
+void Pool::ask_for_wake_up() noexcept {
     scoreboard_.header().waiting.store(1, std::memory_order_seq_cst);
-    note_progress();
-    return !has_room();
+    note_progress(Clock::now());
 }
 
 TimePoint Pool::next_deadline() const noexcept {
@@ -147,6 +154,7 @@ TimePoint Pool::next_deadline() const noexcept {
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
 
+    if (!ahead_.empty() && !idle_.empty()) no_later_than(now + options_.steal_after);
     if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
     if (backlog_.pausing(now)) no_later_than(backlog_.pause_end());
@@ -196,7 +204,7 @@ bool Pool::bury(pid_t pid, int status, TimePoint now) {
     return true;
 }
 
-void Pool::note_progress() noexcept {
+void Pool::note_progress(TimePoint now) noexcept {
     ScoreboardHeader& header = scoreboard_.header();
     if (wake_watch_->ready()) {
         std::uint64_t count = 0;
@@ -214,12 +222,12 @@ void Pool::note_progress() noexcept {
         start_again_ = {};
     });
     if (is(Delivery::fork)) return;
-    if (is(Delivery::handoff)) busy_.for_each([this](std::uint32_t slot) { note_finished(slot); });
-    if (!free_.empty() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
+    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_finished(slot, now); });
+    if (!idle_.empty() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
 }
 
 /// Compares what the slot was handed with what its row says is finished.
-void Pool::note_finished(std::uint32_t number) noexcept {
+void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     const ScoreboardRow& row = scoreboard_.row(number);
     const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
@@ -233,6 +241,7 @@ void Pool::note_finished(std::uint32_t number) noexcept {
         return;
     }
     slot.finished = finished;
+    slot.moved_at = now;
     reclassify(number);
 }
 
@@ -241,9 +250,10 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
     if (!is(Delivery::handoff)) return;
     const auto relieve = [&](std::uint32_t number) {
         Slot& slot = slots_[number];
-        if (slot.stuck || now - slot.handed_at < options_.stuck_after) return;
+        if (slot.stuck || slot.outstanding() == 0 || now - slot.moved_at < options_.stuck_after) return;
         // Only a hint: whether the worker has received all is decided by the channel.
-        if (slot.outstanding() == 0 || scoreboard_.row(number).begun.load(relaxed) >= slot.handed) return;
+        const std::uint64_t serves = scoreboard_.row(number).begun.load(relaxed) - slot.finished - slot.lost;
+        if (serves >= std::min(slot.outstanding(), capacity())) return;
         const std::uint64_t handed = slot.handed;
         take_back_queued(slot);
         if (slot.handed == handed) return;
@@ -272,6 +282,7 @@ void Pool::hand_out_clients(TimePoint now) {
             break;
         }
     }
+    steal_queued(now);
     history_.idle_low = std::min(history_.idle_low, count().idle);
 }
 
@@ -294,7 +305,8 @@ void Pool::resize(TimePoint now) {
         return;
     }
     PoolCounts counts = count();
-    counts.waiting = static_cast<int>(held_.size()) + (counts.idle == 0 ? backlog_.length() : 0);
+    counts.waiting =
+        static_cast<int>(held_.size()) + (counts.idle == 0 ? ahead_.size() + backlog_.length() : 0);
     if (phase_ == Phase::emptying_backlog && counts.waiting == 0) return;
     const Resize plan = plan_resize(counts, options_.limits, history_);
     history_ = plan.next;
@@ -318,7 +330,7 @@ void Pool::publish(TimePoint now) noexcept {
     const PoolCounts counts = count();
     const bool full_size = sizes_itself() ? counts.busy == static_cast<int>(slots()) : vacant_.empty();
     const bool saturated =
-        full_size && starting_.empty() && (is(Delivery::accept) ? counts.idle == 0 : !has_room());
+        full_size && starting_.empty() && (is(Delivery::fork) ? vacant_.empty() : counts.idle == 0);
     if (saturated_) {
         using std::chrono::nanoseconds;
         const auto span = std::chrono::duration_cast<nanoseconds>(now - saturated_since_).count();

@@ -38,6 +38,9 @@ struct PoolOptions {
     Program program = {};                  ///< and those of Form::program.
     int threads = 1;                       ///< Workers in each process, see Model::takes_threads.
     int capacity = 1000;  ///< Connections that a worker serves at once, where the model multiplexes.
+    /// Connections that a worker may have in its channel beyond those it serves, when no worker is idle: it
+    /// goes on without a wake-up. Another that falls idle first gets them.
+    int queue_ahead = 1;
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
     /// Workers run under SCHED_BATCH: one that is woken by a handoff does not take the CPU from the master in
@@ -45,8 +48,9 @@ struct PoolOptions {
     bool batch_workers = true;
     std::chrono::milliseconds resize_interval{100};   ///< Between two steps of the growing ramp.
     std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
-    std::chrono::milliseconds stuck_after{500};   ///< A worker that hasn't taken what it was handed by then
-                                                  ///< is stuck: others get it.
+    std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't taken what it was handed by then
+                                                 ///< is stuck: others get it.
+    std::chrono::milliseconds steal_after{1};    ///< What is queued ahead for so long goes to an idle worker.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
     std::chrono::milliseconds stop_settle{200};   ///< At a stop, how long the backlog must stay empty: a
                                                   ///< handshake begun before may still be completed.
@@ -97,7 +101,7 @@ public:
     bool bury(pid_t pid, int status, TimePoint now);
 
     /// Sees which workers have become ready or have finished.
-    void note_progress() noexcept;
+    void note_progress(TimePoint now) noexcept;
 
     /// Takes back what a worker was handed and has not received for stuck_after (it is stopped, or starved).
     /// That worker gets nothing more until it answers.
@@ -137,17 +141,20 @@ private:
     [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
     void settle(std::uint32_t slot, ExitReason reason) noexcept;
     void take_back_queued(Slot& slot) noexcept;
+    Received take_back_one(Slot& slot) noexcept;
     void retire(std::uint32_t slot) noexcept;
     void remind(std::uint32_t slot, TimePoint now) noexcept;
     void retire_idle(int workers) noexcept;
     [[nodiscard]] bool is_busy(std::uint32_t slot) const noexcept;
     void replace(std::uint32_t slot, const char* why) noexcept;
     void make_vacant(std::uint32_t slot) noexcept;
+    void forget(std::uint32_t slot) noexcept;
     void grow(int workers, TimePoint now);
-    void note_finished(std::uint32_t slot) noexcept;
+    void note_finished(std::uint32_t slot, TimePoint now) noexcept;
     void note_program_end(std::uint32_t slot, int status) noexcept;
     [[nodiscard]] bool anybody_waits() const noexcept;
     [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
+    void ask_for_wake_up() noexcept;
     void announce(const Resize& plan, const PoolCounts& counts) const noexcept;
     void set_stage(std::uint32_t slot, Stage stage) noexcept;
 
@@ -155,12 +162,14 @@ private:
     bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
     [[nodiscard]] std::uint32_t least_loaded() const noexcept;
     void reclassify(std::uint32_t slot) noexcept;
+    void steal_queued(TimePoint now) noexcept;
     [[nodiscard]] bool has_room() const noexcept;
     [[nodiscard]] bool pausing(TimePoint now) const noexcept;
     [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.model.delivery == delivery; }
     [[nodiscard]] bool sizes_itself() const noexcept;
     [[nodiscard]] SlotRange process_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] std::uint64_t capacity() const noexcept;
+    [[nodiscard]] std::uint64_t depth() const noexcept;
     [[nodiscard]] PoolCounts count() const noexcept;
     [[nodiscard]] ExitReason reason_for(const Slot& slot, int status) const noexcept;
 
@@ -177,8 +186,10 @@ private:
     SlotSet vacant_;
     SlotSet starting_;
     SlotSet ready_;
-    SlotSet free_;  ///< Ready, with room for a client.
-    SlotSet busy_;  ///< Ready, and something they were handed is not settled.
+    SlotSet idle_;   ///< Ready, and can serve one more client at once.
+    SlotSet free_;   ///< Ready, with room for a client: to serve it, or in the channel.
+    SlotSet busy_;   ///< Ready, and something they were handed is not settled.
+    SlotSet ahead_;  ///< Ready, with more in hand than they serve at once.
     SlotSet draining_;
     std::deque<Envelope> held_;  ///< Connections taken back, or refused by a channel: first in the queue.
 

@@ -32,17 +32,18 @@ bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexc
         case Sent::closed: replace(number, "its channel is broken"); return false;
     }
     ++slot.handed;
-    slot.handed_at = now;
+    slot.handed_at = slot.moved_at = now;
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
     add(scoreboard_.header().handoffs);
     reclassify(number);
     return true;
 }
 
-/// The lowest free slot, so that caches stay warm; where a worker serves several, that with the fewest.
+/// The lowest idle slot, so that caches stay warm; where a worker serves several, that with the fewest. When
+/// none is idle, it is queued ahead at that with the fewest.
 std::uint32_t Pool::least_loaded() const noexcept {
+    if (capacity() == 1 && !idle_.empty()) return *idle_.lowest();
     std::uint32_t best = *free_.lowest();
-    if (capacity() == 1) return best;
     free_.for_each([&](std::uint32_t slot) {
         if (slots_[slot].outstanding() < slots_[best].outstanding()) best = slot;
     });
@@ -52,14 +53,26 @@ std::uint32_t Pool::least_loaded() const noexcept {
 /// Puts a ready slot where its account says it belongs.
 void Pool::reclassify(std::uint32_t number) noexcept {
     const Slot& slot = slots_[number];
-    if (!slot.ended_by_us && !slot.stuck && slot.outstanding() < capacity())
-        free_.insert(number);
-    else
-        free_.erase(number);
-    if (slot.ended_by_us || slot.stuck || slot.outstanding() > 0)
-        busy_.insert(number);
-    else
-        busy_.erase(number);
+    const bool usable = !slot.ended_by_us && !slot.stuck;
+    idle_.set(number, usable && slot.outstanding() < capacity());
+    free_.set(number, usable && slot.outstanding() < depth());
+    busy_.set(number, !usable || slot.outstanding() > 0);
+    ahead_.set(number, usable && slot.outstanding() > capacity());
+}
+
+/// From those that are busy with something longer to those that are idle.
+void Pool::steal_queued(TimePoint now) noexcept {
+    if (ahead_.empty() || idle_.empty()) return;
+    ahead_.for_each([&](std::uint32_t number) {
+        Slot& slot = slots_[number];
+        if (idle_.empty() || now - slot.handed_at < options_.steal_after) return;
+        if (take_back_one(slot) != Received::message) return;
+        scoreboard_.entry(number).handed.store(slot.handed, relaxed);
+        reclassify(number);
+        Envelope client = std::move(held_.back());
+        held_.pop_back();
+        if (!hand_off(least_loaded(), client, now)) held_.push_front(std::move(client));
+    });
 }
 
 /// After a failure that only time can mend, the clients wait in the kernel.
@@ -90,6 +103,11 @@ std::uint64_t Pool::capacity() const noexcept {
     return options_.model.multiplexes ? static_cast<std::uint64_t>(options_.capacity) : 1;
 }
 
+std::uint64_t Pool::depth() const noexcept {
+    const bool queues = is(Delivery::handoff) && !options_.model.multiplexes;
+    return capacity() + (queues ? static_cast<std::uint64_t>(options_.queue_ahead) : 0);
+}
+
 /// In workers. Where a worker serves several clients at once, they are counted as if each worker were filled
 /// up before the next one: what is left over is idle.
 PoolCounts Pool::count() const noexcept {
@@ -102,7 +120,7 @@ PoolCounts Pool::count() const noexcept {
     std::uint64_t connections = 0;
     int absent = 0;
     if (is(Delivery::handoff) && capacity() == 1)
-        connections = static_cast<std::uint64_t>(ready_.size() - free_.size());
+        connections = static_cast<std::uint64_t>(ready_.size() - idle_.size());
     else
         ready_.for_each([&](std::uint32_t number) {
             const ScoreboardRow& row = scoreboard_.row(number);

@@ -192,12 +192,25 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
 /// kernel gives each message to exactly one receiver.
 void Pool::take_back_queued(Slot& slot) noexcept {
     if (!slot.channel.worker) return;
-    bool broken = false;
+    Received taken = Received::message;
+    while (taken == Received::message)
+        taken = take_back_one(slot);
+    bool broken = taken == Received::closed;
+    for (;;) {  // What the worker sent: its descriptors are closed by the envelope.
+        Envelope envelope;
+        const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
+        broken = broken || received == Received::closed;
+        if (received == Received::empty || received == Received::closed) break;
+    }
+    if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
+}
+
+/// A connection (message), or that none is left. What else lies there, orders of ours, goes too.
+Received Pool::take_back_one(Slot& slot) noexcept {
     for (;;) {
         Envelope envelope;
         const Received received = receive_message(slot.channel.worker.get(), envelope, Wait::never);
-        broken = broken || received == Received::closed;
-        if (received == Received::empty || received == Received::closed) break;
+        if (received == Received::empty || received == Received::closed) return received;
         if (received == Received::truncated) {  // We are out of descriptors ourselves.
             --slot.handed;
             add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::descriptors)]);
@@ -206,14 +219,8 @@ void Pool::take_back_queued(Slot& slot) noexcept {
         --slot.handed;
         add(scoreboard_.header().recovered);
         held_.push_back(std::move(envelope));
+        return received;
     }
-    for (;;) {  // What the worker sent: its descriptors are closed by the envelope.
-        Envelope envelope;
-        const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
-        broken = broken || received == Received::closed;
-        if (received == Received::empty || received == Received::closed) break;
-    }
-    if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
 }
 
 /// The slot's whole process.
@@ -231,8 +238,7 @@ void Pool::retire(std::uint32_t number) noexcept {
             listener.stop_new_clients();
         starting_.erase(slot);
         ready_.erase(slot);
-        free_.erase(slot);
-        busy_.erase(slot);
+        forget(slot);
         draining_.insert(slot);
         set_stage(slot, Stage::draining);
     }
@@ -289,11 +295,16 @@ void Pool::make_vacant(std::uint32_t number) noexcept {
     if (slot.ended_by_us == ExitReason::retired) slot.listeners.clear();
     starting_.erase(number);
     ready_.erase(number);
-    free_.erase(number);
-    busy_.erase(number);
+    forget(number);
     draining_.erase(number);
     vacant_.insert(number);
     set_stage(number, Stage::vacant);
+}
+
+/// It is no longer one that clients are given to.
+void Pool::forget(std::uint32_t number) noexcept {
+    for (SlotSet* set : {&idle_, &free_, &busy_, &ahead_})
+        set->erase(number);
 }
 
 void Pool::set_stage(std::uint32_t number, Stage stage) noexcept {

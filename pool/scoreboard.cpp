@@ -72,7 +72,7 @@ Scoreboard::Scoreboard(std::uint32_t slots)
     constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     if (::fcntl(memory_.get(), F_ADD_SEALS, seals) != 0) fail(errno, "cannot seal the scoreboard");
     header().slots = slots;
-    header().capacity = 1;
+    header().depth = 1;
 }
 
 Scoreboard::~Scoreboard() = default;
@@ -145,7 +145,7 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
     for (const SharedCounter& lost : header.lost)
         sum.lost += lost.load(relaxed);
     const bool hands_off = header.hands_off.load(relaxed) != 0;
-    const std::uint64_t capacity = std::max(1U, header.capacity.load(relaxed));
+    const std::uint64_t depth = std::max(1U, header.depth.load(relaxed));
     for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
         const ScoreboardRow& row = board.row(slot);
         const std::uint64_t finished = row.finished.load(relaxed) + row.lost.load(relaxed);
@@ -158,10 +158,10 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
         sum.client_aborted += row.client_aborted.load(relaxed);
         sum.timed_out_read += row.timed_out_read.load(relaxed);
         sum.timed_out_write += row.timed_out_write.load(relaxed);
-        // A worker has no more connections than its capacity; a broken one may have written so.
-        const std::uint64_t in_handler = begun > finished ? std::min(begun - finished, capacity) : 0;
+        // A worker has no more connections than its depth; a broken one may have written so.
+        const std::uint64_t in_handler = begun > finished ? std::min(begun - finished, depth) : 0;
         sum.begun += in_handler;
-        if (hands_off && handed > begun) sum.queued += std::min(handed - begun, capacity - in_handler);
+        if (hands_off && handed > begun) sum.queued += std::min(handed - begun, depth - in_handler);
         switch (static_cast<Stage>(board.entry(slot).stage.load(relaxed))) {
             case Stage::starting: ++sum.starting; break;
             case Stage::ready:

@@ -61,7 +61,7 @@ struct ScoreboardHeader {
     SharedWord spare_max;
     SharedWord listeners;        ///< How many of `listen_queues` are in use.
     SharedWord hands_off;        ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
-    SharedWord capacity;         ///< Connections that a worker serves at once.
+    SharedWord depth;            ///< Most connections that a worker has at once, the queued ones included.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
     SharedCounter accepted;      ///< By the master.
     SharedCounter held;          ///< Gauge: connections the master itself holds at the moment.

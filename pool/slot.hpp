@@ -28,6 +28,7 @@ struct Slot {
     std::uint64_t lost = 0;      ///< Of those, ended by a worker's death.
     std::optional<ExitReason> ended_by_us;
     TimePoint handed_at{};        ///< The last one.
+    TimePoint moved_at{};         ///< When it was last handed or seen to finish something.
     TimePoint told_at{};          ///< When it was last told to leave.
     std::uint32_t questions = 0;  ///< Asked over the slot's life: is anybody there?
     bool stuck = false;           ///< The last question is not answered yet.

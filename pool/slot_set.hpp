@@ -21,6 +21,7 @@ public:
         if (contains(slot)) --size_;
         words_[slot / 64] &= ~bit(slot);
     }
+    void set(std::uint32_t slot, bool member) noexcept { member ? insert(slot) : erase(slot); }
     [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
         return (words_[slot / 64] & bit(slot)) != 0;
     }

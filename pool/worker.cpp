@@ -33,6 +33,11 @@ void Worker::announce_ready() noexcept {
 
 std::optional<Client> Worker::next_handed_off() {
     std::optional<Client> client;
+    // The master wants to know who falls idle; not who has the next client in the channel already.
+    if (process_.header().waiting.load(std::memory_order_seq_cst) != 0) {
+        if (receive(false, client) != Took::nothing) return client;
+        process_.wake_master();
+    }
     while (receive(true, client) == Took::nothing) {
     }
     return client;
@@ -129,8 +134,11 @@ void Worker::end(std::uint64_t begun_ns, SharedCounter ScoreboardRow::*outcome) 
     }
     add(row_.*outcome);
     // From here on the slot has room. Both sides are sequentially consistent: either the master sees this
-    // count before it blocks, or we see that it waits.
+    // count before it blocks, or we see, before we wait, that it waits.
     row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
+}
+
+void Worker::wake_waiting_master() noexcept {
     if (process_.header().waiting.load(std::memory_order_seq_cst) != 0) process_.wake_master();
 }
 

@@ -36,7 +36,8 @@ public:
     /// The same of a worker that has no thread yet.
     void announce_ready() noexcept;
 
-    /// Waits for the next client that the master hands over. Nothing: it is time to leave.
+    /// Waits for the next client that the master hands over, having woken the master if that waits for
+    /// somebody to fall idle. Nothing: it is time to leave.
     std::optional<Client> next_handed_off();
 
     /// The same without waiting, and whether it is time to leave, for a worker that waits for more than that.
@@ -49,8 +50,7 @@ public:
     /// Waits for and accepts the next client on the pool's listeners. Nothing: it is time to leave.
     std::optional<Client> next_accepted();
 
-    /// Runs the blocking handler, closes the connection, says in the row how it ended, and wakes the master
-    /// if it waits.
+    /// Runs the blocking handler, closes the connection, and says in the row how it ended.
     void serve(Client client) noexcept;
 
     // The two ends of serve(), for models with several connections at once.
@@ -60,6 +60,9 @@ public:
 
     /// Its end, after the close.
     void end(std::uint64_t begun_ns, SharedCounter ScoreboardRow::*outcome) noexcept;
+
+    /// After an end(), for who doesn't call next_handed_off(): the master may wait for it.
+    void wake_waiting_master() noexcept;
 
     [[nodiscard]] int channel() const noexcept { return channel_; }
 

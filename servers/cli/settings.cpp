@@ -100,6 +100,7 @@ void set_model_options(PoolOptions& pool, const PoolSettings& settings, std::str
              "model prefork-lock");
     pool.threads = settings.threads;
     pool.capacity = settings.capacity;
+    pool.queue_ahead = settings.queue_ahead;
     const bool mutex = is_first("accept_lock", settings.accept_lock, {"mutex", "file"}, place);
     pool.accept_lock = mutex ? AcceptLockKind::mutex : AcceptLockKind::file;
 }
@@ -143,6 +144,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"threads", &P::threads, "T", "prefork: workers in each process, a thread each", 1, 1024},
         {"capacity", &P::capacity, "C", "event models: connections that a worker serves at once", 1,
          1'000'000},
+        {"queue_ahead", &P::queue_ahead, "N", "clients queued at a busy worker when none is idle", 0, 16},
         {"accept_lock", &P::accept_lock, "LOCK", "prefork-lock: mutex (the default) or file"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
     };

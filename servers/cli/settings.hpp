@@ -38,6 +38,7 @@ struct PoolSettings {
     std::string scheduling = "batch";
     int threads = 1;
     int capacity = 1000;
+    int queue_ahead = 1;
     std::string accept_lock = "mutex";
 
     std::set<std::string, std::less<>> given;  ///< Keys that were set and are no defaults.
