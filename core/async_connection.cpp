@@ -42,9 +42,8 @@ public:
                                       TimePoint deadline) {
         self->begin(deadline);
         error_code error;
-        const std::size_t size =
-            co_await self->socket_.async_receive(asio::buffer(buffer.data(), buffer.size()),
-                                           asio::redirect_error(asio::use_awaitable, error));
+        const std::size_t size = co_await self->socket_.async_receive(
+            asio::buffer(buffer.data(), buffer.size()), asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::eof) error.clear();
         co_return error ? self->end(error) : static_cast<ssize_t>(size);
     }
@@ -54,7 +53,7 @@ public:
         self->begin(deadline);
         error_code error;
         co_await self->socket_.async_wait(asio::socket_base::wait_write,
-                                    asio::redirect_error(asio::use_awaitable, error));
+                                          asio::redirect_error(asio::use_awaitable, error));
         co_return error ? self->end(error) : ssize_t{0};
     }
 
@@ -122,8 +121,7 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std
     if (has_had_its_turn()) co_await give_way();
     if (const auto size = try_receive(buffer)) co_return *size;
     const ssize_t received = co_await receive_until(buffer, Clock::now() + limits_.read);
-    if (received == -ETIME)
-        failure_.time_out(Limit::read, "the client sent nothing within the read limit");
+    if (received == -ETIME) failure_.time_out(Limit::read, "the client sent nothing within the read limit");
     co_return judge(received);
 }
 
@@ -135,8 +133,7 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<s
         if (const auto size = try_receive(buffer)) co_return *size;
         received = co_await receive_until(buffer, deadline);
     }
-    if (received == -ETIME)
-        failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
+    if (received == -ETIME) failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
     co_return judge(received);
 }
 
@@ -147,7 +144,8 @@ AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_nex
     for (TimePoint now; !draining() && (now = Clock::now()) < deadline;) {
         // Not tried beforehand: mostly there is nothing yet, and receive_until() looks by itself.
         is_between_requests_ = true;
-        const ssize_t received = co_await receive_until(buffer, std::min(deadline, now + drain_look_interval));
+        const ssize_t received =
+            co_await receive_until(buffer, std::min(deadline, now + drain_look_interval));
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);
     }
@@ -221,7 +219,8 @@ AsyncConnection::Awaitable<void> AsyncConnection::linger(milliseconds patience) 
     const TimePoint deadline = Clock::now() + patience;
     std::array<std::byte, 16384> scrap;
     try {
-        while (Clock::now() < deadline && co_await receive_until(scrap, deadline) > 0) continue;
+        while (Clock::now() < deadline && co_await receive_until(scrap, deadline) > 0)
+            continue;
     } catch (const boost::system::system_error&) {  // The event loop has no room for the socket.
     }
 }
@@ -272,8 +271,7 @@ AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_until(std::span<std
 AsyncConnection::Awaitable<void> AsyncConnection::until_writable() {
     calls_in_a_row_ = 0;
     const ssize_t error = co_await Waiter::writable(waiter(), Clock::now() + limits_.write);
-    if (error == -ETIME)
-        failure_.time_out(Limit::write, "the client took nothing within the write limit");
+    if (error == -ETIME) failure_.time_out(Limit::write, "the client took nothing within the write limit");
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
 }
 

@@ -1,5 +1,5 @@
-/// One client's connection, as an asynchronous handler sees it: as core/connection.hpp, but where a call there
-/// blocks, here the coroutine waits and the thread serves other clients.
+/// One client's connection, as an asynchronous handler sees it: as core/connection.hpp, but where a call
+/// there blocks, here the coroutine waits and the thread serves other clients.
 ///
 ///     boost::asio::awaitable<void> greet(bullpen::AsyncConnection& client) {
 ///         std::array<std::byte, 4096> buffer;
@@ -109,8 +109,12 @@ public:
     /// For the worker, when it learns that it is to stop: a read_next() that is waiting ends now.
     void notice_drain() noexcept;
 
-    [[nodiscard]] bool client_gone() const noexcept { return failure_.client_gone(); }  ///< ClientGone was thrown.
-    [[nodiscard]] Limit exceeded() const noexcept { return failure_.exceeded(); }  ///< Set when TimedOut was thrown.
+    [[nodiscard]] bool client_gone() const noexcept {
+        return failure_.client_gone();
+    }  ///< ClientGone was thrown.
+    [[nodiscard]] Limit exceeded() const noexcept {
+        return failure_.exceeded();
+    }  ///< Set when TimedOut was thrown.
 
     /// Closes now; in an orderly life the destructor does it. A call that is waiting throws
     /// std::system_error (ECANCELED).

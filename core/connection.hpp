@@ -111,8 +111,12 @@ public:
     /// No worker is idle: somebody may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
-    [[nodiscard]] bool client_gone() const noexcept { return failure_.client_gone(); }  ///< A ClientGone was thrown.
-    [[nodiscard]] Limit exceeded() const noexcept { return failure_.exceeded(); }  ///< Set when TimedOut was thrown.
+    [[nodiscard]] bool client_gone() const noexcept {
+        return failure_.client_gone();
+    }  ///< A ClientGone was thrown.
+    [[nodiscard]] Limit exceeded() const noexcept {
+        return failure_.exceeded();
+    }  ///< Set when TimedOut was thrown.
 
     /// Closes now; in an orderly life the destructor does it.
     void close() noexcept { socket_.reset(); }

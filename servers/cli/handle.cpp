@@ -41,23 +41,26 @@ Handler make_handler(const HandleArguments& arguments) {
 }  // namespace
 
 void declare_handle(CLI::App& program, HandleArguments& arguments, std::function<int()>& chosen) {
-    CLI::App& handle = *program.add_subcommand(
-        "handle", "Serve the one client on descriptor 0, as inetd, xinetd and tcpserver start a program");
+    CLI::App& handle = *program.add_subcommand("handle", "Serve the one client on descriptor 0 (inetd)");
     handle.add_option("SERVICE", arguments.service, "http, echo or work")->required()->type_name("");
     handle.add_option("--root", arguments.options.root, "the directory whose files http serves")
         ->type_name("DIR");
-    handle.add_option("--file-cache", arguments.options.file_cache, "seconds for which http keeps a file open")
+    handle
+        .add_option("--file-cache", arguments.options.file_cache, "seconds for which http keeps a file open")
         ->type_name("S")
-        ->check(CLI::Range(0, 86'400));
+        ->check(CLI::Range(0, 86'400).description(""));
+    handle.footer(
+        "For inetd, xinetd, tcpserver and systemd (Accept=yes, StandardInput=socket):\n"
+        "descriptor 0 is the connection. Ends when the client is served.");
     handle.callback([&] { chosen = [&] { return run_handle(arguments); }; });
 }
 
 int run_handle(const HandleArguments& arguments) {
+    const Handler handler = make_handler(arguments);
     if (!is_connected_stream(STDIN_FILENO))
         throw std::invalid_argument{
             "handle: descriptor 0 is no connected stream socket; inetd, xinetd, tcpserver or systemd "
             "(Accept=yes, StandardInput=socket) makes it one"};
-    const Handler handler = make_handler(arguments);
     ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no MSG_NOSIGNAL.
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)
         ::fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/process.hpp"
@@ -111,9 +112,12 @@ int run(int argc, char** argv) {
     CompareOptions comparison;
     HandleArguments handled;
     std::string file;
-    declare_serve(program, arguments, chosen);
-    declare_compare(program, comparison, chosen);
-    declare_check_config(program, file, chosen);
+    // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
+    if (argc < 2 || argv[1] != std::string_view{"handle"}) {
+        declare_serve(program, arguments, chosen);
+        declare_compare(program, comparison, chosen);
+        declare_check_config(program, file, chosen);
+    }
     declare_handle(program, handled, chosen);
     try {
         program.parse(argc, argv);

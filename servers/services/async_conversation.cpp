@@ -23,18 +23,19 @@ boost::asio::awaitable<void> send_pieces(AsyncConnection& client, const Answer& 
 
 boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& responder) {
     AsyncHeadReader heads{client, HeadLimits{}};
-    Answer answer;
-    do {
+    for (;;) {
         const AsyncHeadReader::Outcome found = co_await heads.next();
         if (found == AsyncHeadReader::Outcome::end) co_return;
-        answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
+        const Answer answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
         if (answer.delay.count() > 0) co_await client.sleep_for(answer.delay);
         if (answer.is_in_one_piece())
             co_await client.write_all(answer.bytes);
         else
             co_await send_pieces(client, answer);
-    } while (answer.keep_alive);
-    if (answer.linger) co_await client.linger(linger_patience);
+        if (answer.keep_alive) continue;
+        if (answer.linger) co_await client.linger(linger_patience);
+        co_return;
+    }
 }
 
 }  // namespace bullpen::http

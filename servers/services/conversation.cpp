@@ -25,14 +25,15 @@ void send(Connection& client, const Answer& answer) {
 
 void converse(Connection& client, Responder& responder) {
     HeadReader heads{client, HeadLimits{}};
-    Answer answer;
-    do {
+    for (;;) {
         const HeadReader::Outcome found = heads.next();
         if (found == HeadReader::Outcome::end) return;
-        answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
+        const Answer answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
         send(client, answer);
-    } while (answer.keep_alive);
-    if (answer.linger) client.linger(linger_patience);
+        if (answer.keep_alive) continue;
+        if (answer.linger) client.linger(linger_patience);
+        return;
+    }
 }
 
 }  // namespace bullpen::http

@@ -67,8 +67,8 @@ private:
     void drop(Entries::iterator entry);
 
     const Limits limits_;
-    mutable std::mutex mutex_;  // Over all below.
-    Entries by_age_;            // The oldest first.
+    mutable std::mutex mutex_;                                         // Over all below.
+    Entries by_age_;                                                   // The oldest first.
     std::unordered_map<std::string_view, Entries::iterator> by_path_;  // Views of the entries' own paths.
     std::size_t bytes_ = 0;
 };

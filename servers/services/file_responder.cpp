@@ -101,11 +101,11 @@ Answer FileResponder::answer_opened(const Request& request, std::string_view pat
         return answer_kept(request, std::move(kept));
     }
     const Validator validator{opened.status.st_mtim, opened.size()};
-    file_ = std::move(opened.fd);
-    return answer_file(request, {.size = opened.size(),
-                                 .validator = validator,
-                                 .type = media_type(path),
-                                 .fd = file_.get()});
+    Answer answer = answer_file(
+        request,
+        {.size = opened.size(), .validator = validator, .type = media_type(path), .fd = opened.fd.get()});
+    answer.opened = std::move(opened.fd);
+    return answer;
 }
 
 Answer FileResponder::answer_kept(const Request& request, std::shared_ptr<const KeptFile> file) {

@@ -45,7 +45,6 @@ private:
     const FileTree& files_;
     FileCache& cache_;
     // What the last answer borrows.
-    UniqueFd file_;
     std::shared_ptr<const KeptFile> kept_;
     std::string page_;
 };

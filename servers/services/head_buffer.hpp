@@ -9,8 +9,8 @@
 
 namespace bullpen::http {
 
-/// Who reads from the client asks find_head(); as long as that says nothing, he puts more into room() and says
-/// how much in add(). Requests may so come in any pieces, also several at once.
+/// Who reads from the client asks find_head(); as long as that says nothing, he puts more into room() and
+/// says how much in add(). Requests may so come in any pieces, also several at once.
 class HeadBuffer {
 public:
     static constexpr std::size_t head_max = 16 * 1024;

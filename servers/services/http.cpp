@@ -35,9 +35,8 @@ Handler make_http(const ServiceOptions& options) {
 }
 
 AsyncHandler make_async_http(const ServiceOptions& options) {
-    return [site = std::make_shared<Site>(options)](AsyncConnection& client) {
-        return converse(client, site);
-    };
+    return
+        [site = std::make_shared<Site>(options)](AsyncConnection& client) { return converse(client, site); };
 }
 
 Program make_http_program(const ServiceOptions& options) {

@@ -1,5 +1,5 @@
-/// Turns requests into answers, without a word to the client: the part of an HTTP service that its blocking and
-/// its asynchronous form share.
+/// Turns requests into answers, without a word to the client: the part of an HTTP service that its blocking
+/// and its asynchronous form share.
 #pragma once
 
 #include <array>

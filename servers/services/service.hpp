@@ -17,9 +17,9 @@ struct ServiceOptions {
     std::vector<std::string> program{};  ///< exec: what is executed for each client, and its arguments.
 };
 
-/// A service in the forms that the models need; null where it lacks one. Each checks the options and makes its
-/// form; runs in the master, before anything is forked. Throws std::system_error or std::invalid_argument,
-/// one sentence. Handlers may be called by several threads at once.
+/// A service in the forms that the models need; null where it lacks one. Each checks the options and makes
+/// its form; runs in the master, before anything is forked. Throws std::system_error or
+/// std::invalid_argument, one sentence. Handlers may be called by several threads at once.
 struct Service {
     std::string_view name;
     std::string_view summary;  ///< One line for the help.
