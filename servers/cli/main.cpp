@@ -4,10 +4,12 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/process.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/models_command.hpp"
 #include "servers/cli/nearest.hpp"
@@ -110,12 +112,17 @@ int run(int argc, char** argv) {
     std::function<int()> chosen;
     ServeArguments arguments;
     CompareOptions comparison;
+    HandleArguments handled;
     std::string file;
-    declare_serve(program, arguments, chosen);
-    declare_compare(program, comparison, chosen);
-    declare_models(program, chosen);
-    declare_load(program, chosen);
-    declare_check_config(program, file, chosen);
+    // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
+    if (argc < 2 || argv[1] != std::string_view{"handle"}) {
+        declare_serve(program, arguments, chosen);
+        declare_compare(program, comparison, chosen);
+        declare_load(program, chosen);
+        declare_models(program, chosen);
+        declare_check_config(program, file, chosen);
+    }
+    declare_handle(program, handled, chosen);
     try {
         program.parse(argc, argv);
     } catch (const CLI::Success& success) {

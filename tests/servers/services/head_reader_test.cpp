@@ -138,7 +138,7 @@ TEST_SUITE("head reader") {
 
     TEST_CASE("a head may be as long as the buffer and no longer") {
         const std::string begin = "GET / HTTP/1.1\r\nA: ";
-        const std::string padding(HeadReader::head_max - begin.size() - 4, 'a');
+        const std::string padding(HeadBuffer::head_max - begin.size() - 4, 'a');
         Visitor fitting;
         fitting.send(begin + padding + "\r\n\r\n");
         CHECK(fitting.reader->next() == Outcome::head);

@@ -1,56 +1,94 @@
 #include "servers/services/service.hpp"
 
 #include <doctest/doctest.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
-#include <thread>
+
+#include "tests/servers/services/answer_of.hpp"
 
 using namespace bullpen;
 
 namespace {
 
-/// What a client gets that sends `request`, ends its side, and reads to the end.
-std::string answer_of(const Handler& handler, const std::string& request) {
-    int ends[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    const UniqueFd client{ends[0]};
-    std::thread serving{[&handler, server = UniqueFd{ends[1]}]() mutable {
-        Connection connection{std::move(server)};
-        connection.set_socket_timeouts();
-        handler(connection);
-    }};
-    std::thread sending{[&] {
-        ::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL);
-        ::shutdown(client.get(), SHUT_WR);
-    }};
-    std::string answer;
-    char buffer[65536];
-    for (ssize_t size; (size = ::read(client.get(), buffer, sizeof buffer)) > 0;)
-        answer.append(buffer, static_cast<std::size_t>(size));
-    sending.join();
-    serving.join();
+const Service& service(std::string_view name) {
+    for (const Service& one : services())
+        if (one.name == name) return one;
+    FAIL("no such service");
+    return services().front();
+}
+
+std::string many_bytes(std::size_t size) {
+    std::string bytes(size, '\0');
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<char>(i * 31 + i / 251);
+    return bytes;
+}
+
+std::string without_date(std::string answer) {
+    for (std::size_t at = 0; (at = answer.find("\r\nDate: ", at)) != std::string::npos;)
+        answer.erase(at, answer.find("\r\n", at + 2) - at);
     return answer;
+}
+
+/// A directory with some files, gone with its owner.
+struct Root {
+    Root() {
+        std::string name = "/tmp/bullpen-service-XXXXXX";
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+        write("a.txt", "hello");
+        write("empty", "");
+        write("large.bin", many_bytes(300'000));
+        write("edge", many_bytes(32 * 1024));
+        std::filesystem::create_directory(path / "with");
+        write("with/index.html", "<p>the index");
+        std::filesystem::create_directory(path / "without");
+        write("without/b", "b");
+    }
+    ~Root() { std::filesystem::remove_all(path); }
+    void write(const std::string& name, const std::string& contents) const {
+        std::ofstream{path / name, std::ios::binary} << contents;
+    }
+    std::filesystem::path path;
+};
+
+std::string complaint_of(const std::vector<std::string>& program) {
+    try {
+        make_exec_program({.program = program});
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    return "";
 }
 
 }  // namespace
 
 TEST_SUITE("service") {
-    TEST_CASE("http is the first service and echo is there") {
-        REQUIRE(services().size() == 2);
+    TEST_CASE("http is the first service, and each has the forms that it can have") {
+        REQUIRE(services().size() == 4);
         CHECK(services()[0].name == "http");
-        CHECK(services()[1].name == "echo");
+        for (const Service& one : services()) {
+            const bool built_in = one.name != "exec";
+            CHECK((one.make != nullptr) == built_in);
+            CHECK((one.make_async != nullptr) == built_in);
+            CHECK((one.make_program != nullptr));
+        }
     }
 
-    TEST_CASE("echo sends a megabyte back") {
-        std::string bytes(1 << 20, '\0');
-        for (std::size_t i = 0; i < bytes.size(); ++i)
-            bytes[i] = static_cast<char>(i * 31 + i / 251);
+    TEST_CASE("echo sends a megabyte back, in both forms") {
+        const std::string bytes = many_bytes(1 << 20);
         CHECK(answer_of(make_echo({}), bytes) == bytes);
+        CHECK(answer_of(make_async_echo({}), bytes) == bytes);
     }
 
-    TEST_CASE("http needs a root that is there") {
-        CHECK_THROWS_AS(make_http({.root = "/no/such/root"}), std::system_error);
+    TEST_CASE("http needs a root that is there, in every form") {
+        const ServiceOptions options{.root = "/no/such/root"};
+        CHECK_THROWS_AS(make_http(options), std::system_error);
+        CHECK_THROWS_AS(make_async_http(options), std::system_error);
+        CHECK_THROWS_AS(make_http_program(options), std::system_error);
     }
 
     TEST_CASE("http serves a copy of its handler as well as the original") {
@@ -58,5 +96,129 @@ TEST_SUITE("service") {
         const Handler copy = handler;
         CHECK(
             answer_of(copy, "GET /nothing/there HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404 Not Found\r\n"));
+    }
+
+    TEST_CASE(
+        "http answers the same in both forms, and with files kept, at the first time and at the second") {
+        const Root root;
+        const ServiceOptions plain{.root = root.path};
+        const ServiceOptions keeping{.root = root.path, .file_cache = 60};
+        const Handler blocking = make_http(plain);
+        const AsyncHandler asynchronous = make_async_http(plain);
+        const Handler kept = make_http(keeping);
+        const AsyncHandler asynchronous_kept = make_async_http(keeping);
+        const std::string one = " HTTP/1.1\r\nHost: x\r\n\r\n";
+        const std::string last = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        std::vector<std::string> requests;
+        for (const std::string path :
+             {"a.txt", "empty", "large.bin", "edge", "with/", "with", "without/", "nothing"}) {
+            requests.push_back("GET /" + path + last);
+            requests.push_back("HEAD /" + path + one + "GET /" + path + one + "HEAD /" + path + last);
+            requests.push_back("GET /" + path + " HTTP/1.0\r\nRange: bytes=1-3\r\n\r\n");
+            requests.push_back("GET /" + path + " HTTP/1.0\r\nIf-None-Match: *\r\n\r\n");
+            requests.push_back("GET /" + path + " HTTP/1.0\r\nIf-Match: \"other\"\r\n\r\n");
+        }
+        requests.insert(requests.end(), {"rubbish\r\n\r\n", "POST /a.txt" + last, "GET /%zz" + last,
+                                         "HEAD /a.txt" + one + "rubbish\r\n\r\n", "GET /a.txt HTT", "",
+                                         "GET /" + std::string(9000, 'a') + last, "\r\n\n" + one});
+        for (const std::string& request : requests) {
+            CAPTURE(request);
+            const std::string expected = without_date(answer_of(blocking, request));
+            CHECK(without_date(answer_of(asynchronous, request)) == expected);
+            for (int i = 0; i < 2; ++i) {
+                CHECK(without_date(answer_of(kept, request)) == expected);
+                CHECK(without_date(answer_of(asynchronous_kept, request)) == expected);
+            }
+        }
+        CHECK(answer_of(blocking, "GET /large.bin" + last).ends_with(many_bytes(300'000)));
+        CHECK(answer_of(blocking, "HEAD /a.txt" + one + "rubbish\r\n\r\n").ends_with("400 Bad Request\n"));
+    }
+
+    TEST_CASE("a file that is kept is served as it was, one that is not as it is") {
+        const Root root;
+        const Handler plain = make_http({.root = root.path});
+        const Handler kept = make_http({.root = root.path, .file_cache = 60});
+        const std::string request = "GET /a.txt HTTP/1.0\r\n\r\n";
+        for (const Handler& handler : {plain, kept})
+            CHECK(answer_of(handler, request).ends_with("\r\n\r\nhello"));
+        root.write("a.txt", "another");
+        CHECK(answer_of(plain, request).ends_with("\r\n\r\nanother"));
+        CHECK(answer_of(kept, request).ends_with("\r\n\r\nhello"));
+        CHECK(answer_of(kept, "GET /new HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
+        root.write("new", "new");  // That it isn't there is not kept.
+        CHECK(answer_of(kept, "GET /new HTTP/1.0\r\n\r\n").ends_with("\r\n\r\nnew"));
+    }
+
+    TEST_CASE("work answers with as many bytes as are wanted, in both forms") {
+        for (const std::size_t size : {0, 1, 128, 32 * 1024, 32 * 1024 + 1, 1 << 20}) {
+            const std::string request = "GET /bytes/" + std::to_string(size) + " HTTP/1.0\r\n\r\n";
+            const std::string answer = answer_of(make_work({}), request);
+            CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+            CHECK(answer.find("\r\nContent-Length: " + std::to_string(size) + "\r\n") != std::string::npos);
+            CHECK(answer.size() - answer.find("\r\n\r\n") - 4 == size);
+            CHECK(without_date(answer_of(make_async_work({}), request)) == without_date(answer));
+        }
+    }
+
+    TEST_CASE("work computes and sleeps for as long as is wanted, in both forms") {
+        const auto lasted = [](const auto& handler, const std::string& path) {
+            const auto begun = std::chrono::steady_clock::now();
+            const std::string answer = answer_of(handler, "GET " + path + " HTTP/1.0\r\n\r\n");
+            CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+            CHECK(answer.size() - answer.find("\r\n\r\n") - 4 == 128);
+            return std::chrono::steady_clock::now() - begun;
+        };
+        for (const std::string path : {"/cpu/30000", "/sleep/30"}) {
+            CHECK(lasted(make_work({}), path) >= std::chrono::milliseconds{30});
+            CHECK(lasted(make_async_work({}), path) >= std::chrono::milliseconds{30});
+        }
+    }
+
+    TEST_CASE("work says what it doesn't understand, answers HEAD and goes on") {
+        const Handler handler = make_work({});
+        const auto status = [&](const std::string& path) {
+            return answer_of(handler, "GET " + path + " HTTP/1.0\r\n\r\n").substr(9, 3);
+        };
+        for (const char* path : {"/", "/byte/1", "/bytesx", "/a/b/c"})
+            CHECK(status(path) == "404");
+        for (const char* path : {"/bytes", "/bytes/", "/bytes/x", "/bytes/1x", "/bytes/-1", "/bytes/67108865",
+                                 "/cpu/60000001", "/sleep/60001", "/sleep/99999999999999999999", "/cpu/1/"})
+            CHECK(status(path) == "400");
+        const std::string two = answer_of(handler,
+                                          "HEAD /bytes/67108864 HTTP/1.1\r\nHost: x\r\n\r\n"
+                                          "GET /bytes/3 HTTP/1.1\r\nHost: x\r\n\r\n");
+        CHECK(two.find("Content-Length: 67108864\r\n") != std::string::npos);
+        CHECK(two.ends_with("\r\n\r\nxxx"));
+    }
+
+    TEST_CASE("what is built in is as a program this very executable") {
+        const Program echo = service("echo").make_program({});
+        CHECK(std::filesystem::equivalent(echo.argv[0], "/proc/self/exe"));
+        CHECK(echo.argv[0].starts_with("/"));
+        CHECK(std::vector(echo.argv.begin() + 1, echo.argv.end()) ==
+              std::vector<std::string>{"handle", "echo"});
+        const Program http = service("http").make_program({.root = "/usr/../usr", .file_cache = 3});
+        CHECK(std::vector(http.argv.begin() + 1, http.argv.end()) ==
+              std::vector<std::string>{"handle", "http", "--root", "/usr", "--file-cache", "3"});
+    }
+
+    TEST_CASE("exec finds its program by path and in PATH, and passes the arguments on") {
+        const Program cat = make_exec_program({.program = {"cat", "-u", ""}});
+        CHECK(cat.argv[0].starts_with("/"));
+        CHECK(cat.argv[0].ends_with("/cat"));
+        CHECK(std::vector(cat.argv.begin() + 1, cat.argv.end()) == std::vector<std::string>{"-u", ""});
+        CHECK(make_exec_program({.program = {"/bin/cat"}}).argv == std::vector<std::string>{"/bin/cat"});
+        const std::string relative = std::filesystem::relative("/bin/cat");
+        CHECK(std::filesystem::equivalent(make_exec_program({.program = {relative}}).argv[0], "/bin/cat"));
+    }
+
+    TEST_CASE("exec says in a sentence why something is no program") {
+        CHECK(complaint_of({}).find("exec needs a program") == 0);
+        CHECK(complaint_of({""}).find("exec needs a program") == 0);
+        CHECK(complaint_of({"no-such-program"}).find("'no-such-program' in PATH") != std::string::npos);
+        CHECK(complaint_of({"/no/such"}).find("No such file") != std::string::npos);
+        CHECK(complaint_of({"/tmp"}).find("Is a directory") != std::string::npos);
+        CHECK(complaint_of({"/etc/passwd"}).find("Permission denied") != std::string::npos);
+        CHECK(complaint_of({"/dev/null"}).find("Permission denied") != std::string::npos);
     }
 }
