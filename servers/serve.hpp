@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "core/async_handler.hpp"
 #include "core/handler.hpp"
+#include "core/program.hpp"
 #include "pool/sizing.hpp"
 
 namespace bullpen {
@@ -24,6 +26,8 @@ struct Options {
         "127.0.0.1:8080"};          ///< HOST:PORT, [V6]:PORT or unix:/path, one or several.
     std::string model = "prefork";  ///< One of those that `bullpen models` lists.
     PoolLimits limits = {};
+    int threads = 1;              ///< prefork: workers in each process, a thread each.
+    int capacity = 1000;          ///< event, prefork-event: connections that a worker serves at once.
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.
 };
@@ -31,7 +35,15 @@ struct Options {
 /// Serves until SIGTERM, SIGINT or SIGQUIT and returns main()'s exit status: 0 after an orderly stop, 1 if it
 /// could not start, 2 if the options are wrong (one sentence on stderr says what). The calling process
 /// becomes the master and must have one thread; `handler` runs in worker processes, one client at a time.
-/// Descriptors that are open at the call stay open in the workers.
+/// Descriptors that are open at the call stay open in the workers. In the models thread, prethread and
+/// prethread-accept, and with several `threads`, one handler is called by several threads at once.
 int serve(const Options& options, Handler handler);
+
+/// The same of a coroutine (core/async_connection.hpp), for the models event and prefork-event.
+int serve(const Options& options, AsyncHandler handler);
+
+/// The same of a program, which is started for each client with the connection as its standard descriptors,
+/// for the model inetd.
+int serve(const Options& options, Program program);
 
 }  // namespace bullpen

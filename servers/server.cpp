@@ -67,16 +67,27 @@ int exit_status_of(const std::function<int()>& body) noexcept {
     }
 }
 
-int serve(const Options& options, Handler handler) {
+namespace {
+
+/// `set` puts the service's form, which is `form`, into the pool.
+int serve_form(const Options& options, Form form, const std::function<void(PoolOptions&)>& set) {
     return exit_status_of([&] {
-        const Model* model = find_model(options.model);
-        if (model == nullptr) throw std::invalid_argument{"unknown model '" + options.model + "'"};
+        const Model* found = find_model(options.model);
+        if (found == nullptr)
+            throw std::invalid_argument{"there is no model '" + options.model + "', see bullpen models"};
+        const Model& model = *found;
+        if (model.form != form)
+            throw std::invalid_argument{"model " + options.model + " doesn't run this kind of handler"};
+        if (options.threads != 1 && !model.takes_threads)
+            throw std::invalid_argument{"threads go with model prefork, not with model " + options.model};
         PoolOptions pool;
         pool.name = options.name;
         pool.listen = options.listen;
-        pool.model = *model;
-        pool.handler = std::move(handler);
+        pool.model = model;
         pool.limits = options.limits;
+        pool.threads = options.threads;
+        pool.capacity = options.capacity;
+        set(pool);
         ServerOptions server;
         server.pools.push_back(std::move(pool));
         server.metrics = options.metrics;
@@ -84,6 +95,21 @@ int serve(const Options& options, Handler handler) {
         Events::hold_signals();
         return Server{std::move(server)}.run();
     });
+}
+
+}  // namespace
+
+int serve(const Options& options, Handler handler) {
+    return serve_form(options, Form::blocking, [&](PoolOptions& pool) { pool.handler = std::move(handler); });
+}
+
+int serve(const Options& options, AsyncHandler handler) {
+    return serve_form(options, Form::asynchronous,
+                      [&](PoolOptions& pool) { pool.async_handler = std::move(handler); });
+}
+
+int serve(const Options& options, Program program) {
+    return serve_form(options, Form::program, [&](PoolOptions& pool) { pool.program = std::move(program); });
 }
 
 }  // namespace bullpen

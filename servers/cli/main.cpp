@@ -25,7 +25,7 @@ constexpr int exit_usage = 2;
 template <typename Owner>
 void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, FlagValues& values) {
     for (const Setting<Owner>& setting : table) {
-        if (setting.key == "service") continue;  // It is the positional argument.
+        if (setting.key == "service" || setting.key == "program") continue;  // They are positional.
         std::vector<std::string>& given = values[std::string{setting.key}];
         CLI::Option* option = command.add_option(setting.flag(), given, std::string{setting.help});
         option->type_name(std::string{setting.argument})->type_size(1)->expected(1)->allow_extra_args(false);
@@ -35,7 +35,11 @@ void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, 
 
 void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
     CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");
-    serve.add_option("service", arguments.service, "http (the default) or echo")->type_name("");
+    serve.add_option("service", arguments.service, "http (the default), echo, work or exec")->type_name("");
+    serve
+        .add_option("program", arguments.pool["program"],
+                    "exec -- PROGRAM ARG...: what it starts for each client")
+        ->type_name("");
     declare_flags(serve, pool_settings(), arguments.pool);
     declare_flags(serve, master_settings(), arguments.master);
     serve.add_option("--config", arguments.config, "read the settings from a TOML file; flags override it")

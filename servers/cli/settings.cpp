@@ -7,6 +7,7 @@
 
 #include "servers/cli/nearest.hpp"
 #include "servers/models/models.hpp"
+#include "servers/services/form.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {
@@ -125,10 +126,13 @@ std::string spell_as_key(std::string_view key) {
 const std::vector<Setting<PoolSettings>>& pool_settings() {
     using P = PoolSettings;
     static const std::vector<Setting<P>> table = {
-        {"service", &P::service, "SERVICE", "what is served: http or echo"},
+        {"service", &P::service, "SERVICE", "what is served: http, echo, work or exec"},
+        {"program", &P::program, "ARG", "what exec executes for each client, and its arguments"},
         {"listen", &P::listen, "ADDR", "HOST:PORT, [V6]:PORT or unix:/path; may be repeated"},
         {"model", &P::model, "MODEL", "the design: prefork, or see bullpen models"},
         {"root", &P::root, "DIR", "the directory whose files http serves"},
+        {"file_cache", &P::file_cache, "S", "seconds for which http keeps an opened file; 0 is off", 0,
+         86'400},
         {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
         {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},
         {"spare_min", &P::spare_min, "N", "fewer idle workers than this: start some", 1, workers_most},
@@ -200,7 +204,9 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     const Service& service = choose("service", settings.service, services(), place);
     PoolOptions pool;
     pool.name = name;
-    pool.model = choose("model", settings.model, models(), place);
+    const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
+    const bool by_default = only_a_program && !settings.given.contains("model");
+    pool.model = choose("model", by_default ? "inetd" : settings.model, models(), place);
     pool.limits = make_limits(settings, place, spell);
     pool.listen = settings.listen;
     pool.shrink_window = std::chrono::seconds{settings.shrink_window};
@@ -209,7 +215,10 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
     pool.batch_workers = is_first("scheduling", settings.scheduling, {"batch", "normal"}, place);
     set_model_options(pool, settings, place, spell);
-    pool.handler = service.make({.root = settings.root});
+    const ServiceOptions options{
+        .root = settings.root, .file_cache = settings.file_cache, .program = settings.program};
+    if (const std::string lacking = set_form(pool, service, options); !lacking.empty())
+        reject(place, lacking);
     return pool;
 }
 

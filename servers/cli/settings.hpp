@@ -23,8 +23,10 @@ public:
 struct PoolSettings {
     std::string service = "http";
     std::vector<std::string> listen = {"127.0.0.1:8080"};
-    std::string model = "prefork";
+    std::string model = "prefork";  ///< Unless the service knows only inetd's form.
     std::string root = ".";
+    int file_cache = 0;
+    std::vector<std::string> program = {};
     int workers = 0;  ///< 0: a pool of changing size.
     int workers_start = 4;
     int spare_min = 2;

@@ -6,8 +6,8 @@ namespace bullpen {
 
 const std::vector<Model>& models() {
     static const std::vector<Model> all = {
-        iterative,         fork_per_client, thread_per_client, prefork_accept,   prefork_lock,
-        prefork_reuseport, prefork,         prethread,         prethread_accept, inetd,
+        iterative, fork_per_client, thread_per_client, prefork_accept, prefork_lock,  prefork_reuseport,
+        prefork,   prethread,       prethread_accept,  event,          prefork_event, inetd,
     };
     return all;
 }

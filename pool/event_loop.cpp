@@ -1,0 +1,185 @@
+#include "pool/event_loop.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <deque>
+#include <exception>
+#include <list>
+#include <string>
+
+#include "core/async_connection.hpp"
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "pool/worker_process.hpp"
+
+namespace bullpen {
+
+namespace asio = boost::asio;
+
+/// A borrowed descriptor to wait on.
+class Borrowed {
+public:
+    Borrowed(asio::io_context& loop, int fd) : descriptor_{loop, fd} {}
+    ~Borrowed() { (void)descriptor_.release(); }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+
+    asio::awaitable<void> readable() {
+        boost::system::error_code cancelled;
+        co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                        asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+    void cancel() {
+        boost::system::error_code ignored;
+        descriptor_.cancel(ignored);
+    }
+
+private:
+    asio::posix::stream_descriptor descriptor_;
+};
+
+struct EventLoop::Machinery {
+    explicit Machinery(WorkerProcess& of) : process{of}, worker{of.worker()}, order{loop, of.leave_signal()} {
+        asio::co_spawn(loop, obey(), asio::detached);
+    }
+
+    asio::awaitable<void> obey();
+    asio::awaitable<void> accept_from(const Listener& listener, Borrowed& readiness);
+    asio::awaitable<void> receive_from(Borrowed& channel);
+    asio::awaitable<void> serve(Client client);
+    asio::awaitable<void> pause(std::chrono::milliseconds span);
+    void start(Client client);
+    void end_source() noexcept;
+    void stop_when_done();
+
+    WorkerProcess& process;
+    Worker& worker;
+    asio::io_context loop{1};
+    Borrowed order;                ///< Readable once it is time to leave.
+    std::deque<Borrowed> sources;  ///< What clients come from.
+    int open_sources = 0;
+    int serving = 0;
+    std::list<AsyncConnection*> connections;  ///< Those that are served now.
+};
+
+EventLoop::EventLoop(WorkerProcess& process) : machinery_{std::make_unique<Machinery>(process)} {}
+
+EventLoop::~EventLoop() = default;
+
+void EventLoop::accept_clients() {
+    for (const Listener& listener : machinery_->process.seat().listeners) {
+        Borrowed& readiness = machinery_->sources.emplace_back(machinery_->loop, listener.fd());
+        ++machinery_->open_sources;
+        asio::co_spawn(machinery_->loop, machinery_->accept_from(listener, readiness), asio::detached);
+    }
+}
+
+void EventLoop::receive_clients() {
+    Borrowed& channel = machinery_->sources.emplace_back(machinery_->loop, machinery_->worker.channel());
+    ++machinery_->open_sources;
+    asio::co_spawn(machinery_->loop, machinery_->receive_from(channel), asio::detached);
+}
+
+void EventLoop::run() {
+    machinery_->worker.ready();
+    machinery_->loop.run();
+}
+
+/// The order to leave wakes whoever waits for clients.
+asio::awaitable<void> EventLoop::Machinery::obey() {
+    co_await order.readable();
+    for (Borrowed& source : sources)
+        source.cancel();
+    for (AsyncConnection* connection : connections)
+        connection->notice_drain();
+}
+
+asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener, Borrowed& readiness) {
+    constexpr std::chrono::milliseconds until_there_is_room{10};
+    while (worker.leave() != Leave::now) {
+        if (serving >= process.seat().capacity) {
+            co_await pause(until_there_is_room);
+            continue;
+        }
+        UniqueFd socket{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+        if (socket) {
+            start({.socket = std::move(socket),
+                   .accepted_ns = monotonic_ns(),
+                   .inherits_options = listener.address().family() != AF_UNIX});
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
+            co_await pause(std::chrono::milliseconds{100});
+        } else if (errno == EAGAIN && worker.leave() != Leave::no) {
+            break;
+        }
+        if (worker.leave() == Leave::no) co_await readiness.readable();
+    }
+    end_source();
+}
+
+asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
+    for (;;) {
+        Worker::Polled polled = worker.poll_handed_off();
+        if (polled.leave) break;
+        if (polled.client)
+            start(std::move(*polled.client));
+        else
+            co_await channel.readable();
+    }
+    end_source();
+}
+
+void EventLoop::Machinery::start(Client client) {
+    ++serving;
+    asio::co_spawn(loop, serve(std::move(client)), asio::detached);
+}
+
+asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
+    const std::uint64_t begun_ns = worker.begin(client);
+    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view()};
+    connection.state() = client.state;
+    const auto entry = connections.insert(connections.end(), &connection);
+    bool threw = false;
+    try {
+        co_await process.async_handler().function()(connection);
+    } catch (const ClientGone&) {
+    } catch (const TimedOut&) {
+    } catch (const std::exception& error) {
+        threw = true;
+        log(LogLevel::warning, "the handler threw: " + std::string{error.what()});
+    } catch (...) {
+        threw = true;
+        log(LogLevel::warning, "the handler threw something that is no std::exception");
+    }
+    connections.erase(entry);
+    connection.close();
+    worker.end(begun_ns, outcome_of(connection, threw));
+    worker.wake_waiting_master();
+    --serving;
+    stop_when_done();
+}
+
+asio::awaitable<void> EventLoop::Machinery::pause(std::chrono::milliseconds span) {
+    asio::steady_timer timer{loop, span};
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+void EventLoop::Machinery::end_source() noexcept {
+    --open_sources;
+    stop_when_done();
+}
+
+void EventLoop::Machinery::stop_when_done() {
+    if (open_sources == 0 && serving == 0) loop.stop();
+}
+
+}  // namespace bullpen

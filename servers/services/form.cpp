@@ -1,0 +1,38 @@
+#include "servers/services/form.hpp"
+
+namespace bullpen {
+namespace {
+
+const char* name_of(Form form) noexcept {
+    switch (form) {
+        case Form::blocking: return "a blocking handler";
+        case Form::asynchronous: return "an asynchronous handler";
+        case Form::program: return "a program";
+    }
+    return "";
+}
+
+}  // namespace
+
+bool has_form(const Service& service, Form form) noexcept {
+    switch (form) {
+        case Form::blocking: return service.make != nullptr;
+        case Form::asynchronous: return service.make_async != nullptr;
+        case Form::program: return service.make_program != nullptr;
+    }
+    return false;
+}
+
+std::string set_form(PoolOptions& pool, const Service& service, const ServiceOptions& options) {
+    if (!has_form(service, pool.model.form))
+        return "model " + std::string{pool.model.name} + " runs " + name_of(pool.model.form) +
+               ", and service " + std::string{service.name} + " is none (see bullpen models)";
+    switch (pool.model.form) {
+        case Form::blocking: pool.handler = service.make(options); break;
+        case Form::asynchronous: pool.async_handler = service.make_async(options); break;
+        case Form::program: pool.program = service.make_program(options); break;
+    }
+    return {};
+}
+
+}  // namespace bullpen
