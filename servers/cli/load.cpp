@@ -57,16 +57,18 @@ public:
     explicit LoadClient(const LoadOptions& options)
         : options_{options},
           epoll_{::epoll_create1(EPOLL_CLOEXEC)},
-          callers_(static_cast<std::size_t>(std::min<long>(options.concurrency, options.connections))) {
+          callers_(static_cast<std::size_t>(options.concurrency)) {
         if (!epoll_)
             throw std::system_error{errno, std::generic_category(), "cannot create an epoll descriptor"};
         for (Caller& caller : callers_) {
-            caller.answer = options_.dialogue.make_answer();
+            caller.answer = options_.classes[0].dialogue.make_answer();
             idle_.push_back(number_of(caller));
         }
-        constexpr long reserved_max = 10'000'000;
-        const long samples = std::min(reserved_max, options_.connections * options_.requests_per_connection);
-        result_.latencies.reserve(static_cast<std::size_t>(samples));
+        result_.classes.push_back({options_.classes[0].name, {}});
+        if (options_.duration.count() > 0) {
+            options_.connections = 1L << 60;
+            options_.time_limit = options_.duration;
+        }
     }
 
     LoadResult run() {
@@ -125,7 +127,7 @@ private:
         caller.watched = 0;
         caller.reused = false;
         if (!caller.socket) return fail(caller, error_of(errno));
-        if (options_.dialogue.half_close) choose_source(caller);
+        if (options_.classes[0].dialogue.half_close) choose_source(caller);
         if (::connect(caller.socket.get(), server.data(), server.size()) != 0 && errno != EINPROGRESS)
             return fail(caller, error_of(errno));
         begin_request(caller);
@@ -152,7 +154,7 @@ private:
 
     void begin_request(Caller& caller) {
         const bool last = caller.requests_left == 1;
-        caller.unsent = last ? options_.dialogue.last_request : options_.dialogue.request;
+        caller.unsent = last ? options_.classes[0].dialogue.last_request : options_.classes[0].dialogue.request;
         caller.awaiting_end = false;
         caller.answer->expect();
         send_request(caller);
@@ -168,7 +170,7 @@ private:
             if (sent < 0) return fail_or_reconnect(caller, error_of(errno));
             caller.unsent.remove_prefix(static_cast<std::size_t>(sent));
         }
-        if (options_.dialogue.half_close && caller.requests_left == 1)
+        if (options_.classes[0].dialogue.half_close && caller.requests_left == 1)
             ::shutdown(caller.socket.get(), SHUT_WR);
         watch(caller, EPOLLIN | EPOLLRDHUP);
     }
@@ -208,7 +210,7 @@ private:
     }
 
     void answered(Caller& caller) {
-        result_.latencies.record(monotonic_ns() - caller.begun_ns);
+        result_.classes[0].latencies.record(monotonic_ns() - caller.begun_ns);
         ++result_.requests;
         --caller.requests_left;
         caller.reused = true;
@@ -266,7 +268,7 @@ private:
         return cpu_seconds(usage);
     }
 
-    const LoadOptions& options_;
+    LoadOptions options_;
     UniqueFd epoll_;
     std::vector<Caller> callers_;
     std::array<char, 64 * 1024> buffer_;

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "core/address.hpp"
 #include "servers/cli/dialogue.hpp"
@@ -29,12 +31,25 @@ const char* name_of(LoadError error) noexcept;
 
 using LoadErrorCounts = std::array<long, load_errors>;
 
+struct RequestClass {
+    std::string name;
+    Dialogue dialogue;
+    double weight = 1;
+};
+struct ClassResult {
+    std::string name;
+    Latencies latencies;
+};
+
 struct LoadOptions {
     Address server;
-    Dialogue dialogue;
+    std::vector<RequestClass> classes;
     long connections = 1;  ///< In total.
     int concurrency = 1;   ///< At once.
     int requests_per_connection = 1;
+    double rate = 0;
+    std::chrono::milliseconds send_over{0};
+    std::chrono::milliseconds duration{0};
     std::chrono::milliseconds request_timeout{10'000};
     std::chrono::milliseconds time_limit{60'000};
     std::chrono::milliseconds report_interval{100};
@@ -48,8 +63,7 @@ struct LoadResult {
     /// The server closed a connection between two requests, as it may; the rest was asked on a new one.
     long reconnects = 0;
     LoadErrorCounts errors{};
-    Latencies
-        latencies;  ///< Of answered requests: from connect() (later ones: from sending) to the last byte.
+    std::vector<ClassResult> classes;  ///< Of answered requests: from connect() (later ones: from sending) to the last byte.
     double wall_s = 0;
     double client_cpu_s = 0;
     bool cut_short = false;  ///< By the time limit or by keep_going; what was begun then is not counted.

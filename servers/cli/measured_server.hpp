@@ -14,6 +14,7 @@
 #include "pool/model.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/sizing.hpp"
+#include "servers/cli/comparison.hpp"
 
 namespace bullpen {
 
@@ -46,9 +47,12 @@ public:
     /// The master lives.
     [[nodiscard]] bool running() const noexcept;
 
-    /// CPU time of the master and all its workers over their lives, and how the master ended.
+    /// PSS of the master and of those below it.
+    [[nodiscard]] MemoryUse memory() const;
+
+    /// What the master and all its workers used over their lives, and how the master ended.
     struct End {
-        double cpu_s = 0;
+        Usage used;
         std::string failure;  ///< Empty: in order.
     };
     End stop() noexcept;
