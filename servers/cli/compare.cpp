@@ -20,7 +20,7 @@
 #include "servers/cli/progress_line.hpp"
 #include "servers/cli/report.hpp"
 #include "servers/cli/result_file.hpp"
-#include "servers/cli/schedule.hpp"
+#include "servers/cli/rounds.hpp"
 #include "servers/cli/stevens.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/service.hpp"

@@ -1,4 +1,4 @@
-#include "servers/cli/schedule.hpp"
+#include "servers/cli/rounds.hpp"
 
 #include <algorithm>
 #include <cmath>
