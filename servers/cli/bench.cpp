@@ -16,8 +16,20 @@ std::chrono::milliseconds in_ms(double seconds) {
     return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
 }
 
+/// In so many pieces, evenly over the time.
+SlowSend slow_send(const Workload& workload, const std::vector<RequestClass>& requests) {
+    constexpr std::size_t pieces = 5;
+    if (workload.send_over_ms == 0) return {};
+    const std::size_t size = requests.front().dialogue.last_request.size();
+    return {
+        .bytes = (size + pieces - 1) / pieces,
+        .interval = std::chrono::milliseconds{workload.send_over_ms / std::int64_t{pieces - 1}},
+    };
+}
+
 LoadOptions load_for(const MeasuredServer& server, const Workload& workload,
                      const std::vector<RequestClass>& requests) {
+    constexpr std::chrono::seconds for_the_last{15};  // What was begun in time is awaited so long.
     LoadOptions load{
         .server = server.address(),
         .classes = requests,
@@ -25,12 +37,14 @@ LoadOptions load_for(const MeasuredServer& server, const Workload& workload,
         .concurrency = workload.concurrency,
         .requests_per_connection = workload.requests_per_connection,
         .rate = workload.rate,
-        .send_over = std::chrono::milliseconds{workload.send_over_ms},
+        .slow_send = slow_send(workload, requests),
     };
-    if (workload.connections > 0)
+    if (workload.connections > 0) {
         load.time_limit = in_ms(workload.duration_s);
-    else
+    } else {
         load.duration = in_ms(workload.duration_s);
+        load.time_limit = load.duration + for_the_last;
+    }
     return load;
 }
 
@@ -38,8 +52,7 @@ LoadOptions load_for(const MeasuredServer& server, const Workload& workload,
 LoadOptions warm_up_for(LoadOptions load, const Workload& workload) {
     load.rate = 0;
     load.connections = warm_up_connections(workload);
-    load.duration = {};
-    load.time_limit = in_ms(warm_up_s) + 2 * load.send_over;
+    load.duration = in_ms(warm_up_s);
     return load;
 }
 

@@ -1,6 +1,7 @@
 #include "servers/cli/compare.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -117,13 +118,15 @@ Dialogue dialogue_for(const Workload& workload, const std::string& path) {
 
 std::vector<RequestClass> requests_of(const Workload& workload) {
     if (workload.rare_share <= 0) return {{.name = "all", .dialogue = dialogue_for(workload, workload.path)}};
+    constexpr unsigned of_a_thousand = 1000;
+    const auto rare = static_cast<unsigned>(std::lround(workload.rare_share * of_a_thousand));
     return {
         {.name = "fast",
          .dialogue = dialogue_for(workload, workload.path),
-         .weight = 1 - workload.rare_share},
+         .weight = of_a_thousand - rare},
         {.name = "slow",
          .dialogue = dialogue_for(workload, workload.rare_path),
-         .weight = workload.rare_share},
+         .weight = rare},
     };
 }
 

@@ -79,7 +79,8 @@ std::vector<LatencyPoint> Latencies::distribution() const {
     const auto add_point = [&](double quantile) {
         constexpr double rounding = 1e-9;  // 0.9 × 1,000 is not to be rank 901.
         const double rank = std::ceil(quantile * static_cast<double>(count_) - rounding);
-        points.push_back({quantile, at_rank(std::clamp<std::size_t>(static_cast<std::size_t>(rank), 1, count_))});
+        points.push_back(
+            {quantile, at_rank(std::clamp<std::size_t>(static_cast<std::size_t>(rank), 1, count_))});
     };
     for (int hundredth = 0; hundredth < 90; ++hundredth)
         add_point(hundredth / 100.0);

@@ -1,60 +1,69 @@
-/// The built-in load client: many connections at once from one thread, each followed by the next (a closed
-/// loop).
+/// The built-in load client: many connections at once from one thread. In a closed loop each request follows
+/// the answer to the one before; in an open loop requests are due on a schedule, whatever the server does.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "core/address.hpp"
 #include "servers/cli/dialogue.hpp"
 #include "servers/cli/latency.hpp"
+#include "servers/cli/load_error.hpp"
+#include "servers/cli/schedule.hpp"
 
 namespace bullpen {
 
-/// How a connection can fail. A failed connection is over; its remaining requests are not made.
-enum class LoadError {
-    refused,         ///< Nobody listens.
-    reset,           ///< ECONNRESET or EPIPE.
-    ended_early,     ///< The server closed before its answer was complete.
-    wrong_answer,    ///< Another status, size or content than expected.
-    timed_out,       ///< No whole answer within request_timeout.
-    no_local_port,   ///< EADDRNOTAVAIL: all of the client's ports to this address are in use or in TIME_WAIT.
-    no_descriptors,  ///< The client may open no more.
-    other,
-};
-constexpr std::size_t load_errors = 8;
-const char* name_of(LoadError error) noexcept;
-
-using LoadErrorCounts = std::array<long, load_errors>;
-
+/// One kind of request. Those with the same name are counted together.
 struct RequestClass {
-    std::string name;
+    std::string name = "all";
     Dialogue dialogue;
-    double weight = 1;
-};
-struct ClassResult {
-    std::string name;
-    Latencies latencies;
+    unsigned weight = 1;  ///< How often it comes, beside the other classes' weights.
 };
 
+/// For a client that sends slowly.
+struct SlowSend {
+    std::size_t bytes = 0;  ///< At a time; 0: all at once.
+    std::chrono::milliseconds interval{100};
+};
+
+struct LoadResult;
+
+/// What comes first of connections, requests and duration ends the load: nothing new is begun, and what was
+/// begun is awaited. At least one must be given (or time_limit, which cuts off).
 struct LoadOptions {
     Address server;
-    std::vector<RequestClass> classes;
-    long connections = 1;  ///< In total.
-    int concurrency = 1;   ///< At once.
-    int requests_per_connection = 1;
+    std::vector<RequestClass> classes;      ///< At least one, all of one protocol. They mix on a connection.
+    long connections = 0;                   ///< In total; 0: no limit.
+    int concurrency = 1;                    ///< Connections at once.
+    int requests_per_connection = 1;        ///< 0: no limit.
+    long requests = 0;                      ///< In total; 0: no limit.
+    std::chrono::milliseconds duration{0};  ///< 0: no limit.
+    /// Requests a second of an open loop; 0: a closed loop. A request that is due takes a connection that
+    /// rests or opens a new one; while `concurrency` of them are busy it waits, and its wait is part of its
+    /// latency.
     double rate = 0;
-    std::chrono::milliseconds send_over{0};
-    std::chrono::milliseconds duration{0};
-    std::chrono::milliseconds request_timeout{10'000};
+    Arrivals arrivals = Arrivals::even;
+    SlowSend slow_send = {};
+    std::chrono::milliseconds think_time{
+        0};  ///< Closed loop: from an answer to the connection's next request.
+    std::chrono::milliseconds request_timeout{10'000};  ///< Open loop: from when it was due.
     std::chrono::milliseconds time_limit{60'000};
     std::chrono::milliseconds report_interval{100};
     /// Told every report_interval how many connections have ended; false ends the load.
     std::function<bool(long ended)> keep_going = [](long) { return true; };
+    /// Told the same time what has come out so far (without the last three fields).
+    std::function<void(const LoadResult&)> report = [](const LoadResult&) {};
+};
+
+struct ClassResult {
+    std::string name;
+    long requests = 0;
+    Latencies latencies = {};
 };
 
 struct LoadResult {
@@ -62,8 +71,16 @@ struct LoadResult {
     long requests = 0;     ///< That were answered as expected.
     /// The server closed a connection between two requests, as it may; the rest was asked on a new one.
     long reconnects = 0;
+    std::uint64_t bytes = 0;  ///< That came back.
     LoadErrorCounts errors{};
-    std::vector<ClassResult> classes;  ///< Of answered requests: from connect() (later ones: from sending) to the last byte.
+    std::map<int, long> statuses = {};  ///< Of complete HTTP answers.
+    std::vector<ClassResult> classes = {};
+    /// Open loop: how late requests were sent although a connection was free, which is the client's own
+    /// fault.
+    Latencies lateness = {};
+    /// Of answered requests, all classes together: to the answer's last byte, in an open loop from when the
+    /// request was due, else from connect() (a connection's later ones: from sending).
+    Latencies latencies = {};
     double wall_s = 0;
     double client_cpu_s = 0;
     bool cut_short = false;  ///< By the time limit or by keep_going; what was begun then is not counted.
@@ -71,8 +88,8 @@ struct LoadResult {
     [[nodiscard]] long failed() const noexcept;
 };
 
-/// Runs in the caller's thread. SIGPIPE is not raised. Throws std::system_error if there is no epoll to be
-/// had.
+/// Runs in the caller's thread. SIGPIPE is not raised. Memory does not grow with the number of requests.
+/// Throws std::system_error if there is no epoll to be had.
 LoadResult run_load(const LoadOptions& options);
 
 }  // namespace bullpen

@@ -8,6 +8,7 @@
 
 #include "core/process.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/load_command.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/models/models.hpp"
@@ -87,7 +88,7 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
         const std::vector<std::string> extras = program.remaining();
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
-        return "a command is missing: serve, compare or check-config; see bullpen --help";
+        return "a command is missing: serve, compare, load or check-config; see bullpen --help";
     }
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
         what.find("missing") != std::string::npos)
@@ -111,6 +112,7 @@ int run(int argc, char** argv) {
     std::string file;
     declare_serve(program, arguments, chosen);
     declare_compare(program, comparison, chosen);
+    declare_load(program, chosen);
     declare_check_config(program, file, chosen);
     try {
         program.parse(argc, argv);

@@ -42,7 +42,7 @@ public:
                      int requests = 1) const {
         LoadOptions options;
         options.server = listener_.address();
-        options.dialogue = dialogue;
+        options.classes = {{.dialogue = dialogue}};
         options.connections = connections;
         options.concurrency = concurrency;
         options.requests_per_connection = requests;
@@ -218,7 +218,7 @@ TEST_SUITE("cli: the load client") {
             const Listener gone = Listener::open(resolve("127.0.0.1:0").front(), {});
             options.server = gone.address();
         }
-        options.dialogue = http();
+        options.classes = {{.dialogue = http()}};
         options.connections = 1000;
         options.concurrency = 10;
         const LoadResult result = run_load(options);

@@ -1,0 +1,223 @@
+#include <strings.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <system_error>
+
+#include "core/unique_fd.hpp"
+#include "servers/cli/load_command.hpp"
+#include "servers/cli/request_file.hpp"
+#include "servers/cli/url.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr long number_most = 1'000'000'000'000;
+constexpr long concurrency_most = 60'000;
+constexpr long keep_alive_most = 2'000'000'000;
+constexpr long size_most = 64L << 20;
+constexpr double rate_most = 1e6;
+constexpr double day_s = 86'400;
+constexpr double day_ms = day_s * 1000;
+
+[[noreturn]] void reject(const std::string& sentence) {
+    throw std::invalid_argument{sentence};
+}
+
+void check_count(const char* flag, long value, long least, long most) {
+    if (value < least || value > most)
+        reject(std::string{flag} + ": expected a number from " + std::to_string(least) + " to " +
+               std::to_string(most) + ", got " + std::to_string(value));
+}
+
+/// 0 stands for a flag that was not given.
+void check_amount(const char* flag, double value, double most) {
+    if (value >= 0 && value <= most) return;
+    reject(std::string{flag} + ": expected a number above 0 and not above " +
+           std::to_string(std::llround(most)));
+}
+
+void check(const LoadArguments& arguments) {
+    check_count("--concurrency", arguments.concurrency, 1, concurrency_most);
+    check_count("--connections", arguments.connections, 0, number_most);
+    check_count("--requests", arguments.requests, 0, number_most);
+    check_count("--size", arguments.size, 0, size_most);
+    check_amount("--duration", arguments.duration, day_s);
+    check_amount("--rate", arguments.rate, rate_most);
+    check_amount("--think-time", arguments.think_time, day_ms);
+    check_amount("--timeout", arguments.timeout, day_s);
+    check_amount("--warm-up", arguments.warm_up, day_s);
+    if (arguments.timeout == 0) reject("--timeout: expected a number above 0");
+    if (arguments.rate > 0 && arguments.think_time > 0)
+        reject("--think-time: with --rate the schedule says when a request is made");
+    if (arguments.size > 0 && !arguments.message.empty()) reject("--size and --message: give one of them");
+}
+
+long parse_number(std::string_view text, const std::string& flag, long least, long most) {
+    long number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size() || number < least || number > most)
+        reject(flag + ": expected a number from " + std::to_string(least) + " to " + std::to_string(most) +
+               ", got '" + std::string{text} + "'");
+    return number;
+}
+
+int requests_per_connection_from(const LoadArguments& arguments) {
+    if (arguments.keep_alive.empty()) return 1;
+    if (arguments.keep_alive == "true") return 0;
+    return static_cast<int>(parse_number(arguments.keep_alive, "--keep-alive", 0, keep_alive_most));
+}
+
+SlowSend slow_send_from(const std::string& text) {
+    if (text.empty()) return {};
+    const auto slash = text.find('/');
+    if (slash == std::string::npos) reject("--slow-send: expected BYTES/MS, got '" + text + "'");
+    constexpr long minute_ms = 60'000;
+    return {
+        .bytes = static_cast<std::size_t>(parse_number(text.substr(0, slash), "--slow-send", 1, size_most)),
+        .interval =
+            std::chrono::milliseconds{parse_number(text.substr(slash + 1), "--slow-send", 1, minute_ms)},
+    };
+}
+
+Arrivals arrivals_from(const LoadArguments& arguments) {
+    const bool even = arguments.arrivals == "even";
+    if (!even && arguments.arrivals != "poisson")
+        reject("--arrivals: expected even or poisson, got '" + arguments.arrivals + "'");
+    if (!even && arguments.rate == 0) reject("--arrivals: it goes with --rate");
+    return even ? Arrivals::even : Arrivals::poisson;
+}
+
+std::chrono::milliseconds milliseconds_of(double seconds) {
+    return std::chrono::milliseconds{std::llround(std::ceil(seconds * 1000))};
+}
+
+std::string read_whole(const std::string& path) {
+    std::ifstream file{path, std::ios::binary};
+    std::string text{std::istreambuf_iterator<char>{file}, {}};
+    if (!file || text.empty()) {
+        if (file) reject("--request-file: " + path + " is empty");
+        throw std::system_error{errno, std::generic_category(), "cannot read " + path};
+    }
+    return text;
+}
+
+void check_header(const std::string& header) {
+    const auto colon = header.find(':');
+    const bool plain = header.find_first_of("\r\n") == std::string::npos;
+    if (colon == std::string::npos || colon == 0 || !plain)
+        reject("--header: expected 'Name: value', got '" + header + "'");
+}
+
+/// A Host among the headers replaces the URL's.
+void take_host(HttpRequest& request) {
+    std::erase_if(request.headers, [&](const std::string& header) {
+        constexpr std::string_view name = "host:";
+        if (::strncasecmp(header.c_str(), name.data(), name.size()) != 0) return false;
+        const auto value = std::min(header.find_first_not_of(" \t", name.size()), header.size());
+        request.host = header.substr(value);
+        return true;
+    });
+}
+
+std::string made_up(long size) {
+    return echo_dialogue(static_cast<std::size_t>(size)).request;
+}
+
+std::vector<RequestClass> http_classes(const LoadArguments& arguments, const Url& url) {
+    if (!arguments.expect.empty()) reject("--expect: it goes with tcp:// and unix:");
+    HttpRequest request{.method = arguments.method.empty() ? "GET" : arguments.method,
+                        .host = url.host,
+                        .path = url.path,
+                        .headers = arguments.headers};
+    for (const std::string& header : request.headers)
+        check_header(header);
+    take_host(request);
+    if (request.method.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos)
+        reject("--method: expected capital letters, got '" + request.method + "'");
+    if (!arguments.message.empty()) request.body = arguments.message;
+    if (arguments.size > 0) request.body = made_up(arguments.size);
+    const auto dialogue_of = [](HttpRequest of) {
+        if (!of.body && (of.method == "POST" || of.method == "PUT" || of.method == "PATCH")) of.body = "";
+        return http_dialogue(of);
+    };
+    if (arguments.request_file.empty()) return {{.dialogue = dialogue_of(request)}};
+
+    std::vector<RequestClass> classes;
+    const std::string& file = arguments.request_file;
+    for (const RequestLine& line : parse_request_lines(read_whole(file), file)) {
+        HttpRequest one = request;
+        one.path = line.path;
+        if (!line.method.empty()) one.method = line.method;
+        classes.push_back({.name = line.name, .dialogue = dialogue_of(one), .weight = line.weight});
+    }
+    return classes;
+}
+
+std::vector<RequestClass> raw_classes(const LoadArguments& arguments) {
+    if (!arguments.method.empty()) reject("--method: it goes with http://");
+    if (!arguments.headers.empty()) reject("--header: it goes with http://");
+    if (!arguments.unix_socket.empty()) reject("--unix: it goes with http://; a raw one is unix:/path");
+    const bool until_end = arguments.expect == "close";
+    if (!until_end && !arguments.expect.empty() && arguments.expect != "echo")
+        reject("--expect: expected echo or close, got '" + arguments.expect + "'");
+    if (until_end && !arguments.keep_alive.empty())
+        reject("--keep-alive: with --expect close a connection has one answer");
+    constexpr long default_size = 128;
+    std::string message = arguments.message;
+    if (!arguments.request_file.empty()) {
+        if (!message.empty() || arguments.size > 0)
+            reject("--request-file: it is the message; give no --message or --size");
+        message = read_whole(arguments.request_file);
+    }
+    if (message.empty()) message = made_up(arguments.size > 0 ? arguments.size : default_size);
+    return {{.dialogue = until_end ? until_end_dialogue(message) : echo_dialogue(message)}};
+}
+
+/// A name may have several addresses: the first at which somebody listens, else the first.
+Address choose_address(const std::string& text) {
+    const std::vector<Address> all = resolve(text);
+    if (all.size() > 1)
+        for (const Address& address : all) {
+            const UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+            if (socket && ::connect(socket.get(), address.data(), address.size()) == 0) return address;
+        }
+    return all.front();
+}
+
+}  // namespace
+
+LoadOptions load_options_from(const LoadArguments& arguments) {
+    check(arguments);
+    const Url url = parse_url(arguments.url);
+    constexpr double default_duration_s = 10;
+    const bool endless = arguments.connections == 0 && arguments.requests == 0 && arguments.duration == 0;
+    LoadOptions options{
+        .server = {},
+        .classes = url.http ? http_classes(arguments, url) : raw_classes(arguments),
+        .connections = arguments.connections,
+        .concurrency = static_cast<int>(arguments.concurrency),
+        .requests_per_connection = requests_per_connection_from(arguments),
+        .requests = arguments.requests,
+        .duration = milliseconds_of(endless ? default_duration_s : arguments.duration),
+        .rate = arguments.rate,
+        .arrivals = arrivals_from(arguments),
+        .slow_send = slow_send_from(arguments.slow_send),
+        .think_time = std::chrono::milliseconds{std::llround(arguments.think_time)},
+        .request_timeout = milliseconds_of(arguments.timeout),
+        .time_limit = std::chrono::hours{24 * 365},
+    };
+    if (options.rate > 0 && options.connections > 0 && options.requests_per_connection == 0)
+        reject("--connections: with --rate and --keep-alive give --requests or --duration");
+    options.server = arguments.unix_socket.empty() ? choose_address(url.address)
+                                                   : Address::unix_path(arguments.unix_socket);
+    return options;
+}
+
+}  // namespace bullpen

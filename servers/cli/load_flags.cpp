@@ -1,0 +1,82 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "servers/cli/load_command.hpp"
+
+namespace bullpen {
+namespace {
+
+void declare_amounts(CLI::App& load, LoadArguments& arguments) {
+    load.add_option("--concurrency", arguments.concurrency, "connections at once (default: 16)")
+        ->type_name("C");
+    load.add_option("--duration", arguments.duration, "so long (default: 10, without N)")->type_name("S");
+    load.add_option("--connections", arguments.connections, "so many connections in total")->type_name("N");
+    load.add_option("--requests", arguments.requests, "so many requests in total")->type_name("N");
+    load.add_option("--warm-up", arguments.warm_up, "the same for so long before, not counted")
+        ->type_name("S");
+    load.add_flag("--keep-alive", arguments.keep_alive, "many requests a connection; =N: so many");
+    load.add_option("--timeout", arguments.timeout, "for an answer (default: 10)")->type_name("S");
+    load.add_option("--rate", arguments.rate, "open loop: so many requests a second")->type_name("R");
+    load.add_option("--arrivals", arguments.arrivals, "of an open loop: even (default) or poisson")
+        ->type_name("HOW");
+    load.add_option("--think-time", arguments.think_time, "from an answer to the connection's next request")
+        ->type_name("MS");
+    load.add_option("--slow-send", arguments.slow_send, "send requests in pieces, one each MS")
+        ->type_name("BYTES/MS");
+}
+
+void declare_requests(CLI::App& load, LoadArguments& arguments) {
+    load.add_option("--method", arguments.method, "http: default GET")->type_name("METHOD");
+    load.add_option("--header", arguments.headers, "http: one more; may be repeated")
+        ->type_name("'K: V'")
+        ->type_size(1)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->take_all();
+    load.add_option("--unix", arguments.unix_socket, "http: connect to this UNIX socket instead")
+        ->type_name("PATH");
+    load.add_option("--message", arguments.message, "what is sent; http: the body")->type_name("TEXT");
+    load.add_option("--size", arguments.size, "a message of so many bytes (default: 128)")->type_name("N");
+    load.add_option("--expect", arguments.expect, "not http: echo (default), or close: what comes till then")
+        ->type_name("WHAT");
+    load.add_option("--request-file", arguments.request_file, "not http: the message; http: see below")
+        ->type_name("FILE");
+    load.add_option("--json", arguments.json_file, "write all numbers there too; -: stdout")
+        ->type_name("FILE");
+}
+
+constexpr const char* footer =
+    "URL is http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path.\n"
+    "\n"
+    "Without --rate each connection's request follows its last answer (closed loop):\n"
+    "a slow server slows the client down. With it requests are due on a schedule,\n"
+    "and latency counts from then (open loop): a stall shows in all it delays.\n"
+    "\n"
+    "http: each line of a request file is [METHOD] PATH [weight=N] [class=NAME]. The\n"
+    "weights say how often a line comes, evenly spread; classes are reported apart:\n"
+    "    /small weight=99 class=fast\n"
+    "    /large class=slow\n"
+    "Any complete answer is one; a status of 400 or more is an error.\n"
+    "\n"
+    "JSON: url, concurrency, rate, requests (answered), connections, duration_s,\n"
+    "requests_per_s, connections_per_s, bytes, latency_us {p50 p90 p99 p999 max mean},\n"
+    "latency_distribution [[quantile, us]], classes {NAME {requests latency_us}},\n"
+    "failed, errors {NAME}, statuses {CODE}, reconnects, unanswered (unsent or timed\n"
+    "out), client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
+    "\n"
+    "Exit status: 0, 1 with errors or without an answer, 2 usage, 130 Ctrl-C.";
+
+}  // namespace
+
+void declare_load(CLI::App& program, std::function<int()>& chosen) {
+    CLI::App& load = *program.add_subcommand("load", "Load any server, and measure its answers");
+    const auto arguments = std::make_shared<LoadArguments>();
+    load.add_option("URL", arguments->url)->required()->type_name("");
+    declare_amounts(load, *arguments);
+    declare_requests(load, *arguments);
+    load.footer(footer);
+    load.callback([arguments, &chosen] { chosen = [arguments] { return run_load_command(*arguments); }; });
+}
+
+}  // namespace bullpen
