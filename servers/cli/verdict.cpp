@@ -49,9 +49,10 @@ std::string alone(const Discipline& discipline, const Measured& measured, Better
     const double high = std::max(own, others);
     const double low = std::min(own, others);
     if (low <= 0) return {};
-    const std::string times = better == Better::higher ? significant(high / low) + " times that of "
-                                                       : significant(low / high) + " of that of ";
-    return ", " + times + "the next, " + measured[next]->model;
+    const std::string& name = measured[next]->model;
+    return better == Better::higher ? ", " + significant(high / low) + " times the next, " + name
+                                    : "; the next, " + name + ", takes " + significant(high / low) +
+                                          " times as much";
 }
 
 std::string sentence(const std::string& what, const Discipline& discipline, const Measured& measured,
