@@ -78,14 +78,18 @@ std::string Address::path() const {
     return {address->sun_path, ::strnlen(address->sun_path, size_ - offsetof(sockaddr_un, sun_path))};
 }
 
+std::string Address::host() const {
+    if (family() == AF_UNIX) return {};
+    char numeric[NI_MAXHOST];
+    if (::getnameinfo(data(), size_, numeric, sizeof numeric, nullptr, 0, NI_NUMERICHOST) != 0) return {};
+    return numeric;
+}
+
 std::string Address::text() const {
     if (family() == AF_UNIX) return std::string{unix_prefix} + path();
-    char host[NI_MAXHOST];
-    char port[NI_MAXSERV];
-    if (::getnameinfo(data(), size_, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
-        0)
-        return "unknown";
-    return family() == AF_INET6 ? "[" + std::string{host} + "]:" + port : std::string{host} + ":" + port;
+    const std::string numeric = host();
+    if (numeric.empty()) return "unknown";
+    return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());
 }
 
 std::vector<Address> resolve(std::string_view text) {

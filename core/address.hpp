@@ -37,6 +37,9 @@ public:
     /// The port in host order; 0 for UNIX sockets.
     [[nodiscard]] std::uint16_t port() const noexcept;
 
+    /// The numeric host, without brackets; empty for anything but an IP address.
+    [[nodiscard]] std::string host() const;
+
     /// The socket file's path; empty for anything but a UNIX socket that has a name.
     [[nodiscard]] std::string path() const;
 

@@ -41,6 +41,11 @@ UniqueFd new_socket(int family) {
     return fd;
 }
 
+void set_reuse_port(int fd) noexcept {
+    constexpr int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 bool bind_to(int fd, const Address& address) noexcept {
     return ::bind(fd, address.data(), address.size()) == 0;
 }
@@ -64,8 +69,7 @@ bool answers(const Address& address) {
 /// serving one has not. The kernel remembers a port that was once shared, so that success alone doesn't
 /// prove that nobody serves there; only then the port is probed.
 bool bind_as_successor(UniqueFd& fd, const Address& address) {
-    constexpr int on = 1;
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    set_reuse_port(fd.get());
     if (!bind_to(fd.get(), address)) return false;
     if (!answers(address)) return true;
     errno = EADDRINUSE;
@@ -90,7 +94,8 @@ std::string privileged_port_hint(const Address& address) {
                : "";
 }
 
-UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
+/// With everything that a client's socket is to inherit.
+UniqueFd new_tcp_socket(const Address& address, const ListenOptions& options) {
     constexpr int on = 1;
     UniqueFd fd = new_socket(address.family());
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, on, "SO_REUSEADDR");
@@ -102,6 +107,11 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
         const int seconds = static_cast<int>(options.defer_accept.count());
         set_option(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");
     }
+    return fd;
+}
+
+UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
+    UniqueFd fd = new_tcp_socket(address, options);
     bool successor = false;
     if (!bind_to(fd.get(), address)) {
         if (errno == EADDRINUSE) successor = bind_as_successor(fd, address);
@@ -240,6 +250,18 @@ void Listener::set_nonblocking(bool nonblocking) noexcept {
     ::fcntl(fd(), F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
+void Listener::share_port() noexcept {
+    set_reuse_port(fd());
+}
+
+Listener Listener::open_sibling(const ListenOptions& options) const {
+    UniqueFd fd = new_tcp_socket(address_, options);
+    set_reuse_port(fd.get());
+    if (!bind_to(fd.get(), address_) || ::listen(fd.get(), options.backlog) != 0)
+        fail(errno, "cannot listen on " + address_.text() + " once more");
+    return {std::move(fd), address_};
+}
+
 void Listener::stop_new_clients() noexcept {
     if (address_.family() == AF_UNIX)
         remove_socket_file();
@@ -257,8 +279,7 @@ void Listener::drop_new_syns(int fd) noexcept {
     };
     const sock_fprog filter{.len = std::size(program), .filter = program};
     ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
-    constexpr int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    set_reuse_port(fd);
 }
 
 /// Never removes a path that is no longer ours: a successor may have put its own socket there.

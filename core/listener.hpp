@@ -64,6 +64,14 @@ public:
     /// UNIX socket's file is removed. Closing instead would reset everyone in the backlog.
     void stop_new_clients() noexcept;
 
+    /// Lets sibling listeners of the same user bind this TCP port beside this one; the kernel then deals the
+    /// clients out among them by a hash of their addresses (SO_REUSEPORT, socket(7)).
+    void share_port() noexcept;
+
+    /// A listener on the same TCP port with a backlog of its own. share_port() first. Throws
+    /// std::system_error.
+    [[nodiscard]] Listener open_sibling(const ListenOptions& options) const;
+
     /// The TCP half of stop_new_clients, for a process that only borrows the socket. Async-signal-safe.
     static void drop_new_syns(int fd) noexcept;
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
@@ -12,19 +11,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace bullpen {
 namespace {
 
-std::uint64_t dropped = 0;
+std::atomic<std::uint64_t> dropped{0};
 
 /// Hands whole lines to stderr without ever waiting. O_NONBLOCK is not set on it: the flag would be shared
 /// with whoever else has that terminal or pipe.
-class NeverWaitingSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+class NeverWaitingSink final : public spdlog::sinks::base_sink<std::mutex> {
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
         formatter_->format(message, line);

@@ -1,15 +1,20 @@
 #include "core/process.hpp"
 
 #include <linux/close_range.h>
+#include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
+
+#include "core/address.hpp"
 
 namespace bullpen {
 namespace {
@@ -32,6 +37,28 @@ void reset_signal_actions() noexcept {
     // Those that a server handles or ignores; all 64 would be most of a short-lived child's system calls.
     for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD})
         ::sigaction(signal, &action, nullptr);
+}
+
+struct SpawnSettings {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    ~SpawnSettings() {
+        ::posix_spawn_file_actions_destroy(&actions);
+        ::posix_spawnattr_destroy(&attributes);
+    }
+};
+
+std::vector<std::string> environment_for(int connection) {
+    std::vector<std::string> variables = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(connection, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return variables;
+    const Address address{reinterpret_cast<const sockaddr*>(&peer), size};
+    if (address.family() == AF_UNIX) return variables;
+    variables.push_back("REMOTE_ADDR=" + address.host());
+    variables.push_back("REMOTE_PORT=" + std::to_string(address.port()));
+    return variables;
 }
 
 }  // namespace
@@ -62,6 +89,37 @@ std::optional<pid_t> spawn_child(const std::function<int()>& body) {
         std::fprintf(stderr, "bullpen: process %d: unknown exception\n", static_cast<int>(::getpid()));
     }
     ::_exit(status);
+}
+
+std::optional<pid_t> spawn_program(const Program& program, int connection) {
+    std::vector<char*> argv;
+    for (const std::string& argument : program.argv)
+        argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    std::vector<std::string> environment = environment_for(connection);
+    std::vector<char*> envp;
+    for (std::string& variable : environment)
+        envp.push_back(variable.data());
+    envp.push_back(nullptr);
+
+    SpawnSettings settings;
+    ::posix_spawn_file_actions_init(&settings.actions);
+    ::posix_spawnattr_init(&settings.attributes);
+    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        ::posix_spawn_file_actions_adddup2(&settings.actions, connection, standard);
+    ::posix_spawn_file_actions_addclosefrom_np(&settings.actions, STDERR_FILENO + 1);
+    sigset_t signals;
+    ::sigfillset(&signals);
+    ::posix_spawnattr_setsigdefault(&settings.attributes, &signals);
+    ::sigemptyset(&signals);
+    ::posix_spawnattr_setsigmask(&settings.attributes, &signals);
+    ::posix_spawnattr_setflags(&settings.attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+
+    pid_t pid = 0;
+    errno =
+        ::posix_spawn(&pid, argv.front(), &settings.actions, &settings.attributes, argv.data(), envp.data());
+    if (errno != 0) return std::nullopt;
+    return pid;
 }
 
 void unblock_signals() noexcept {

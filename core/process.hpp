@@ -10,6 +10,8 @@
 #include <span>
 #include <string_view>
 
+#include "core/program.hpp"
+
 namespace bullpen {
 
 /// Blocks all signals while it lives, so that none is handled between a fork and the child's own set-up: the
@@ -31,6 +33,12 @@ private:
 /// Returns the pid, or nothing (errno set) when the system is out of processes: that is weather, not a bug.
 /// The caller has one thread.
 [[nodiscard]] std::optional<pid_t> spawn_child(const std::function<int()>& body);
+
+/// Starts a program without a shell: `connection` (borrowed) is its standard input, output and error, no
+/// other descriptor is open in it, its signals have their default actions, and of the environment it gets
+/// PATH and, as under systemd's Accept=yes, REMOTE_ADDR and REMOTE_PORT of a TCP client. It outlives us.
+/// Returns the pid, or nothing (errno set).
+[[nodiscard]] std::optional<pid_t> spawn_program(const Program& program, int connection);
 
 void unblock_signals() noexcept;
 

@@ -26,9 +26,9 @@ void Backlog::accept_in_master(Events& events) {
     }
 }
 
-void Backlog::accept_in_workers() noexcept {
+void Backlog::accept_in_workers(bool event_driven) noexcept {
     for (Listener& listener : listeners_)
-        listener.set_nonblocking(listeners_.size() > 1);
+        listener.set_nonblocking(event_driven || listeners_.size() > 1);
 }
 
 bool Backlog::watch() noexcept {

@@ -27,8 +27,9 @@ public:
     /// For a pool whose master accepts: from here on they are non-blocking and can be watched.
     void accept_in_master(Events& events);
 
-    /// For a pool whose workers accept: blocking, unless a worker has several to wait on.
-    void accept_in_workers() noexcept;
+    /// For a pool whose workers accept: blocking, unless a worker has several to wait on or waits for more
+    /// than clients.
+    void accept_in_workers(bool event_driven) noexcept;
 
     /// Arms the watches of the listeners on which no client is known to wait. False if one is known: do not
     /// block.

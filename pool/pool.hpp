@@ -6,14 +6,18 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/async_handler.hpp"
 #include "core/channel.hpp"
 #include "core/clock.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "core/program.hpp"
+#include "pool/accept_lock.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
 #include "pool/model.hpp"
@@ -29,7 +33,12 @@ struct PoolOptions {
     std::vector<std::string> listen = {"127.0.0.1:8080"};
     ListenOptions listen_options;
     Model model;
-    Handler handler = [](Connection&) {};
+    Handler handler = [](Connection&) {};  ///< What models of Form::blocking serve,
+    AsyncHandler async_handler = {};       ///< those of Form::asynchronous,
+    Program program = {};                  ///< and those of Form::program.
+    int threads = 1;                       ///< Workers in each process, see Model::takes_threads.
+    int capacity = 1000;  ///< Connections that a worker serves at once, where the model multiplexes.
+    AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
     /// Workers run under SCHED_BATCH: one that is woken by a handoff does not take the CPU from the master in
     /// the middle of its round. Measured: a third less CPU for each connection, and more of them.
@@ -41,6 +50,14 @@ struct PoolOptions {
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
     std::chrono::milliseconds stop_settle{200};   ///< At a stop, how long the backlog must stay empty: a
                                                   ///< handshake begun before may still be completed.
+};
+
+struct WorkerSeat;
+
+/// The slots of one process: a worker each, which are born and die together.
+struct SlotRange {
+    std::uint32_t first = 0;
+    std::uint32_t end = 0;
 };
 
 /// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after the
@@ -112,19 +129,38 @@ private:
     enum class Phase { serving, emptying_backlog, retiring };
 
     void spawn(std::uint32_t slot, std::optional<Envelope> client, TimePoint now);
-    int become_worker(std::uint32_t slot, pid_t master, std::optional<Envelope> client);
+    void prepare(std::uint32_t slot);
+    std::optional<pid_t> start_process(SlotRange process, std::optional<Envelope>& client);
+    std::optional<pid_t> start_program(std::uint32_t slot, const Envelope& client);
+    void occupy(std::uint32_t slot, pid_t pid, bool with_client) noexcept;
+    int become_worker(SlotRange process, pid_t master, std::optional<Envelope> client);
+    [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
     void settle(std::uint32_t slot, ExitReason reason) noexcept;
     void take_back_queued(Slot& slot) noexcept;
     void retire(std::uint32_t slot) noexcept;
+    void remind(std::uint32_t slot, TimePoint now) noexcept;
+    void retire_idle(int workers) noexcept;
+    [[nodiscard]] bool is_busy(std::uint32_t slot) const noexcept;
     void replace(std::uint32_t slot, const char* why) noexcept;
     void make_vacant(std::uint32_t slot) noexcept;
+    void grow(int workers, TimePoint now);
+    void note_finished(std::uint32_t slot) noexcept;
+    void note_program_end(std::uint32_t slot, int status) noexcept;
+    [[nodiscard]] bool anybody_waits() const noexcept;
+    [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
     void announce(const Resize& plan, const PoolCounts& counts) const noexcept;
     void set_stage(std::uint32_t slot, Stage stage) noexcept;
 
     std::optional<Envelope> next_client() noexcept;
     bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
+    [[nodiscard]] std::uint32_t least_loaded() const noexcept;
+    void reclassify(std::uint32_t slot) noexcept;
     [[nodiscard]] bool has_room() const noexcept;
     [[nodiscard]] bool pausing(TimePoint now) const noexcept;
+    [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.model.delivery == delivery; }
+    [[nodiscard]] bool sizes_itself() const noexcept;
+    [[nodiscard]] SlotRange process_of(std::uint32_t slot) const noexcept;
+    [[nodiscard]] std::uint64_t capacity() const noexcept;
     [[nodiscard]] PoolCounts count() const noexcept;
     [[nodiscard]] ExitReason reason_for(const Slot& slot, int status) const noexcept;
 
@@ -132,6 +168,7 @@ private:
     std::chrono::seconds drain_timeout_;
     Backlog backlog_;
     Scoreboard scoreboard_;
+    std::unique_ptr<AcceptLock> accept_lock_;
     UniqueFd wake_;  ///< eventfd: workers write it when the master waits for them.
     std::optional<Events::Watch> wake_watch_;
     std::vector<int> kept_;
@@ -139,8 +176,9 @@ private:
     std::vector<Slot> slots_;
     SlotSet vacant_;
     SlotSet starting_;
-    SlotSet free_;  ///< Ready, and all they were handed is settled.
-    SlotSet busy_;  ///< Ready, and something they were handed is not.
+    SlotSet ready_;
+    SlotSet free_;  ///< Ready, with room for a client.
+    SlotSet busy_;  ///< Ready, and something they were handed is not settled.
     SlotSet draining_;
     std::deque<Envelope> held_;  ///< Connections taken back, or refused by a channel: first in the queue.
 

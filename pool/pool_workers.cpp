@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -10,7 +11,7 @@
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "pool/pool.hpp"
-#include "pool/worker.hpp"
+#include "pool/worker_process.hpp"
 
 namespace bullpen {
 namespace {
@@ -20,43 +21,88 @@ constexpr auto relaxed = std::memory_order_relaxed;
 }  // namespace
 
 void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint now) {
-    if (now < start_again_) {
-        if (client) held_.push_front(std::move(*client));
-        return;
-    }
-    Slot& slot = slots_[number];
-    ScoreboardRow& row = scoreboard_.row(number);
-    ++slot.generation;
-    std::memcpy(slot.row_at_spawn.data(), static_cast<const void*>(&row), slot.row_at_spawn.size());
-    row.activity.store(static_cast<std::uint32_t>(Activity::starting), relaxed);
-    row.begun_at_ns.store(0, relaxed);
-    scoreboard_.entry(number).generation.store(slot.generation, relaxed);
-    const pid_t master = ::getpid();
+    const SlotRange process = process_of(number);
     std::optional<pid_t> pid;
-    try {
-        if (options_.model.delivery == Delivery::handoff && !slot.channel.master)
-            slot.channel = make_channel();
-        pid = spawn_child([&] { return become_worker(number, master, std::move(client)); });
-    } catch (const std::system_error&) {  // Out of descriptors: weather, as a failed fork is.
+    if (now >= start_again_) {
+        try {
+            for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+                prepare(slot);
+            pid = start_process(process, client);
+        } catch (const std::system_error&) {  // Out of descriptors: weather, as a failed fork is.
+        }
+        if (!pid) {
+            start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
+            log(LogLevel::error,
+                "pool " + options_.name + ": cannot start a worker: " + std::strerror(errno));
+        }
     }
     if (!pid) {
-        start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
-        log(LogLevel::error, "pool " + options_.name + ": cannot start a worker: " + std::strerror(errno));
         if (client) held_.push_front(std::move(*client));
         return;
     }
-    slot.pid = *pid;
+    add(scoreboard_.header().spawns);
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+        occupy(slot, *pid, client.has_value());
+    if (client) start_deaths_ = 0;
+}
+
+/// What a slot must have before its worker is born, and what its row shall say.
+void Pool::prepare(std::uint32_t number) {
+    Slot& slot = slots_[number];
+    ScoreboardRow& row = scoreboard_.row(number);
+    if (is(Delivery::handoff) && !slot.channel.master) slot.channel = make_channel();
+    if (options_.model.own_listeners && number > 0 && slot.listeners.empty())
+        for (const Listener& listener : listeners())
+            slot.listeners.push_back(listener.open_sibling(options_.listen_options));
+    ++slot.generation;
+    std::memcpy(slot.row_at_spawn.data(), static_cast<const void*>(&row), slot.row_at_spawn.size());
+    row.activity.store(static_cast<std::uint32_t>(sizes_itself() ? Activity::absent : Activity::starting),
+                       relaxed);
+    row.begun_at_ns.store(0, relaxed);
+    scoreboard_.entry(number).generation.store(slot.generation, relaxed);
+}
+
+std::optional<pid_t> Pool::start_process(SlotRange process, std::optional<Envelope>& client) {
+    if (options_.model.form == Form::program && client) return start_program(process.first, *client);
+    const pid_t master = ::getpid();
+    return spawn_child([&] { return become_worker(process, master, std::move(client)); });
+}
+
+/// It can't write its row, so the master does: nobody else occupies it.
+std::optional<pid_t> Pool::start_program(std::uint32_t number, const Envelope& client) {
+    const std::optional<pid_t> pid = spawn_program(options_.program, client.descriptors[0].get());
+    if (!pid) return {};
+    ScoreboardRow& row = scoreboard_.row(number);
+    const std::uint64_t begun_ns = monotonic_ns();
+    add(row.begun);
+    row.begun_at_ns.store(begun_ns, relaxed);
+    row.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
+    row.queue_wait.record(begun_ns - std::min(begun_ns, client.message.accepted_ns));
+    return pid;
+}
+
+void Pool::note_program_end(std::uint32_t number, int status) noexcept {
+    ScoreboardRow& row = scoreboard_.row(number);
+    if (!WIFEXITED(status)) return;  // Lost.
+    const std::uint64_t served_ns = monotonic_ns() - row.begun_at_ns.load(relaxed);
+    row.service.record(served_ns);
+    add(row.busy_ns, served_ns);
+    add(WEXITSTATUS(status) == 0 ? row.completed : row.failed);
+}
+
+void Pool::occupy(std::uint32_t number, pid_t pid, bool with_client) noexcept {
+    Slot& slot = slots_[number];
+    slot.pid = pid;
     slot.ended_by_us.reset();
     slot.stuck = false;
-    slot.questions = row.answers.load(relaxed);
+    slot.questions = scoreboard_.row(number).answers.load(relaxed);
     vacant_.erase(number);
-    add(scoreboard_.header().spawns);
-    if (client) {
+    if (with_client) {
         ++slot.handed;
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
-        busy_.insert(number);
+        ready_.insert(number);
+        reclassify(number);
         set_stage(number, Stage::ready);
-        start_deaths_ = 0;
     } else {
         starting_.insert(number);
         set_stage(number, Stage::starting);
@@ -65,35 +111,50 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
 
 /// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by
 /// mistake would stay open for everybody.
-int Pool::become_worker(std::uint32_t number, pid_t master, std::optional<Envelope> client) {
-    Slot& slot = slots_[number];
+int Pool::become_worker(SlotRange process, pid_t master, std::optional<Envelope> client) {
+    const WorkerSeat seat = seat_for(process, master);
     std::vector<int> kept = kept_;
     kept.push_back(wake_.get());
     kept.push_back(scoreboard_.fd());
     if (client) kept.push_back(client->descriptors[0].get());
-    if (options_.model.delivery == Delivery::handoff) kept.push_back(slot.channel.worker.get());
-    if (options_.model.delivery == Delivery::accept)
-        for (const Listener& listener : listeners())
+    kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
+    if (is(Delivery::accept))
+        for (const Listener& listener : seat.listeners)
             kept.push_back(listener.fd());
+    if (accept_lock_ && accept_lock_->fd() >= 0) kept.push_back(accept_lock_->fd());
     close_all_except(kept);
-    set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(number) + "]");
-    scoreboard_.keep_only(number);
+    set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(process.first) + "]");
+    scoreboard_.keep_only(process.first, process.end - process.first);
 
-    const WorkerSeat seat{
-        .slot = number,
-        .generation = slot.generation,
-        .master = master,
-        .channel = options_.model.delivery == Delivery::handoff ? slot.channel.worker.get() : -1,
-        .wake = wake_.get(),
-        .listeners = listeners(),
-        .batch = options_.batch_workers && options_.model.delivery == Delivery::handoff,
-        .accepts = options_.model.delivery == Delivery::accept,
-        .drain_timeout = drain_timeout_,
-    };
-    Worker worker{seat, scoreboard_, options_.handler};
+    WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
     if (client) worker.set_forked_for(std::move(*client));
     options_.model.work(worker);
     return worker_exit_retired;
+}
+
+WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
+    const std::vector<Listener>& own = slots_[process.first].listeners;
+    WorkerSeat seat{
+        .first_slot = process.first,
+        .slots = process.end - process.first,
+        .generation = slots_[process.first].generation,
+        .master = master,
+        .wake = wake_.get(),
+        .listeners = own.empty() ? listeners() : own,
+        .delivery = options_.model.delivery,
+        .owns_listeners = options_.model.own_listeners,
+        .accept_lock = accept_lock_.get(),
+        .limits = options_.limits,
+        .resize_interval = options_.resize_interval,
+        .shrink_window = options_.shrink_window,
+        .capacity = static_cast<int>(capacity()),
+        .batch = options_.batch_workers && is(Delivery::handoff),
+        .drain_timeout = drain_timeout_,
+    };
+    if (is(Delivery::handoff))
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            seat.channels.push_back(slots_[slot].channel.worker.get());
+    return seat;
 }
 
 /// Accounts for everything the dead worker was given: finished (its row says so), taken back, or lost.
@@ -103,12 +164,12 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
     take_back_queued(slot);
 
     // A worker that died between counting the outcome and raising `finished` had finished. Only its row knows
-    // what a worker accepted by itself; that is believed as far as it had at most one connection in hand.
-    const bool accepts = options_.model.delivery == Delivery::accept;
+    // what a worker accepted by itself; that is believed as far as it had no more in hand than it may.
+    const bool accepts = is(Delivery::accept);
     const std::uint64_t handed = accepts ? row.accepted.load(relaxed) : slot.handed;
     const std::uint64_t given = handed - slot.finished - slot.lost;
     const std::uint64_t ended = outcomes(row) - slot.finished;
-    if (ended <= given && (!accepts || given - ended <= 1)) {
+    if (ended <= given && (!accepts || given - ended <= capacity())) {
         slot.handed = handed;
         slot.finished += ended;
     } else {
@@ -155,34 +216,79 @@ void Pool::take_back_queued(Slot& slot) noexcept {
     if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
 }
 
+/// The slot's whole process.
 void Pool::retire(std::uint32_t number) noexcept {
-    Slot& slot = slots_[number];
-    slot.ended_by_us = ExitReason::retired;
-    bool told = false;
-    if (options_.model.delivery == Delivery::handoff) {
-        const Message order{.kind = MessageKind::retire, .generation = slot.generation};
-        told = send_message(slot.channel.master.get(), order, {}) == Sent::sent;
+    if (draining_.contains(number)) return;
+    const SlotRange process = process_of(number);
+    bool told = is(Delivery::handoff);
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        slots_[slot].ended_by_us = ExitReason::retired;
+        if (is(Delivery::handoff)) {
+            const Message order{.kind = MessageKind::retire, .generation = slots_[slot].generation};
+            told = send_message(slots_[slot].channel.master.get(), order, {}) == Sent::sent && told;
+        }
+        for (Listener& listener : slots_[slot].listeners)
+            listener.stop_new_clients();
+        starting_.erase(slot);
+        ready_.erase(slot);
+        free_.erase(slot);
+        busy_.erase(slot);
+        draining_.insert(slot);
+        set_stage(slot, Stage::draining);
     }
-    if (!told) ::kill(slot.pid, SIGTERM);
-    starting_.erase(number);
-    free_.erase(number);
-    busy_.erase(number);
-    draining_.insert(number);
-    set_stage(number, Stage::draining);
+    // Who owns a listener first lets the handshakes come to their end: see remind().
+    slots_[process.first].told_at = Clock::now();
+    if (!told && (!options_.model.own_listeners || phase_ != Phase::serving))
+        ::kill(slots_[process.first].pid, SIGTERM);
+}
+
+/// A worker that blocks in accept may have missed the signal: it came just before.
+void Pool::remind(std::uint32_t number, TimePoint now) noexcept {
+    Slot& slot = slots_[number];
+    if (number != process_of(number).first || is_busy(number) || now - slot.told_at < options_.stop_settle)
+        return;
+    slot.told_at = now;
+    ::kill(slot.pid, SIGTERM);
+}
+
+/// The highest that are idle with their whole process; of it no more than so many workers.
+void Pool::retire_idle(int workers) noexcept {
+    for (std::uint32_t end = slots(); end > 0 && workers > 0;) {
+        const SlotRange process = process_of(end - 1);
+        end = process.first;
+        const int size = static_cast<int>(process.end - process.first);
+        bool idle = size <= workers;
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            idle = idle && ready_.contains(slot) && !is_busy(slot);
+        if (!idle) continue;
+        retire(process.first);
+        workers -= size;
+    }
+}
+
+bool Pool::is_busy(std::uint32_t number) const noexcept {
+    if (is(Delivery::handoff)) return busy_.contains(number);
+    const ScoreboardRow& row = scoreboard_.row(number);
+    return row.begun.load(relaxed) != row.finished.load(relaxed) + row.lost.load(relaxed);
 }
 
 void Pool::replace(std::uint32_t number, const char* why) noexcept {
-    Slot& slot = slots_[number];
     log(LogLevel::error, "worker " + options_.name + "/" + std::to_string(number) + " is replaced: " + why);
-    slot.ended_by_us = ExitReason::replaced;
-    ::kill(slot.pid, SIGKILL);
-    free_.erase(number);
-    busy_.insert(number);  // Until its burial nothing more is handed to it; then the slot is refilled.
+    const SlotRange process = process_of(number);
+    ::kill(slots_[number].pid, SIGKILL);
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        slots_[slot].ended_by_us = ExitReason::replaced;
+        // Until its burial nothing more is handed to it; then the slot is refilled.
+        if (ready_.contains(slot)) reclassify(slot);
+    }
 }
 
 void Pool::make_vacant(std::uint32_t number) noexcept {
-    slots_[number].pid = 0;
+    Slot& slot = slots_[number];
+    slot.pid = 0;
+    if (slot.ended_by_us == ExitReason::retired) slot.listeners.clear();
     starting_.erase(number);
+    ready_.erase(number);
     free_.erase(number);
     busy_.erase(number);
     draining_.erase(number);
@@ -199,8 +305,7 @@ ExitReason Pool::reason_for(const Slot& slot, int status) const noexcept {
     if (slot.ended_by_us && *slot.ended_by_us != ExitReason::retired) return *slot.ended_by_us;
     if (WIFSIGNALED(status)) return starting_.contains(number) ? ExitReason::start : ExitReason::signalled;
     if (WEXITSTATUS(status) == worker_exit_descriptors) return ExitReason::descriptors;
-    const bool in_order =
-        slot.ended_by_us || phase_ != Phase::serving || options_.model.delivery == Delivery::fork;
+    const bool in_order = slot.ended_by_us || phase_ != Phase::serving || is(Delivery::fork);
     if (in_order && WEXITSTATUS(status) == worker_exit_retired) return ExitReason::retired;
     return starting_.contains(number) ? ExitReason::start : ExitReason::exited;
 }

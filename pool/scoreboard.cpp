@@ -58,7 +58,7 @@ const char* name_of(ExitReason reason) noexcept {
 
 struct Scoreboard::Mapping {
     ipc::mapped_region head;  ///< In the master: all. In a worker: the header alone, read-only.
-    ipc::mapped_region row;   ///< In a worker: its row.
+    ipc::mapped_region row;   ///< In a worker: its rows.
 };
 
 Scoreboard::Scoreboard(std::uint32_t slots)
@@ -72,6 +72,7 @@ Scoreboard::Scoreboard(std::uint32_t slots)
     constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     if (::fcntl(memory_.get(), F_ADD_SEALS, seals) != 0) fail(errno, "cannot seal the scoreboard");
     header().slots = slots;
+    header().capacity = 1;
 }
 
 Scoreboard::~Scoreboard() = default;
@@ -86,18 +87,24 @@ SlotEntry& Scoreboard::entry(std::uint32_t slot) noexcept {
 }
 
 ScoreboardRow& Scoreboard::row(std::uint32_t slot) noexcept {
-    if (mapping_->row.get_address() != nullptr) return *at<ScoreboardRow>(mapping_->row, 0);
+    if (mapping_->row.get_address() != nullptr)
+        return at<ScoreboardRow>(mapping_->row, 0)[slot - first_kept_];
     return at<ScoreboardRow>(mapping_->head, head_size(slots_))[slot];
 }
 
-void Scoreboard::keep_only(std::uint32_t slot) {
+const ScoreboardRow& Scoreboard::row(std::uint32_t slot) const noexcept {
+    return const_cast<Scoreboard*>(this)->row(slot);
+}
+
+void Scoreboard::keep_only(std::uint32_t slot, std::uint32_t count) {
     ipc::mapped_region header_only = map(memory_.get(), ipc::read_only, scoreboard_page);
     const std::size_t before = head_size(slots_) + slot * sizeof(ScoreboardRow);
-    const std::size_t after = (slots_ - slot - 1) * sizeof(ScoreboardRow);
+    const std::size_t after = (slots_ - slot - count) * sizeof(ScoreboardRow);
     ipc::mapped_region own = std::move(mapping_->head);
-    if (!own.shrink_by(before, false) || (after > 0 && !own.shrink_by(after, true)))
+    if ((before > 0 && !own.shrink_by(before, false)) || (after > 0 && !own.shrink_by(after, true)))
         fail(errno, "cannot give up the other rows of the scoreboard");
     mapping_->row = std::move(own);
+    first_kept_ = slot;
     mapping_->head = std::move(header_only);
     memory_.reset();
 }
@@ -138,6 +145,7 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
     for (const SharedCounter& lost : header.lost)
         sum.lost += lost.load(relaxed);
     const bool hands_off = header.hands_off.load(relaxed) != 0;
+    const std::uint64_t capacity = std::max(1U, header.capacity.load(relaxed));
     for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
         const ScoreboardRow& row = board.row(slot);
         const std::uint64_t finished = row.finished.load(relaxed) + row.lost.load(relaxed);
@@ -150,12 +158,19 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
         sum.client_aborted += row.client_aborted.load(relaxed);
         sum.timed_out_read += row.timed_out_read.load(relaxed);
         sum.timed_out_write += row.timed_out_write.load(relaxed);
-        // A worker has one connection at a time; a broken one may have written more.
-        if (begun > finished) ++sum.begun;
-        if (hands_off && handed > begun) ++sum.queued;
+        // A worker has no more connections than its capacity; a broken one may have written so.
+        const std::uint64_t in_handler = begun > finished ? std::min(begun - finished, capacity) : 0;
+        sum.begun += in_handler;
+        if (hands_off && handed > begun) sum.queued += std::min(handed - begun, capacity - in_handler);
         switch (static_cast<Stage>(board.entry(slot).stage.load(relaxed))) {
             case Stage::starting: ++sum.starting; break;
-            case Stage::ready: ++(busy ? sum.busy : sum.idle); break;
+            case Stage::ready:
+                if (busy)
+                    ++sum.busy;
+                else if (hands_off ||
+                         row.activity.load(relaxed) != static_cast<std::uint32_t>(Activity::absent))
+                    ++sum.idle;
+                break;
             case Stage::draining: ++sum.draining; break;
             case Stage::vacant: break;
         }

@@ -61,6 +61,7 @@ struct ScoreboardHeader {
     SharedWord spare_max;
     SharedWord listeners;        ///< How many of `listen_queues` are in use.
     SharedWord hands_off;        ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
+    SharedWord capacity;         ///< Connections that a worker serves at once.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
     SharedCounter accepted;      ///< By the master.
     SharedCounter held;          ///< Gauge: connections the master itself holds at the moment.
@@ -87,7 +88,12 @@ struct SlotEntry {
 static_assert(sizeof(SlotEntry) == 16);
 
 /// What a worker says of itself. For people only; the master decides by counts.
-enum class Activity : std::uint32_t { starting, idle, busy };
+enum class Activity : std::uint32_t {
+    starting,
+    idle,
+    busy,
+    absent,  ///< Its process lives, but has no thread in this slot.
+};
 
 /// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
 /// the connection's close: by it the master knows that the slot is free.
@@ -103,9 +109,9 @@ struct alignas(scoreboard_page) ScoreboardRow {
     SharedCounter client_aborted;  ///< The client left in the middle.
     SharedCounter timed_out_read;
     SharedCounter timed_out_write;
-    SharedCounter lost;         ///< Written by the master at a burial.
-    SharedCounter busy_ns;      ///< Time within handlers, of finished connections.
-    SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC when the present connection began; 0 when idle.
+    SharedCounter lost;     ///< Written by the master at a burial.
+    SharedCounter busy_ns;  ///< Time with at least one connection in its handler, up to the last idleness.
+    SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC since when that is so now; 0 when idle.
     Histogram queue_wait;       ///< From accept to the handler's begin.
     Histogram service;          ///< From the handler's begin to its end.
 };
@@ -133,19 +139,21 @@ public:
     [[nodiscard]] ScoreboardHeader& header() noexcept;
     [[nodiscard]] SlotEntry& entry(std::uint32_t slot) noexcept;
     [[nodiscard]] ScoreboardRow& row(std::uint32_t slot) noexcept;
+    [[nodiscard]] const ScoreboardRow& row(std::uint32_t slot) const noexcept;
 
     /// The memfd, borrowed, for a ScoreboardReader.
     [[nodiscard]] int fd() const noexcept { return memory_.get(); }
 
-    /// In a new worker: gives up all of the inherited mapping but the slot's own row, and maps the header
-    /// anew, read-only (the seal keeps it so). From then on header() must not be written and entry() not be
-    /// used.
-    void keep_only(std::uint32_t slot);
+    /// In a new worker process: gives up all of the inherited mapping but its own slots' rows, and maps the
+    /// header anew, read-only (the seal keeps it so). From then on header() must not be written and entry()
+    /// not be used.
+    void keep_only(std::uint32_t first_slot, std::uint32_t count = 1);
 
 private:
     struct Mapping;
     UniqueFd memory_;
     std::uint32_t slots_;
+    std::uint32_t first_kept_ = 0;
     std::unique_ptr<Mapping> mapping_;
 };
 

@@ -7,9 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "core/channel.hpp"
 #include "core/clock.hpp"
+#include "core/listener.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
@@ -19,12 +21,14 @@ namespace bullpen {
 struct Slot {
     pid_t pid = 0;  ///< 0: vacant.
     std::uint32_t generation = 0;
-    ChannelEnds channel;         ///< Both ends: what was handed off survives its receiver.
-    std::uint64_t handed = 0;    ///< Given to it and not taken back, over the slot's life.
+    ChannelEnds channel;              ///< Both ends: what was handed off survives its receiver.
+    std::vector<Listener> listeners;  ///< Its own, where the model wants that: so does their backlog.
+    std::uint64_t handed = 0;         ///< Given to it and not taken back, over the slot's life.
     std::uint64_t finished = 0;  ///< Of those, ended in the worker: the last believable value of its row.
     std::uint64_t lost = 0;      ///< Of those, ended by a worker's death.
     std::optional<ExitReason> ended_by_us;
     TimePoint handed_at{};        ///< The last one.
+    TimePoint told_at{};          ///< When it was last told to leave.
     std::uint32_t questions = 0;  ///< Asked over the slot's life: is anybody there?
     bool stuck = false;           ///< The last question is not answered yet.
     std::array<std::byte, sizeof(ScoreboardRow)> row_at_spawn;  ///< To undo what a broken worker writes.

@@ -1,84 +1,103 @@
-/// A worker, from the inside: what a model's work() does its job with.
+/// A worker: one slot's occupant, in its own process or a thread of one.
 #pragma once
 
-#include <sys/types.h>
-
-#include <chrono>
+#include <atomic>
 #include <cstdint>
 #include <optional>
-#include <span>
 
-#include "core/channel.hpp"
+#include "core/clock.hpp"
 #include "core/connection.hpp"
-#include "core/handler.hpp"
-#include "core/listener.hpp"
+#include "core/unique_fd.hpp"
+#include "pool/acceptor.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
 
+class WorkerProcess;
+
 /// A connection on its way to the handler.
 struct Client {
-    Connection connection;
+    UniqueFd socket;
     std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC.
+    ConnectionState state = {};     ///< The handler's own, from an earlier turn.
+    bool inherits_options = false;  ///< It has those of its listener; else they must be set.
 };
 
-/// Exit statuses of a worker, which the master reads at its burial.
-constexpr int worker_exit_retired = 0;
-constexpr int worker_exit_crashed = 1;
-constexpr int worker_exit_descriptors = 76;
-
-/// What a worker is born with. All descriptors are borrowed from the slot or the pool.
-struct WorkerSeat {
-    std::uint32_t slot = 0;
-    std::uint32_t generation = 0;
-    pid_t master = 0;
-    int channel = -1;  ///< The worker's end; -1 where the model has none.
-    int wake = -1;     ///< The eventfd on which the master waits.
-    std::span<const Listener> listeners;
-    bool batch = false;    ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
-    bool accepts = false;  ///< The model's workers accept on the listeners themselves.
-    std::chrono::seconds drain_timeout{30};
-};
-
-/// Lives in the worker's process, which serves one client at a time. SIGTERM means: finish, serve what the
-/// channel (or the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG, or end of
-/// file on the channel); then the worker ends at the latest after drain_timeout. SIGINT, SIGQUIT and SIGHUP
-/// are ignored: they go to the whole group, and the master decides.
+/// Used by one thread, which is the only writer of the slot's row.
 class Worker {
 public:
-    /// Signals come in from here on. `scoreboard` must already be reduced to the slot's own row.
-    Worker(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler);
+    Worker(WorkerProcess& process, ScoreboardRow& row, int channel) noexcept;
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
     /// Tells the master that this worker can serve. The models call it once, before the first client.
     void ready() noexcept;
 
-    /// Waits for the next client that the master hands over. Nothing: it is time to exit.
+    /// The same of a worker that has no thread yet.
+    void announce_ready() noexcept;
+
+    /// Waits for the next client that the master hands over. Nothing: it is time to leave.
     std::optional<Client> next_handed_off();
 
-    /// Waits for and accepts the next client on the pool's listeners (one or several). Nothing: time to exit.
+    /// The same without waiting, and whether it is time to leave, for a worker that waits for more than that.
+    struct Polled {
+        std::optional<Client> client = {};
+        bool leave = false;
+    };
+    Polled poll_handed_off();
+
+    /// Waits for and accepts the next client on the pool's listeners. Nothing: it is time to leave.
     std::optional<Client> next_accepted();
 
-    /// The client this worker was forked for.
-    std::optional<Client> forked_for() noexcept;
-    void set_forked_for(Envelope envelope) noexcept;
-
-    /// Runs the handler, closes the connection, says in the row how it ended, and wakes the master if it
-    /// waits.
+    /// Runs the blocking handler, closes the connection, says in the row how it ended, and wakes the master
+    /// if it waits.
     void serve(Client client) noexcept;
 
-private:
-    Connection adopt(UniqueFd socket, bool inherits_options) const noexcept;
-    Client unpack(Envelope envelope) const noexcept;
-    [[nodiscard]] bool wait_for_client();
+    // The two ends of serve(), for models with several connections at once.
 
-    WorkerSeat seat_;
-    ScoreboardHeader& header_;
+    /// The connection is the handler's from here on; its beginning, CLOCK_MONOTONIC.
+    std::uint64_t begin(const Client& client) noexcept;
+
+    /// Its end, after the close.
+    void end(std::uint64_t begun_ns, SharedCounter ScoreboardRow::*outcome) noexcept;
+
+    [[nodiscard]] int channel() const noexcept { return channel_; }
+
+    // For the process that has several workers. Any thread may call them.
+
+    /// What the row's activity says from now on, when no connection is there.
+    void set_idle() noexcept;
+    void set_absent() noexcept;
+    [[nodiscard]] Activity activity() const noexcept;
+
+    /// Retires this worker alone: it leaves as soon as its wait is interrupted.
+    void tell_to_leave(bool leave) noexcept { leave_ = leave; }
+    [[nodiscard]] bool told_to_leave() const noexcept { return leave_; }
+
+    /// Whether to go on waiting for clients.
+    [[nodiscard]] Leave leave() const noexcept;
+
+private:
+    enum class Took { client, nothing, leave };
+    Took receive(bool wait, std::optional<Client>& client);
+
+    WorkerProcess& process_;
     ScoreboardRow& row_;
-    const Handler& handler_;
-    std::optional<Client> forked_for_;
-    std::size_t ready_listener_ = 0;
+    int channel_;
+    Acceptor acceptor_;
+    std::uint64_t serving_ = 0;  ///< Connections now.
+    std::uint64_t serving_since_ns_ = 0;
+    std::atomic<bool> leave_{false};
 };
+
+/// What became of a connection, by what its handler did to it. `Served` is a Connection or an
+/// AsyncConnection.
+template <typename Served>
+SharedCounter ScoreboardRow::*outcome_of(const Served& connection, bool handler_threw) noexcept {
+    if (connection.client_gone()) return &ScoreboardRow::client_aborted;
+    if (connection.exceeded() == Limit::write) return &ScoreboardRow::timed_out_write;
+    if (connection.exceeded() == Limit::read) return &ScoreboardRow::timed_out_read;
+    return handler_threw ? &ScoreboardRow::failed : &ScoreboardRow::completed;
+}
 
 }  // namespace bullpen

@@ -22,7 +22,7 @@ struct Options {
     std::string name = "default";  ///< The pool's name in logs and metrics.
     std::vector<std::string> listen = {
         "127.0.0.1:8080"};          ///< HOST:PORT, [V6]:PORT or unix:/path, one or several.
-    std::string model = "prefork";  ///< "iterative", "fork" or "prefork".
+    std::string model = "prefork";  ///< One of those that `bullpen models` lists.
     PoolLimits limits = {};
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.

@@ -1,6 +1,7 @@
 #include "servers/cli/settings.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -74,6 +75,35 @@ PoolLimits make_limits(const PoolSettings& settings, std::string_view place,
     return limits;
 }
 
+/// One of two words; whether it is the first.
+bool is_first(std::string_view key, const std::string& value, std::array<std::string_view, 2> words,
+              std::string_view place) {
+    if (value != words[0] && value != words[1])
+        reject(place, no_such(key, value, {words.begin(), words.end()}));
+    return value == words[0];
+}
+
+/// What only some models know.
+void set_model_options(PoolOptions& pool, const PoolSettings& settings, std::string_view place,
+                       std::string (*spell)(std::string_view)) {
+    const auto only_for = [&](std::string_view key, bool fits, const std::string& which) {
+        if (!fits)
+            reject(place,
+                   spell(key) + " goes with " + which + ", not with model " + std::string{pool.model.name});
+    };
+    const Model& model = pool.model;
+    const PoolSettings defaults;
+    only_for("threads", model.takes_threads || settings.threads == defaults.threads, "model prefork");
+    only_for("capacity", model.multiplexes || settings.capacity == defaults.capacity,
+             "models event and prefork-event");
+    only_for("accept_lock", model.locks_accept || settings.accept_lock == defaults.accept_lock,
+             "model prefork-lock");
+    pool.threads = settings.threads;
+    pool.capacity = settings.capacity;
+    const bool mutex = is_first("accept_lock", settings.accept_lock, {"mutex", "file"}, place);
+    pool.accept_lock = mutex ? AcceptLockKind::mutex : AcceptLockKind::file;
+}
+
 }  // namespace
 
 template <typename Owner>
@@ -96,7 +126,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
     static const std::vector<Setting<P>> table = {
         {"service", &P::service, "SERVICE", "what is served: http or echo"},
         {"listen", &P::listen, "ADDR", "HOST:PORT, [V6]:PORT or unix:/path; may be repeated"},
-        {"model", &P::model, "MODEL", "the design: prefork (the default), fork or iterative"},
+        {"model", &P::model, "MODEL", "the design: prefork, or see bullpen models"},
         {"root", &P::root, "DIR", "the directory whose files http serves"},
         {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
         {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},
@@ -110,6 +140,10 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
         {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
         {"scheduling", &P::scheduling, "POLICY", "of the workers: batch (the default) or normal"},
+        {"threads", &P::threads, "T", "prefork: workers in each process, a thread each", 1, 1024},
+        {"capacity", &P::capacity, "C", "event models: connections that a worker serves at once", 1,
+         1'000'000},
+        {"accept_lock", &P::accept_lock, "LOCK", "prefork-lock: mutex (the default) or file"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
     };
     return table;
@@ -171,9 +205,8 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     pool.listen_options.backlog = settings.backlog;
     pool.listen_options.unix_mode = to_mode(settings.unix_mode, place);
     pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
-    if (settings.scheduling != "batch" && settings.scheduling != "normal")
-        reject(place, no_such("scheduling", settings.scheduling, {"batch", "normal"}));
-    pool.batch_workers = settings.scheduling == "batch";
+    pool.batch_workers = is_first("scheduling", settings.scheduling, {"batch", "normal"}, place);
+    set_model_options(pool, settings, place, spell);
     pool.handler = service.make({.root = settings.root});
     return pool;
 }

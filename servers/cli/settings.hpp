@@ -36,6 +36,9 @@ struct PoolSettings {
     std::string unix_mode = "0660";
     int defer_accept = 0;
     std::string scheduling = "batch";
+    int threads = 1;
+    int capacity = 1000;
+    std::string accept_lock = "mutex";
 
     std::set<std::string, std::less<>> given;  ///< Keys that were set and are no defaults.
 };

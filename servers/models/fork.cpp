@@ -1,5 +1,5 @@
 /// Fork per client (UNP 30.5): the master accepts and forks a worker for each client, workers_max at a time.
-#include "pool/worker.hpp"
+#include "pool/worker_process.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -8,9 +8,11 @@ const Model fork_per_client{
     .name = "fork",
     .summary = "the master accepts and forks a worker for each client",
     .delivery = Delivery::fork,
+    .crash_takes = "the one client",
+    .choose_when = "clients are few and stay long, or a handler must leave nothing behind",
     .work =
-        [](Worker& worker) {
-            if (auto client = worker.forked_for()) worker.serve(std::move(*client));
+        [](WorkerProcess& process) {
+            if (auto client = process.forked_for()) process.worker().serve(std::move(*client));
         },
 };
 

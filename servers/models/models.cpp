@@ -5,7 +5,10 @@
 namespace bullpen {
 
 const std::vector<Model>& models() {
-    static const std::vector<Model> all = {iterative, fork_per_client, prefork};
+    static const std::vector<Model> all = {
+        iterative,         fork_per_client, thread_per_client, prefork_accept,   prefork_lock,
+        prefork_reuseport, prefork,         prethread,         prethread_accept, inetd,
+    };
     return all;
 }
 

@@ -1,4 +1,4 @@
-/// The models: the designs of UNP chapter 30, each a short file beside this one.
+/// The models: the designs of UNP chapter 30 and TLPI chapter 60, each a short file beside this one.
 #pragma once
 
 #include <string_view>
@@ -10,7 +10,16 @@ namespace bullpen {
 
 extern const Model iterative;
 extern const Model fork_per_client;
+extern const Model thread_per_client;
+extern const Model prefork_accept;
+extern const Model prefork_lock;
+extern const Model prefork_reuseport;
 extern const Model prefork;
+extern const Model prethread;
+extern const Model prethread_accept;
+extern const Model event;
+extern const Model prefork_event;
+extern const Model inetd;
 
 /// In the order in which they are shown.
 const std::vector<Model>& models();

@@ -1,5 +1,6 @@
-/// Prefork with descriptor passing (UNP 30.9): the master accepts and hands each client to an idle worker.
-#include "pool/worker.hpp"
+/// Prefork with descriptor passing (UNP 30.9): the master accepts and hands each client to an idle worker,
+/// which is a process or (with threads) a thread among several in one.
+#include "pool/crew.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -8,11 +9,16 @@ const Model prefork{
     .name = "prefork",
     .summary = "the master accepts and hands each client to an idle worker",
     .delivery = Delivery::handoff,
+    .takes_threads = true,
+    .crash_takes = "the worker's one client (with --threads T: up to T of them)",
+    .choose_when = "in doubt: isolation, a fair tail of the latency, and every lost client counted",
     .work =
-        [](Worker& worker) {
-            worker.ready();
-            while (auto client = worker.next_handed_off())
-                worker.serve(std::move(*client));
+        [](WorkerProcess& process) {
+            in_each_worker(process, [](Worker& worker) {
+                worker.ready();
+                while (auto client = worker.next_handed_off())
+                    worker.serve(std::move(*client));
+            });
         },
 };
 

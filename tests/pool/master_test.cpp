@@ -14,23 +14,21 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
-#include "pool/worker.hpp"
+#include "pool/worker_process.hpp"
 
 using namespace bullpen;
 
 namespace {
 
-void serve_handed_off(Worker& worker) {
+void serve_handed_off(WorkerProcess& process) {
+    Worker& worker = process.worker();
     worker.ready();
     while (auto client = worker.next_handed_off())
         worker.serve(std::move(*client));
 }
 
-constexpr Model handing_off{.name = "test",
-                            .summary = "",
-                            .delivery = Delivery::handoff,
-                            .workers_fixed = 0,
-                            .work = serve_handed_off};
+constexpr Model handing_off{
+    .name = "test", .summary = "", .delivery = Delivery::handoff, .work = serve_handed_off};
 
 PoolOptions pool_of(int workers, Handler handler, const Model& model = handing_off) {
     PoolOptions pool;
@@ -185,11 +183,10 @@ TEST_SUITE("pool: the master") {
 
     TEST_CASE(
         "workers that die before they are ready are retried with growing pauses while another pool serves") {
-        constexpr Model stillborn{.name = "stillborn",
-                                  .summary = "",
-                                  .delivery = Delivery::handoff,
-                                  .workers_fixed = 0,
-                                  .work = [](Worker&) { ::_exit(3); }};
+        constexpr Model stillborn{
+            .name = "stillborn", .summary = "", .delivery = Delivery::handoff, .work = [](WorkerProcess&) {
+                ::_exit(3);
+            }};
         RunningMaster master{{pool_of(2, echo, stillborn), pool_of(1, echo)}};
         CHECK(eventually([&] {
             return master.board(0).header().exits[static_cast<std::size_t>(ExitReason::start)] >= 6;

@@ -42,7 +42,7 @@ class Errors(unittest.TestCase):
             (("serve", "--workers", "x"), "got 'x'"),
             (("serve", "http", "extra"), "unexpected argument 'extra'"),
             (("serve", "htpp"), "nearest is http"),
-            (("serve", "--model", "prefrok"), "iterative, fork and prefork (the nearest is prefork)"),
+            (("serve", "--model", "prefrok"), "prefork-event and inetd (the nearest is prefork)"),
             (("serve", "--spare-min", "9", "--spare-max", "3"), "--spare-min (9) is above --spare-max (3)"),
             (("serve", "--workers", "3", "--spare-min", "1"), "can't go with --spare-min"),
             (("serve", "--listen", "8080"), "expected HOST:PORT, [V6]:PORT or unix:/path"),

@@ -1,0 +1,41 @@
+/// Clients on their way from the thread that accepts to those that serve (UNP 30.12).
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "pool/worker.hpp"
+
+namespace bullpen {
+
+/// Never holds more clients than there are threads waiting: the kernel's backlog is the queue, this is only
+/// the way across.
+class ClientQueue {
+public:
+    /// For the thread that accepts: waits until a thread waits for a client. False once closed.
+    bool wait_for_taker();
+
+    void put(Client client);
+
+    /// For the threads that serve: waits for a client. Nothing once the worker was told to leave or the queue
+    /// is closed and empty.
+    std::optional<Client> take(const Worker& worker);
+
+    /// Nothing more will be put.
+    void close();
+
+    /// Lets those who wait look whether they were told to leave.
+    void wake();
+
+private:
+    std::mutex mutex_;
+    std::condition_variable has_client_;
+    std::condition_variable has_taker_;
+    std::deque<Client> clients_;
+    std::size_t takers_ = 0;  ///< Threads in take().
+    bool closed_ = false;
+};
+
+}  // namespace bullpen

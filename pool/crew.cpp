@@ -1,0 +1,167 @@
+#include "pool/crew.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <system_error>
+
+#include "core/log.hpp"
+
+namespace bullpen {
+
+Crew::Crew(WorkerProcess& process)
+    : process_{process},
+      left_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
+      members_(process.workers()),
+      vacant_{process.workers()} {
+    if (!left_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
+    for (std::uint32_t number = 0; number < process_.workers(); ++number) {
+        members_[number].worker = &process_.worker(number);
+        vacant_.insert(number);
+    }
+}
+
+Crew::~Crew() {
+    wait_until_all_left();
+}
+
+void Crew::start_all(const Body& body) {
+    for (std::uint32_t number = 0; number < process_.workers(); ++number)
+        if (!start(number, body)) ::_exit(worker_exit_crashed);
+}
+
+void Crew::start_sized(const Body& body) {
+    for (std::uint32_t number = 0; number < process_.workers(); ++number)
+        process_.worker(number).set_absent();
+    const std::lock_guard guard{mutex_};
+    for (int i = 0; i < process_.seat().limits.workers_start; ++i)
+        if (!start_at(*vacant_.lowest(), body)) break;
+    if (process_.seat().limits.policy == SizingPolicy::spare) sizer_ = Thread{[this, body] { size(body); }};
+}
+
+std::uint32_t Crew::wait_for_vacancy() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return !vacant_.empty(); });
+    return *vacant_.lowest();
+}
+
+bool Crew::start(std::uint32_t number, const Body& body) {
+    const std::lock_guard guard{mutex_};
+    return start_at(number, body);
+}
+
+bool Crew::start_at(std::uint32_t number, const Body& body) {
+    Worker& worker = *members_[number].worker;
+    worker.tell_to_leave(false);
+    worker.set_idle();
+    try {
+        members_[number].thread = Thread{[this, number, body] { run(number, body); }};
+    } catch (const std::system_error& error) {
+        log(LogLevel::error, error.what());
+        worker.set_absent();
+        return false;
+    }
+    vacant_.erase(number);
+    return true;
+}
+
+void Crew::run(std::uint32_t number, const Body& body) {
+    body(*members_[number].worker);
+    {
+        const std::lock_guard guard{mutex_};
+        members_[number].worker->set_absent();
+        vacant_.insert(number);
+        changed_.notify_all();
+    }
+    constexpr std::uint64_t one = 1;
+    [[maybe_unused]] const auto ignored = ::write(left_.get(), &one, sizeof one);
+}
+
+void Crew::wait_until_all_left() {
+    for (;;) {
+        {
+            const std::lock_guard guard{mutex_};
+            if (process_.leave() != Leave::no) closing_ = true;
+            if (vacant_.size() == static_cast<int>(process_.workers())) break;
+            if (closing_) interrupt_idle(true);
+        }
+        WorkerProcess::wait_for(left_.get());
+        std::uint64_t count = 0;
+        [[maybe_unused]] const auto ignored = ::read(left_.get(), &count, sizeof count);
+    }
+    {
+        const std::lock_guard guard{mutex_};
+        closing_ = true;
+        changed_.notify_all();
+    }
+    sizer_.join();
+    members_.clear();
+}
+
+/// The sizing thread's life: the master's rules, for threads.
+void Crew::size(const Body& body) {
+    const WorkerSeat& seat = process_.seat();
+    SizingHistory history{.idle_low = seat.limits.workers_start};
+    TimePoint window_began = Clock::now();
+    std::unique_lock lock{mutex_};
+    while (!changed_.wait_for(lock, seat.resize_interval, [this] { return closing_; })) {
+        const TimePoint now = Clock::now();
+        history.window_ended = now - window_began >= seat.shrink_window;
+        if (history.window_ended) window_began = now;
+        const Resize plan = plan_resize(count(), seat.limits, history);
+        history = plan.next;
+        for (int i = 0; i < plan.spawn && !vacant_.empty(); ++i)
+            if (!start_at(*vacant_.lowest(), body)) break;
+        for (int i = 0; i < plan.retire; ++i)
+            retire_highest_idle();
+        interrupt_idle(false);  // Who was told to leave and missed it.
+    }
+}
+
+PoolCounts Crew::count() const noexcept {
+    PoolCounts counts;
+    for (const Member& member : members_) {
+        switch (member.worker->activity()) {
+            case Activity::idle: ++(member.worker->told_to_leave() ? counts.draining : counts.idle); break;
+            case Activity::busy: ++counts.busy; break;
+            case Activity::starting:
+            case Activity::absent: break;
+        }
+    }
+    if (counts.idle == 0)
+        for (const Listener& listener : process_.seat().listeners)
+            counts.waiting += static_cast<int>(listener.queue().value_or(ListenQueue{}).length);
+    return counts;
+}
+
+void Crew::retire_highest_idle() {
+    for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
+        if (member->worker->activity() != Activity::idle || member->worker->told_to_leave()) continue;
+        return member->worker->tell_to_leave(true);
+    }
+}
+
+/// Of all, or of those that were told to leave. A busy one is let alone: it looks when it has finished.
+void Crew::interrupt_idle(bool all) {
+    bool any = false;
+    for (std::uint32_t number = 0; number < process_.workers(); ++number) {
+        const Member& member = members_[number];
+        if (vacant_.contains(number) || member.worker->activity() != Activity::idle) continue;
+        if (!all && !member.worker->told_to_leave()) continue;
+        member.thread.interrupt();
+        any = true;
+    }
+    if (any) wake_();
+}
+
+void in_each_worker(WorkerProcess& process, const Crew::Body& body) {
+    if (process.workers() == 1) return body(process.worker());
+    Crew crew{process};
+    crew.start_all(body);
+    crew.wait_until_all_left();
+}
+
+}  // namespace bullpen

@@ -1,0 +1,122 @@
+/// Of a Pool, its accounts: who has room, who gets the next client, how many are busy.
+#include <algorithm>
+
+#include "pool/pool.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+std::optional<Envelope> Pool::next_client() noexcept {
+    if (!held_.empty()) {
+        Envelope client = std::move(held_.front());
+        held_.pop_front();
+        return client;
+    }
+    std::optional<Envelope> client = backlog_.accept();
+    if (client) add(scoreboard_.header().accepted);
+    return client;
+}
+
+bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexcept {
+    Slot& slot = slots_[number];
+    client.message.kind = MessageKind::connection;
+    client.message.generation = slot.generation;
+    const int descriptor = client.descriptors[0].get();
+    switch (send_message(slot.channel.master.get(), client.message, {&descriptor, 1})) {
+        case Sent::sent: break;
+        case Sent::would_block: return false;
+        case Sent::closed: replace(number, "its channel is broken"); return false;
+    }
+    ++slot.handed;
+    slot.handed_at = now;
+    scoreboard_.entry(number).handed.store(slot.handed, relaxed);
+    add(scoreboard_.header().handoffs);
+    reclassify(number);
+    return true;
+}
+
+/// The lowest free slot, so that caches stay warm; where a worker serves several, that with the fewest.
+std::uint32_t Pool::least_loaded() const noexcept {
+    std::uint32_t best = *free_.lowest();
+    if (capacity() == 1) return best;
+    free_.for_each([&](std::uint32_t slot) {
+        if (slots_[slot].outstanding() < slots_[best].outstanding()) best = slot;
+    });
+    return best;
+}
+
+/// Puts a ready slot where its account says it belongs.
+void Pool::reclassify(std::uint32_t number) noexcept {
+    const Slot& slot = slots_[number];
+    if (!slot.ended_by_us && !slot.stuck && slot.outstanding() < capacity())
+        free_.insert(number);
+    else
+        free_.erase(number);
+    if (slot.ended_by_us || slot.stuck || slot.outstanding() > 0)
+        busy_.insert(number);
+    else
+        busy_.erase(number);
+}
+
+/// After a failure that only time can mend, the clients wait in the kernel.
+bool Pool::pausing(TimePoint now) const noexcept {
+    return backlog_.pausing(now) || (is(Delivery::fork) && now < start_again_);
+}
+
+bool Pool::has_room() const noexcept {
+    switch (options_.model.delivery) {
+        case Delivery::handoff: return !free_.empty();
+        case Delivery::fork: return !vacant_.empty();
+        case Delivery::accept: return false;
+    }
+    return false;
+}
+
+bool Pool::sizes_itself() const noexcept {
+    return options_.model.housing == Housing::threads_of_one;
+}
+
+SlotRange Pool::process_of(std::uint32_t slot) const noexcept {
+    const auto together = sizes_itself() ? slots() : static_cast<std::uint32_t>(options_.threads);
+    const std::uint32_t first = slot / together * together;
+    return {first, std::min(first + together, slots())};
+}
+
+std::uint64_t Pool::capacity() const noexcept {
+    return options_.model.multiplexes ? static_cast<std::uint64_t>(options_.capacity) : 1;
+}
+
+/// In workers. Where a worker serves several clients at once, they are counted as if each worker were filled
+/// up before the next one: what is left over is idle.
+PoolCounts Pool::count() const noexcept {
+    PoolCounts counts{.starting = starting_.size(), .draining = draining_.size()};
+    if (is(Delivery::fork)) {
+        counts.idle = vacant_.size();
+        counts.busy = busy_.size();
+        return counts;
+    }
+    std::uint64_t connections = 0;
+    int absent = 0;
+    if (is(Delivery::handoff) && capacity() == 1)
+        connections = static_cast<std::uint64_t>(ready_.size() - free_.size());
+    else
+        ready_.for_each([&](std::uint32_t number) {
+            const ScoreboardRow& row = scoreboard_.row(number);
+            const std::uint64_t now =
+                is(Delivery::handoff)
+                    ? slots_[number].outstanding()
+                    : row.begun.load(relaxed) - row.finished.load(relaxed) - row.lost.load(relaxed);
+            connections += std::min(now, capacity());  // A broken worker may write anything.
+            absent += row.activity.load(relaxed) == static_cast<std::uint32_t>(Activity::absent);
+        });
+    const int present = ready_.size() - absent;
+    counts.busy = std::min(present, static_cast<int>((connections + capacity() - 1) / capacity()));
+    counts.idle = present - counts.busy;
+    return counts;
+}
+
+}  // namespace bullpen

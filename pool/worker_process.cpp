@@ -1,0 +1,174 @@
+#include "pool/worker_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+#include "core/clock.hpp"
+#include "core/process.hpp"
+#include "core/thread.hpp"
+
+namespace bullpen {
+namespace {
+
+/// What the SIGTERM handler needs.
+struct StopOrder {
+    std::atomic<std::uint32_t> given{0};
+    std::vector<int> waited_on;  ///< Where the process may be blocked.
+    bool accepts = false;
+    bool owns_listeners = false;
+    const SharedWord* draining = nullptr;
+    pid_t master = 0;
+    unsigned drain_timeout_s = 0;
+    std::atomic<int> signal_fd{-1};  ///< See WorkerProcess::leave_signal().
+};
+StopOrder stop_order;
+
+bool orphaned() noexcept {
+    return ::getppid() != stop_order.master;
+}
+
+/// Lets a wait end, also one that is just about to begin: the flag alone would be missed by a worker between
+/// looking at it and blocking. O_NONBLOCK sits on the open file, which outlives the worker: the slot's next
+/// occupant switches it off on a channel again. A listener is shared with workers that stay, so it is left
+/// alone unless all are to leave; one who misses the order is told again. Async-signal-safe calls only.
+void on_sigterm(int) {
+    const int saved = errno;
+    stop_order.given = 1;
+    const bool orphan = orphaned();
+    const bool all_leave =
+        !stop_order.accepts || stop_order.owns_listeners || orphan || stop_order.draining->load() != 0;
+    for (const int fd : stop_order.waited_on) {
+        if (all_leave) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+        if (orphan && stop_order.accepts) Listener::drop_new_syns(fd);  // A new server can have the port now.
+    }
+    constexpr std::uint64_t one = 1;
+    if (stop_order.signal_fd >= 0) (void)!::write(stop_order.signal_fd, &one, sizeof one);
+    if (orphan) ::alarm(stop_order.drain_timeout_s);  // Nobody else would end a worker that never finishes.
+    errno = saved;
+}
+
+void handle(int signal, void (*action)(int), int flags) {
+    struct sigaction installed {};
+    installed.sa_handler = action;
+    installed.sa_flags = flags;
+    ::sigaction(signal, &installed, nullptr);
+}
+
+void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) {
+    stop_order.master = seat.master;
+    stop_order.drain_timeout_s = static_cast<unsigned>(std::max<std::int64_t>(1, seat.drain_timeout.count()));
+    stop_order.draining = &header.draining;
+    stop_order.accepts = seat.delivery == Delivery::accept;
+    stop_order.owns_listeners = seat.owns_listeners;
+    stop_order.waited_on = seat.channels;
+    if (stop_order.accepts)
+        for (const Listener& listener : seat.listeners)
+            stop_order.waited_on.push_back(listener.fd());
+    for (const int channel : seat.channels)  // Left behind by this slot's former occupant, see on_sigterm.
+        ::fcntl(channel, F_SETFL, ::fcntl(channel, F_GETFL) & ~O_NONBLOCK);
+}
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
+                             const AsyncHandler& async_handler)
+    : seat_{seat},
+      header_{scoreboard.header()},
+      handler_{handler},
+      async_handler_{async_handler},
+      acceptor_{seat.listeners} {
+    prepare_stop_order(seat_, header_);
+    for (std::uint32_t i = 0; i < seat_.slots; ++i)
+        workers_.emplace_back(*this, scoreboard.row(seat_.first_slot + i),
+                              seat_.channels.empty() ? -1 : seat_.channels[i]);
+    if (seat_.batch) {
+        const sched_param no_priority{};
+        ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
+    }
+    handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART: a wait is to end.
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP})
+        handle(number, SIG_IGN, 0);  // For the master to decide.
+    handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
+    make_threads_interruptible();
+    const bool orphan = !die_with_parent(SIGTERM, seat_.master);
+    unblock_signals();
+    if (orphan) on_sigterm(SIGTERM);
+}
+
+void WorkerProcess::ready() noexcept {
+    for (Worker& worker : workers_)
+        worker.announce_ready();
+}
+
+Leave WorkerProcess::leave() const noexcept {
+    if (stop_order.given == 0) return Leave::no;
+    if (seat_.delivery == Delivery::handoff) return Leave::when_empty;
+    return seat_.owns_listeners || header_.draining != 0 || orphaned() ? Leave::when_empty : Leave::now;
+}
+
+std::optional<Client> WorkerProcess::accept() {
+    auto accepted = acceptor_.next([this] { return leave(); });
+    if (!accepted) return {};
+    return Client{.socket = std::move(accepted->socket),
+                  .accepted_ns = monotonic_ns(),
+                  .inherits_options = accepted->inherits_options};
+}
+
+AcceptLock::Turn WorkerProcess::take_turn() {
+    return seat_.accept_lock->take_turn([this] { return leave() == Leave::now; });
+}
+
+void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
+    forked_for_.emplace(unpack(std::move(envelope)));
+}
+
+void WorkerProcess::wait_for(int fd) noexcept {
+    sigset_t term;
+    ::sigemptyset(&term);
+    ::sigaddset(&term, SIGTERM);
+    sigset_t before;
+    ::pthread_sigmask(SIG_BLOCK, &term, &before);
+    pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
+    constexpr timespec soon{.tv_sec = 0, .tv_nsec = 50'000'000};
+    ::ppoll(&readable, 1, stop_order.given != 0 ? &soon : nullptr, &before);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+int WorkerProcess::leave_signal() {
+    if (stop_order.signal_fd < 0) {
+        const int fd =
+            ::eventfd(stop_order.given, EFD_CLOEXEC | EFD_NONBLOCK);  // Open as long as the process.
+        if (fd < 0) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
+        stop_order.signal_fd = fd;
+    }
+    return stop_order.signal_fd;
+}
+
+ServerView WorkerProcess::view() const noexcept {
+    return {.spare = &header_.spare, .draining = &header_.draining, .leaving = &stop_order.given};
+}
+
+void WorkerProcess::wake_master() const noexcept {
+    constexpr std::uint64_t one = 1;
+    [[maybe_unused]] const auto ignored = ::write(seat_.wake, &one, sizeof one);
+}
+
+Client WorkerProcess::unpack(Envelope envelope) const noexcept {
+    const std::size_t from = envelope.message.listener;
+    return {.socket = std::move(envelope.descriptors[0]),
+            .accepted_ns = envelope.message.accepted_ns,
+            .state = envelope.message.state,
+            .inherits_options =
+                from < seat_.listeners.size() && seat_.listeners[from].address().family() != AF_UNIX};
+}
+
+}  // namespace bullpen

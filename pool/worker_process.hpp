@@ -1,0 +1,112 @@
+/// A worker's process, from the inside: what a model's work() does its job with.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/async_handler.hpp"
+#include "core/channel.hpp"
+#include "core/connection.hpp"
+#include "core/handler.hpp"
+#include "core/listener.hpp"
+#include "pool/accept_lock.hpp"
+#include "pool/acceptor.hpp"
+#include "pool/model.hpp"
+#include "pool/scoreboard.hpp"
+#include "pool/sizing.hpp"
+#include "pool/worker.hpp"
+
+namespace bullpen {
+
+/// Exit statuses of a worker, which the master reads at its burial.
+constexpr int worker_exit_retired = 0;
+constexpr int worker_exit_crashed = 1;
+constexpr int worker_exit_descriptors = 76;
+
+/// What a worker's process is born with. All descriptors are borrowed from the slots or the pool.
+struct WorkerSeat {
+    std::uint32_t first_slot = 0;
+    std::uint32_t slots = 1;  ///< So many from first_slot on are this process's.
+    std::uint32_t generation = 0;
+    pid_t master = 0;
+    std::vector<int> channels = {};  ///< The worker's ends, one for each slot; none where the model has none.
+    int wake = -1;                   ///< The eventfd on which the master waits.
+    std::span<const Listener> listeners = {};
+    Delivery delivery = Delivery::handoff;
+    bool owns_listeners = false;        ///< Nobody else has them.
+    AcceptLock* accept_lock = nullptr;  ///< Where the workers take turns.
+    PoolLimits limits = {};             ///< Of its threads, where the process sizes their pool itself.
+    std::chrono::milliseconds resize_interval{100};
+    std::chrono::milliseconds shrink_window{10'000};
+    int capacity = 1;    ///< Connections that a worker serves at once.
+    bool batch = false;  ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
+    std::chrono::seconds drain_timeout{30};
+};
+
+/// One in each worker's process, made by its main thread. SIGTERM means: finish, serve what the channel (or,
+/// when the server stops, the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG,
+/// or end of file on the channel); then the process also makes room for a new server: its listeners drop new
+/// SYNs, and it gives up after the drain time-out.
+class WorkerProcess {
+public:
+    /// Installs the signal handlers and makes a Worker for each slot. What it is given must outlive it.
+    WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
+                  const AsyncHandler& async_handler);
+    WorkerProcess(const WorkerProcess&) = delete;
+    WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+    [[nodiscard]] const WorkerSeat& seat() const noexcept { return seat_; }
+    [[nodiscard]] const AsyncHandler& async_handler() const noexcept { return async_handler_; }
+
+    [[nodiscard]] std::uint32_t workers() const noexcept { return seat_.slots; }
+    [[nodiscard]] Worker& worker(std::uint32_t number = 0) noexcept { return workers_[number]; }
+
+    /// Tells the master that all of this process's workers can serve.
+    void ready() noexcept;
+
+    /// Whether the process was told to leave: only once the backlog is empty if the whole server stops.
+    [[nodiscard]] Leave leave() const noexcept;
+
+    /// Accepts in the main thread, for workers that take clients from it. Nothing: time to leave.
+    std::optional<Client> accept();
+
+    /// This worker's turn at accept, as a lock guard; false if it is time to leave.
+    [[nodiscard]] AcceptLock::Turn take_turn();
+
+    /// The client this process was forked for.
+    std::optional<Client> forked_for() noexcept { return std::exchange(forked_for_, std::nullopt); }
+    void set_forked_for(Envelope envelope) noexcept;
+
+    /// In the main thread: waits until `fd` is readable or SIGTERM comes; once it has come, 50 ms at most.
+    static void wait_for(int fd) noexcept;
+
+    /// An eventfd, borrowed, that is readable once SIGTERM has come: for a worker that waits on many things.
+    [[nodiscard]] static int leave_signal();
+
+    // For Worker.
+
+    [[nodiscard]] const ScoreboardHeader& header() const noexcept { return header_; }
+    [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
+    [[nodiscard]] ServerView view() const noexcept;
+    void wake_master() const noexcept;
+
+    /// Makes of a message from the master the client it carries.
+    [[nodiscard]] Client unpack(Envelope envelope) const noexcept;
+
+private:
+    WorkerSeat seat_;
+    ScoreboardHeader& header_;
+    const Handler& handler_;
+    const AsyncHandler& async_handler_;
+    Acceptor acceptor_;
+    std::deque<Worker> workers_;
+    std::optional<Client> forked_for_;
+};
+
+}  // namespace bullpen

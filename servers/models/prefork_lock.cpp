@@ -1,0 +1,33 @@
+/// Prefork with a lock around accept (UNP 30.7 and 30.8): one worker at a time waits for a client. The kernel
+/// of today wakes only one of many that block in accept; the lock shows what it cost before.
+#include "pool/worker_process.hpp"
+#include "servers/models/models.hpp"
+
+namespace bullpen {
+namespace {
+
+std::optional<Client> next_in_turn(WorkerProcess& process) {
+    const AcceptLock::Turn turn = process.take_turn();
+    if (!turn) return {};
+    return process.worker().next_accepted();
+}
+
+}  // namespace
+
+const Model prefork_lock{
+    .name = "prefork-lock",
+    .summary = "as prefork-accept, but the workers take turns at accept by a lock",
+    .delivery = Delivery::accept,
+    .locks_accept = true,
+    .crash_takes =
+        "the worker's one client, or unseen one that was just accepted; a dead worker's lock is free",
+    .choose_when = "comparing with old kernels and old Apaches; else prefork-accept",
+    .work =
+        [](WorkerProcess& process) {
+            process.worker().ready();
+            while (auto client = next_in_turn(process))
+                process.worker().serve(std::move(*client));
+        },
+};
+
+}  // namespace bullpen

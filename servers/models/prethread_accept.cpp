@@ -1,0 +1,26 @@
+/// Prethreaded with a shared accept (UNP 30.11, without its mutex): every thread blocks in accept.
+#include "pool/crew.hpp"
+#include "servers/models/models.hpp"
+
+namespace bullpen {
+
+const Model prethread_accept{
+    .name = "prethread-accept",
+    .summary = "the threads of one process block in accept on the listener",
+    .delivery = Delivery::accept,
+    .housing = Housing::threads_of_one,
+    .crash_takes = "all clients of the process, and unseen those that were just accepted",
+    .choose_when = "handlers share memory, are trusted not to crash, and each microsecond counts",
+    .work =
+        [](WorkerProcess& process) {
+            Crew crew{process};
+            crew.start_sized([](Worker& worker) {
+                while (auto client = worker.next_accepted())
+                    worker.serve(std::move(*client));
+            });
+            process.ready();
+            crew.wait_until_all_left();
+        },
+};
+
+}  // namespace bullpen
