@@ -23,21 +23,21 @@
 #include "servers/cli/result_file.hpp"
 #include "servers/cli/rounds.hpp"
 #include "servers/cli/stevens.hpp"
-#include "servers/models/models.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {
 namespace {
 
-std::vector<Model> choose_models(const CompareOptions& options) {
+std::vector<Design> choose_designs(const CompareOptions& options) {
     std::vector<std::string> names = options.models;
     if (names.empty() && options.stevens)
         for (const StevensRow& row : stevens_rows())
-            if (find_model(row.model) != nullptr) names.push_back(row.model);
-    if (names.empty()) return models();
-    std::vector<Model> chosen;
+            names.push_back(row.model);
+    std::vector<Design> chosen;
     for (const std::string& name : names)
-        chosen.push_back(choose("model", name, models()));
+        chosen.push_back(choose("model", name, designs()));
+    for (const Design& design : designs())
+        if (names.empty() && design.unasked) chosen.push_back(design);
     return chosen;
 }
 
@@ -74,6 +74,7 @@ void check(const CompareOptions& options) {
     check_range("--connections", load.connections, 0, requests_max);
     check_range("--concurrency", load.concurrency, 1, workers_most);
     check_range("--workers", options.workers, 1, workers_most);
+    check_range("--threads", options.threads, 1, workers_most);
     check_range("--requests", load.requests_per_connection, 1, 1'000'000);
     check_range("--repeat", options.repeat, 1, 1'000);
     check_range("--rate", load.rate, 0, 1'000'000);
@@ -143,15 +144,15 @@ int workers_of(const CompareOptions& options) {
 
 /// Everything that can be wrong is found here, before the first run.
 std::vector<Event> plan(const CompareOptions& options, const Content& content) {
-    const std::vector<Model> chosen = choose_models(options);
+    const std::vector<Design> chosen = choose_designs(options);
     std::vector<Event> events;
     for (Workload& workload : choose_workloads(options)) {
         Event event;
         const Service& service = choose("service", workload.service, services());
         if (service.name == "http") ask_the_users_files(options, content, workload);
-        for (const Model& model : chosen) {
-            auto made = make_contender(model, service, {.root = content.root()}, workers_of(options),
-                                       workload.concurrency);
+        for (const Design& design : chosen) {
+            auto made = make_contender(design, service, {.root = content.root()}, workers_of(options),
+                                       options.threads, workload.concurrency);
             if (auto* contender = std::get_if<Contender>(&made))
                 event.contenders.push_back(std::move(*contender));
             else

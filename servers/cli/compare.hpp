@@ -18,6 +18,7 @@ struct CompareOptions {
     std::vector<std::string> workloads = {"short"};  ///< Or "all".
     WorkloadOptions workload;
     int workers = 8;      ///< Of the models with a pool.
+    int threads = 4;      ///< Of each process, where they have several.
     int repeat = 3;       ///< Runs of each model under each workload.
     std::string root;     ///< http: the directory to serve; empty: a temporary one with one small file.
     std::string path;     ///< http: what is asked for; empty: "/", or the small file.

@@ -73,6 +73,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     number("--repeat", options.repeat, "runs of each, in turn (default: 3)");
     number("--concurrency", load.concurrency, "connections at a time (default: 16)");
     number("--workers", options.workers, "workers of a pool (default: 8)");
+    number("--threads", options.threads, "prefork-threads: of each process (default: 4)");
     number("--rate", load.rate, "open loop: so many requests a second are due", "R");
     number("--connections", load.connections, "a run is so many, and not --duration long");
     number("--time-limit", load.time_limit_s, "seconds a run, with --connections (default: 60)", "S");

@@ -78,7 +78,7 @@ private:
 struct Measurement {
     std::string model;
     std::string failure = {};  ///< One sentence on why there are no (complete) numbers; empty: there are.
-    bool process_per_connection = false;  ///< Or a thread.
+    bool worker_per_client = false;  ///< A process or a thread.
     std::vector<Run> runs = {};
 
     /// It has numbers to show.

@@ -23,7 +23,7 @@ BOOST_DESCRIBE_STRUCT(Run, (),
                       (connections, requests, reconnects, other_requests, cut_short, errors, latency, wall_s,
                        client_cpu_s, machine_busy, server, start_stop, memory, connections_by_slot, lost,
                        unaccounted))
-BOOST_DESCRIBE_STRUCT(Measurement, (), (model, failure, process_per_connection, runs))
+BOOST_DESCRIBE_STRUCT(Measurement, (), (model, failure, worker_per_client, runs))
 BOOST_DESCRIBE_STRUCT(LeftOut, (), (model, reason))
 BOOST_DESCRIBE_STRUCT(Workload, (),
                       (name, service, path, answer_bytes, concurrency, requests_per_connection, rate,
@@ -67,7 +67,7 @@ json::object summary(const Measurement& m, std::optional<double> iterative_cpu_u
         {"tree_kb", to_described(m.over(&Run::tree_kb))},
         {"worker_kb", to_described(m.over(&Run::worker_kb))},
         {"jain_index",
-         m.process_per_connection ? json::value{} : json::value(jain_index(m.connections_by_slot()))},
+         m.worker_per_client ? json::value{} : json::value(jain_index(m.connections_by_slot()))},
         {"failed", failed},
     };
 }

@@ -74,7 +74,7 @@ std::string distribution(const WorkloadResult& result) {
     for (const Measurement* m : result.measured()) {
         const std::vector<std::uint64_t> shares = m->connections_by_slot();
         if (shares.empty()) continue;
-        if (m->process_per_connection) {
+        if (m->worker_per_client) {
             table.add({m->model, "-", "-", "-", "-", "one for each connection"});
             continue;
         }

@@ -41,13 +41,9 @@ std::string describe(int status) {
 MeasuredServer::MeasuredServer(const MeasuredServerOptions& options)
     : start_timeout_{options.start_timeout},
       stop_timeout_{options.drain_timeout + options.stop_grace},
-      starts_workers_{options.model.delivery != Delivery::fork} {
-    PoolOptions tried;
-    tried.name = options.model.name;
+      starts_workers_{options.starts_workers} {
+    PoolOptions tried = options.pool;
     tried.listen = {"127.0.0.1:0"};
-    tried.model = options.model;
-    tried.handler = options.handler;
-    tried.limits = options.limits;
     Master master{{.pools = {std::move(tried)}, .drain_timeout = options.drain_timeout}};
     const Pool& pool = master.pools().front();
     address_ = pool.listeners().front().address();

@@ -10,18 +10,15 @@
 #include <string>
 
 #include "core/address.hpp"
-#include "core/handler.hpp"
-#include "pool/model.hpp"
+#include "pool/pool.hpp"
 #include "pool/scoreboard.hpp"
-#include "pool/sizing.hpp"
 #include "servers/cli/comparison.hpp"
 
 namespace bullpen {
 
 struct MeasuredServerOptions {
-    Model model;
-    Handler handler;
-    PoolLimits limits;
+    PoolOptions pool;            ///< Listens where the server likes.
+    bool starts_workers = true;  ///< Before the first client.
     std::chrono::seconds start_timeout{10};
     std::chrono::seconds drain_timeout{5};
     std::chrono::seconds stop_grace{5};  ///< Beyond drain_timeout; then all its processes are killed.
@@ -63,7 +60,7 @@ private:
 
     std::chrono::seconds start_timeout_;
     std::chrono::seconds stop_timeout_;
-    bool starts_workers_;  ///< Before the first client.
+    bool starts_workers_;
     Address address_;
     std::optional<ScoreboardReader> scoreboard_;
     std::uint64_t bound_ns_ = 0;

@@ -106,7 +106,7 @@ void draw_axes(Html& html, const Axes& axes, const Canvas& canvas) {
                      tick_text(tick));
     }
     const std::vector<std::pair<double, std::string>> quantiles = {
-        {0, "0"}, {0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}};
+        {0, "0 %"}, {0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}};
     for (const auto& [quantile, text] : quantiles) {
         if (tail_scale(quantile) > axes.tail + 1e-6) break;
         const std::string x = coordinate(x_of(quantile, axes, canvas));

@@ -204,9 +204,9 @@ void plot_workers(Html& html, const WorkloadResult& result) {
         if (shares.empty()) continue;
         const std::uint64_t all = std::accumulate(shares.begin(), shares.end(), std::uint64_t{0});
         const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
-        const bool own = m->process_per_connection;
+        const bool own = m->worker_per_client;
         std::string value = own ? "one each" : "Jain " + fixed(jain_index(shares), 2);
-        std::string remark = own ? grouped(static_cast<std::int64_t>(all)) + " connections"
+        std::string remark = own ? grouped(static_cast<std::int64_t>(all))
                                  : range({.min = static_cast<double>(*least), .max = static_cast<double>(*most)});
         html.open("div", {{"class", "row"}});
         name_of_row(html, "", m->model);

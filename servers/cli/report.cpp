@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "servers/cli/contender.hpp"
 #include "servers/cli/contest.hpp"
 #include "servers/cli/html.hpp"
 #include "servers/cli/number_text.hpp"
@@ -12,7 +13,6 @@
 #include "servers/cli/report_style.hpp"
 #include "servers/cli/report_tables.hpp"
 #include "servers/cli/verdict.hpp"
-#include "servers/models/models.hpp"
 
 namespace bullpen {
 namespace {
@@ -118,13 +118,20 @@ void section(Html& html, const WorkloadResult& result, const Comparison& compari
     html.close();
 }
 
-void designs(Html& html, const Comparison& comparison) {
+std::string about(const std::string& name) {
+    for (const Design& design : designs())
+        if (design.name == name)
+            return design.summary + "." +
+                   (design.choose_when.empty() ? "" : " Choose it when " + design.choose_when + ".");
+    return "Not known to this version.";
+}
+
+void list_designs(Html& html, const Comparison& comparison) {
     html.element("h3", {}, "The designs");
     html.open("dl", {{"class", "models"}});
     for (const std::string& name : models_of(comparison)) {
-        const Model* model = find_model(name);
         html.element("dt", {}, name);
-        html.element("dd", {}, model == nullptr ? "not known to this version" : model->summary);
+        html.element("dd", {}, about(name));
     }
     html.close();
 }
@@ -142,7 +149,7 @@ void reading(Html& html, const Comparison& comparison) {
                  "In the plots a bar is the median, and the whisker on it reaches from the least to the greatest "
                  "run. The number before a name is its rank. The lines of the latency plot are medians of the "
                  "runs, point by point; they end where fewer than ten requests of a run lie beyond.");
-    designs(html, comparison);
+    list_designs(html, comparison);
     html.close();
 }
 

@@ -48,7 +48,7 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--line); bord
 figure.latency { grid-column: 1 / -1; }
 figcaption { color: var(--soft); font-size: .88rem; line-height: 1.4; margin-bottom: .7rem; }
 figcaption strong { color: var(--ink); font-size: 1.02rem; font-weight: 650; }
-.row { display: grid; grid-template-columns: 10.6rem minmax(0, 1fr) 9.6rem; column-gap: .7rem; align-items: center; font-size: .86rem; }
+.row { display: grid; grid-template-columns: 10.6rem minmax(0, 1fr) 11.2rem; column-gap: .7rem; align-items: center; font-size: .86rem; }
 .row svg { display: block; width: 100%; height: 1.7rem; overflow: visible; }
 .workers .row { padding: .15rem 0; }
 .workers .row svg { height: 2.3rem; }

@@ -99,7 +99,7 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
                     fixed(m.over(&Run::voluntary_switches).median, 2),
                     fixed(m.over(&Run::involuntary_switches).median, 2),
                     fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "–",
-                    m.process_per_connection ? "–" : fixed(jain_index(m.connections_by_slot()), 2),
+                    m.worker_per_client ? "–" : fixed(jain_index(m.connections_by_slot()), 2),
                     percent(m.over(&Run::client_share).median)});
     }
     close_table(html);

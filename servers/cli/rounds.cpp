@@ -43,7 +43,7 @@ WorkloadResult nothing_yet(const Event& event) {
     WorkloadResult result{.workload = event.workload, .left_out = event.left_out};
     for (const Contender& contender : event.contenders)
         result.measurements.push_back(
-            {.model = contender.name, .process_per_connection = contender.process_per_connection});
+            {.model = contender.name, .worker_per_client = contender.worker_per_client});
     return result;
 }
 

@@ -54,7 +54,7 @@ std::string figure_2(const WorkloadResult& result) {
     std::vector<std::vector<std::uint64_t>> columns;
     for (const StevensRow& row : stevens_rows()) {
         const Measurement* m = find(result, row.model);
-        if (m == nullptr || m->process_per_connection || row.number == 0) continue;
+        if (m == nullptr || m->worker_per_client || row.number == 0) continue;
         head.push_back("row " + std::to_string(row.number));
         columns.push_back(m->connections_by_slot());
     }

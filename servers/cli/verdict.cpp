@@ -62,9 +62,10 @@ std::string sentence(const std::string& what, const Discipline& discipline, cons
         return what + ": " + measured[best[0]]->model + ", " + text(discipline.values[best[0]].median) +
                alone(discipline, measured, better) + ".";
     if (best.size() == measured.size()) return what + ": no model is told apart from the others.";
-    return what + ": " + few(names_of(best, measured)) + ", not told apart (" +
-           text(discipline.values[best.front()].median) + " to " +
-           text(discipline.values[best.back()].median) + ").";
+    const std::string first = text(discipline.values[best.front()].median);
+    const std::string last = text(discipline.values[best.back()].median);
+    return what + ": " + few(names_of(best, measured)) + ", not told apart (" + first +
+           (first == last ? "" : " to " + last) + ").";
 }
 
 std::string keeping_up(const Measured& measured, double rate) {

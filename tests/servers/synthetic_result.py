@@ -46,7 +46,7 @@ def comparison(models=MODELS, workloads=WORKLOADS, repeat=3, workers=8):
             "machine": {"kernel": "Linux 6.1.0", "processor": "A <processor> & more", "cpus": 2, "memory_mib": 4096},
             "workloads": [{"workload": workload(name), "left_out": [],
                            "measurements": [{"model": model, "failure": "",
-                                             "process_per_connection": model in ("fork", "thread", "inetd"),
+                                             "worker_per_client": model in ("fork", "thread", "inetd"),
                                              "runs": [run(place, number, workers) for number in range(repeat)]}
                                             for place, model in enumerate(models)]}
                           for name in workloads]}
