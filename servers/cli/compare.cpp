@@ -113,8 +113,7 @@ bool all_measured(const Comparison& comparison) {
 Dialogue dialogue_for(const Workload& workload, const std::string& path) {
     if (workload.service == "echo") return echo_dialogue(workload.answer_bytes);
     const bool any_size = workload.answer_bytes == 0 || path == workload.rare_path;
-    return http_dialogue("127.0.0.1", path,
-                         any_size ? std::nullopt : std::optional{workload.answer_bytes});
+    return http_dialogue("127.0.0.1", path, any_size ? std::nullopt : std::optional{workload.answer_bytes});
 }
 
 std::vector<RequestClass> requests_of(const Workload& workload) {
@@ -122,12 +121,8 @@ std::vector<RequestClass> requests_of(const Workload& workload) {
     constexpr unsigned of_a_thousand = 1000;
     const auto rare = static_cast<unsigned>(std::lround(workload.rare_share * of_a_thousand));
     return {
-        {.name = "fast",
-         .dialogue = dialogue_for(workload, workload.path),
-         .weight = of_a_thousand - rare},
-        {.name = "slow",
-         .dialogue = dialogue_for(workload, workload.rare_path),
-         .weight = rare},
+        {.name = "fast", .dialogue = dialogue_for(workload, workload.path), .weight = of_a_thousand - rare},
+        {.name = "slow", .dialogue = dialogue_for(workload, workload.rare_path), .weight = rare},
     };
 }
 
@@ -207,10 +202,9 @@ int run_compare(const CompareOptions& options) {
     std::optional<ResultFile> json_file = result_file(options.json_file);
     std::optional<ResultFile> report_file = result_file(options.report_file);
 
-    const Comparison comparison =
-        options.from_file.empty()
-            ? measure_all(options)
-            : comparison_from_json(read_file(options.from_file), options.from_file);
+    const Comparison comparison = options.from_file.empty()
+                                      ? measure_all(options)
+                                      : comparison_from_json(read_file(options.from_file), options.from_file);
     if (json_file) json_file->commit(to_json(comparison));
     if (report_file) report_file->commit(render_report(comparison));
     const std::string text = is_stevens(comparison) ? render_stevens(comparison) : render_table(comparison);

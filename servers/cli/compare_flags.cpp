@@ -18,8 +18,7 @@ std::vector<std::string> split(const std::string& list) {
 
 /// What a shell takes as one word.
 std::string quoted(const std::string& word) {
-    constexpr const char* plain =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=%+@";
+    constexpr const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=%+@";
     if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
     std::string text = "'";
     for (const char c : word)
@@ -60,8 +59,10 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     CLI::App& compare = *program.add_subcommand("compare", "Measure several models under the same load");
     WorkloadOptions& load = options.workload;
     const auto list = [&](const char* flag, std::vector<std::string>& names, const char* help) {
-        compare.add_option_function<std::string>(
-            flag, [&names](const std::string& text) { names = split(text); }, help)->type_name("A,B");
+        compare
+            .add_option_function<std::string>(
+                flag, [&names](const std::string& text) { names = split(text); }, help)
+            ->type_name("A,B");
     };
     const auto number = [&](const char* flag, auto& value, const char* help, const char* type = "N") {
         compare.add_option(flag, value, help)->type_name(type);

@@ -68,7 +68,8 @@ Spread Measurement::over(const std::function<double(const Run&)>& number) const 
 }
 
 Spread Measurement::latency(double LatencySummary::*quantile) const {
-    return over([&](const Run& run) { return run.latency.empty() ? 0 : run.latency.front().summary.*quantile; });
+    return over(
+        [&](const Run& run) { return run.latency.empty() ? 0 : run.latency.front().summary.*quantile; });
 }
 
 std::vector<std::uint64_t> Measurement::connections_by_slot() const {

@@ -47,8 +47,8 @@ struct Run {
     double wall_s = 0;
     double client_cpu_s = 0;
     double machine_busy = 0;  ///< 0 to 1, all CPUs.
-    Usage server = {};      ///< The master and all its workers, from start to stop, the warm-up included.
-    Usage start_stop = {};  ///< The same of a server to which nobody came.
+    Usage server = {};        ///< The master and all its workers, from start to stop, the warm-up included.
+    Usage start_stop = {};    ///< The same of a server to which nobody came.
     MemoryUse memory = {};
     /// As the scoreboard counted them, the warm-up included.
     std::vector<std::uint64_t> connections_by_slot = {};

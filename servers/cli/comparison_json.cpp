@@ -110,8 +110,8 @@ Comparison comparison_from_json(std::string_view text, const std::string& name) 
     const json::value* schema = object == nullptr ? nullptr : object->if_contains("schema");
     if (schema == nullptr) throw std::invalid_argument{name + ": it has no schema" + expected};
     if (*schema != comparison_schema)
-        throw std::invalid_argument{name + ": its schema is " + json::serialize(*schema) +
-                                    ", expected " + std::to_string(comparison_schema)};
+        throw std::invalid_argument{name + ": its schema is " + json::serialize(*schema) + ", expected " +
+                                    std::to_string(comparison_schema)};
     Comparison comparison;
     try {
         read_described(document, comparison, "");

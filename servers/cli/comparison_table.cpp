@@ -90,7 +90,8 @@ std::string section(const WorkloadResult& result, const Comparison& comparison, 
     std::string text = wrap(result.workload.name + ": " + describe(result.workload) + ".", width, 0) + "\n";
     if (!result.measured().empty()) {
         const Contest contest = judge(result);
-        text += speed(result, contest) + "\n" + resources(result, contest) + "\n" + distribution(result) + "\n";
+        text +=
+            speed(result, contest) + "\n" + resources(result, contest) + "\n" + distribution(result) + "\n";
         for (const std::string& sentence : verdict_on(result))
             text += wrap(sentence, width, 2);
         text += "\n";

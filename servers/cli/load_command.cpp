@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "core/clock.hpp"
-#include "servers/cli/number_text.hpp"
 #include "servers/cli/interruption.hpp"
 #include "servers/cli/load_report.hpp"
+#include "servers/cli/number_text.hpp"
 #include "servers/cli/progress_line.hpp"
 #include "servers/cli/result_file.hpp"
 

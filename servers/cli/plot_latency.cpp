@@ -99,25 +99,43 @@ void draw_axes(Html& html, const Axes& axes, const Canvas& canvas) {
     const double floor = canvas.height - canvas.bottom;
     for (const double tick : axes.latency.ticks) {
         const std::string y = coordinate(y_of(tick, axes, canvas));
-        html.empty("line", {{"class", "grid"}, {"x1", coordinate(canvas.left)}, {"x2", coordinate(right)},
-                            {"y1", y}, {"y2", y}});
-        html.element("text", {{"class", "tick"}, {"x", coordinate(canvas.left - 6)}, {"y", y}, {"dy", "0.35em"},
-                              {"text-anchor", "end"}},
+        html.empty("line", {{"class", "grid"},
+                            {"x1", coordinate(canvas.left)},
+                            {"x2", coordinate(right)},
+                            {"y1", y},
+                            {"y2", y}});
+        html.element("text",
+                     {{"class", "tick"},
+                      {"x", coordinate(canvas.left - 6)},
+                      {"y", y},
+                      {"dy", "0.35em"},
+                      {"text-anchor", "end"}},
                      tick_text(tick));
     }
     const std::vector<std::pair<double, std::string>> quantiles = {
         {0, "0 %"}, {0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}};
+    constexpr double label_width = 40;
+    double free_from = 0;
     for (const auto& [quantile, text] : quantiles) {
         if (tail_scale(quantile) > axes.tail + 1e-6) break;
-        const std::string x = coordinate(x_of(quantile, axes, canvas));
-        html.empty("line", {{"class", "grid"}, {"x1", x}, {"x2", x}, {"y1", coordinate(canvas.top)},
+        const double middle = x_of(quantile, axes, canvas);
+        const std::string x = coordinate(middle);
+        html.empty("line", {{"class", "grid"},
+                            {"x1", x},
+                            {"x2", x},
+                            {"y1", coordinate(canvas.top)},
                             {"y2", coordinate(floor)}});
-        html.element("text", {{"class", "tick"}, {"x", x}, {"y", coordinate(floor + 15)},
-                              {"text-anchor", "middle"}},
+        if (middle < free_from) continue;
+        free_from = middle + label_width;
+        html.element("text",
+                     {{"class", "tick"}, {"x", x}, {"y", coordinate(floor + 17)}, {"text-anchor", "middle"}},
                      text);
     }
-    html.element("text", {{"class", "tick"}, {"x", coordinate(canvas.left + canvas.plot_width() / 2)},
-                          {"y", coordinate(floor + 33)}, {"text-anchor", "middle"}},
+    html.element("text",
+                 {{"class", "tick"},
+                  {"x", coordinate(canvas.left + canvas.plot_width() / 2)},
+                  {"y", coordinate(floor + 34)},
+                  {"text-anchor", "middle"}},
                  "of the requests took no longer than this");
 }
 
@@ -154,8 +172,11 @@ void draw_curves(Html& html, const std::vector<Curve>& curves, const Axes& axes,
                                    coordinate(ends[i]) + " " + coordinate(right + 14) + "," +
                                    coordinate(labels[i]);
         html.empty("polyline", {{"class", "leader"}, {"points", leader}});
-        html.element("text", {{"class", "label"}, {"x", coordinate(right + 17)}, {"y", coordinate(labels[i])},
-                              {"dy", "0.35em"}},
+        html.element("text",
+                     {{"class", "label"},
+                      {"x", coordinate(right + 17)},
+                      {"y", coordinate(labels[i])},
+                      {"dy", "0.35em"}},
                      curve.name);
         html.close();
     }
@@ -164,7 +185,9 @@ void draw_curves(Html& html, const std::vector<Curve>& curves, const Axes& axes,
 
 void draw(Html& html, const std::vector<Curve>& curves, const Axes& axes, const Canvas& canvas,
           const std::string& title) {
-    html.open("svg", {{"class", canvas.style}, {"role", "img"}, {"aria-label", title},
+    html.open("svg", {{"class", canvas.style},
+                      {"role", "img"},
+                      {"aria-label", title},
                       {"viewBox", "0 0 " + coordinate(canvas.width) + " " + coordinate(canvas.height)}});
     std::string description;
     for (const Curve& curve : curves)
@@ -184,14 +207,18 @@ void plot_latency(Html& html, const WorkloadResult& result) {
     const std::string which = result.workload.rare_share > 0 ? " of the fast requests" : "";
     html.open("figure", {{"class", "latency"}});
     html.open("figcaption").element("strong", {}, "Latency" + which);
-    html.text(" the lower the better; the right half is the slowest tenth of the requests. The order of the names is "
-              "that of the lines' ends.");
+    html.text(
+        " the lower the better; the right half is the slowest tenth of the requests. The order of the names "
+        "is "
+        "that of the lines' ends.");
     html.close();
     const std::string title = "Latency" + which + " by quantile, a line for each model";
     const double rows = static_cast<double>(curves.size()) * 15;
-    draw(html, curves, axes, {.style = "wide", .width = 920, .height = std::max(400.0, rows + 40), .right = 150}, title);
     draw(html, curves, axes,
-         {.style = "narrow", .width = 340, .height = std::max(330.0, rows + 40), .left = 46, .right = 122}, title);
+         {.style = "wide", .width = 920, .height = std::max(400.0, rows + 40), .right = 150}, title);
+    draw(html, curves, axes,
+         {.style = "narrow", .width = 340, .height = std::max(330.0, rows + 40), .left = 46, .right = 124},
+         title);
     html.close();
 }
 

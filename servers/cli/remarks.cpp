@@ -90,10 +90,11 @@ void judge_client(const WorkloadResult& result, int cpus, std::vector<std::strin
                       " of one CPU: it was not the bottleneck.");
     constexpr double all_busy = 0.9;
     if (busiest > all_busy)
-        all.push_back("The machine was up to " + percent(busiest) + " busy, and client and servers shared its " +
+        all.push_back("The machine was up to " + percent(busiest) +
+                      " busy, and client and servers shared its " +
                       (cpus == 1 ? "CPU" : grouped(cpus) + " CPUs") +
-                      ": a client elsewhere would see more per second. CPU per " +
-                      unit_of(result.workload) + " depends little on that.");
+                      ": a client elsewhere would see more per second. CPU per " + unit_of(result.workload) +
+                      " depends little on that.");
     constexpr double much = 0.15;
     if (others > much)
         all.push_back("Other programs used up to " + percent(others) +
@@ -151,19 +152,23 @@ std::vector<std::string> remarks(const WorkloadResult& result, const Comparison&
 
 std::vector<std::string> reading_help(const Comparison& comparison) {
     std::vector<std::string> help = {
-        "Numbers are the medians of the runs, with the least and the greatest run beside them. One model counts "
+        "Numbers are the medians of the runs, with the least and the greatest run beside them. One model "
+        "counts "
         "as better than another only if each of its runs was better than any of the other's; a rank of 2–4 "
         "means that this is all that can be said.",
         "CPU is user and system time of the master and all its workers, without what starting and stopping "
         "them costs; above iterative it is Stevens' process control CPU time (UNP figure 30.1).",
         "Switches are context switches of the same processes, voluntary (it waited) and involuntary (it was "
         "made to wait).",
-        "Memory is the proportional set size (what processes share is divided among them) of the master and its "
+        "Memory is the proportional set size (what processes share is divided among them) of the master and "
+        "its "
         "workers while as many clients as the load had at once are connected and say nothing.",
-        "Jain's index says how evenly connections fell on the workers: 1 if all had the same, 1/n if one of n "
+        "Jain's index says how evenly connections fell on the workers: 1 if all had the same, 1/n if one of "
+        "n "
         "had all (compare UNP figure 30.2).",
     };
-    if (comparison.repeat < 2) help[0] = "Each model ran once: how far a second run would lie from it nobody knows.";
+    if (comparison.repeat < 2)
+        help[0] = "Each model ran once: how far a second run would lie from it nobody knows.";
     return help;
 }
 

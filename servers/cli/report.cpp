@@ -7,8 +7,9 @@
 #include "servers/cli/contest.hpp"
 #include "servers/cli/html.hpp"
 #include "servers/cli/number_text.hpp"
+#include "servers/cli/plot_bars.hpp"
 #include "servers/cli/plot_latency.hpp"
-#include "servers/cli/plot_rows.hpp"
+#include "servers/cli/plot_workers.hpp"
 #include "servers/cli/remarks.hpp"
 #include "servers/cli/report_style.hpp"
 #include "servers/cli/report_tables.hpp"
@@ -61,8 +62,8 @@ void facts(Html& html, const Comparison& comparison) {
              grouped(machine.memory_mib) + " MiB");
     fact(html, "Kernel", machine.kernel);
     fact(html, "Runs",
-         (comparison.repeat == 1 ? "one" : grouped(comparison.repeat)) + " of each model, in turn; pools of " +
-             counted(comparison.workers, "worker"));
+         (comparison.repeat == 1 ? "one" : grouped(comparison.repeat)) +
+             " of each model, in turn; pools of " + counted(comparison.workers, "worker"));
     html.close();
     html.element("p", {}, "To repeat it with bullpen " + comparison.version + ":");
     html.open("pre").element("code", {}, comparison.command).close();
@@ -139,16 +140,18 @@ void list_designs(Html& html, const Comparison& comparison) {
 void reading(Html& html, const Comparison& comparison) {
     html.open("section", {{"id", "reading"}});
     html.element("h2", {}, "How it was measured, and how to read it");
-    html.element("p", {},
-                 "Each run started a server of its own, warmed it up, and sent it the load from one client on "
-                 "the same machine. Runs were made in turn (A B C A B C …), so that what changed on the machine "
-                 "meanwhile met all models.");
+    html.element(
+        "p", {},
+        "Each run started a server of its own, warmed it up, and sent it the load from one client on "
+        "the same machine. Runs were made in turn (A B C A B C …), so that what changed on the machine "
+        "meanwhile met all models.");
     for (const std::string& help : reading_help(comparison))
         html.element("p", {}, help);
-    html.element("p", {},
-                 "In the plots a bar is the median, and the whisker on it reaches from the least to the greatest "
-                 "run. The number before a name is its rank. The lines of the latency plot are medians of the "
-                 "runs, point by point; they end where fewer than ten requests of a run lie beyond.");
+    html.element(
+        "p", {},
+        "In the plots a bar is the median, and the whisker on it reaches from the least to the greatest "
+        "run. The number before a name is its rank. The lines of the latency plot are medians of the "
+        "runs, point by point; they end where fewer than ten requests of a run lie beyond.");
     list_designs(html, comparison);
     html.close();
 }

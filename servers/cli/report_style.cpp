@@ -2,7 +2,8 @@
 
 namespace bullpen {
 
-// Colours of lines and bars: Okabe and Ito's, told apart by the colour-blind too, with lightness for either ground.
+// Colours of lines and bars: Okabe and Ito's, told apart by the colour-blind too, with lightness for either
+// ground.
 const char* const report_style = R"css(
 :root {
   color-scheme: light dark;
@@ -47,8 +48,9 @@ section > .setup { color: var(--soft); font-size: .92rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.1rem; min-width: 0; }
 figure.latency { grid-column: 1 / -1; }
 figcaption { color: var(--soft); font-size: .88rem; line-height: 1.4; margin-bottom: .7rem; }
+.row + .legend { margin: .4rem 0 0; }
 figcaption strong { color: var(--ink); font-size: 1.02rem; font-weight: 650; }
-.row { display: grid; grid-template-columns: 10.6rem minmax(0, 1fr) 11.2rem; column-gap: .7rem; align-items: center; font-size: .86rem; }
+.row { display: grid; grid-template-columns: 10.6rem minmax(0, 1fr) 10.2rem; column-gap: .7rem; align-items: center; font-size: .86rem; }
 .row svg { display: block; width: 100%; height: 1.7rem; overflow: visible; }
 .workers .row { padding: .15rem 0; }
 .workers .row svg { height: 2.3rem; }
@@ -67,6 +69,7 @@ small { color: var(--soft); font-size: .78rem; }
 .system { fill: var(--system); background: var(--system); }
 .whisker { stroke: var(--ink); stroke-width: 1.4; }
 .reference { stroke: var(--reference); stroke-width: 1.6; stroke-dasharray: 4 3; }
+.beyond { fill: #fff; font-size: 1.1rem; font-weight: 700; paint-order: stroke; stroke: #0007; stroke-width: 3px; }
 .note { fill: var(--soft); font-size: .8rem; }
 .legend { font-size: .82rem; color: var(--soft); display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: -.3rem 0 .5rem; max-width: none; }
 .legend span { display: inline-flex; align-items: center; gap: .4rem; }
@@ -75,11 +78,12 @@ small { color: var(--soft); font-size: .78rem; }
 .latency svg { display: block; width: 100%; height: auto; margin: 0 auto; }
 .latency .narrow { display: none; max-width: 30rem; }
 .latency text { font-size: 12px; fill: var(--ink); }
+.latency .narrow text { font-size: 11px; }
 .latency .tick { fill: var(--soft); }
 .curve .mark { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 .curve .reach { fill: none; stroke: transparent; stroke-width: 12; }
 .curve .leader { fill: none; stroke: currentColor; stroke-width: .8; opacity: .55; }
-.curve .label { fill: currentColor; font-weight: 550; }
+.latency .curve .label { fill: currentColor; font-weight: 500; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .c4 { color: var(--c4); } .c5 { color: var(--c5); } .c6 { color: var(--c6); }
 .d1 .mark { stroke-dasharray: 7 4; } .d2 .mark { stroke-dasharray: 2 3; }
@@ -95,6 +99,7 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 tbody tr:hover > * { background: var(--rank); }
 .glance td { text-align: left; white-space: normal; vertical-align: top; min-width: 9rem; }
 .glance th { text-align: left; }
+.glance tbody th { vertical-align: top; }
 .remarks { color: var(--soft); font-size: .9rem; padding-left: 1.2rem; }
 .models { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.2rem; max-width: 52rem; }
 .models dt { color: var(--ink); font-weight: 600; font-size: .95rem; }
@@ -110,6 +115,7 @@ tbody tr:hover > * { background: var(--rank); }
   .row:not(.axis) { margin-bottom: .3rem; }
   .row svg { height: 1.25rem; }
   .ticks { margin-right: 2rem; }
+  .ticks i { display: none; }
   .rows .row svg { width: calc(100% - 2rem); }
   .models { grid-template-columns: 1fr; }
   .models dd { margin-bottom: .5rem; }

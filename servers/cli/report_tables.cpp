@@ -64,20 +64,20 @@ void glance_table(Html& html, const Comparison& comparison) {
 void speed_table(Html& html, const WorkloadResult& result, const Contest& contest) {
     const auto measured = result.measured();
     open_table(html, "numbers speed", "Speed and latency (ms)",
-               {"model", "rank", "requests/s", "in the runs", "connections/s", "p50", "p90", "p99", "in the runs",
-                "p99.9", "max", "failed"});
+               {"model", "rank", "requests/s", "in the runs", "connections/s", "p50", "p90", "p99",
+                "in the runs", "p99.9", "max", "failed"});
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const auto in_ms = [&](double LatencySummary::*quantile) {
             return significant(m.latency(quantile).median / 1000);
         };
         const Spread tail = m.latency(&LatencySummary::p99_us);
-        line(html, {m.model, text_of(contest.throughput.ranks[i]), whole(contest.throughput.values[i].median),
-                    range(contest.throughput.values[i]), whole(m.over(&Run::connections_per_s).median),
-                    in_ms(&LatencySummary::p50_us), in_ms(&LatencySummary::p90_us),
-                    in_ms(&LatencySummary::p99_us),
-                    fine_range({tail.median / 1000, tail.min / 1000, tail.max / 1000}),
-                    in_ms(&LatencySummary::p999_us), in_ms(&LatencySummary::max_us), failures_of(m)});
+        line(html,
+             {m.model, text_of(contest.throughput.ranks[i]), whole(contest.throughput.values[i].median),
+              range(contest.throughput.values[i]), whole(m.over(&Run::connections_per_s).median),
+              in_ms(&LatencySummary::p50_us), in_ms(&LatencySummary::p90_us), in_ms(&LatencySummary::p99_us),
+              fine_range({tail.median / 1000, tail.min / 1000, tail.max / 1000}),
+              in_ms(&LatencySummary::p999_us), in_ms(&LatencySummary::max_us), failures_of(m)});
     }
     close_table(html);
 }
@@ -87,20 +87,20 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
     const std::optional<double> base = result.iterative_cpu_us();
     const std::string unit = unit_of(result.workload);
     open_table(html, "numbers resources", "Resources, CPU in µs and context switches a " + unit,
-               {"model", "rank", "CPU", "in the runs", "user", "system", "above iterative", "switches, voluntary",
-                "involuntary", "PSS, MiB", "kB a worker", "Jain", "client’s CPU"});
+               {"model", "rank", "CPU", "in the runs", "user", "system", "above iterative",
+                "switches, voluntary", "involuntary", "PSS, MiB", "kB a worker", "Jain", "client’s CPU"});
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const Spread& cpu = contest.cpu.values[i];
         const double worker_kb = m.over(&Run::worker_kb).median;
-        line(html, {m.model, text_of(contest.cpu.ranks[i]), significant(cpu.median), fine_range(cpu),
-                    significant(m.over(&Run::user_us).median), significant(m.over(&Run::system_us).median),
-                    base ? significant(cpu.median - *base) : "–",
-                    fixed(m.over(&Run::voluntary_switches).median, 2),
-                    fixed(m.over(&Run::involuntary_switches).median, 2),
-                    fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "–",
-                    m.worker_per_client ? "–" : fixed(jain_index(m.connections_by_slot()), 2),
-                    percent(m.over(&Run::client_share).median)});
+        line(html,
+             {m.model, text_of(contest.cpu.ranks[i]), significant(cpu.median), fine_range(cpu),
+              significant(m.over(&Run::user_us).median), significant(m.over(&Run::system_us).median),
+              base ? significant(cpu.median - *base) : "–", fixed(m.over(&Run::voluntary_switches).median, 2),
+              fixed(m.over(&Run::involuntary_switches).median, 2),
+              fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "–",
+              m.worker_per_client ? "–" : fixed(jain_index(m.connections_by_slot()), 2),
+              percent(m.over(&Run::client_share).median)});
     }
     close_table(html);
 }

@@ -39,10 +39,11 @@ std::string figure_1(const WorkloadResult& result) {
                    fixed(cpu.median - base_us, 1),
                    fixed(cpu.min - base_us, 1) + " to " + fixed(cpu.max - base_us, 1)});
     }
-    std::string text = base ? "Process control CPU time: the server's CPU above that of iterative (UNP figure "
-                              "30.1), seconds for 5,000 clients and µs for each.\n"
-                            : "CPU time of the server (iterative was not measured, so nothing is subtracted), "
-                              "seconds for 5,000 clients and µs for each.\n";
+    std::string text = base
+                           ? "Process control CPU time: the server's CPU above that of iterative (UNP figure "
+                             "30.1), seconds for 5,000 clients and µs for each.\n"
+                           : "CPU time of the server (iterative was not measured, so nothing is subtracted), "
+                             "seconds for 5,000 clients and µs for each.\n";
     text = wrap(text.substr(0, text.size() - 1), 80, 0) + "\n" + table.text();
     if (base)
         text += "Iterative itself: " + seconds_for_all(*base) + " s, " + fixed(*base, 1) + " µs a client.\n";
@@ -119,9 +120,10 @@ std::string render_stevens(const Comparison& comparison, std::size_t width) {
         for (const std::string& remark : remarks(result, comparison))
             text += wrap(remark, width, 0);
     }
-    text += wrap("In the book the threads of row 7 take a mutex around accept; ours call accept at once, because "
-                 "Linux wakes one of them only.",
-                 width, 0);
+    text += wrap(
+        "In the book the threads of row 7 take a mutex around accept; ours call accept at once, because "
+        "Linux wakes one of them only.",
+        width, 0);
     return text;
 }
 

@@ -38,9 +38,9 @@ std::string alone(const Discipline& discipline, const Measured& measured, Better
     for (std::size_t i = 0; i < measured.size(); ++i) {
         if (i == best) continue;
         const double median = discipline.values[i].median;
-        const bool nearer = next == measured.size() ||
-                            (better == Better::higher ? median > discipline.values[next].median
-                                                      : median < discipline.values[next].median);
+        const bool nearer =
+            next == measured.size() || (better == Better::higher ? median > discipline.values[next].median
+                                                                 : median < discipline.values[next].median);
         if (nearer) next = i;
     }
     if (next == measured.size()) return {};
@@ -50,9 +50,9 @@ std::string alone(const Discipline& discipline, const Measured& measured, Better
     const double low = std::min(own, others);
     if (low <= 0) return {};
     const std::string& name = measured[next]->model;
-    return better == Better::higher ? ", " + significant(high / low) + " times the next, " + name
-                                    : "; the next, " + name + ", takes " + significant(high / low) +
-                                          " times as much";
+    return better == Better::higher
+               ? ", " + significant(high / low) + " times the next, " + name
+               : "; the next, " + name + ", takes " + significant(high / low) + " times as much";
 }
 
 std::string sentence(const std::string& what, const Discipline& discipline, const Measured& measured,
@@ -98,8 +98,8 @@ std::string most_often(const Comparison& comparison, const char* what, Disciplin
     std::vector<std::string> names;
     for (const auto& [name, count] : wins)
         if (count == most) names.push_back(name);
-    return few(names) + " " + what + " in " + std::to_string(most) + " of " + std::to_string(contests) +
-           (contests == 1 ? " workload" : " workloads");
+    return std::string{what} + " " + few(names) + " (" + std::to_string(most) + " of " +
+           std::to_string(contests) + ")";
 }
 
 }  // namespace
@@ -117,12 +117,11 @@ std::vector<std::string> verdict_on(const WorkloadResult& result) {
     if (workload.rate > 0)
         sentences.push_back(keeping_up(measured, workload.rate));
     else
-        sentences.push_back(sentence("Most " + unit + "s a second", contest.throughput, measured,
-                                     Better::higher, whole));
+        sentences.push_back(
+            sentence("Most " + unit + "s a second", contest.throughput, measured, Better::higher, whole));
     sentences.push_back(sentence("Shortest tail (p99)", contest.tail, measured, Better::lower, duration));
-    sentences.push_back(
-        sentence("Least CPU", contest.cpu, measured, Better::lower,
-                 [&](double us) { return significant(us) + " µs a " + unit; }));
+    sentences.push_back(sentence("Least CPU", contest.cpu, measured, Better::lower,
+                                 [&](double us) { return significant(us) + " µs a " + unit; }));
     sentences.push_back(sentence("Least memory", contest.memory, measured, Better::lower,
                                  [](double kb) { return significant(kb / 1024) + " MiB"; }));
     return sentences;
@@ -135,15 +134,13 @@ std::string verdict_on(const Comparison& comparison) {
         return all.size() < 2 ? all.front() : all[0] + " " + all[1];
     }
     std::vector<std::string> parts;
-    for (const std::string& part : {most_often(comparison, "served most", &Contest::throughput),
-                                    most_often(comparison, "had the shortest tail", &Contest::tail),
-                                    most_often(comparison, "took least CPU", &Contest::cpu)})
+    for (const std::string& part : {most_often(comparison, "in throughput", &Contest::throughput),
+                                    most_often(comparison, "in the tail of latency", &Contest::tail),
+                                    most_often(comparison, "in CPU time", &Contest::cpu)})
         if (!part.empty()) parts.push_back(part);
     if (parts.empty()) return "The runs overlap so much that no model is told from the others.";
-    std::string text;
-    for (const std::string& part : parts)
-        text += (text.empty() ? "" : "; ") + part;
-    return text + ". Where the runs of several overlap, each of them counts as among the best.";
+    return "Most often among the best of a workload: " + enumerate(parts) +
+           ". Models whose runs overlap with the best's count as best too.";
 }
 
 }  // namespace bullpen

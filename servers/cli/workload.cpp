@@ -66,8 +66,7 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
 std::int64_t warm_up_connections(const Workload& workload) noexcept {
     constexpr std::int64_t most = 500;
     constexpr std::int64_t part = 20;
-    return workload.connections == 0 ? most
-                                     : std::clamp<std::int64_t>(workload.connections / part, 1, most);
+    return workload.connections == 0 ? most : std::clamp<std::int64_t>(workload.connections / part, 1, most);
 }
 
 std::string describe(const Workload& workload) {

@@ -16,7 +16,7 @@ struct Workload {
     std::uint64_t answer_bytes = 0;  ///< Of the right answer, or of the message.
     int concurrency = 0;             ///< Connections at a time.
     int requests_per_connection = 1;
-    double rate = 0;               ///< Requests a second that are due whatever the answers do; 0: closed loop.
+    double rate = 0;  ///< Requests a second that are due whatever the answers do; 0: closed loop.
     std::int64_t connections = 0;  ///< In a run; 0: as many as duration_s allows.
     double duration_s = 0;         ///< Of a run; with `connections` the limit.
     std::string rare_path = {};    ///< Asked for instead of `path` in rare_share of the requests.

@@ -1,11 +1,11 @@
-#include "servers/cli/plot_rows.hpp"
+#include "servers/cli/plot_bars.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "servers/cli/fairness.hpp"
 #include "servers/cli/number_text.hpp"
+#include "servers/cli/plot_row.hpp"
 #include "servers/cli/plot_scale.hpp"
 
 namespace bullpen {
@@ -17,12 +17,9 @@ struct Part {
 };
 
 struct Row {
-    std::string name;
-    std::string rank;
+    RowText text;
     std::vector<Part> parts;  ///< Side by side, from 0 on.
     Spread spread;            ///< Of their sum.
-    std::string value;
-    std::string remark;
 };
 
 /// The best first; of equal ones the order of the models stays.
@@ -37,24 +34,6 @@ std::vector<std::size_t> by_median(const std::vector<Spread>& values, Better bet
     return order;
 }
 
-void open_figure(Html& html, const std::string& kind, const std::string& title, const std::string& how) {
-    html.open("figure", {{"class", "rows " + kind}});
-    html.open("figcaption").element("strong", {}, title).text(" " + how).close();
-}
-
-void name_of_row(Html& html, const std::string& rank, const std::string& name) {
-    html.open("span", {{"class", "name"}});
-    if (!rank.empty())
-        html.element("span", {{"class", "rank"}, {"title", "rank " + rank}}, rank);
-    html.text(name).close();
-}
-
-void value_of_row(Html& html, const std::string& value, const std::string& remark) {
-    html.open("span", {{"class", "value"}}).text(value);
-    if (!remark.empty()) html.text(" ").element("small", {}, remark);
-    html.close();
-}
-
 void whisker(Html& html, const LinearScale& scale, const Spread& spread) {
     const std::string from = percent_coordinate(scale.at(spread.min));
     const std::string to = percent_coordinate(scale.at(spread.max));
@@ -64,32 +43,32 @@ void whisker(Html& html, const LinearScale& scale, const Spread& spread) {
 }
 
 void draw_row(Html& html, const Row& row, const LinearScale& scale, const double* reference) {
-    html.open("div", {{"class", "row"}});
-    name_of_row(html, row.rank, row.name);
-    html.open("svg", {{"role", "img"}, {"data-model", row.name},
-                      {"aria-label", row.name + ": " + row.value + ", " + row.remark}});
-    html.element("title", {}, row.name + ": " + row.value + ", " + row.remark);
+    open_row(html, row.text);
     for (const double tick : scale.ticks) {
         const std::string x = percent_coordinate(scale.at(tick));
         html.empty("line", {{"class", "grid"}, {"x1", x}, {"x2", x}, {"y1", "0"}, {"y2", "100%"}});
     }
     double begin = 0;
     for (const Part& part : row.parts) {
-        html.empty("rect", {{"class", "mark " + part.style},
-                            {"x", percent_coordinate(scale.at(begin))},
-                            {"y", "18%"},
-                            {"width", percent_coordinate(scale.at(part.value))},
-                            {"height", "64%"}});
+        const double from = scale.at(begin);
         begin += part.value;
+        html.empty("rect", {{"class", "mark " + part.style},
+                            {"x", percent_coordinate(from)},
+                            {"y", "18%"},
+                            {"width", percent_coordinate(scale.at(begin) - from)},
+                            {"height", "64%"}});
     }
-    whisker(html, scale, row.spread);
+    if (row.spread.median > scale.top)
+        html.element(
+            "text",
+            {{"class", "beyond"}, {"x", "99%"}, {"y", "50%"}, {"dy", ".36em"}, {"text-anchor", "end"}}, "»");
+    else
+        whisker(html, scale, row.spread);
     if (reference != nullptr) {
         const std::string x = percent_coordinate(scale.at(*reference));
         html.empty("line", {{"class", "reference"}, {"x1", x}, {"x2", x}, {"y1", "0"}, {"y2", "100%"}});
     }
-    html.close();
-    value_of_row(html, row.value, row.remark);
-    html.close();
+    close_row(html, row.text);
 }
 
 void draw_axis(Html& html, const LinearScale& scale, const std::string& unit) {
@@ -110,15 +89,29 @@ void draw_axis(Html& html, const LinearScale& scale, const std::string& unit) {
     html.element("span", {{"class", "value"}}, "").close();
 }
 
-void draw(Html& html, const std::vector<Row>& rows, const std::string& unit,
-          const double* reference = nullptr) {
+/// Where some are many times the middle one, the axis ends at the greatest of the others: else those could
+/// not be told apart.
+double axis_end(const std::vector<Row>& rows) {
+    constexpr double many = 4;
+    std::vector<double> medians;
+    for (const Row& row : rows)
+        medians.push_back(row.spread.median);
+    const double limit = many * spread_of(medians).median;
     double greatest = 0;
     for (const Row& row : rows)
-        greatest = std::max({greatest, row.spread.max, row.spread.median});
-    const LinearScale scale = linear_scale(greatest);
+        if (row.spread.median <= limit)
+            greatest = std::max({greatest, row.spread.median, std::min(row.spread.max, limit)});
+    return greatest;
+}
+
+void draw(Html& html, const std::vector<Row>& rows, const std::string& unit,
+          const double* reference = nullptr) {
+    const LinearScale scale = linear_scale(axis_end(rows));
     for (const Row& row : rows)
         draw_row(html, row, scale, reference);
     draw_axis(html, scale, unit);
+    if (std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.spread.median > scale.top; }))
+        html.element("p", {{"class", "legend"}}, "» goes on beyond the axis");
     html.close();
 }
 
@@ -140,22 +133,23 @@ void plot_throughput(Html& html, const WorkloadResult& result, const Contest& co
     std::vector<Row> rows;
     for (const std::size_t i : by_median(contest.throughput.values, Better::higher)) {
         const Spread& rate = contest.throughput.values[i];
-        rows.push_back({.name = measured[i]->model,
-                        .rank = text_of(contest.throughput.ranks[i]),
+        rows.push_back({.text = {.name = measured[i]->model,
+                                 .rank = text_of(contest.throughput.ranks[i]),
+                                 .value = whole(rate.median),
+                                 .remark = range(rate)},
                         .parts = {{rate.median, "plain"}},
-                        .spread = rate,
-                        .value = whole(rate.median),
-                        .remark = range(rate)});
+                        .spread = rate});
     }
     draw(html, rows, "a second");
 }
 
 void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest) {
     const std::string unit = unit_of(result.workload);
-    open_figure(html, "cpu", "CPU time", "in µs a " + unit + ", of the master and all its workers; the less the better");
+    open_figure(html, "cpu", "CPU time",
+                "in µs a " + unit + ", of the master and all its workers; the less the better");
     const std::optional<double> base = result.iterative_cpu_us();
     std::vector<std::pair<std::string, std::string>> entries = {{"user", "user"}, {"system", "system"}};
-    if (base) entries.emplace_back("line", "what iterative takes: beyond it the design's own cost");
+    if (base) entries.emplace_back("line", "iterative's; + is what a design adds to it");
     legend(html, entries);
     const auto measured = result.measured();
     std::vector<Row> rows;
@@ -165,13 +159,13 @@ void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest) 
         const double system = measured[i]->over(&Run::system_us).median;
         const bool above = base && measured[i]->model != "iterative";
         const double more = cpu.median - base.value_or(0);
-        rows.push_back({.name = measured[i]->model,
-                        .rank = text_of(contest.cpu.ranks[i]),
+        rows.push_back({.text = {.name = measured[i]->model,
+                                 .rank = text_of(contest.cpu.ranks[i]),
+                                 .value = significant(cpu.median) + " µs",
+                                 .remark = above ? (more < 0 ? "−" : "+") + significant(std::abs(more))
+                                                 : fine_range(cpu)},
                         .parts = {{user, "user"}, {system, "system"}},
-                        .spread = cpu,
-                        .value = significant(cpu.median) + " µs",
-                        .remark = above ? (more < 0 ? "−" : "+") + significant(std::abs(more)) + " on iterative"
-                                        : fine_range(cpu)});
+                        .spread = cpu});
     }
     draw(html, rows, "µs", base ? &*base : nullptr);
 }
@@ -186,57 +180,14 @@ void plot_memory(Html& html, const WorkloadResult& result, const Contest& contes
     for (const std::size_t i : by_median(contest.memory.values, Better::lower)) {
         const Spread& tree = contest.memory.values[i];
         const double worker_kb = measured[i]->over(&Run::worker_kb).median;
-        rows.push_back({.name = measured[i]->model,
-                        .rank = text_of(contest.memory.ranks[i]),
+        rows.push_back({.text = {.name = measured[i]->model,
+                                 .rank = text_of(contest.memory.ranks[i]),
+                                 .value = fixed(tree.median / kb, 1) + " MiB",
+                                 .remark = worker_kb > 0 ? whole(worker_kb) + " kB a worker" : "no workers"},
                         .parts = {{tree.median / kb, "plain"}},
-                        .spread = {tree.median / kb, tree.min / kb, tree.max / kb},
-                        .value = fixed(tree.median / kb, 1) + " MiB",
-                        .remark = worker_kb > 0 ? whole(worker_kb) + " kB a worker" : "no workers"});
+                        .spread = {tree.median / kb, tree.min / kb, tree.max / kb}});
     }
     draw(html, rows, "MiB");
-}
-
-void plot_workers(Html& html, const WorkloadResult& result) {
-    open_figure(html, "workers", "Connections of each worker",
-                "worker by worker, all runs; the line is an equal share (compare UNP figure 30.2)");
-    for (const Measurement* m : result.measured()) {
-        const std::vector<std::uint64_t> shares = m->connections_by_slot();
-        if (shares.empty()) continue;
-        const std::uint64_t all = std::accumulate(shares.begin(), shares.end(), std::uint64_t{0});
-        const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
-        const bool own = m->worker_per_client;
-        std::string value = own ? "one each" : "Jain " + fixed(jain_index(shares), 2);
-        std::string remark = own ? grouped(static_cast<std::int64_t>(all))
-                                 : range({.min = static_cast<double>(*least), .max = static_cast<double>(*most)});
-        html.open("div", {{"class", "row"}});
-        name_of_row(html, "", m->model);
-        html.open("svg", {{"role", "img"}, {"data-model", m->model},
-                          {"aria-label", m->model + ": " + value + ", " + remark}});
-        html.element("title", {}, m->model + ": " + value + ", " + remark);
-        html.empty("line", {{"class", "grid"}, {"x1", "0"}, {"x2", "100%"}, {"y1", "100%"}, {"y2", "100%"}});
-        if (own) {
-            html.element("text", {{"class", "mark note"}, {"x", "0"}, {"y", "60%"}}, "a worker for each connection");
-        } else {
-            const double step = 1.0 / static_cast<double>(shares.size());
-            const double top = std::max(1.0, static_cast<double>(*most));
-            for (std::size_t slot = 0; slot < shares.size(); ++slot) {
-                const double height = static_cast<double>(shares[slot]) / top;
-                html.empty("rect", {{"class", "mark plain"},
-                                    {"x", percent_coordinate(static_cast<double>(slot) * step)},
-                                    {"y", percent_coordinate(1 - height)},
-                                    {"width", percent_coordinate(step * 0.86)},
-                                    {"height", percent_coordinate(height)}});
-            }
-            const double equal = static_cast<double>(all) / static_cast<double>(shares.size()) / top;
-            const std::string y = percent_coordinate(1 - equal);
-            if (shares.size() > 1)
-                html.empty("line", {{"class", "reference"}, {"x1", "0"}, {"x2", "100%"}, {"y1", y}, {"y2", y}});
-        }
-        html.close();
-        value_of_row(html, value, remark);
-        html.close();
-    }
-    html.close();
 }
 
 }  // namespace bullpen

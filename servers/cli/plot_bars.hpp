@@ -1,4 +1,4 @@
-/// Plots with a row for each model: a name, a mark and a number. They fit any width.
+/// Plots with a row for each model: a bar and its number. They fit any width.
 #pragma once
 
 #include <string>
@@ -13,6 +13,5 @@ namespace bullpen {
 void plot_throughput(Html& html, const WorkloadResult& result, const Contest& contest);
 void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest);
 void plot_memory(Html& html, const WorkloadResult& result, const Contest& contest);
-void plot_workers(Html& html, const WorkloadResult& result);
 
 }  // namespace bullpen
