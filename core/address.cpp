@@ -45,7 +45,22 @@ void check_port_number(std::string_view text, std::string_view port) {
         reject(text, "a port is a number from 0 to 65535 or a service name");
 }
 
+Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    if (name_of(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+    return {reinterpret_cast<const sockaddr*>(&storage), size};
+}
+
 }  // namespace
+
+Address Address::of_socket(int fd) noexcept {
+    return ask(fd, ::getsockname);
+}
+
+Address Address::of_peer(int fd) noexcept {
+    return ask(fd, ::getpeername);
+}
 
 Address::Address(const sockaddr* address, socklen_t size) noexcept
     : size_{std::min(size, static_cast<socklen_t>(sizeof storage_))} {

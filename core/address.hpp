@@ -30,6 +30,10 @@ public:
     /// A UNIX socket's path, at most 107 bytes (sun_path's limit, unix(7)); longer throws AddressError.
     static Address unix_path(std::string_view path);
 
+    /// Of a socket and of who is at its other end; "unknown" where there is none (getsockname, getpeername).
+    static Address of_socket(int fd) noexcept;
+    static Address of_peer(int fd) noexcept;
+
     [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
     [[nodiscard]] const sockaddr* data() const noexcept;
     [[nodiscard]] socklen_t size() const noexcept { return size_; }

@@ -12,23 +12,15 @@
 #include "core/listener.hpp"
 
 namespace bullpen {
-namespace {
 
 using std::chrono::milliseconds;
 
-Address address_from(int fd, int (*ask)(int, sockaddr*, socklen_t*)) noexcept {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-    return {reinterpret_cast<const sockaddr*>(&storage), size};
+bool ServerView::is_draining() const noexcept {
+    const auto is_set = [](const std::atomic<std::uint32_t>* word) {
+        return word != nullptr && word->load(std::memory_order_relaxed) != 0;
+    };
+    return is_set(draining) || is_set(leaving);
 }
-
-bool says_client_gone(int error) noexcept {
-    return error == ECONNRESET || error == EPIPE || error == ENOTCONN || error == ETIMEDOUT ||
-           error == EHOSTUNREACH || error == ENETUNREACH;
-}
-
-}  // namespace
 
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
@@ -49,10 +41,10 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size >= 0) return static_cast<std::size_t>(size);
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) fail("read from the client");
+        if (errno != EAGAIN) failure_.fail(errno, "read from the client");
         const auto now = Clock::now();
         if (!deadline) deadline = now + limits_.read - ListenOptions{}.receive_slice;
-        if (now >= *deadline) time_out(Limit::read, "the client sent nothing within the read limit");
+        if (now >= *deadline) failure_.time_out(Limit::read, "the client sent nothing within the read limit");
     }
 }
 
@@ -60,9 +52,9 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
     while (Clock::now() < deadline) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size >= 0) return static_cast<std::size_t>(size);
-        if (errno != EINTR && errno != EAGAIN) fail("read from the client");
+        if (errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
     }
-    time_out(Limit::read, "the client hasn't sent the whole of it in time");
+    failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
 }
 
 std::optional<std::size_t> Connection::read_next(std::span<std::byte> buffer, milliseconds idle_limit) {
@@ -72,7 +64,7 @@ std::optional<std::size_t> Connection::read_next(std::span<std::byte> buffer, mi
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size >= 0) return static_cast<std::size_t>(size);
         if (errno == EINTR) continue;
-        if (errno != EAGAIN) fail("read from the client");
+        if (errno != EAGAIN) failure_.fail(errno, "read from the client");
         const auto now = Clock::now();
         if (!deadline) deadline = now + idle_limit - ListenOptions{}.receive_slice;
         if (now >= *deadline || pool_has_no_spare()) return std::nullopt;
@@ -102,9 +94,9 @@ void Connection::send_all(std::span<const std::byte> bytes, int flags) {
         if (size >= 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(size));
         } else if (errno == EAGAIN) {
-            time_out(Limit::write, "the client took nothing within the write limit");
+            failure_.time_out(Limit::write, "the client took nothing within the write limit");
         } else if (errno != EINTR) {
-            fail("write to the client");
+            failure_.fail(errno, "write to the client");
         }
     }
 }
@@ -117,9 +109,9 @@ void Connection::send_file(int file, off_t offset, std::size_t count) {
         } else if (size == 0) {
             throw std::runtime_error{"the file became shorter while it was sent"};
         } else if (errno == EAGAIN) {
-            time_out(Limit::write, "the client took nothing within the write limit");
+            failure_.time_out(Limit::write, "the client took nothing within the write limit");
         } else if (errno != EINTR) {
-            fail("send a file to the client");
+            failure_.fail(errno, "send a file to the client");
         }
     }
 }
@@ -148,11 +140,11 @@ void Connection::linger(milliseconds patience) noexcept {
 }
 
 Address Connection::peer_address() const noexcept {
-    return address_from(fd(), ::getpeername);
+    return Address::of_peer(fd());
 }
 
 Address Connection::local_address() const noexcept {
-    return address_from(fd(), ::getsockname);
+    return Address::of_socket(fd());
 }
 
 std::optional<ucred> Connection::peer_credentials() const noexcept {
@@ -163,29 +155,8 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     return credentials;
 }
 
-bool Connection::draining() const noexcept {
-    const auto is_set = [](const std::atomic<std::uint32_t>* word) {
-        return word != nullptr && word->load(std::memory_order_relaxed) != 0;
-    };
-    return is_set(server_.draining) || is_set(server_.leaving);
-}
-
 bool Connection::pool_has_no_spare() const noexcept {
     return server_.spare != nullptr && server_.spare->load(std::memory_order_relaxed) == 0;
-}
-
-void Connection::fail(const char* what) {
-    const int error = errno;
-    if (says_client_gone(error)) {
-        client_gone_ = true;
-        throw ClientGone{error, std::generic_category(), what};
-    }
-    throw std::system_error{error, std::generic_category(), what};
-}
-
-void Connection::time_out(Limit limit, const char* what) {
-    exceeded_ = limit;
-    throw TimedOut{what};
 }
 
 }  // namespace bullpen

@@ -12,28 +12,13 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <system_error>
 
 #include "core/address.hpp"
 #include "core/clock.hpp"
+#include "core/connection_failure.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
-
-/// The client closed or reset the connection in the middle. Let it pass: it ends only this connection.
-class ClientGone : public std::system_error {
-public:
-    using std::system_error::system_error;
-};
-
-/// The client was silent for longer than a limit. Let it pass: it ends only this connection.
-class TimedOut : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
-/// Which of a connection's limits ran out.
-enum class Limit : std::uint8_t { none, read, write };
 
 /// What a handler may know of the server around it: words that it watches for it.
 /// Null pointers (a connection outside of a server) mean: there is room, and nobody is stopping.
@@ -41,6 +26,9 @@ struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
     const std::atomic<std::uint32_t>* leaving = nullptr;   ///< 1 once this worker alone was told to exit.
+
+    /// Stopping: the whole server, or this worker.
+    [[nodiscard]] bool is_draining() const noexcept;
 };
 
 /// Bytes that a handler keeps with a connection while nobody serves it; all 0 for a new connection.
@@ -118,28 +106,25 @@ public:
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
 
     /// The server has been told to stop: finish what is begun, offer no more.
-    [[nodiscard]] bool draining() const noexcept;
+    [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
 
     /// No worker is idle: somebody may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
-    [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }  ///< A ClientGone was thrown.
-    [[nodiscard]] Limit exceeded() const noexcept { return exceeded_; }  ///< Set when TimedOut was thrown.
+    [[nodiscard]] bool client_gone() const noexcept { return failure_.client_gone(); }  ///< A ClientGone was thrown.
+    [[nodiscard]] Limit exceeded() const noexcept { return failure_.exceeded(); }  ///< Set when TimedOut was thrown.
 
     /// Closes now; in an orderly life the destructor does it.
     void close() noexcept { socket_.reset(); }
 
 private:
-    [[noreturn]] void fail(const char* what);
-    [[noreturn]] void time_out(Limit limit, const char* what);
     void send_all(std::span<const std::byte> bytes, int flags);
 
     UniqueFd socket_;
     ServerView server_;
     Limits limits_;
     ConnectionState state_{};
-    bool client_gone_ = false;
-    Limit exceeded_ = Limit::none;
+    ConnectionFailure failure_;
 };
 
 }  // namespace bullpen

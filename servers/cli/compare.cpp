@@ -198,7 +198,9 @@ std::optional<ResultFile> result_file(const std::string& path) {
 
 int run_compare(const CompareOptions& options) {
     check(options);
-    choose("service", options.workload.service, services(), "--service");
+    const std::string& service = options.workload.service;
+    if (choose("service", service, services(), "--service").make == nullptr)
+        throw std::invalid_argument{"--service: compare's client does not speak " + service};
     std::optional<ResultFile> json_file = result_file(options.json_file);
     std::optional<ResultFile> report_file = result_file(options.report_file);
 

@@ -47,10 +47,6 @@ const std::vector<Design>& designs() {
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
                                                 int concurrency) {
-    const auto left_out = [&](const char* form) {
-        return LeftOut{.model = design.name,
-                       .reason = "the service " + std::string{service.name} + " has no " + form + " form."};
-    };
     // A worker per client: so many that the cap is not what is measured. Some have ended but are not buried.
     constexpr int dead_ones = 64;
     const bool per_client = makes_worker_per_client(design.model);
@@ -62,11 +58,31 @@ std::variant<Contender, LeftOut> make_contender(const Design& design, const Serv
     pool.threads = design.threaded ? threads : 1;
     pool.accept_lock = design.accept_lock;
     pool.limits = {.policy = SizingPolicy::fixed, .workers_start = slots, .workers_max = slots};
+    const char* missing = nullptr;
     switch (design.model.form) {
-        case Form::blocking: pool.handler = service.make(options); break;
-        case Form::asynchronous: return left_out("asynchronous");
-        case Form::program: return left_out("program's");
+        case Form::blocking:
+            if (service.make != nullptr)
+                pool.handler = service.make(options);
+            else
+                missing = "blocking";
+            break;
+        case Form::asynchronous:
+            if (service.make_async != nullptr)
+                pool.async_handler = service.make_async(options);
+            else
+                missing = "asynchronous";
+            break;
+        case Form::program:
+            if (service.make_program != nullptr)
+                pool.program = service.make_program(options);
+            else
+                missing = "program's";
+            break;
     }
+    if (missing != nullptr)
+        return LeftOut{
+            .model = design.name,
+            .reason = "the service " + std::string{service.name} + " has no " + missing + " form."};
     return Contender{
         .name = design.name,
         .service = std::string{service.name},

@@ -8,6 +8,7 @@
 
 #include "core/process.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/cli/serve.hpp"
@@ -109,11 +110,13 @@ int run(int argc, char** argv) {
     std::function<int()> chosen;
     ServeArguments arguments;
     CompareOptions comparison;
+    HandleArguments handled;
     std::string file;
     declare_serve(program, arguments, chosen);
     declare_compare(program, comparison, chosen);
     declare_load(program, chosen);
     declare_check_config(program, file, chosen);
+    declare_handle(program, handled, chosen);
     try {
         program.parse(argc, argv);
     } catch (const CLI::Success& success) {

@@ -18,6 +18,12 @@ public:
     void add(std::string_view name, std::string_view value);
     void add(std::string_view name, std::uint64_t value);
 
+    /// Adds lines as an earlier head had them: whole ones, each with its end.
+    void add_lines(std::string_view lines) { append(lines); }
+
+    /// What is written so far.
+    [[nodiscard]] std::string_view text() const noexcept { return {room_.data(), size_}; }
+
     /// Adds the empty line and returns the whole head.
     std::string_view finish();
 

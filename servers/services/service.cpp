@@ -4,8 +4,24 @@ namespace bullpen {
 
 const std::vector<Service>& services() {
     static const std::vector<Service> table{
-        {.name = "http", .summary = "the files below --root, for browsers", .make = make_http},
-        {.name = "echo", .summary = "sends everything back (RFC 862)", .make = make_echo},
+        {.name = "http",
+         .summary = "the files below --root, for browsers",
+         .make = make_http,
+         .make_async = make_async_http,
+         .make_program = make_http_program},
+        {.name = "echo",
+         .summary = "sends everything back (RFC 862)",
+         .make = make_echo,
+         .make_async = make_async_echo,
+         .make_program = make_echo_program},
+        {.name = "work",
+         .summary = "HTTP answers of a given time or size: /bytes/N, /cpu/US, /sleep/MS",
+         .make = make_work,
+         .make_async = make_async_work,
+         .make_program = make_work_program},
+        {.name = "exec",
+         .summary = "a program for each client: exec -- PROGRAM ARG…",
+         .make_program = make_exec_program},
     };
     return table;
 }

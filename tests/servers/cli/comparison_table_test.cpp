@@ -42,26 +42,19 @@ Measurement& fork_of(Comparison& comparison) {
 TEST_SUITE("cli: the tables of a comparison") {
     TEST_CASE("one has speed and latency, one what it costs, one how the connections fell") {
         const std::string text = render_table(made_comparison());
-        CHECK(contains(text,
-                       "               connect.      in the latency    in   ms\n"
-                       "model     rank a second        runs     p50   p90  p99 p99.9  max\n"
-                       "iterative  1–2   11,000  10.0–12.0k   0.712 0.900 1.30  12.3 99.0\n"
-                       "fork         3    3,100 3,000–3,200   0.712 0.900 6.00  12.3 99.0\n"
-                       "prefork    1–2    9,500  9.0–10.5k   0.712 0.900 2.20  12.3 99.0\n") ==
-              false);  // The widths are the table's business; its cells are checked below.
         CHECK(contains(flowing(text),
                        "iterative 1–2 11,000 10.0–12.0k 0.712 0.900 1.30 12.3 99.0 fork 3 3,100 "));
         CHECK(contains(flowing(text), "prefork 2 31.0 30.0–32.0 6.20 24.8 10.0 2.00 0.25 3.0 256 "));
         CHECK(contains(flowing(text), "iterative 1 61,500 61,500 1.00 █ "));
         CHECK(contains(flowing(text), "fork - - - - one for each connection "));
-        CHECK(contains(flowing(text), "prefork 4 7,500 27,000 0.83 █▄▄▂ "));
+        CHECK(contains(flowing(text), "prefork 4 7,500 27,000 0.82 █▅▄▃ "));
     }
 
     TEST_CASE("no line is wider than the terminal, with long names and large numbers") {
         Comparison comparison = made_comparison();
         for (const char* name : {"prefork-reuseport", "prethread-accept"}) {
-            Measurement large = made_measurement(name, std::vector<Run>(3, made_run(123'456, 1234.5, 4321)));
-            large.runs[0] = made_run(101'456, 1034.5, 3321);
+            Measurement large = made_measurement(name, std::vector<Run>(3, made_run(123'456, 534.5, 4321)));
+            large.runs[0] = made_run(101'456, 434.5, 3321);
             large.runs[0].connections_by_slot.assign(500, 123'456);
             comparison.workloads[0].measurements.push_back(large);
         }

@@ -1,0 +1,289 @@
+#include "core/async_connection.hpp"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+namespace bullpen {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+}  // namespace
+
+/// The socket in the event loop's care, and the deadline of the wait that is on. The timer isn't touched by
+/// every wait: it stays armed for an earlier one, and when it goes off, it looks what the deadline is by now.
+/// Shared with the timer's handler, which may already be queued when the connection ends.
+class AsyncConnection::Waiter : public std::enable_shared_from_this<Waiter> {
+public:
+    Waiter(const asio::any_io_executor& executor, UniqueFd& socket)
+        : socket_{executor, asio::generic::stream_protocol{AF_UNSPEC, 0}, socket.get()}, timer_{executor} {
+        static_cast<void>(socket.release());
+        socket_.native_non_blocking(true);
+    }
+
+    [[nodiscard]] int fd() noexcept { return socket_.is_open() ? socket_.native_handle() : -1; }
+
+    /// The size or -errno; -ETIME once the deadline has passed.
+    static Awaitable<ssize_t> receive(std::shared_ptr<Waiter> self, std::span<std::byte> buffer,
+                                      TimePoint deadline) {
+        self->begin(deadline);
+        error_code error;
+        const std::size_t size =
+            co_await self->socket_.async_receive(asio::buffer(buffer.data(), buffer.size()),
+                                           asio::redirect_error(asio::use_awaitable, error));
+        if (error == asio::error::eof) error.clear();
+        co_return error ? self->end(error) : static_cast<ssize_t>(size);
+    }
+
+    /// 0 or -errno; -ETIME once the deadline has passed.
+    static Awaitable<ssize_t> writable(std::shared_ptr<Waiter> self, TimePoint deadline) {
+        self->begin(deadline);
+        error_code error;
+        co_await self->socket_.async_wait(asio::socket_base::wait_write,
+                                    asio::redirect_error(asio::use_awaitable, error));
+        co_return error ? self->end(error) : ssize_t{0};
+    }
+
+    /// Ends a wait as if its deadline had passed.
+    void interrupt() noexcept {
+        error_code ignored;
+        socket_.cancel(ignored);
+    }
+
+    void close() noexcept {
+        error_code ignored;
+        socket_.close(ignored);
+        timer_.cancel();
+    }
+
+private:
+    static constexpr TimePoint never = TimePoint::max();
+
+    void begin(TimePoint deadline) {
+        deadline_ = deadline;
+        if (deadline < armed_for_) arm(deadline);
+    }
+
+    ssize_t end(const error_code& error) noexcept {
+        if (error != asio::error::operation_aborted) return -error.value();
+        return socket_.is_open() ? -ETIME : -ECANCELED;
+    }
+
+    void arm(TimePoint when) {
+        armed_for_ = when;
+        timer_.expires_at(when);
+        timer_.async_wait([self = shared_from_this()](const error_code& error) {
+            if (!error) self->on_timer();
+        });
+    }
+
+    void on_timer() {
+        const TimePoint now = Clock::now();
+        if (now < armed_for_) return;  // It was queued when the timer was armed anew.
+        armed_for_ = never;
+        if (now >= deadline_)
+            interrupt();  // Harmless if nobody waits.
+        else if (deadline_ != never)
+            arm(deadline_);
+    }
+
+    asio::generic::stream_protocol::socket socket_;
+    asio::steady_timer timer_;
+    TimePoint deadline_ = never;
+    TimePoint armed_for_ = never;
+};
+
+AsyncConnection::AsyncConnection(asio::any_io_executor executor, UniqueFd socket, ServerView server) noexcept
+    : executor_{std::move(executor)}, socket_{std::move(socket)}, server_{server} {}
+
+AsyncConnection::~AsyncConnection() {
+    close();
+}
+
+int AsyncConnection::fd() const noexcept {
+    return waiter_ ? waiter_->fd() : socket_.get();
+}
+
+AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std::byte> buffer) {
+    if (has_had_its_turn()) co_await give_way();
+    if (const auto size = try_receive(buffer)) co_return *size;
+    const ssize_t received = co_await receive_until(buffer, Clock::now() + limits_.read);
+    if (received == -ETIME)
+        failure_.time_out(Limit::read, "the client sent nothing within the read limit");
+    co_return judge(received);
+}
+
+AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<std::byte> buffer,
+                                                                     TimePoint deadline) {
+    if (has_had_its_turn()) co_await give_way();
+    ssize_t received = -ETIME;
+    if (Clock::now() < deadline) {
+        if (const auto size = try_receive(buffer)) co_return *size;
+        received = co_await receive_until(buffer, deadline);
+    }
+    if (received == -ETIME)
+        failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
+    co_return judge(received);
+}
+
+AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_next(std::span<std::byte> buffer,
+                                                                                  milliseconds idle_limit) {
+    constexpr milliseconds drain_look_interval{1000};
+    const TimePoint deadline = Clock::now() + idle_limit;
+    for (TimePoint now; !draining() && (now = Clock::now()) < deadline;) {
+        // Not tried beforehand: mostly there is nothing yet, and receive_until() looks by itself.
+        is_between_requests_ = true;
+        const ssize_t received = co_await receive_until(buffer, std::min(deadline, now + drain_look_interval));
+        is_between_requests_ = false;
+        if (received != -ETIME) co_return judge(received);
+    }
+    co_return std::nullopt;
+}
+
+AsyncConnection::Awaitable<bool> AsyncConnection::read_exactly(std::span<std::byte> buffer) {
+    while (!buffer.empty()) {
+        const std::size_t size = co_await read_some(buffer);
+        if (size == 0) co_return false;
+        buffer = buffer.subspan(size);
+    }
+    co_return true;
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::span<const std::byte> bytes) {
+    return send_all(bytes, 0);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::string_view text) {
+    return send_all(std::as_bytes(std::span{text}), 0);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::write_before_more(std::string_view head) {
+    return send_all(std::as_bytes(std::span{head}), MSG_MORE);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::byte> bytes, int flags) {
+    while (!bytes.empty()) {
+        if (has_had_its_turn()) co_await give_way();
+        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+        if (size >= 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(size));
+        } else if (errno == EAGAIN) {
+            co_await until_writable();
+        } else if (errno != EINTR) {
+            failure_.fail(errno, "write to the client");
+        }
+    }
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offset, std::size_t count) {
+    waiter();  // Makes the socket non-blocking: sendfile(2) has no MSG_DONTWAIT.
+    while (count > 0) {
+        if (has_had_its_turn()) co_await give_way();
+        const ssize_t size = ::sendfile(fd(), file, &offset, count);
+        if (size > 0) {
+            count -= static_cast<std::size_t>(size);
+        } else if (size == 0) {
+            throw std::runtime_error{"the file became shorter while it was sent"};
+        } else if (errno == EAGAIN) {
+            co_await until_writable();
+        } else if (errno != EINTR) {
+            failure_.fail(errno, "send a file to the client");
+        }
+    }
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::sleep_for(std::chrono::nanoseconds span) {
+    asio::steady_timer timer{executor_, span};
+    calls_in_a_row_ = 0;
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+void AsyncConnection::shutdown_write() noexcept {
+    ::shutdown(fd(), SHUT_WR);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::linger(milliseconds patience) {
+    shutdown_write();
+    const TimePoint deadline = Clock::now() + patience;
+    std::array<std::byte, 16384> scrap;
+    try {
+        while (Clock::now() < deadline && co_await receive_until(scrap, deadline) > 0) continue;
+    } catch (const boost::system::system_error&) {  // The event loop has no room for the socket.
+    }
+}
+
+Address AsyncConnection::peer_address() const noexcept {
+    return Address::of_peer(fd());
+}
+
+Address AsyncConnection::local_address() const noexcept {
+    return Address::of_socket(fd());
+}
+
+void AsyncConnection::notice_drain() noexcept {
+    if (is_between_requests_ && waiter_ && draining()) waiter_->interrupt();
+}
+
+void AsyncConnection::close() noexcept {
+    if (waiter_) waiter_->close();
+    socket_.reset();
+}
+
+const std::shared_ptr<AsyncConnection::Waiter>& AsyncConnection::waiter() {
+    if (!waiter_) waiter_ = std::make_shared<Waiter>(executor_, socket_);
+    return waiter_;
+}
+
+std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buffer) {
+    for (;;) {
+        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == EAGAIN) return {};
+        return judge(size >= 0 ? size : -errno);
+    }
+}
+
+std::size_t AsyncConnection::judge(ssize_t received) {
+    if (received < 0) failure_.fail(static_cast<int>(-received), "read from the client");
+    return static_cast<std::size_t>(received);
+}
+
+/// The size or -errno; -ETIME once the deadline has passed.
+AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_until(std::span<std::byte> buffer,
+                                                                   TimePoint deadline) {
+    calls_in_a_row_ = 0;
+    return Waiter::receive(waiter(), buffer, deadline);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::until_writable() {
+    calls_in_a_row_ = 0;
+    const ssize_t error = co_await Waiter::writable(waiter(), Clock::now() + limits_.write);
+    if (error == -ETIME)
+        failure_.time_out(Limit::write, "the client took nothing within the write limit");
+    if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
+}
+
+bool AsyncConnection::has_had_its_turn() noexcept {
+    return ++calls_in_a_row_ > calls_in_a_row_max;
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::give_way() {
+    calls_in_a_row_ = 0;
+    co_await asio::post(executor_, asio::use_awaitable);
+}
+
+}  // namespace bullpen

@@ -1,0 +1,142 @@
+/// One client's connection, as an asynchronous handler sees it: as core/connection.hpp, but where a call there
+/// blocks, here the coroutine waits and the thread serves other clients.
+///
+///     boost::asio::awaitable<void> greet(bullpen::AsyncConnection& client) {
+///         std::array<std::byte, 4096> buffer;
+///         while (const std::size_t size = co_await client.read_some(buffer))
+///             co_await client.write_all(std::span{buffer}.first(size));
+///     }
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/address.hpp"
+#include "core/async_handler.hpp"
+#include "core/clock.hpp"
+#include "core/connection.hpp"
+#include "core/connection_failure.hpp"
+#include "core/unique_fd.hpp"
+
+namespace bullpen {
+
+/// Owns a connected stream socket, TCP or UNIX. Used by one coroutine at a time, in the one thread that runs
+/// its executor; stays where it was made. Calls that fail throw ClientGone, TimedOut or std::system_error and
+/// leave the connection fit only for closing.
+///
+/// Every call tries at once and waits only where the kernel has nothing for it: a client whose request is
+/// there and whose answer fits into the socket's buffer costs the event loop nothing at all. After many calls
+/// in a row that didn't have to wait, one gives way to the other coroutines.
+///
+/// What a call is given (buffers, texts) must live until it is co_awaited to its end. Reading a file may wait
+/// for the disk, and the whole thread with it.
+class AsyncConnection {
+public:
+    template <typename Result>
+    using Awaitable = boost::asio::awaitable<Result>;
+
+    struct Limits {
+        std::chrono::milliseconds read{60'000};   ///< Longest silence of the client within a read.
+        std::chrono::milliseconds write{30'000};  ///< Longest time without progress within a write.
+    };
+
+    static constexpr int calls_in_a_row_max = 64;  ///< Without waiting; then the coroutine gives way.
+
+    /// The socket may be blocking or not; it becomes non-blocking once something has to be waited for.
+    AsyncConnection(boost::asio::any_io_executor executor, UniqueFd socket, ServerView server = {}) noexcept;
+
+    ~AsyncConnection();
+    AsyncConnection(const AsyncConnection&) = delete;
+    AsyncConnection& operator=(const AsyncConnection&) = delete;
+
+    /// The socket, borrowed, for what this class doesn't offer; -1 once it is closed. Don't close it.
+    [[nodiscard]] int fd() const noexcept;
+
+    /// Reads what is there, at least one byte, at most buffer.size(). 0 is the end: the client has shut down
+    /// its side and may still be reading. Waits at most the read limit.
+    [[nodiscard]] Awaitable<std::size_t> read_some(std::span<std::byte> buffer);
+
+    /// As read_some, but with a deadline in place of the read limit, which a client that sends byte by byte
+    /// can't stretch: for what must be there as a whole by then.
+    [[nodiscard]] Awaitable<std::size_t> read_before(std::span<std::byte> buffer, TimePoint deadline);
+
+    /// As read_some, but for the moment between two requests: returns nothing once `idle_limit` has passed or
+    /// the server is draining (looked at every second, and when notice_drain() is called). The caller then
+    /// closes. Unlike Connection's it waits on when the pool has no spare worker: it holds none.
+    [[nodiscard]] Awaitable<std::optional<std::size_t>> read_next(std::span<std::byte> buffer,
+                                                                  std::chrono::milliseconds idle_limit);
+
+    /// Fills the whole buffer; false if the client's side ended first.
+    [[nodiscard]] Awaitable<bool> read_exactly(std::span<std::byte> buffer);
+
+    /// Writes everything (partial writes are continued).
+    [[nodiscard]] Awaitable<void> write_all(std::span<const std::byte> bytes);
+    [[nodiscard]] Awaitable<void> write_all(std::string_view text);
+
+    /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
+    [[nodiscard]] Awaitable<void> write_before_more(std::string_view head);
+
+    /// Sends `count` bytes of an open regular file from `offset` on (sendfile(2); the file's own offset
+    /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
+    [[nodiscard]] Awaitable<void> send_file(int file, off_t offset, std::size_t count);
+
+    /// Lets time pass for this connection alone.
+    [[nodiscard]] Awaitable<void> sleep_for(std::chrono::nanoseconds span);
+
+    /// Ends our side (FIN); reading goes on.
+    void shutdown_write() noexcept;
+
+    /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
+    /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
+    /// Throws nothing.
+    [[nodiscard]] Awaitable<void> linger(std::chrono::milliseconds patience);
+
+    [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
+    [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
+
+    [[nodiscard]] Limits& limits() noexcept { return limits_; }
+    [[nodiscard]] ConnectionState& state() noexcept { return state_; }
+
+    /// The server has been told to stop: finish what is begun, offer no more.
+    [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
+
+    /// For the worker, when it learns that it is to stop: a read_next() that is waiting ends now.
+    void notice_drain() noexcept;
+
+    [[nodiscard]] bool client_gone() const noexcept { return failure_.client_gone(); }  ///< ClientGone was thrown.
+    [[nodiscard]] Limit exceeded() const noexcept { return failure_.exceeded(); }  ///< Set when TimedOut was thrown.
+
+    /// Closes now; in an orderly life the destructor does it. A call that is waiting throws
+    /// std::system_error (ECANCELED).
+    void close() noexcept;
+
+private:
+    class Waiter;
+
+    const std::shared_ptr<Waiter>& waiter();
+    [[nodiscard]] std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
+    [[nodiscard]] std::size_t judge(ssize_t received);
+    [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
+    [[nodiscard]] Awaitable<void> send_all(std::span<const std::byte> bytes, int flags);
+    [[nodiscard]] Awaitable<void> until_writable();
+    [[nodiscard]] bool has_had_its_turn() noexcept;
+    [[nodiscard]] Awaitable<void> give_way();
+
+    boost::asio::any_io_executor executor_;
+    UniqueFd socket_;                 ///< Until there is a waiter, which then owns it.
+    std::shared_ptr<Waiter> waiter_;  ///< Made when first something has to be waited for.
+    ServerView server_;
+    Limits limits_;
+    ConnectionState state_{};
+    ConnectionFailure failure_;
+    int calls_in_a_row_ = 0;
+    bool is_between_requests_ = false;
+};
+
+}  // namespace bullpen

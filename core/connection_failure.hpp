@@ -1,0 +1,43 @@
+/// How a connection fails: what is thrown, and what its worker's counts learn of it.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <system_error>
+
+namespace bullpen {
+
+/// The client closed or reset the connection in the middle. Let it pass: it ends only this connection.
+class ClientGone : public std::system_error {
+public:
+    using std::system_error::system_error;
+};
+
+/// The client was silent for longer than a limit. Let it pass: it ends only this connection.
+class TimedOut : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Which of a connection's limits ran out.
+enum class Limit : std::uint8_t { none, read, write };
+
+/// Throws on behalf of a connection and remembers it, so that the connection is counted as what it was even
+/// where a handler caught the exception.
+class ConnectionFailure {
+public:
+    /// Throws ClientGone if this errno value says that the client has left, else std::system_error.
+    [[noreturn]] void fail(int error, const char* what);
+
+    /// Throws TimedOut.
+    [[noreturn]] void time_out(Limit limit, const char* what);
+
+    [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }
+    [[nodiscard]] Limit exceeded() const noexcept { return exceeded_; }
+
+private:
+    bool client_gone_ = false;
+    Limit exceeded_ = Limit::none;
+};
+
+}  // namespace bullpen

@@ -1,0 +1,40 @@
+#include "servers/services/async_conversation.hpp"
+
+#include <algorithm>
+
+#include "servers/services/async_head_reader.hpp"
+#include "servers/services/conversation.hpp"
+
+namespace bullpen::http {
+namespace {
+
+boost::asio::awaitable<void> send_pieces(AsyncConnection& client, const Answer& answer) {
+    co_await client.write_before_more(answer.bytes);
+    for (std::uint64_t left = answer.body_size; left > 0;) {
+        const std::string_view piece = answer.body.substr(0, left);
+        co_await client.write_all(piece);
+        left -= piece.size();
+    }
+    if (answer.file_size > 0)
+        co_await client.send_file(answer.file, static_cast<off_t>(answer.file_offset), answer.file_size);
+}
+
+}  // namespace
+
+boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& responder) {
+    AsyncHeadReader heads{client, HeadLimits{}};
+    Answer answer;
+    do {
+        const AsyncHeadReader::Outcome found = co_await heads.next();
+        if (found == AsyncHeadReader::Outcome::end) co_return;
+        answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
+        if (answer.delay.count() > 0) co_await client.sleep_for(answer.delay);
+        if (answer.is_in_one_piece())
+            co_await client.write_all(answer.bytes);
+        else
+            co_await send_pieces(client, answer);
+    } while (answer.keep_alive);
+    if (answer.linger) co_await client.linger(linger_patience);
+}
+
+}  // namespace bullpen::http

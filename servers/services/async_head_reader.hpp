@@ -1,0 +1,31 @@
+/// Reads the heads of a client's requests, in the asynchronous form: see head_reader.hpp.
+#pragma once
+
+#include <string_view>
+
+#include "core/async_connection.hpp"
+#include "servers/services/head_reader.hpp"
+
+namespace bullpen::http {
+
+class AsyncHeadReader {
+public:
+    using Outcome = HeadBuffer::Outcome;
+
+    /// Borrows the connection.
+    AsyncHeadReader(AsyncConnection& client, HeadLimits limits) noexcept
+        : client_{client}, limits_{limits}, buffer_{limits.request_line_max} {}
+
+    /// Waits for the next head. Throws what AsyncConnection does: TimedOut when a head isn't there in time.
+    [[nodiscard]] boost::asio::awaitable<Outcome> next();
+
+    [[nodiscard]] std::string_view head() const noexcept { return buffer_.head(); }
+    [[nodiscard]] bool has_more() const noexcept { return buffer_.has_more(); }
+
+private:
+    AsyncConnection& client_;
+    HeadLimits limits_;
+    HeadBuffer buffer_;
+};
+
+}  // namespace bullpen::http

@@ -1,0 +1,126 @@
+/// work: answers that take a given time or have a given size, for measuring designs.
+#include <time.h>
+
+#include <charconv>
+#include <optional>
+#include <string>
+
+#include "servers/services/async_conversation.hpp"
+#include "servers/services/conversation.hpp"
+#include "servers/services/own_program.hpp"
+#include "servers/services/responder.hpp"
+#include "servers/services/service.hpp"
+
+namespace bullpen {
+namespace http {
+namespace {
+
+constexpr std::uint64_t bytes_most = std::uint64_t{64} * 1024 * 1024;
+constexpr std::uint64_t cpu_us_most = 60'000'000;
+constexpr std::uint64_t sleep_ms_most = 60'000;
+constexpr std::size_t timed_body_size = 128;
+
+/// As much of a body as is written in one call; made once, so that no answer costs its making.
+std::string_view body_piece() {
+    static const std::string piece(std::size_t{256} * 1024, 'x');
+    return piece;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view digits, std::uint64_t most) noexcept {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size() || value > most) return {};
+    return value;
+}
+
+std::uint64_t thread_cpu_ns() noexcept {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+/// Uses up so much of the thread's CPU time, and no memory.
+void compute(std::uint64_t microseconds) noexcept {
+    constexpr int rounds = 1000;  // About a microsecond between two looks at the clock.
+    const std::uint64_t end_ns = thread_cpu_ns() + microseconds * 1000;
+    std::uint64_t value = end_ns | 1;
+    do {
+        for (int i = 0; i < rounds; ++i) {
+            value ^= value << 13U;
+            value ^= value >> 7U;
+            value ^= value << 17U;
+        }
+        volatile std::uint64_t sink = value;  // Else nothing need be computed.
+        static_cast<void>(sink);
+    } while (thread_cpu_ns() < end_ns);
+}
+
+class WorkResponder final : public Responder {
+    Answer respond(const Request&, const RequestTarget& target) override {
+        const std::string_view path = target.path;
+        const std::size_t slash = std::min(path.find('/'), path.size());
+        const std::string_view kind = path.substr(0, slash);
+        const std::string_view digits = path.substr(std::min(slash + 1, path.size()));
+        if (kind == "bytes") return answer_bytes(parse_number(digits, bytes_most));
+        if (kind == "cpu") return answer_cpu(parse_number(digits, cpu_us_most));
+        if (kind == "sleep") return answer_sleep(parse_number(digits, sleep_ms_most));
+        return status_page(Status::not_found);
+    }
+
+    Answer answer_bytes(std::optional<std::uint64_t> size) {
+        return size ? body_of(*size) : status_page(Status::bad_request);
+    }
+
+    Answer answer_cpu(std::optional<std::uint64_t> microseconds) {
+        if (!microseconds) return status_page(Status::bad_request);
+        compute(*microseconds);
+        return body_of(timed_body_size);
+    }
+
+    Answer answer_sleep(std::optional<std::uint64_t> milliseconds) {
+        if (!milliseconds) return status_page(Status::bad_request);
+        Answer answer = body_of(timed_body_size);
+        answer.delay = std::chrono::milliseconds{*milliseconds};
+        return answer;
+    }
+
+    Answer body_of(std::uint64_t size) {
+        ResponseHead head = begin(Status::ok);
+        head.add("Content-Type", "application/octet-stream");
+        head.add("Content-Length", size);
+        if (size <= small_body_max) return finish(head, body_piece().substr(0, size));
+        Answer answer = finish(head);
+        if (is_head()) return answer;
+        answer.body = body_piece();
+        answer.body_size = size;
+        return answer;
+    }
+};
+
+boost::asio::awaitable<void> work(AsyncConnection& client) {
+    WorkResponder responder;
+    co_await converse(client, responder);
+}
+
+}  // namespace
+}  // namespace http
+
+Handler make_work(const ServiceOptions&) {
+    http::body_piece();
+    return [](Connection& client) {
+        http::WorkResponder responder;
+        http::converse(client, responder);
+    };
+}
+
+AsyncHandler make_async_work(const ServiceOptions&) {
+    http::body_piece();
+    return http::work;
+}
+
+Program make_work_program(const ServiceOptions&) {
+    return own_program("work");
+}
+
+}  // namespace bullpen
