@@ -173,7 +173,7 @@ void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest) 
 void plot_memory(Html& html, const WorkloadResult& result, const Contest& contest) {
     open_figure(html, "memory", "Memory",
                 "of the master and its workers with " + grouped(result.workload.concurrency) +
-                    " clients connected, PSS in MiB; the less the better");
+                    " clients connected, PSS in MiB, beside it kB a worker; the less the better");
     constexpr double kb = 1024;
     const auto measured = result.measured();
     std::vector<Row> rows;
@@ -183,7 +183,7 @@ void plot_memory(Html& html, const WorkloadResult& result, const Contest& contes
         rows.push_back({.text = {.name = measured[i]->model,
                                  .rank = text_of(contest.memory.ranks[i]),
                                  .value = fixed(tree.median / kb, 1) + " MiB",
-                                 .remark = worker_kb > 0 ? whole(worker_kb) + " kB a worker" : "no workers"},
+                                 .remark = worker_kb > 0 ? whole(worker_kb) + " kB" : "no workers"},
                         .parts = {{tree.median / kb, "plain"}},
                         .spread = {tree.median / kb, tree.min / kb, tree.max / kb}});
     }

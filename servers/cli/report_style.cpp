@@ -109,7 +109,7 @@ tbody tr:hover > * { background: var(--rank); }
   figure { padding: .8rem; }
   .row { grid-template-columns: auto 1fr; row-gap: 0; }
   .row .name { text-align: left; }
-  .row .rank { margin-right: .5rem; }
+  .row .rank { margin-right: .4rem; min-width: 2.2rem; }
   .row .value { grid-column: 2; grid-row: 1; text-align: right; }
   .row svg, .row .ticks { grid-column: 1 / -1; }
   .row:not(.axis) { margin-bottom: .3rem; }
