@@ -1,6 +1,7 @@
 #include "servers/cli/comparison_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "servers/cli/contest.hpp"
 #include "servers/cli/fairness.hpp"
@@ -32,8 +33,13 @@ std::string speed(const WorkloadResult& result, const Contest& contest) {
     return table.text();
 }
 
+/// Four columns.
+std::string short_text(double count) {
+    return fixed(count, count < 10 ? 2 : 1);
+}
+
 std::string resources(const WorkloadResult& result, const Contest& contest) {
-    TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "switches", "", "PSS", "kB a"}};
+    TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "ctx.", "sw.", "PSS", "kB a"}};
     table.add({"model", "rank", std::string{"a "} + (*unit_of(result.workload) == 'c' ? "conn." : "request"),
                "runs", "user", "sys", "iter.", "vol.", "inv.", "MiB", "worker"});
     const std::optional<double> base = result.iterative_cpu_us();
@@ -44,9 +50,9 @@ std::string resources(const WorkloadResult& result, const Contest& contest) {
         const double worker_kb = m.over(&Run::worker_kb).median;
         table.add({m.model, text_of(contest.cpu.ranks[i]), significant(cpu.median), fine_range(cpu),
                    significant(m.over(&Run::user_us).median), significant(m.over(&Run::system_us).median),
-                   base ? significant(cpu.median - *base) : "-",
-                   fixed(m.over(&Run::voluntary_switches).median, 2),
-                   fixed(m.over(&Run::involuntary_switches).median, 2),
+                   base ? fixed(cpu.median - *base, std::abs(cpu.median - *base) < 1000 ? 1 : 0) : "-",
+                   short_text(m.over(&Run::voluntary_switches).median),
+                   short_text(m.over(&Run::involuntary_switches).median),
                    fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "-"});
     }
     return table.text();

@@ -39,7 +39,9 @@ std::string range(const Spread& spread) {
 }
 
 std::string fine_range(const Spread& spread) {
-    return significant(spread.min) + "–" + significant(spread.max);
+    constexpr double thousand = 1000;
+    if (spread.max < thousand) return significant(spread.min) + "–" + significant(spread.max);
+    return significant(spread.min / thousand) + "–" + significant(spread.max / thousand) + "k";
 }
 
 std::string percent(double share) {

@@ -23,7 +23,7 @@ std::string significant(double value);
 /// "5,313–5,402", or "55.1–58.9k" from 10,000 on.
 std::string range(const Spread& spread);
 
-/// The same for small numbers, which keep three significant digits.
+/// With three significant digits: "9.35–12.3", or "0.975–2.52k" from 1,000 on.
 std::string fine_range(const Spread& spread);
 
 /// "17 %"

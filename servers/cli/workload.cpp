@@ -28,7 +28,7 @@ const std::vector<NamedWorkload>& workloads() {
         {"cpu", "each request makes the server compute"},
         {"io", "each request makes its handler wait, as for a database"},
         {"large", "answers of 1 MiB"},
-        {"slow", "clients that send their request in pieces over 100 ms"},
+        {"slow", "clients that send their request in pieces over 100 ms, whether a worker listens or not"},
     };
     return table;
 }

@@ -33,6 +33,7 @@ TEST_SUITE("cli: numbers as people read them") {
         CHECK(range({.min = 9'999, .max = 10'500}) == "10.0–10.5k");
         CHECK(range({.min = 99'900, .max = 123'456}) == "100–123k");
         CHECK(fine_range({.min = 9.35, .max = 12.34}) == "9.35–12.3");
+        CHECK(fine_range({.min = 975, .max = 2'516}) == "0.975–2.52k");
     }
 
     TEST_CASE("durations have the unit that suits them") {
