@@ -40,7 +40,8 @@ struct Model {
     bool locks_accept = false;          ///< Its workers take turns at accept, see AcceptLock.
     bool multiplexes = false;           ///< A worker serves up to PoolOptions::capacity clients at once.
     bool takes_threads = false;         ///< PoolOptions::threads may be more than 1.
-    std::string_view crash_takes = {};  ///< What is lost when a handler crashes.
+    std::string_view crash_takes = {};  ///< What is lost when a handler crashes, and counted as lost.
+    std::string_view crash_hides = {};  ///< What is lost then without having been counted.
     std::string_view choose_when = {};  ///< What it is good for, and what not.
     void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life. None where a program is it.
 };

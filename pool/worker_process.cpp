@@ -171,4 +171,11 @@ Client WorkerProcess::unpack(Envelope envelope) const noexcept {
                 from < seat_.listeners.size() && seat_.listeners[from].address().family() != AF_UNIX};
 }
 
+void accept_and_serve(WorkerProcess& process) {
+    Worker& worker = process.worker();
+    worker.ready();
+    while (auto client = worker.next_accepted())
+        worker.serve(std::move(*client));
+}
+
 }  // namespace bullpen

@@ -109,4 +109,7 @@ private:
     std::optional<Client> forked_for_;
 };
 
+/// The work of a worker that accepts by itself and serves one client after the other.
+void accept_and_serve(WorkerProcess& process);
+
 }  // namespace bullpen

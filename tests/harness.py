@@ -182,8 +182,12 @@ class Bullpen:
 
     def stop(self, by=signal.SIGTERM):
         """Sends the master a signal and returns its exit status, negative if a signal ended it."""
-        self._process.send_signal(by)
+        self.terminate(by)
         return self.wait()
+
+    def terminate(self, by=signal.SIGTERM):
+        """Tells the master to stop, and does not wait for it."""
+        self._process.send_signal(by)
 
     def wait(self):
         try:

@@ -1,7 +1,7 @@
+#include "servers/cli/chunked_body.hpp"
+
 #include <algorithm>
 #include <limits>
-
-#include "servers/cli/answer.hpp"
 
 namespace bullpen {
 namespace {

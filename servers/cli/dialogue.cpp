@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "servers/cli/raw_answer.hpp"
+
 namespace bullpen {
 namespace {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "servers/cli/answer.hpp"
+#include "servers/cli/http_answer.hpp"
 
 namespace bullpen {
 
@@ -30,7 +30,7 @@ Dialogue http_dialogue(const std::string& host, const std::string& path,
 /// What an HTTP client may say beyond that. A header is "Name: value".
 struct HttpRequest {
     std::string method = "GET";
-    std::string host;
+    std::string host = "localhost";
     std::string path = "/";
     std::vector<std::string> headers = {};
     std::optional<std::string> body = {};

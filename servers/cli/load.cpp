@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -21,7 +20,9 @@
 
 #include "core/clock.hpp"
 #include "core/unique_fd.hpp"
+#include "servers/cli/caller.hpp"
 #include "servers/cli/cpu_time.hpp"
+#include "servers/cli/precise_timers.hpp"
 #include "servers/cli/request_mix.hpp"
 #include "servers/cli/wake_queue.hpp"
 
@@ -38,41 +39,6 @@ long limit_of(long number) noexcept {
 std::uint64_t in_ns(std::chrono::milliseconds time) noexcept {
     return static_cast<std::uint64_t>(std::chrono::nanoseconds{time}.count());
 }
-
-enum class Doing {
-    nothing,       ///< It is in idle_. In an open loop its connection may be open, and rests.
-    asking,        ///< From the request to the last byte of its answer.
-    thinking,      ///< Until the connection's next request.
-    awaiting_end,  ///< All is said: the server is to close.
-};
-
-/// One of the `concurrency` places from which connections are made, one after the other.
-struct Caller {
-    UniqueFd socket;
-    std::unique_ptr<Answer> answer;
-    const Dialogue* dialogue = nullptr;
-    std::size_t result_class = 0;
-    std::string_view unsent;
-    std::uint32_t watched = 0;   ///< What epoll looks for; 0: it does not know the socket yet.
-    std::uint64_t begun_ns = 0;  ///< The present request.
-    std::uint64_t idle_since_ns = 0;
-    std::uint64_t connects = 0;
-    long requests_left = 0;  ///< On this connection, the present one included.
-    bool reused = false;     ///< A request was answered on this connection before.
-    Doing doing = Doing::nothing;
-};
-
-/// Timers are late by 50 µs else (prctl(2)), while this lives.
-class PreciseTimers {
-public:
-    PreciseTimers() noexcept : slack_ns_{::prctl(PR_GET_TIMERSLACK)} { ::prctl(PR_SET_TIMERSLACK, 1UL); }
-    ~PreciseTimers() { ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(slack_ns_)); }
-    PreciseTimers(const PreciseTimers&) = delete;
-    PreciseTimers& operator=(const PreciseTimers&) = delete;
-
-private:
-    int slack_ns_;
-};
 
 std::vector<unsigned> weights_of(const std::vector<RequestClass>& classes) {
     std::vector<unsigned> weights;
@@ -154,6 +120,7 @@ private:
     }
 
     void begin_what_is_due(std::uint64_t now) {
+        if (!more_to_begin(now)) return close_resting();
         const std::uint64_t patience_ns = in_ns(options_.request_timeout);
         for (; more_to_begin(now) && schedule_->due_ns() + patience_ns <= now; schedule_->advance())
             count(LoadError::unsent);
@@ -165,6 +132,16 @@ private:
             const std::uint64_t possible_ns = std::max(due, caller.idle_since_ns);
             result_.lateness.record(std::max(monotonic_ns(), possible_ns) - possible_ns);
             begin_with(caller, due);
+        }
+    }
+
+    /// Others may wait until the server has done with these.
+    void close_resting() {
+        for (Caller& caller : callers_) {
+            if (caller.doing != Doing::nothing || caller.requests_left == 0) continue;
+            disconnect(caller);
+            caller.requests_left = 0;
+            ++result_.connections;
         }
     }
 
@@ -442,8 +419,7 @@ private:
     }
 
     void sum_up() {
-        for (const Caller& caller : callers_)
-            if (caller.doing == Doing::nothing && caller.requests_left > 0) ++result_.connections;
+        close_resting();
         for (const ClassResult& one : result_.classes)
             result_.latencies.add(one.latencies);
         for (std::size_t status = 0; status < statuses_.size(); ++status)

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/clock.hpp"
+#include "core/process.hpp"
 #include "servers/cli/interruption.hpp"
 #include "servers/cli/load_report.hpp"
 #include "servers/cli/number_text.hpp"
@@ -72,6 +73,7 @@ private:
 int run_load_command(const LoadArguments& arguments) {
     const LoadOptions options = load_options_from(arguments);
     JsonTarget target{arguments.json_file};
+    raise_descriptor_limit();
     const Interruption interruption;
     Watch watch{interruption};
     if (arguments.warm_up > 0) watch.run(warm_up_from(options, arguments.warm_up), "warming up: ");

@@ -38,7 +38,7 @@ void declare_requests(CLI::App& load, LoadArguments& arguments) {
         ->type_name("PATH");
     load.add_option("--message", arguments.message, "what is sent; http: the body")->type_name("TEXT");
     load.add_option("--size", arguments.size, "a message of so many bytes (default: 128)")->type_name("N");
-    load.add_option("--expect", arguments.expect, "not http: echo (default), or close: what comes till then")
+    load.add_option("--expect", arguments.expect, "not http: echo (default), or close: all till the end")
         ->type_name("WHAT");
     load.add_option("--request-file", arguments.request_file, "not http: the message; http: see below")
         ->type_name("FILE");
@@ -60,10 +60,10 @@ constexpr const char* footer =
     "Any complete answer is one; a status of 400 or more is an error.\n"
     "\n"
     "JSON: url, concurrency, rate, requests (answered), connections, duration_s,\n"
-    "requests_per_s, connections_per_s, bytes, latency_us {p50 p90 p99 p999 max mean},\n"
-    "latency_distribution [[quantile, us]], classes {NAME {requests latency_us}},\n"
-    "failed, errors {NAME}, statuses {CODE}, reconnects, unanswered (unsent or timed\n"
-    "out), client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
+    "requests_per_s, connections_per_s, bytes, latency_us {p50 p90 p99 p999 max\n"
+    "mean}, latency_distribution [[quantile, us]], classes {NAME {requests\n"
+    "latency_us}}, failed, errors {NAME}, statuses {CODE}, reconnects, unanswered\n"
+    "(unsent or timed out), client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
     "\n"
     "Exit status: 0, 1 with errors or without an answer, 2 usage, 130 Ctrl-C.";
 

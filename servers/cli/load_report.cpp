@@ -12,7 +12,7 @@
 namespace bullpen {
 namespace {
 
-using Cells = std::vector<std::string>;
+constexpr std::size_t few = 1000;  ///< Samples, for a p99 to be worth a word.
 
 std::string padded(std::string_view text, std::size_t width) {
     return std::string(width - std::min(width, text.size()), ' ') + std::string{text};
@@ -123,7 +123,7 @@ std::string open_loop_remark(const LoadReport& report) {
     constexpr double late_us = 1000;
     const double lateness_us = report.result.lateness.summary().p99_us;
     std::string text = "Latency counts from when a request was due, its wait for a free connection included.";
-    if (lateness_us > late_us)
+    if (lateness_us > late_us && report.result.lateness.count() >= few)
         text += " The client itself did not keep the schedule: 1 % of the requests were sent " +
                 significant(lateness_us / 1000) +
                 " ms late or more although a connection was free. Repeat this at a lower rate, or on a "
@@ -147,10 +147,9 @@ std::vector<std::string> remarks(const LoadReport& report) {
                   ? ": it was the bottleneck, as it has one thread; the server can do more than is shown."
                   : ".";
     all.push_back(std::move(client));
-    constexpr std::size_t few = 1000;
     if (result.latencies.count() > 0 && result.latencies.count() < few)
         all.push_back("With fewer than 1,000 answers p99.9 is the maximum, and p99 says little.");
-    if (report.gave_up) all.push_back("Gave up: nothing was answered.");
+    if (report.gave_up) all.push_back("Gave up: no answer was as it should be.");
     if (report.interrupted) all.push_back("Interrupted: this is what there was.");
     return all;
 }

@@ -10,6 +10,7 @@
 #include "servers/cli/compare.hpp"
 #include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
+#include "servers/cli/models_command.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/models/models.hpp"
@@ -114,6 +115,7 @@ int run(int argc, char** argv) {
     std::string file;
     declare_serve(program, arguments, chosen);
     declare_compare(program, comparison, chosen);
+    declare_models(program, chosen);
     declare_load(program, chosen);
     declare_check_config(program, file, chosen);
     declare_handle(program, handled, chosen);

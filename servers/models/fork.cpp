@@ -8,7 +8,7 @@ const Model fork_per_client{
     .name = "fork",
     .summary = "the master accepts and forks a worker for each client",
     .delivery = Delivery::fork,
-    .crash_takes = "the one client",
+    .crash_takes = "its one client",
     .choose_when = "clients are few and stay long, or a handler must leave nothing behind",
     .work =
         [](WorkerProcess& process) {

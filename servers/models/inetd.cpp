@@ -9,8 +9,8 @@ const Model inetd{
     .summary = "the master accepts and starts a program for each client",
     .delivery = Delivery::fork,
     .form = Form::program,
-    .crash_takes = "the one client",
-    .choose_when = "the service is a program in any language and clients are few",
+    .crash_takes = "its one client",
+    .choose_when = "the service is a program in any language, and clients are few",
 };
 
 }  // namespace bullpen

@@ -9,15 +9,10 @@ const Model iterative{
     .summary = "one worker accepts and serves, one client after the other",
     .delivery = Delivery::accept,
     .workers_fixed = 1,
-    .crash_takes = "the one client, or unseen one that was just accepted; the others wait for a new worker",
-    .choose_when = "every answer takes microseconds, or as the base line of a comparison",
-    .work =
-        [](WorkerProcess& process) {
-            Worker& worker = process.worker();
-            worker.ready();
-            while (auto client = worker.next_accepted())
-                worker.serve(std::move(*client));
-        },
+    .crash_takes = "its one client",
+    .crash_hides = "a client accepted an instant before",
+    .choose_when = "answers take microseconds, or as the base line of a comparison",
+    .work = accept_and_serve,
 };
 
 }  // namespace bullpen

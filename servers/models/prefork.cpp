@@ -10,8 +10,8 @@ const Model prefork{
     .summary = "the master accepts and hands each client to an idle worker",
     .delivery = Delivery::handoff,
     .takes_threads = true,
-    .crash_takes = "the worker's one client (with --threads T: up to T of them)",
-    .choose_when = "in doubt: isolation, a fair tail of the latency, and every lost client counted",
+    .crash_takes = "its one client (with --threads T up to T of them)",
+    .choose_when = "in doubt: isolation, a short tail of latency, and every client accounted for",
     .work =
         [](WorkerProcess& process) {
             in_each_worker(process, [](Worker& worker) {

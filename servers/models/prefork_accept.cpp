@@ -8,15 +8,10 @@ const Model prefork_accept{
     .name = "prefork-accept",
     .summary = "the workers block in accept on the listener they share",
     .delivery = Delivery::accept,
-    .crash_takes = "the worker's one client, or unseen one that was just accepted",
-    .choose_when = "a connection's cost counts most and nobody has to say who gets the next client",
-    .work =
-        [](WorkerProcess& process) {
-            Worker& worker = process.worker();
-            worker.ready();
-            while (auto client = worker.next_accepted())
-                worker.serve(std::move(*client));
-        },
+    .crash_takes = "its one client",
+    .crash_hides = "a client accepted an instant before",
+    .choose_when = "the CPU time of a connection counts most, and any free worker may take it",
+    .work = accept_and_serve,
 };
 
 }  // namespace bullpen

@@ -19,9 +19,9 @@ const Model prefork_lock{
     .summary = "as prefork-accept, but the workers take turns at accept by a lock",
     .delivery = Delivery::accept,
     .locks_accept = true,
-    .crash_takes =
-        "the worker's one client, or unseen one that was just accepted; a dead worker's lock is free",
-    .choose_when = "comparing with old kernels and old Apaches; else prefork-accept",
+    .crash_takes = "its one client; a dead owner's lock is free again",
+    .crash_hides = "a client accepted an instant before",
+    .choose_when = "comparing with old kernels and old servers; else prefork-accept",
     .work =
         [](WorkerProcess& process) {
             process.worker().ready();

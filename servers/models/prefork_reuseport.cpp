@@ -10,17 +10,10 @@ const Model prefork_reuseport{
     .summary = "the kernel deals clients out to workers, each with its own listener",
     .delivery = Delivery::accept,
     .own_listeners = true,
-    .crash_takes =
-        "the worker's one client, or unseen one that was just accepted; those in its backlog wait for the "
-        "next worker",
+    .crash_takes = "its one client; those in its backlog wait for its successor",
+    .crash_hides = "a client accepted an instant before",
     .choose_when = "answers are all quick and alike: a client waits for its worker though others idle",
-    .work =
-        [](WorkerProcess& process) {
-            Worker& worker = process.worker();
-            worker.ready();
-            while (auto client = worker.next_accepted())
-                worker.serve(std::move(*client));
-        },
+    .work = accept_and_serve,
 };
 
 }  // namespace bullpen

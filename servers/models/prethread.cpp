@@ -10,7 +10,8 @@ const Model prethread{
     .summary = "the main thread accepts, idle threads take clients from a queue",
     .delivery = Delivery::accept,
     .housing = Housing::threads_of_one,
-    .crash_takes = "all clients of the process, and unseen those in its queue",
+    .crash_takes = "all clients of the process",
+    .crash_hides = "those in its queue",
     .choose_when = "handlers share memory and are trusted not to crash",
     .work =
         [](WorkerProcess& process) {

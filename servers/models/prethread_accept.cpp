@@ -9,8 +9,9 @@ const Model prethread_accept{
     .summary = "the threads of one process block in accept on the listener",
     .delivery = Delivery::accept,
     .housing = Housing::threads_of_one,
-    .crash_takes = "all clients of the process, and unseen those that were just accepted",
-    .choose_when = "handlers share memory, are trusted not to crash, and each microsecond counts",
+    .crash_takes = "all clients of the process",
+    .crash_hides = "those accepted an instant before",
+    .choose_when = "handlers share memory, are trusted not to crash, and every microsecond counts",
     .work =
         [](WorkerProcess& process) {
             Crew crew{process};

@@ -14,7 +14,8 @@ const Model thread_per_client{
     .summary = "the main thread accepts and starts a thread for each client",
     .delivery = Delivery::accept,
     .housing = Housing::threads_of_one,
-    .crash_takes = "all clients of the process, unseen one that was just accepted",
+    .crash_takes = "all clients of the process",
+    .crash_hides = "a client accepted an instant before",
     .choose_when = "handlers share memory and clients stay long",
     .work =
         [](WorkerProcess& process) {

@@ -4,110 +4,7 @@
 
 using namespace bullpen;
 
-namespace {
-
-const std::string head = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\n";
-
-AnswerState state_after(std::string_view bytes, std::optional<std::uint64_t> expected_size = 5) {
-    HttpAnswer answer{{.body_size = expected_size}};
-    return answer.take(bytes);
-}
-
-}  // namespace
-
-TEST_SUITE("cli: answers") {
-    TEST_CASE("an HTTP answer is complete with its last byte, however it is cut") {
-        const std::string whole = head + "hello";
-        for (std::size_t first = 1; first < whole.size(); ++first) {
-            HttpAnswer answer{{.body_size = 5}};
-            CHECK_FALSE(answer.begun());
-            CHECK(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
-            CHECK(answer.begun());
-            CHECK(answer.take(whole.substr(first)) == AnswerState::complete);
-            CHECK(answer.status() == 200);
-            CHECK(answer.body_size() == 5);
-        }
-        HttpAnswer by_bytes{{.body_size = 5}};
-        for (std::size_t i = 0; i + 1 < whole.size(); ++i)
-            REQUIRE(by_bytes.take(whole.substr(i, 1)) == AnswerState::incomplete);
-        CHECK(by_bytes.take("o") == AnswerState::complete);
-    }
-
-    TEST_CASE("another status or size than expected is wrong") {
-        CHECK(state_after("HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after(head + "hello", 6) == AnswerState::wrong);
-        CHECK(state_after(head + "hello!") == AnswerState::wrong);
-        CHECK(state_after(head + "hello", std::nullopt) == AnswerState::complete);
-        CHECK(state_after("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0) == AnswerState::complete);
-    }
-
-    TEST_CASE("what is no HTTP answer is wrong") {
-        CHECK(state_after("SSH-2.0-x\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 abc\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nno colon\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nContent-Length: 5x\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nContent-Length: -5\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nTransfer-Encoding: gzip\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after(std::string(HttpAnswer::head_max + 1, 'x')) == AnswerState::wrong);
-    }
-
-    TEST_CASE("an answer without a length ends with the connection") {
-        HttpAnswer answer{{.body_size = 5}};
-        CHECK(answer.take("HTTP/1.1 200 OK\r\n\r\nhel") == AnswerState::incomplete);
-        CHECK(answer.take("lo") == AnswerState::incomplete);
-        CHECK(answer.end() == AnswerState::complete);
-        CHECK(answer.take("!") == AnswerState::incomplete);
-        CHECK(answer.end() == AnswerState::wrong);
-    }
-
-    TEST_CASE("a connection that ends in the middle of an answer leaves it incomplete") {
-        HttpAnswer answer{{.body_size = 5}};
-        CHECK(answer.end() == AnswerState::incomplete);
-        answer.take("HTTP/1.1 200");
-        CHECK(answer.end() == AnswerState::incomplete);
-        answer.expect(HttpExpectation{.body_size = 5});
-        answer.take(head + "hel");
-        CHECK(answer.end() == AnswerState::incomplete);
-    }
-
-    TEST_CASE("a server may announce that it closes, in any case of letters") {
-        HttpAnswer answer{{.body_size = 0}};
-        answer.take("HTTP/1.1 200 OK\r\ncontent-LENGTH: 0\r\nCONNECTION: Close\r\n\r\n");
-        CHECK(answer.is_last());
-        answer.expect(HttpExpectation{.body_size = 5});
-        answer.take("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        CHECK_FALSE(answer.is_last());
-        answer.expect(HttpExpectation{.body_size = 5});
-        answer.take("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
-        CHECK(answer.is_last());
-    }
-
-    TEST_CASE("one HTTP answer after the other is read anew") {
-        HttpAnswer answer{{.body_size = 5}};
-        for (int i = 0; i < 3; ++i) {
-            answer.expect(HttpExpectation{.body_size = 5});
-            CHECK_FALSE(answer.begun());
-            CHECK(answer.status() == 0);
-            CHECK(answer.take(head) == AnswerState::incomplete);
-            CHECK(answer.take("hello") == AnswerState::complete);
-        }
-    }
-
-    TEST_CASE("an echo is complete when the whole message is back, and wrong at the first other byte") {
-        const Dialogue echo = echo_dialogue(std::string{"message"});
-        EchoAnswer answer{echo.request};
-        CHECK(answer.take("mess") == AnswerState::incomplete);
-        CHECK(answer.begun());
-        CHECK(answer.end() == AnswerState::incomplete);
-        CHECK(answer.take("age") == AnswerState::complete);
-        CHECK(answer.take("x") == AnswerState::wrong);
-        answer.expect(echo);
-        CHECK_FALSE(answer.begun());
-        CHECK(answer.take("mexx") == AnswerState::wrong);
-        answer.expect(echo);
-        CHECK(answer.take("message and more") == AnswerState::wrong);
-    }
-
+TEST_SUITE("cli: dialogues") {
     TEST_CASE("the last HTTP request of a connection says so") {
         const Dialogue http = http_dialogue("localhost", "/a%20b", 5);
         CHECK(http.request == "GET /a%20b HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -115,5 +12,14 @@ TEST_SUITE("cli: answers") {
         CHECK_FALSE(http.half_close);
         CHECK(echo_dialogue(100).half_close);
         CHECK(echo_dialogue(100).request.size() == 100);
+    }
+
+    TEST_CASE("a request has its method, headers and body") {
+        const Dialogue post = http_dialogue(
+            HttpRequest{.method = "POST", .host = "h", .path = "/p", .headers = {"A: b"}, .body = "xyz"});
+        CHECK(post.request == "POST /p HTTP/1.1\r\nHost: h\r\nA: b\r\nContent-Length: 3\r\n\r\nxyz");
+        CHECK(post.last_request.find("Connection: close\r\n\r\nxyz") != std::string::npos);
+        CHECK_FALSE(post.expected.head_only);
+        CHECK(http_dialogue(HttpRequest{.method = "HEAD"}).expected.head_only);
     }
 }

@@ -55,14 +55,19 @@ private:
     std::optional<pid_t> pid_;
 };
 
-bool read_request(Connection& client) {
+/// Empty at the end.
+std::string read_head(Connection& client) {
     std::array<std::byte, 1> byte;
     std::string request;
     while (client.read_some(byte) > 0) {
         request += static_cast<char>(byte[0]);
-        if (request.ends_with("\r\n\r\n")) return true;
+        if (request.ends_with("\r\n\r\n")) return request;
     }
-    return false;
+    return "";
+}
+
+bool read_request(Connection& client) {
+    return !read_head(client).empty();
 }
 
 const std::string hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -286,5 +291,181 @@ TEST_SUITE("cli: the load client") {
         run_load(options);
         const UniqueFd after{::dup(0)};
         CHECK(after.get() == before.get() + 1);
+    }
+
+    TEST_CASE("a duration ends the load, and what was begun by then is awaited") {
+        const ServerProcess server{answer_each};
+        LoadOptions options = server.load(http(), 0, 1, 0);
+        options.duration = std::chrono::milliseconds{50};
+        const LoadResult result = run_load(options);
+        CHECK(result.requests > 0);
+        CHECK(result.connections == 1);
+        CHECK(result.failed() == 0);
+        CHECK_FALSE(result.cut_short);
+        CHECK(result.wall_s >= 0.05);
+    }
+
+    TEST_CASE("a number of requests ends the load, on as few connections as are kept alive") {
+        const ServerProcess server{answer_each};
+        LoadOptions options = server.load(http(), 0, 1, 0);
+        options.requests = 321;
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 321);
+        CHECK(result.connections == 1);
+        CHECK(result.bytes == 321 * hello.size());
+    }
+
+    TEST_CASE("classes mix on a connection by their weights, and have latencies of their own") {
+        const ServerProcess server{[](Connection& client) {
+            for (std::string request; !(request = read_head(client)).empty();) {
+                if (request.find("/slow") != std::string::npos) ::usleep(20'000);
+                client.write_all(hello);
+            }
+        }};
+        LoadOptions options = server.load(http(), 0, 1, 0);
+        options.requests = 300;
+        options.classes = {{.name = "fast", .dialogue = http(), .weight = 49},
+                           {.name = "slow", .dialogue = http_dialogue("localhost", "/slow", 5)},
+                           {.name = "fast", .dialogue = http(), .weight = 50}};
+        const LoadResult result = run_load(options);
+        REQUIRE(result.classes.size() == 2);
+        CHECK(result.classes[0].name == "fast");
+        CHECK(result.classes[0].requests == 297);
+        CHECK(result.classes[1].requests == 3);
+        CHECK(result.classes[1].latencies.quantile_us(1) >= 20'000);
+        CHECK(result.classes[0].latencies.quantile_us(500) < 20'000);
+        CHECK(result.latencies.count() == 300);
+        CHECK(result.connections == 1);
+    }
+
+    TEST_CASE("a stall shows in the open loop's latencies, and hardly in the closed loop's") {
+        const auto stall_once = [](Connection& client) {
+            for (int i = 0; read_request(client); ++i) {
+                if (i == 20) ::usleep(300'000);
+                client.write_all(hello);
+            }
+        };
+        const ServerProcess server{stall_once};
+        LoadOptions options = server.load(http(), 0, 1, 0);
+        options.requests = 200;
+        CHECK(run_load(options).latencies.quantile_us(990) < 300'000);
+        options.rate = 400;  // 120 are due during the stall.
+        const LoadResult open = run_load(options);
+        CHECK(open.requests == 200);
+        CHECK(open.latencies.quantile_us(1000) >= 300'000);
+        CHECK(open.latencies.quantile_us(700) >= 100'000);
+        CHECK(open.wall_s >= 0.49);
+    }
+
+    TEST_CASE("an open loop opens a connection for each request, at most so many at once") {
+        const ServerProcess server{[](Connection& client) {
+            answer_once(client);
+            ::usleep(2'000);
+        }};
+        LoadOptions options = server.load(http(), 50, 2);
+        options.rate = 10'000;
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 50);
+        CHECK(result.connections == 50);
+        CHECK(result.latencies.quantile_us(1000) >= 80'000);  // The last one's wait counts.
+        CHECK(result.lateness.count() == 50);
+    }
+
+    TEST_CASE("a resting connection that the server closes is opened again") {
+        const ServerProcess server{[](Connection& client) {
+            for (int i = 0; i < 3; ++i)
+                answer_once(client);
+        }};
+        LoadOptions options = server.load(http(), 0, 1, 0);
+        options.requests = 30;
+        options.rate = 1'000;
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 30);
+        CHECK(result.failed() == 0);
+        CHECK(result.connections + result.reconnects == 10);
+    }
+
+    TEST_CASE(
+        "connections that rest are closed when no request is due any more: others may wait for the server") {
+        const ServerProcess server{answer_each};
+        LoadOptions options = server.load(http(), 0, 4, 0);
+        options.requests = 4;
+        options.rate = 1'000;
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 4);
+        CHECK(result.connections == 4);
+        CHECK(result.failed() == 0);
+    }
+
+    TEST_CASE("each request that was due is answered or an error, when the server never answers") {
+        const ServerProcess server{[](Connection& client) {
+            std::array<std::byte, 1000> buffer;
+            while (client.read_some(buffer) > 0) {
+            }
+        }};
+        LoadOptions options = server.load(http(), 0, 3);
+        options.duration = std::chrono::milliseconds{100};
+        options.rate = 1'000;
+        options.request_timeout = std::chrono::milliseconds{200};
+        options.report_interval = std::chrono::milliseconds{10};
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 0);
+        CHECK(result.failed() == 100);
+        CHECK(errors_of(result, LoadError::timed_out) >= 3);
+        CHECK(errors_of(result, LoadError::unsent) > 0);
+    }
+
+    TEST_CASE("a slow sender sends its request in pieces, and a failure in between is survived") {
+        const ServerProcess server{answer_once};
+        LoadOptions options = server.load(http(), 3, 3);
+        options.slow_send = {.bytes = 10, .interval = std::chrono::milliseconds{2}};
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 3);
+        const double pieces = static_cast<double>(http().last_request.size()) / 10;
+        CHECK(result.latencies.quantile_us(1) >= (pieces - 1) * 2'000);
+
+        const ServerProcess hasty{[](Connection&) {}};
+        options = hasty.load(http(), 20, 4);
+        options.slow_send = {.bytes = 1, .interval = std::chrono::milliseconds{1}};
+        const LoadResult broken = run_load(options);
+        CHECK(broken.connections == 20);
+        CHECK(broken.failed() == 20);
+    }
+
+    TEST_CASE("a client thinks between two requests, and the server may close meanwhile") {
+        const ServerProcess server{[](Connection& client) {
+            for (int i = 0; i < 2; ++i)
+                answer_once(client);
+        }};
+        LoadOptions options = server.load(http(), 2, 1, 4);
+        options.think_time = std::chrono::milliseconds{10};
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 8);
+        CHECK(result.failed() == 0);
+        CHECK(result.reconnects == 2);
+        CHECK(result.wall_s >= 0.06);
+    }
+
+    TEST_CASE("where any status will do, a bad one is an error, and the connection goes on") {
+        const ServerProcess server{[](Connection& client) {
+            for (int i = 0; read_request(client); ++i)
+                client.write_all(i % 2 == 0 ? std::string_view{hello}
+                                            : "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n");
+        }};
+        LoadOptions options = server.load(http_dialogue(HttpRequest{.host = "x"}), 1, 1, 10);
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 5);
+        CHECK(result.connections == 1);
+        CHECK(result.reconnects == 0);
+        CHECK(errors_of(result, LoadError::bad_status) == 5);
+        CHECK(result.statuses == std::map<int, long>{{200, 5}, {503, 5}});
+    }
+
+    TEST_CASE("what comes until the server closes can be the answer") {
+        const std::string day(100'000, 'd');
+        const ServerProcess server{[&](Connection& client) { client.write_all(day); }};
+        const LoadResult result = run_load(server.load(until_end_dialogue("?"), 5, 2));
+        CHECK(result.requests + result.failed() == 5);
+        CHECK(result.bytes == 5 * day.size());
     }
 }

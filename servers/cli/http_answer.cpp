@@ -1,4 +1,4 @@
-#include "servers/cli/answer.hpp"
+#include "servers/cli/http_answer.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -125,17 +125,6 @@ bool HttpAnswer::read_field(std::string_view line) {
         return equal_ignoring_case(value, "chunked");
     }
     return true;
-}
-
-void EchoAnswer::expect(const Dialogue& dialogue) {
-    message_ = dialogue.request;
-    matched_ = 0;
-}
-
-AnswerState EchoAnswer::take(std::string_view bytes) {
-    if (message_.substr(matched_, bytes.size()) != bytes) return AnswerState::wrong;
-    matched_ += bytes.size();
-    return matched_ == message_.size() ? AnswerState::complete : AnswerState::incomplete;
 }
 
 }  // namespace bullpen

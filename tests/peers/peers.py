@@ -1,0 +1,88 @@
+"""The servers that are compared: one entry each."""
+
+from dataclasses import dataclass
+
+CASES = {
+    "short": "a connection a request, 128 bytes, {concurrency} at once",
+    "keep-alive": "64 kept connections at once, 128 bytes",
+    "skewed": "1 % of the requests wait 20 ms; latency of the others; {concurrency} at once",
+    "pool": "how Bullpen's pool scales; a connection a request, {concurrency} at once",
+}
+
+# Of servers whose processes or threads serve one client at a time: @workers@ in commands and configurations.
+WORKERS = {"short": 8, "keep-alive": 64, "skewed": 16, "pool": 0}
+
+COMMON_CASES = ("short", "keep-alive", "skewed")
+NEVER_KEEPS_ALIVE = ("short", "skewed")
+STATIC_FILES_ONLY = ("short", "keep-alive")
+
+
+@dataclass(frozen=True)
+class Peer:
+    name: str
+    command: str  # @name@ in it, and in its files, is replaced by what values() in run says.
+    packages: tuple = ()
+    folders: tuple = ()  # Beside this file; what is in them is copied to @home@.
+    cases: tuple = COMMON_CASES
+    skewed_paths: tuple = ("/small.txt", "/slow")
+    processes: int = 1  # It has started when it has at least that many.
+    warm_up_s: float = 0.3
+
+
+def bullpen(model, flags="", workers="--workers @workers@", name="", cases=COMMON_CASES):
+    return Peer(f"bullpen/{name or model}",
+                "@bullpen@ serve @service@ --listen 127.0.0.1:@port@ --metrics off "
+                f"--model {model} {workers} {flags}", cases=cases, skewed_paths=("/bytes/128", "/sleep/20"))
+
+
+def superserver(name, command, *packages, folders=()):
+    """Starts tests/peers/inetd/respond.c for each connection."""
+    return Peer(name, command, ("gcc", "libc6-dev", *packages), folders, NEVER_KEEPS_ALIVE)
+
+
+NGINX = ("nginx", "libnginx-mod-http-echo")
+
+PEERS = (
+    Peer("nginx", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",)),
+    Peer("nginx/file-cache", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX,
+         ("nginx", "nginx-file-cache"), STATIC_FILES_ONLY),
+    Peer("apache/prefork", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
+         ("apache-site", "apache-prefork")),
+    Peer("apache/event", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
+         ("apache-site", "apache-event")),
+    Peer("uwsgi", "uwsgi-core --ini @home@/uwsgi.ini", ("uwsgi-plugin-python3",), ("wsgi", "uwsgi"),
+         NEVER_KEEPS_ALIVE),
+    Peer("uwsgi/http-router", "uwsgi-core --ini @home@/http-router.ini", ("uwsgi-plugin-python3",),
+         ("wsgi", "uwsgi"), ("keep-alive",)),
+    Peer("gunicorn", "gunicorn -c @home@/gunicorn.conf.py app:application", ("gunicorn",), ("wsgi", "gunicorn"),
+         NEVER_KEEPS_ALIVE),
+    Peer("gunicorn/gthread", "gunicorn -c @home@/gunicorn.conf.py app:application", ("gunicorn",),
+         ("wsgi", "gunicorn-gthread")),
+    Peer("unicorn", "unicorn -E production -c @home@/unicorn.rb @home@/config.ru", ("unicorn",), ("rack", "unicorn"),
+         NEVER_KEEPS_ALIVE),
+    Peer("puma", "puma -C @home@/puma.rb @home@/config.ru", ("puma",), ("rack", "puma")),
+    Peer("node/cluster", "node @home@/server.js", ("nodejs",), ("node",), processes=3,
+         warm_up_s=3.0),  # Until its compiler has seen enough.
+    superserver("xinetd", "xinetd -dontfork -f @home@/xinetd.conf -pidfile @home@/xinetd.pid", "xinetd",
+                folders=("xinetd",)),
+    superserver("tcpserver", "tcpserver -H -R -l 0 -c 1000 -b 4096 127.0.0.1 @port@ @respond@", "ucspi-tcp"),
+    Peer("socketserver/forking", "python3 @home@/server.py forking @port@", ("python3",), ("socketserver",)),
+    Peer("socketserver/threading", "python3 @home@/server.py threading @port@", ("python3",), ("socketserver",)),
+    bullpen("iterative", workers="", cases=NEVER_KEEPS_ALIVE),
+    bullpen("fork", workers=""),
+    bullpen("thread", workers=""),
+    bullpen("prefork-accept"),
+    bullpen("prefork-lock"),
+    bullpen("prefork-reuseport"),
+    bullpen("prefork"),
+    bullpen("prefork", "--file-cache 10", name="prefork+file-cache", cases=STATIC_FILES_ONLY),
+    bullpen("prefork", "--threads 8", "--workers 8", name="prefork+threads"),
+    bullpen("prethread"),
+    bullpen("prethread-accept"),
+    bullpen("event", workers=""),
+    bullpen("prefork-event", workers="--workers 2"),
+    superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --model inetd "
+                "-- @respond@"),
+    *(bullpen("prefork", workers=f"--workers {workers}", name=f"prefork-of-{workers}", cases=("pool",))
+      for workers in (2, 10, 64, 1000)),
+)

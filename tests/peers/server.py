@@ -1,0 +1,171 @@
+"""A server under measurement: its whole tree of processes, what they cost, and that nothing is left of them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import processes  # noqa: E402
+
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 15.0
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def own_cgroup():
+    """Where this process may make cgroups (version 2), or None."""
+    try:
+        [mount] = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()
+                   if line.split()[2] == "cgroup2"]
+        [own] = [line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")]
+    except (OSError, ValueError):
+        return None
+    home = Path(mount + own)
+    return home if os.access(home / "cgroup.procs", os.W_OK) else None
+
+
+class Cgroup:
+    """Counts and ends what was ever started in it, the dead included."""
+
+    def __init__(self, name):
+        self.home = own_cgroup() / name
+        self.home.mkdir()
+        with contextlib.suppress(OSError):  # Pressure is accounted at each context switch.
+            (self.home / "cgroup.pressure").write_text("0")
+
+    def command(self, command):
+        return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self.home / "cgroup.procs"), *command]
+
+    def pids(self):
+        return [int(pid) for pid in (self.home / "cgroup.procs").read_text().split()]
+
+    def cpu_us(self):
+        return int((self.home / "cpu.stat").read_text().split()[1])
+
+    def close(self):
+        self.home.rmdir()
+
+
+class Session:
+    """Without cgroups: the processes of a session, and what its leader's descendants are."""
+
+    def __init__(self):
+        self.leader = None
+
+    def command(self, command):
+        return command
+
+    def pids(self):
+        found = {self.leader}
+        seen = list(processes())
+        while more := {pid for pid, state, parent, _, session in seen
+                       if state != "Z" and (parent in found or session == self.leader)} - found:
+            found |= more
+        return [pid for pid in found if Path(f"/proc/{pid}").exists()]
+
+    def cpu_us(self):
+        """The living to the nanosecond, buried children to the clock tick."""
+        return sum(map(self._cpu_us, self.pids()))
+
+    @staticmethod
+    def _cpu_us(pid):
+        with contextlib.suppress(OSError):
+            threads = sum(int(Path(thread, "schedstat").read_text().split()[0])
+                          for thread in Path(f"/proc/{pid}/task").iterdir())
+            buried = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[13:15]
+            return threads / 1000 + sum(map(int, buried)) * 1e6 / TICKS_PER_S
+        return 0
+
+    def close(self):
+        pass
+
+
+class Server:
+    """Started in a session of its own: at its end Apache signals its whole group."""
+
+    def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL):
+        self.name, self.port, self.terminated = name, port, False
+        self.group = Cgroup(f"bullpen-peers-{os.getpid()}-{port}") if own_cgroup() else Session()
+        try:
+            self.process = subprocess.Popen(self.group.command(command), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT, cwd=cwd, start_new_session=True,
+                                            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        except OSError:
+            self.group.close()
+            raise
+        self.group.leader = self.process.pid
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def wait_for(self, ready, timeout=START_TIMEOUT):
+        """False if it ended or is not ready in time."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if self.ended() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def pids(self):
+        return self.group.pids()
+
+    def has_settled(self):
+        """It hasn't forked, and nothing has ended, for a while."""
+        before = self.pids()
+        time.sleep(0.2)
+        return self.pids() == before
+
+    def cpu_us(self):
+        """CPU time of the whole tree since its start, that of its dead processes included."""
+        return self.group.cpu_us()
+
+    def pss_kb(self):
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):  # It has ended meanwhile.
+                [pss] = [line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                         if line.startswith("Pss:")]
+                total += int(pss.split()[1])
+        return total
+
+    def terminate(self):
+        """Asks it to end; stop() waits for it."""
+        if not self.ended() and not self.terminated:
+            self.process.send_signal(signal.SIGTERM)
+        self.terminated = True
+
+    def stop(self):
+        """Nothing of its tree is left, whatever that takes."""
+        self.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while not self.ended() or self.pids():
+            if time.monotonic() > deadline:
+                for pid in self.pids():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        self.group.close()

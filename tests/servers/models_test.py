@@ -1,0 +1,272 @@
+"""What every model must do: the same sentences for all. BULLPEN_MODELS may name some of them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import unittest
+
+from harness import Bullpen, echo, processes, title, wait_until
+
+HELD = 3  # Clients at once, of those designs that serve several.
+
+# A case is a model, and what else is worth trying with it.
+CASES = {
+    "iterative": [],
+    "fork": [],
+    "thread": [],
+    "prefork-accept": [],
+    "prefork-lock": [],
+    "prefork-lock, by file": ["--accept-lock", "file"],
+    "prefork-reuseport": [],
+    "prefork": [],
+    "prefork, 2 threads each": ["--threads", "2"],
+    "prethread": [],
+    "prethread-accept": [],
+    "event": [],
+    "prefork-event": ["--capacity", "4"],
+    "inetd": [],
+}
+SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"}
+ONE_AT_A_TIME = {"iterative"}
+HASHED = {"prefork-reuseport"}  # The kernel may give two clients to one worker while others idle.
+WITHOUT_WORKERS_OF_OURS = {"inetd"}
+FORK_FOR_EACH = {"fork", "inetd"}
+
+
+def chosen():
+    names = os.environ.get("BULLPEN_MODELS", "")
+    return [case for case in CASES if not names or case in names.split(";")]
+
+
+def model_of(case):
+    return case.partition(",")[0]
+
+
+class EveryModel:
+    """The sentences; load_tests() makes a test case of them for each model."""
+
+    case = ""
+
+    def start(self, *flags):
+        return Bullpen("echo", "--model", self.model, *CASES[self.case], *flags)
+
+    @property
+    def model(self):
+        return model_of(self.case)
+
+    def client(self, address):
+        client = socket.create_connection(address, timeout=60)
+        self.addCleanup(client.close)
+        return client
+
+    def held_clients(self, address):
+        """Clients that are in their handlers now."""
+        clients = []
+        for _ in range(1 if self.model in ONE_AT_A_TIME | HASHED else HELD):
+            client = self.client(address)
+            client.sendall(b"a")
+            self.assertEqual(client.recv(1), b"a")
+            clients.append(client)
+        return clients
+
+    def serving(self, server):
+        """The pids of the processes that clients are in."""
+        return [pid for pid, state, parent, _, _ in processes()
+                if parent == server.pid and state != "Z" and "bullpen: metrics" not in title(pid)]
+
+    def test_clients_are_served_and_counted(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            for number in range(20):
+                message = b"hello %d" % number
+                self.assertEqual(echo(address, message), message)
+            wait_until(lambda: server.total("bullpen_connections_completed_total") == 20, "20 completed connections")
+            self.assertEqual(server.total("bullpen_connections_accepted_total"), 20)
+
+    def test_a_mebibyte_goes_there_and_back(self):
+        mebibyte = os.urandom(1 << 20)
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            client = self.client(address)
+            sender = threading.Thread(target=lambda: (client.sendall(mebibyte), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            received = bytearray()
+            while piece := client.recv(65536):
+                received += piece
+            sender.join()
+            self.assertEqual(bytes(received), mebibyte)
+
+    def test_a_client_may_end_its_side_and_still_be_answered(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            client = self.client(address)
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(client.recv(1), b"")
+            self.assertEqual(echo(address, b"next"), b"next")
+
+    def test_a_client_that_resets_harms_nobody(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            client, *others = self.held_clients(address)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.close()
+            name = "bullpen_connections_client_aborted_total"
+            if self.model in WITHOUT_WORKERS_OF_OURS:  # How a program ends is all that is known of it.
+                name = "bullpen_connections_completed_total"
+            wait_until(lambda: server.total(name) == 1, f"one {name}")
+            self.assertEqual(echo(address, b"next"), b"next")
+            for other in others:
+                other.close()
+
+    def test_several_clients_are_served_at_once(self):
+        if self.model in ONE_AT_A_TIME | HASHED:
+            self.skipTest("it promises no such thing")
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            for client in self.held_clients(address):
+                client.shutdown(socket.SHUT_WR)
+                self.assertEqual(client.recv(1), b"")
+
+    def test_a_pool_grows_with_its_clients_and_shrinks_again(self):
+        if self.model in ONE_AT_A_TIME | HASHED | FORK_FOR_EACH | {"event", "prefork-event", "thread"}:
+            self.skipTest("it has no pool that follows its clients")
+        with self.start("--spare-min", "1", "--spare-max", "2", "--workers-start", "2",
+                        "--workers-max", "12", "--shrink-window", "1") as server:
+            address = ("127.0.0.1", server.port)
+            clients = []
+            for _ in range(10):
+                client = self.client(address)
+                client.sendall(b"a")
+                clients.append(client)
+            for client in clients:
+                self.assertEqual(client.recv(1), b"a")
+            self.assertGreaterEqual(server.total("bullpen_workers", state="busy"), 10)
+            for client in clients:
+                client.close()
+            wait_until(lambda: server.total("bullpen_workers") <= 4, "a smaller pool")
+            self.assertEqual(echo(address, b"next"), b"next")
+
+    def test_a_crash_takes_what_bullpen_models_says(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            clients = self.held_clients(address)
+            mine = self.process_of(server, clients[0])
+            os.kill(mine, signal.SIGKILL)
+            self.assertIn(self.end_of(clients[0]), (b"", "reset"))
+            alone = self.model not in SHARE_ONE_PROCESS and len(clients) > 1
+            lost = wait_until(lambda: server.total("bullpen_connections_lost_total"), "a lost connection")
+            if alone and "--threads" not in server.command and self.model != "prefork-event":
+                self.assertEqual(lost, 1)
+                for client in clients[1:]:
+                    client.sendall(b"b")
+                    self.assertEqual(client.recv(1), b"b")
+            elif self.model in SHARE_ONE_PROCESS:
+                self.assertEqual(lost, len(clients))
+                for client in clients[1:]:
+                    self.assertIn(self.end_of(client), (b"", "reset"))
+            for client in clients:
+                client.close()
+            self.assertEqual(echo(address, b"next"), b"next")
+
+    def test_a_stop_in_order_loses_nobody(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            clients = self.held_clients(address)
+            waiting = [self.client(address) for _ in range(5)]  # Accepted or not: they may not have begun.
+            for client in waiting:
+                client.sendall(b"wai")
+            server.terminate()
+            for client in clients + waiting:
+                client.sendall(b"ted")
+                client.shutdown(socket.SHUT_WR)
+            for client in clients:
+                self.assertEqual(self.rest_of(client), b"ted")
+            for client in waiting:
+                self.assertEqual(self.rest_of(client), b"waited")
+            self.assertEqual(server.wait(), 0)
+
+    def test_a_stop_under_load_loses_nobody(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            failures = []
+            answered = threading.Semaphore(0)
+
+            def keep_asking():
+                while True:
+                    try:
+                        client = socket.create_connection(address, timeout=2)
+                    except OSError:  # No new client gets in any more.
+                        return
+                    with client:
+                        try:
+                            client.sendall(b"ping")
+                            client.shutdown(socket.SHUT_WR)
+                            if self.rest_of(client) != b"ping":
+                                failures.append("half an answer")
+                        except OSError as error:
+                            failures.append(repr(error))
+                    answered.release()
+
+            askers = [threading.Thread(target=keep_asking) for _ in range(4)]
+            for asker in askers:
+                asker.start()
+            for _ in range(200):
+                answered.acquire()
+            server.terminate()
+            for asker in askers:
+                asker.join()
+            self.assertEqual(failures, [])
+            self.assertEqual(server.wait(), 0)
+
+    def process_of(self, server, client):
+        """Which process holds the other end of that client's connection."""
+        port = client.getsockname()[1]
+        listing = subprocess.run(["ss", "-tnpH", f"dport = :{port}"], capture_output=True, text=True, check=True).stdout
+        pids = set(map(int, re.findall(r"pid=(\d+)", listing)))
+        serving = pids & set(self.serving(server))
+        self.assertTrue(serving, f"nobody has {port}: {listing}")
+        return serving.pop()
+
+    def end_of(self, client):
+        try:
+            return client.recv(1)
+        except ConnectionResetError:
+            return "reset"
+
+    def rest_of(self, client):
+        client.settimeout(60)
+        received = b""
+        while piece := client.recv(65536):
+            received += piece
+        return received
+
+
+class KilledLockOwner(unittest.TestCase):
+    def test_a_worker_killed_while_it_holds_the_accept_lock_does_not_stop_the_others(self):
+        for case in chosen():
+            if model_of(case) != "prefork-lock":
+                continue
+            with self.subTest(model=case), Bullpen("echo", "--model", "prefork-lock", *CASES[case], "--workers", "4") as server:
+                address = ("127.0.0.1", server.port)
+                for _ in range(8):  # Some of them own the lock, whoever it is.
+                    wait_until(lambda: len(server.workers()) == 4, "4 workers")
+                    victims = set(server.workers()[:3])
+                    for pid in victims:
+                        os.kill(pid, signal.SIGKILL)
+                    wait_until(lambda: not victims & set(server.workers()), "their end")
+                    self.assertEqual(echo(address, b"alive"), b"alive")
+
+
+def load_tests(loader, tests, _):
+    for case in chosen():
+        name = "".join(word.capitalize() for word in re.findall(r"\w+", case))
+        made = type(name, (EveryModel, unittest.TestCase), {"case": case, "__module__": __name__})
+        tests.addTests(loader.loadTestsFromTestCase(made))
+    return tests
+
+
+if __name__ == "__main__":
+    unittest.main()
