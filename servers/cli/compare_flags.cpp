@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,17 @@ std::string quoted(const std::string& word) {
     return text + "'";
 }
 
+/// What is measured is asked for only where something is.
+void check_from(const CLI::App& compare) {
+    if (compare.count("--from") == 0) return;
+    for (const CLI::Option* option : compare.get_options()) {
+        const std::string name = option->get_name();
+        const bool fits = name == "--from" || name == "--json" || name == "--report";
+        if (option->count() > 0 && !fits)
+            throw std::invalid_argument{name + ": it does not go with --from, which measures nothing"};
+    }
+}
+
 /// The command that repeats the measurement, without the files it wrote.
 std::string command_of(const CLI::App& compare) {
     std::string command = "bullpen compare";
@@ -44,13 +56,8 @@ void declare_files(CLI::App& compare, CompareOptions& options) {
     compare.add_option("--json", options.json_file, "write all numbers to this file")->type_name("FILE");
     compare.add_option("--report", options.report_file, "write a page with plots to this file")
         ->type_name("FILE");
-    CLI::Option* from =
-        compare.add_option("--from", options.from_file, "measure nothing: show what --json wrote");
-    from->type_name("FILE");
-    for (CLI::Option* other : compare.get_options())
-        if (other != from && other->get_name() != "--json" && other->get_name() != "--report" &&
-            other->get_name() != "--help")
-            from->excludes(other);
+    compare.add_option("--from", options.from_file, "measure nothing: show what --json wrote")
+        ->type_name("FILE");
 }
 
 }  // namespace
@@ -68,8 +75,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         compare.add_option(flag, value, help)->type_name(type);
     };
     list("--models", options.models, "what to compare, in this order (default: all)");
-    list("--workload", options.workloads,
-         "short (default), keep-alive, skewed, cpu, io, large, slow, or all of them");
+    list("--workload", options.workloads, "what the clients do (default: short), or all");
     number("--duration", load.duration_s, "seconds of load a run (default: 2)", "S");
     number("--repeat", options.repeat, "runs of each, in turn (default: 3)");
     number("--concurrency", load.concurrency, "connections at a time (default: 16)");
@@ -88,11 +94,15 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");
     declare_files(compare, options);
     compare.footer(
+        "Workloads: short, keep-alive, skewed, cpu, io, large, slow.\n"
         "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
         "apart. Where that overlaps, models are not told apart and share a rank.");
     compare.callback([&] {
         options.command = command_of(compare);
-        chosen = [&] { return run_compare(options); };
+        chosen = [&] {
+            check_from(compare);
+            return run_compare(options);
+        };
     });
 }
 

@@ -97,13 +97,13 @@ const std::vector<StevensRow>& stevens_rows() {
     static const std::vector<StevensRow> rows = {
         {0, "iterative", "iterative"},
         {1, "fork", "one fork per client"},
-        {2, "prefork-accept", "prefork, children call accept"},
-        {3, "prefork-lock-file", "prefork, file lock around accept"},
-        {4, "prefork-lock", "prefork, mutex around accept"},
+        {2, "prefork-accept", "prefork, children accept"},
+        {3, "prefork-lock-file", "prefork, accept file-locked"},
+        {4, "prefork-lock", "prefork, accept in a mutex"},
         {5, "prefork", "prefork, descriptors passed"},
         {6, "thread", "one thread per client"},
-        {7, "prethread-accept", "prethreaded, threads call accept"},
-        {8, "prethread", "prethreaded, main thread accepts"},
+        {7, "prethread-accept", "prethreaded, threads accept"},
+        {8, "prethread", "prethreaded, main accepts"},
     };
     return rows;
 }

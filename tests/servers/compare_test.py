@@ -227,13 +227,13 @@ class TheTable(CompareTest):
         self.assertIn("open loop, 100 requests a second", " ".join(table.split()))
 
     def test_the_books_test_prints_its_two_figures(self):
-        table = self.compare("--stevens", "--repeat", "1", "--models", "iterative,prefork-accept,prefork").stdout
+        table = self.compare("--stevens", "--repeat", "1").stdout
         self.assertIn("UNP figure 30.1", " ".join(table.split()))
         self.assertIn("prefork, descriptors passed", table)
-        self.assertIn("prefork, children call accept", table)
+        self.assertIn("prefork, children accept", table)
         self.assertIn("row 2", table)
         children = [line for line in table.splitlines() if line.split() and line.split()[0].isdigit() and
-                    len(line.split()) == 3]
+                    line.split()[-1].isdigit()]
         self.assertEqual(len(children), 15)
         self.assertLessEqual(max(len(line) for line in table.splitlines()), 80)
 
@@ -286,6 +286,9 @@ class WhatCannotBe(CompareTest):
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot'; known are short,", "--workload", "shrot")
+
+    def test_what_is_measured_is_not_asked_for_where_nothing_is(self):
+        self.assert_refused(2, "--repeat: it does not go with --from", "--from", "x.json", "--repeat", "2")
 
     def test_a_service_that_the_client_does_not_speak_is_refused(self):
         self.assert_refused(2, "--service: compare's client does not speak exec", "--service", "exec")
