@@ -47,7 +47,7 @@ TEST_SUITE("cli: the tables of a comparison") {
         CHECK(contains(flowing(text), "prefork 2 31.0 30.0–32.0 6.20 24.8 10.0 2.00 0.25 3.0 256 "));
         CHECK(contains(flowing(text), "iterative 1 61,500 61,500 1.00 █ "));
         CHECK(contains(flowing(text), "fork - - - - one for each connection "));
-        CHECK(contains(flowing(text), "prefork 4 7,500 27,000 0.82 █▅▄▃ "));
+        CHECK(contains(flowing(text), "prefork 4 7,500 27,000 0.82 █▄▄▂ "));
     }
 
     TEST_CASE("no line is wider than the terminal, with long names and large numbers") {
