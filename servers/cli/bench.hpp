@@ -1,34 +1,48 @@
-/// Where models are measured: each gets a server of its own and the same load.
+/// Where models are measured: each run has a server of its own and the same load.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
 
-#include "core/handler.hpp"
-#include "pool/model.hpp"
 #include "servers/cli/comparison.hpp"
-#include "servers/cli/dialogue.hpp"
+#include "servers/cli/contender.hpp"
 #include "servers/cli/interruption.hpp"
-#include "servers/cli/measured_server.hpp"
+#include "servers/cli/load.hpp"
 #include "servers/cli/progress_line.hpp"
 
 namespace bullpen {
 
-/// What is the same for every model, and where a run shows and asks how it goes.
-struct Bench {
-    const ComparisonSetup& setup;
-    Handler handler;
-    Dialogue dialogue;
-    std::chrono::seconds time_limit;
-    const Interruption& interruption;
-    ProgressLine& progress;
+/// One sentence on why a run has no numbers.
+struct RunFailed : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
-/// Starts and stops the model's server twice: for what that costs, and under load after a warm-up. What goes
-/// wrong is the measurement's `failure`. After an interruption the measurement means nothing.
-Measurement measure(const Model& model, const Bench& bench);
+class Bench {
+public:
+    /// Both are borrowed.
+    Bench(const Interruption& interruption, ProgressLine& progress)
+        : interruption_{interruption}, progress_{progress} {}
 
-MeasuredServerOptions server_options(const Model& model, const Handler& handler,
-                                     const ComparisonSetup& setup);
+    /// Starts the contender's server, warms it up, loads it, looks at its memory and stops it; before its
+    /// first run also what starting and stopping costs when nobody comes. `stage` begins the progress line.
+    /// Nothing after an interruption. Throws RunFailed.
+    std::optional<Run> run(const Contender& contender, const Workload& workload,
+                           const std::vector<RequestClass>& requests, const std::string& stage);
+
+    [[nodiscard]] bool interrupted() const noexcept { return interruption_.came(); }
+
+private:
+    Usage start_and_stop(const Contender& contender, const std::string& stage);
+    void load(const MeasuredServer& server, const Workload& workload,
+              const std::vector<RequestClass>& requests, const std::string& stage, Run& run);
+    LoadResult drive(const MeasuredServer& server, const LoadOptions& load, const std::string& stage);
+    [[nodiscard]] bool wait_until_ready(const MeasuredServer& server) const;
+
+    const Interruption& interruption_;
+    ProgressLine& progress_;
+    std::map<std::string, Usage> start_stop_;  ///< By the contender's name and service.
+};
 
 }  // namespace bullpen

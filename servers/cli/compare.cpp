@@ -1,10 +1,15 @@
 #include "servers/cli/compare.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 
 #include "servers/cli/bench.hpp"
 #include "servers/cli/comparison.hpp"
@@ -14,41 +19,72 @@
 #include "servers/cli/interruption.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/cli/progress_line.hpp"
+#include "servers/cli/report.hpp"
 #include "servers/cli/result_file.hpp"
-#include "servers/models/models.hpp"
+#include "servers/cli/rounds.hpp"
+#include "servers/cli/stevens.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {
 namespace {
 
-std::vector<Model> choose_models(const std::vector<std::string>& names) {
-    std::vector<Model> chosen;
+std::vector<Design> choose_designs(const CompareOptions& options) {
+    std::vector<std::string> names = options.models;
+    if (names.empty() && options.stevens)
+        for (const StevensRow& row : stevens_rows())
+            names.push_back(row.model);
+    std::vector<Design> chosen;
     for (const std::string& name : names)
-        chosen.push_back(choose("model", name, models()));
-    if (chosen.empty()) throw std::invalid_argument{"--models: name at least one model"};
+        chosen.push_back(choose("model", name, designs()));
+    for (const Design& design : designs())
+        if (names.empty() && design.unasked) chosen.push_back(design);
     return chosen;
 }
 
-void check_range(const char* flag, long value, long least, long most) {
-    if (value >= least && value <= most) return;
-    throw std::invalid_argument{std::string{flag} + ": expected a number from " + std::to_string(least) +
-                                " to " + std::to_string(most) + ", got " + std::to_string(value)};
+std::vector<Workload> choose_workloads(const CompareOptions& options) {
+    if (options.stevens) return {stevens_workload()};
+    std::vector<std::string> names = options.workloads;
+    if (names == std::vector<std::string>{"all"}) {
+        names.clear();
+        for (const NamedWorkload& workload : workloads())
+            names.emplace_back(workload.name);
+    }
+    std::vector<Workload> chosen;
+    for (const std::string& name : names)
+        chosen.push_back(make_workload(name, options.workload));
+    return chosen;
+}
+
+template <typename Number>
+void check_range(const char* flag, Number value, long least, long most, const char* kind = "a number") {
+    if (value >= static_cast<Number>(least) && value <= static_cast<Number>(most)) return;
+    std::string given = std::to_string(value);
+    if (given.find('.') != std::string::npos) given.erase(given.find_last_not_of("0") + 1);
+    throw std::invalid_argument{std::string{flag} + ": expected " + kind + " from " + std::to_string(least) +
+                                " to " + std::to_string(most) + ", got " + given};
 }
 
 void check(const CompareOptions& options) {
-    constexpr long requests_max = 100'000'000;  // Four bytes of latency each.
+    constexpr long requests_max = 100'000'000;
     constexpr int workers_most = 10'000;
     constexpr int size_max = 1 << 30;
     constexpr int day_s = 86'400;
-    check_range("--connections", options.connections, 0, requests_max);
-    check_range("--concurrency", options.concurrency, 1, workers_most);
+    constexpr int minute_us = 60'000'000;
+    const WorkloadOptions& load = options.workload;
+    check_range("--connections", load.connections, 0, requests_max);
+    check_range("--concurrency", load.concurrency, 1, workers_most);
     check_range("--workers", options.workers, 1, workers_most);
-    check_range("--requests", options.requests_per_connection, 1, 1'000'000);
-    check_range("--size", options.message_size, 1, options.service == "echo" ? 64 * 1024 : size_max);
-    check_range("--time-limit", options.time_limit, 1, day_s);
-    if (options.keep_alive && options.connections > requests_max / options.requests_per_connection)
-        throw std::invalid_argument{"--connections times --requests must not be above " +
-                                    std::to_string(requests_max)};
+    check_range("--threads", options.threads, 1, workers_most);
+    check_range("--requests", load.requests_per_connection, 1, 1'000'000);
+    check_range("--repeat", options.repeat, 1, 1'000);
+    check_range("--rate", load.rate, 0, 1'000'000);
+    check_range("--size", load.size, 1, load.service == "echo" ? 64 * 1024 : size_max);
+    check_range("--time-limit", load.time_limit_s, 1, day_s, "seconds");
+    check_range("--cpu-us", load.cpu_us, 1, minute_us);
+    check_range("--sleep-ms", load.sleep_ms, 1, minute_us / 1000);
+    constexpr double shortest_s = 0.1;
+    if (load.duration_s < shortest_s || load.duration_s > day_s)
+        throw std::invalid_argument{"--duration: expected seconds from 0.1 to " + std::to_string(day_s)};
     if (options.path.empty()) return;
     if (options.root.empty()) throw std::invalid_argument{"--path: it needs --root"};
     const bool plain =
@@ -56,23 +92,6 @@ void check(const CompareOptions& options) {
     if (options.path.front() != '/' || !plain)
         throw std::invalid_argument{"--path: expected '/' and no blanks (%20 is one), got '" + options.path +
                                     "'"};
-}
-
-ComparisonSetup setup_from(const CompareOptions& options) {
-    constexpr long warm_up_max = 500;
-    constexpr long warm_up_divisor = 20;
-    ComparisonSetup setup{
-        .service = options.service,
-        .answer_bytes = static_cast<std::uint64_t>(options.message_size),
-        .connections = options.connections,
-        .concurrency = options.concurrency,
-        .keep_alive = options.keep_alive,
-        .requests_per_connection = options.keep_alive ? options.requests_per_connection : 1,
-        .workers = options.workers,
-    };
-    if (setup.connections == 0) setup.connections = options.keep_alive ? 3'000 : 50'000;
-    setup.warm_up_connections = std::clamp(setup.connections / warm_up_divisor, 1L, warm_up_max);
-    return setup;
 }
 
 std::string utc_now() {
@@ -84,65 +103,116 @@ std::string utc_now() {
     return text;
 }
 
-Dialogue dialogue_for(const ComparisonSetup& setup) {
-    if (setup.service == "http") return http_dialogue("127.0.0.1", setup.path, setup.answer_bytes);
-    if (setup.service == "echo") return echo_dialogue(setup.answer_bytes);
-    throw std::invalid_argument{"--service: compare's client does not speak " + setup.service};
-}
-
 bool all_measured(const Comparison& comparison) {
-    return std::all_of(comparison.measurements.begin(), comparison.measurements.end(),
-                       [](const Measurement& measurement) { return measurement.failure.empty(); });
+    for (const WorkloadResult& result : comparison.workloads)
+        for (const Measurement& measurement : result.measurements)
+            if (!measurement.failure.empty()) return false;
+    return true;
 }
 
-Comparison compare_models(const CompareOptions& options, const std::vector<Model>& chosen,
-                          const Service& service) {
-    const Interruption interruption;
-    const bool serve_files = options.service == "http";
-    const Content content =
-        serve_files && options.root.empty() ? Content{options.message_size} : Content{options.root};
-    const Handler handler = service.make({.root = content.root()});
-    Comparison comparison{
-        .setup = setup_from(options),
-        .machine = describe_machine(),
-        .began = utc_now(),
-    };
-    ComparisonSetup& setup = comparison.setup;
-    if (serve_files) setup.path = options.path.empty() ? content.default_path() : options.path;
-    if (serve_files && !options.root.empty()) setup.answer_bytes = ask_for_size(setup.path, handler);
+Dialogue dialogue_for(const Workload& workload, const std::string& path) {
+    if (workload.service == "echo") return echo_dialogue(workload.answer_bytes);
+    const bool any_size = workload.answer_bytes == 0 || path == workload.rare_path;
+    return http_dialogue("127.0.0.1", path, any_size ? std::nullopt : std::optional{workload.answer_bytes});
+}
 
-    ProgressLine progress;
-    const Bench bench{
-        .setup = setup,
-        .handler = handler,
-        .dialogue = dialogue_for(setup),
-        .time_limit = std::chrono::seconds{options.time_limit},
-        .interruption = interruption,
-        .progress = progress,
+std::vector<RequestClass> requests_of(const Workload& workload) {
+    if (workload.rare_share <= 0) return {{.name = "all", .dialogue = dialogue_for(workload, workload.path)}};
+    constexpr unsigned of_a_thousand = 1000;
+    const auto rare = static_cast<unsigned>(std::lround(workload.rare_share * of_a_thousand));
+    return {
+        {.name = "fast", .dialogue = dialogue_for(workload, workload.path), .weight = of_a_thousand - rare},
+        {.name = "slow", .dialogue = dialogue_for(workload, workload.rare_path), .weight = rare},
     };
-    for (const Model& model : chosen) {
-        Measurement measurement = interruption.came() ? Measurement{} : measure(model, bench);
-        if (interruption.came())
-            comparison.not_reached.emplace_back(model.name);
-        else
-            comparison.measurements.push_back(std::move(measurement));
+}
+
+void ask_the_users_files(const CompareOptions& options, const Content& content, Workload& workload) {
+    workload.path = options.path.empty() ? content.default_path() : options.path;
+    if (options.root.empty()) return;
+    const Service& http = choose("service", "http", services());
+    workload.answer_bytes = ask_for_size(workload.path, http.make({.root = content.root()}));
+}
+
+int workers_of(const CompareOptions& options) {
+    return options.stevens ? stevens_workers : options.workers;
+}
+
+/// Everything that can be wrong is found here, before the first run.
+std::vector<Event> plan(const CompareOptions& options, const Content& content) {
+    const std::vector<Design> chosen = choose_designs(options);
+    std::vector<Event> events;
+    for (Workload& workload : choose_workloads(options)) {
+        Event event;
+        const Service& service = choose("service", workload.service, services());
+        if (service.name == "http") ask_the_users_files(options, content, workload);
+        for (const Design& design : chosen) {
+            auto made = make_contender(design, service, {.root = content.root()}, workers_of(options),
+                                       options.threads, workload.concurrency);
+            if (auto* contender = std::get_if<Contender>(&made))
+                event.contenders.push_back(std::move(*contender));
+            else
+                event.left_out.push_back(std::get<LeftOut>(made));
+        }
+        event.requests = requests_of(workload);
+        event.workload = std::move(workload);
+        events.push_back(std::move(event));
     }
+    return events;
+}
+
+Comparison measure_all(const CompareOptions& options) {
+    const Interruption interruption;
+    const Content content = options.root.empty() ? Content{options.workload.size} : Content{options.root};
+    const std::vector<Event> events = plan(options, content);
+    Comparison comparison{
+        .began = utc_now(),
+        .version = BULLPEN_VERSION,
+        .command = options.command,
+        .machine = describe_machine(),
+        .workers = workers_of(options),
+        .repeat = options.repeat,
+    };
+    ProgressLine progress;
+    progress.announce("This takes at most " + time_text(longest_s(events, options.repeat)) +
+                      ". Ctrl-C ends it and shows what is finished.");
+    Bench bench{interruption, progress};
+    comparison.workloads = run_all(events, options.repeat, bench);
+    comparison.interrupted = interruption.came();
     return comparison;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file{path};
+    if (!file) throw std::invalid_argument{path + ": it can't be read (" + std::strerror(errno) + ")"};
+    std::string text{std::istreambuf_iterator<char>{file}, {}};
+    if (file.bad() || text.empty()) throw std::invalid_argument{path + ": there is nothing in it to be read"};
+    return text;
+}
+
+/// Named and checked before the work whose result it takes.
+std::optional<ResultFile> result_file(const std::string& path) {
+    return path.empty() ? std::nullopt : std::make_optional<ResultFile>(path);
 }
 
 }  // namespace
 
 int run_compare(const CompareOptions& options) {
     check(options);
-    const std::vector<Model> chosen = choose_models(options.models);
-    const Service& service = choose("service", options.service, services());
-    std::optional<ResultFile> json_file;
-    if (!options.json_file.empty()) json_file.emplace(options.json_file);
+    const std::string& service = options.workload.service;
+    if (choose("service", service, services(), "--service").make == nullptr)
+        throw std::invalid_argument{"--service: compare's client does not speak " + service};
+    std::optional<ResultFile> json_file = result_file(options.json_file);
+    std::optional<ResultFile> report_file = result_file(options.report_file);
 
-    const Comparison comparison = compare_models(options, chosen, service);
+    const Comparison comparison = options.from_file.empty()
+                                      ? measure_all(options)
+                                      : comparison_from_json(read_file(options.from_file), options.from_file);
     if (json_file) json_file->commit(to_json(comparison));
-    std::fputs(render_table(comparison).c_str(), stdout);  // Last: a closed pipe (| head) may end us here.
-    if (!comparison.not_reached.empty()) return exit_interrupted;
+    if (report_file) report_file->commit(render_report(comparison));
+    const std::string text = is_stevens(comparison) ? render_stevens(comparison) : render_table(comparison);
+    std::fputs(text.c_str(), stdout);  // Last: a closed pipe (| head) may end us here.
+    if (!options.from_file.empty()) return 0;
+    if (comparison.interrupted) return exit_interrupted;
     return all_measured(comparison) ? 0 : 1;
 }
 

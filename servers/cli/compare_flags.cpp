@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -16,40 +17,93 @@ std::vector<std::string> split(const std::string& list) {
     return parts;
 }
 
+/// What a shell takes as one word.
+std::string quoted(const std::string& word) {
+    constexpr const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=%+@";
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+    std::string text = "'";
+    for (const char c : word)
+        text += c == '\'' ? std::string{"'\\''"} : std::string{c};
+    return text + "'";
+}
+
+/// What is measured is asked for only where something is.
+void check_from(const CLI::App& compare) {
+    if (compare.count("--from") == 0) return;
+    for (const CLI::Option* option : compare.get_options()) {
+        const std::string name = option->get_name();
+        const bool fits = name == "--from" || name == "--json" || name == "--report";
+        if (option->count() > 0 && !fits)
+            throw std::invalid_argument{name + ": it does not go with --from, which measures nothing"};
+    }
+}
+
+/// The command that repeats the measurement, without the files it wrote.
+std::string command_of(const CLI::App& compare) {
+    std::string command = "bullpen compare";
+    for (const CLI::Option* option : compare.get_options()) {
+        const std::string name = option->get_name();
+        if (option->count() == 0 || name == "--json" || name == "--report" || name == "--help") continue;
+        command += " " + name;
+        if (option->get_expected_max() == 0) continue;
+        for (const std::string& value : option->results())
+            command += " " + quoted(value);
+    }
+    return command;
+}
+
+void declare_files(CLI::App& compare, CompareOptions& options) {
+    compare.add_option("--json", options.json_file, "write all numbers to this file")->type_name("FILE");
+    compare.add_option("--report", options.report_file, "write a page with plots to this file")
+        ->type_name("FILE");
+    compare.add_option("--from", options.from_file, "measure nothing: show what --json wrote")
+        ->type_name("FILE");
+}
+
 }  // namespace
 
 void declare_compare(CLI::App& program, CompareOptions& options, std::function<int()>& chosen) {
     CLI::App& compare = *program.add_subcommand("compare", "Measure several models under the same load");
-    compare
-        .add_option_function<std::string>(
-            "--models", [&](const std::string& list) { options.models = split(list); },
-            "what to compare, in this order (default: all)")
-        ->type_name("A,B");
-    compare.add_option("--service", options.service, "http (default) or echo")->type_name("SERVICE");
-    compare
-        .add_option("--connections", options.connections,
-                    "connections to each (default: 50000, kept alive 3000)")
-        ->type_name("N");
-    compare.add_option("--concurrency", options.concurrency, "connections at a time (default: 16)")
-        ->type_name("C");
-    compare.add_option("--workers", options.workers, "workers of a pool (default: 8)")->type_name("N");
-    compare.add_flag("--keep-alive", options.keep_alive, "several requests on each connection, in a row");
-    compare
-        .add_option("--requests", options.requests_per_connection, "so many with --keep-alive (default: 100)")
-        ->type_name("N");
-    compare.add_option("--root", options.root, "http: the files to serve (default: one small file)")
-        ->type_name("DIR");
-    compare.add_option("--path", options.path, "http: what to ask for below DIR (default: /)")
-        ->type_name("PATH");
-    compare.add_option("--size", options.message_size, "bytes of the small file or message (default: 128)")
-        ->type_name("N");
-    compare.add_option("--time-limit", options.time_limit, "seconds of load a model (default: 60)")
-        ->type_name("S");
-    compare.add_option("--json", options.json_file, "write all numbers to this file")->type_name("FILE");
+    WorkloadOptions& load = options.workload;
+    const auto list = [&](const char* flag, std::vector<std::string>& names, const char* help) {
+        compare
+            .add_option_function<std::string>(
+                flag, [&names](const std::string& text) { names = split(text); }, help)
+            ->type_name("A,B");
+    };
+    const auto number = [&](const char* flag, auto& value, const char* help, const char* type = "N") {
+        compare.add_option(flag, value, help)->type_name(type);
+    };
+    list("--models", options.models, "what to compare, in this order (default: all)");
+    list("--workload", options.workloads, "what the clients do (default: short), or all");
+    number("--duration", load.duration_s, "seconds of load a run (default: 2)", "S");
+    number("--repeat", options.repeat, "runs of each, in turn (default: 3)");
+    number("--concurrency", load.concurrency, "connections at a time (default: 16)");
+    number("--workers", options.workers, "workers of a pool (default: 8)");
+    number("--threads", options.threads, "prefork-threads: of each process (default: 4)");
+    number("--rate", load.rate, "open loop: so many requests a second are due", "R");
+    number("--connections", load.connections, "a run is so many, and not --duration long");
+    number("--time-limit", load.time_limit_s, "seconds a run, with --connections (default: 60)", "S");
+    number("--service", load.service, "of short and keep-alive: http (default) or echo", "SERVICE");
+    number("--requests", load.requests_per_connection, "keep-alive: on a connection (default: 100)");
+    number("--size", load.size, "bytes of the small file or message (default: 128)");
+    number("--cpu-us", load.cpu_us, "cpu: microseconds a request computes (default: 200)");
+    number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)");
+    number("--root", options.root, "http: the files to serve (default: one small file)", "DIR");
+    number("--path", options.path, "http: what to ask for below DIR (default: /)", "PATH");
+    compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");
+    declare_files(compare, options);
     compare.footer(
-        "The built-in client keeps C connections open until N have been served. CPU time\n"
-        "per connection is that of the master and all its workers.");
-    compare.callback([&] { chosen = [&] { return run_compare(options); }; });
+        "Workloads: short, keep-alive, skewed, cpu, io, large, slow.\n"
+        "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
+        "apart. Where that overlaps, models are not told apart and share a rank.");
+    compare.callback([&] {
+        options.command = command_of(compare);
+        chosen = [&] {
+            check_from(compare);
+            return run_compare(options);
+        };
+    });
 }
 
 }  // namespace bullpen

@@ -39,7 +39,10 @@ std::string Content::default_path() const {
 }
 
 std::uint64_t ask_for_size(const std::string& path, const Handler& handler) {
-    MeasuredServer server{{.model = iterative, .handler = handler, .limits = {}}};
+    PoolOptions pool;
+    pool.model = iterative;
+    pool.handler = handler;
+    MeasuredServer server{{.pool = std::move(pool)}};
     const Address& address = server.address();
     UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (!socket || ::connect(socket.get(), address.data(), address.size()) != 0)

@@ -8,6 +8,18 @@
 
 namespace bullpen {
 
+Usage usage_of(const rusage& usage) noexcept {
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return {
+        .user_s = seconds(usage.ru_utime),
+        .system_s = seconds(usage.ru_stime),
+        .voluntary_switches = usage.ru_nvcsw,
+        .involuntary_switches = usage.ru_nivcsw,
+    };
+}
+
 MachineTicks parse_machine_ticks(std::string_view proc_stat) {
     std::istringstream line{std::string{proc_stat.substr(0, proc_stat.find('\n'))}};
     std::string label;

@@ -1,4 +1,4 @@
-/// CPU time: of processes, and of the machine as a whole.
+/// CPU time and context switches: of processes, and of the machine as a whole.
 #pragma once
 
 #include <sys/resource.h>
@@ -8,12 +8,19 @@
 
 namespace bullpen {
 
-/// User and system time together.
+/// What a process, and those it has waited for, have used.
+struct Usage {
+    double user_s = 0;
+    double system_s = 0;
+    std::int64_t voluntary_switches = 0;
+    std::int64_t involuntary_switches = 0;
+};
+
+Usage usage_of(const rusage& usage) noexcept;
+
 inline double cpu_seconds(const rusage& usage) noexcept {
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    const Usage used = usage_of(usage);
+    return used.user_s + used.system_s;
 }
 
 /// The ticks of all CPUs since boot.

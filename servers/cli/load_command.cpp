@@ -7,9 +7,9 @@
 
 #include "core/clock.hpp"
 #include "core/process.hpp"
-#include "servers/cli/comparison_table.hpp"
 #include "servers/cli/interruption.hpp"
 #include "servers/cli/load_report.hpp"
+#include "servers/cli/number_text.hpp"
 #include "servers/cli/progress_line.hpp"
 #include "servers/cli/result_file.hpp"
 

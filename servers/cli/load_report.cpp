@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "servers/cli/comparison_table.hpp"
+#include "servers/cli/comparison.hpp"
+#include "servers/cli/number_text.hpp"
+#include "servers/cli/text_table.hpp"
 
 namespace bullpen {
 namespace {

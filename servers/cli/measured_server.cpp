@@ -15,7 +15,7 @@
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "pool/master.hpp"
-#include "servers/cli/cpu_time.hpp"
+#include "servers/cli/memory_use.hpp"
 
 namespace bullpen {
 namespace {
@@ -41,13 +41,9 @@ std::string describe(int status) {
 MeasuredServer::MeasuredServer(const MeasuredServerOptions& options)
     : start_timeout_{options.start_timeout},
       stop_timeout_{options.drain_timeout + options.stop_grace},
-      starts_workers_{options.model.delivery != Delivery::fork} {
-    PoolOptions tried;
-    tried.name = options.model.name;
+      starts_workers_{options.starts_workers} {
+    PoolOptions tried = options.pool;
     tried.listen = {"127.0.0.1:0"};
-    tried.model = options.model;
-    tried.handler = options.handler;
-    tried.limits = options.limits;
     Master master{{.pools = {std::move(tried)}, .drain_timeout = options.drain_timeout}};
     const Pool& pool = master.pools().front();
     address_ = pool.listeners().front().address();
@@ -107,6 +103,15 @@ bool MeasuredServer::exits_within(std::chrono::seconds limit) const noexcept {
     }
 }
 
+MemoryUse MeasuredServer::memory() const {
+    MemoryUse use{.master_kb = pss_kb(master_)};
+    for (const pid_t process : descendants_of(master_))
+        use.workers_kb += pss_kb(process);
+    const PoolTotals totals = total(*scoreboard_);
+    use.workers = totals.idle + totals.busy;
+    return use;
+}
+
 MeasuredServer::End MeasuredServer::stop() noexcept {
     if (master_ == 0) return {};
     End end;
@@ -118,7 +123,7 @@ MeasuredServer::End MeasuredServer::stop() noexcept {
     rusage usage{};  // Of the master and of all that it has buried: wait4(2).
     while (::wait4(master_, &status, 0, &usage) < 0 && errno == EINTR) {
     }
-    end.cpu_s = cpu_seconds(usage);
+    end.used = usage_of(usage);
     end.failure =
         in_time ? describe(status)
                 : "it did not stop within " + std::to_string(stop_timeout_.count()) + " s and was killed";

@@ -10,17 +10,15 @@
 #include <string>
 
 #include "core/address.hpp"
-#include "core/handler.hpp"
-#include "pool/model.hpp"
+#include "pool/pool.hpp"
 #include "pool/scoreboard.hpp"
-#include "pool/sizing.hpp"
+#include "servers/cli/comparison.hpp"
 
 namespace bullpen {
 
 struct MeasuredServerOptions {
-    Model model;
-    Handler handler;
-    PoolLimits limits;
+    PoolOptions pool;            ///< Listens where the server likes.
+    bool starts_workers = true;  ///< Before the first client.
     std::chrono::seconds start_timeout{10};
     std::chrono::seconds drain_timeout{5};
     std::chrono::seconds stop_grace{5};  ///< Beyond drain_timeout; then all its processes are killed.
@@ -46,9 +44,12 @@ public:
     /// The master lives.
     [[nodiscard]] bool running() const noexcept;
 
-    /// CPU time of the master and all its workers over their lives, and how the master ended.
+    /// PSS of the master and of those below it.
+    [[nodiscard]] MemoryUse memory() const;
+
+    /// What the master and all its workers used over their lives, and how the master ended.
     struct End {
-        double cpu_s = 0;
+        Usage used;
         std::string failure;  ///< Empty: in order.
     };
     End stop() noexcept;
@@ -59,7 +60,7 @@ private:
 
     std::chrono::seconds start_timeout_;
     std::chrono::seconds stop_timeout_;
-    bool starts_workers_;  ///< Before the first client.
+    bool starts_workers_;
     Address address_;
     std::optional<ScoreboardReader> scoreboard_;
     std::uint64_t bound_ns_ = 0;

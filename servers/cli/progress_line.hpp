@@ -12,6 +12,8 @@ public:
     ProgressLine(const ProgressLine&) = delete;
     ProgressLine& operator=(const ProgressLine&) = delete;
 
+    /// A line that stays.
+    void announce(std::string_view text) noexcept;
     void show(std::string_view text) noexcept;
     void clear() noexcept;
 

@@ -13,8 +13,9 @@ import unittest
 from pathlib import Path
 
 BULLPEN = os.environ.get("BULLPEN", str(Path(__file__).resolve().parents[2] / "build" / "bullpen"))
-MODELS = ["iterative", "fork", "prefork"]
-QUICK = ["--connections", "1000", "--workers", "4"]
+SOME = ["iterative", "fork", "prefork"]
+THREE = ["--models", ",".join(SOME)]
+QUICK = ["--connections", "1000", "--workers", "4", "--repeat", "1"]
 PATIENCE_S = 60
 
 
@@ -105,70 +106,144 @@ class CompareTest(unittest.TestCase):
         return result.stdout, json.loads(path.read_text())
 
     def rows(self, table):
-        """The table's lines by model, as lists of cells."""
+        """The speed table's lines by model, as lists of cells."""
         return {line.split()[0]: line.split() for line in reversed(table.splitlines())
-                if len(line.split()) == 8 and line.split()[0] in MODELS and line.split()[1][0].isdigit()}
+                if len(line.split()) == 9 and line.split()[0] in SOME and line.split()[1][0].isdigit()}
+
+    def measurements(self, result):
+        [workload] = result["workloads"]
+        return workload["measurements"]
+
+    def runs(self, result):
+        for measurement in self.measurements(result):
+            for run in measurement["runs"]:
+                with self.subTest(measurement["model"]):
+                    yield measurement, run
 
 
 class TheTable(CompareTest):
-    def test_all_models_are_measured_on_the_same_work_and_every_connection_is_accounted_for(self):
-        table, result = self.compare_to_json(*QUICK)
-        self.assertEqual([m["model"] for m in result["measurements"]], MODELS)
-        for measurement in result["measurements"]:
-            with self.subTest(measurement["model"]):
-                self.assertEqual(measurement["requests"], 1000)
-                self.assertEqual(measurement["failed"], 0)
-                self.assertEqual(sum(measurement["connections_by_slot"]), 1000 + measurement["warm_up_requests"])
-                self.assertEqual(measurement["connections_unaccounted"], 0)
-                self.assertEqual(measurement["connections_lost"], 0)
-                latency = measurement["latency_us"]
-                self.assertLessEqual(latency["p50"], latency["p99"])
-                self.assertLessEqual(latency["p99"], latency["p99.9"])
-                self.assertLessEqual(latency["p99.9"], latency["max"])
-                self.assertGreater(measurement["cpu_us_per_request"], 0)
-        self.assertEqual(result["measurements"][0]["cpu_us_above_iterative"], 0)
-        self.assertEqual(list(self.rows(table)), list(reversed(MODELS)))
-        self.assertIn("each of 1,050 had a process of its own", table)
-        self.assertIn("1,050, all by its one worker", table)
+    def test_models_are_measured_on_the_same_work_and_every_connection_is_accounted_for(self):
+        table, result = self.compare_to_json(*QUICK, *THREE)
+        self.assertEqual([m["model"] for m in self.measurements(result)], SOME)
+        for measurement, run in self.runs(result):
+            self.assertEqual(run["requests"], 1000)
+            self.assertEqual(run["errors"], [])
+            self.assertEqual(sum(run["connections_by_slot"]), 1050)  # With the warm-up.
+            self.assertEqual(run["unaccounted"], 0)
+            self.assertEqual(run["lost"], 0)
+            [latency] = run["latency"]
+            self.assertEqual(latency["requests"], 1000)
+            self.assertLessEqual(latency["summary"]["p50_us"], latency["summary"]["p99_us"])
+            self.assertLessEqual(latency["summary"]["p99_us"], latency["summary"]["max_us"])
+            self.assertGreater(run["memory"]["master_kb"], 0)
+            self.assertGreater(run["memory"]["workers_kb"], 0)
+            self.assertGreater(measurement["summary"]["cpu_us"]["median"], 0)
+            self.assertGreater(run["server"]["voluntary_switches"], 0)
+        self.assertEqual(self.measurements(result)[0]["summary"]["cpu_us_above_iterative"], 0)
+        self.assertEqual(list(self.rows(table)), list(reversed(SOME)))
+        self.assertIn("one for each connection", table)
+
+    def test_every_model_takes_part_or_says_why_not(self):
+        _, result = self.compare_to_json("--connections", "100", "--workers", "2", "--repeat", "1")
+        known = subprocess.run([BULLPEN, "compare", "--models", "x"], capture_output=True, text=True).stderr
+        [workload] = result["workloads"]
+        shown = [m["model"] for m in workload["measurements"]] + [left["model"] for left in workload["left_out"]]
+        self.assertGreater(len(shown), 10)
+        for model in shown:
+            self.assertIn(model, known)
+        for _, run in self.runs(result):
+            self.assertEqual(run["requests"], 100)
+            self.assertEqual(run["unaccounted"], 0)
+
+    def test_runs_are_repeated_and_their_spread_is_shown(self):
+        table, result = self.compare_to_json("--connections", "200", "--repeat", "3", *THREE)
+        for measurement in self.measurements(result):
+            self.assertEqual(len(measurement["runs"]), 3)
+            spread = measurement["summary"]["requests_per_s"]
+            self.assertLessEqual(spread["min"], spread["median"])
+            self.assertLessEqual(spread["median"], spread["max"])
+        self.assertIn("3 runs of each model, in turn", table)
+
+    def test_runs_take_the_time_they_are_given(self):
+        _, result = self.compare_to_json("--duration", "0.2", "--repeat", "2", "--models", "prefork")
+        for _, run in self.runs(result):
+            self.assertGreaterEqual(run["wall_s"], 0.2)
+            self.assertGreater(run["requests"], 0)
 
     def test_no_line_is_wider_than_80_columns_and_stderr_stays_empty_without_a_terminal(self):
-        result = self.compare("--connections", "1000", "--workers", "40")
+        result = self.compare("--connections", "200", "--workers", "40", "--repeat", "2")
         self.assertEqual(result.returncode, 0)
         self.assertEqual(result.stderr, "")
         self.assertLessEqual(max(len(line) for line in result.stdout.splitlines()), 80)
 
     def test_a_process_per_client_costs_more_than_a_pool(self):
-        _, result = self.compare_to_json(*QUICK)
-        cpu = {m["model"]: m["cpu_us_per_request"] for m in result["measurements"]}
+        _, result = self.compare_to_json(*QUICK, *THREE)
+        cpu = {m["model"]: m["summary"]["cpu_us"]["median"] for m in self.measurements(result)}
         self.assertGreater(cpu["fork"], 2 * cpu["prefork"])
 
     def test_only_the_models_asked_for_are_run_in_that_order(self):
         table, result = self.compare_to_json(*QUICK, "--models", "prefork,fork")
-        self.assertEqual([m["model"] for m in result["measurements"]], ["prefork", "fork"])
-        self.assertIsNone(result["measurements"][0]["cpu_us_above_iterative"])
-        self.assertEqual(self.rows(table)["fork"][-1], "-")
+        self.assertEqual([m["model"] for m in self.measurements(result)], ["prefork", "fork"])
+        self.assertIsNone(self.measurements(result)[0]["summary"]["cpu_us_above_iterative"])
 
-    def test_kept_alive_connections_work_with_every_model(self):
-        table, result = self.compare_to_json("--keep-alive", "--connections", "60", "--requests", "20", "--workers", "4")
-        for measurement in result["measurements"]:
-            self.assertEqual(measurement["requests"], 1200, measurement["model"])
-            self.assertEqual(measurement["failed"], 0)
-        self.assertIn("makes 20 requests in", table)
+    def test_kept_alive_connections_make_many_requests(self):
+        table, result = self.compare_to_json("--workload", "keep-alive", "--connections", "60", "--requests", "20",
+                                             "--workers", "4", "--repeat", "1", *THREE)
+        for _, run in self.runs(result):
+            self.assertEqual(run["requests"], 1200)
+            self.assertEqual(run["errors"], [])
+        self.assertIn("20 requests in a row", table)
 
     def test_echo_is_spoken_too(self):
-        for more in [[], ["--keep-alive", "--requests", "5"], ["--size", "50000"]]:
-            _, result = self.compare_to_json("--service", "echo", "--connections", "200", *more)
-            for measurement in result["measurements"]:
-                self.assertEqual(measurement["failed"], 0, measurement["model"])
-                self.assertEqual(measurement["requests"], 1000 if "--requests" in more else 200)
+        for more in [[], ["--workload", "keep-alive", "--requests", "5"], ["--size", "50000"]]:
+            _, result = self.compare_to_json("--service", "echo", "--connections", "200", "--repeat", "1", *THREE, *more)
+            for _, run in self.runs(result):
+                self.assertEqual(run["errors"], [])
+                self.assertEqual(run["requests"], 1000 if "--requests" in more else 200)
+
+    def test_all_workloads_are_served(self):
+        _, result = self.compare_to_json("--workload", "all", "--duration", "0.3", "--repeat", "1", "--models", "prefork",
+                                         "--sleep-ms", "2", "--cpu-us", "50")
+        names = [workload["workload"]["name"] for workload in result["workloads"]]
+        self.assertEqual(names, ["short", "keep-alive", "skewed", "cpu", "io", "large", "slow"])
+        for workload in result["workloads"]:
+            [measurement] = workload["measurements"]
+            self.assertEqual(measurement["failure"], "", workload["workload"]["name"])
+            [run] = measurement["runs"]
+            self.assertGreater(run["requests"], 0)
+            self.assertEqual(run["errors"], [], workload["workload"]["name"])
+        latency = {workload["workload"]["name"]: workload["measurements"][0]["runs"][0]["latency"]
+                   for workload in result["workloads"]}
+        self.assertEqual([kind["name"] for kind in latency["skewed"]], ["fast", "slow"])
+        self.assertGreaterEqual(latency["skewed"][1]["summary"]["p50_us"], 20_000)
+        self.assertGreaterEqual(latency["io"][0]["summary"]["p50_us"], 2_000)
+        self.assertGreaterEqual(latency["slow"][0]["summary"]["p50_us"], 100_000)
+
+    def test_an_open_loop_asks_as_often_as_it_is_told(self):
+        table, result = self.compare_to_json("--rate", "100", "--duration", "1", "--repeat", "2", "--models",
+                                             "iterative,prefork")
+        for _, run in self.runs(result):
+            self.assertLessEqual(run["requests"], 110)
+        self.assertIn("open loop, 100 requests a second", " ".join(table.split()))
+
+    def test_the_books_test_prints_its_two_figures(self):
+        table = self.compare("--stevens", "--repeat", "1").stdout
+        self.assertIn("UNP figure 30.1", " ".join(table.split()))
+        self.assertIn("prefork, descriptors passed", table)
+        self.assertIn("prefork, children accept", table)
+        self.assertIn("row 2", table)
+        children = [line for line in table.splitlines() if line.split() and line.split()[0].isdigit() and
+                    line.split()[-1].isdigit()]
+        self.assertEqual(len(children), 15)
+        self.assertLessEqual(max(len(line) for line in table.splitlines()), 80)
 
     def test_a_directory_of_the_users_is_served(self):
         (self.directory / "sub").mkdir()
         (self.directory / "sub" / "a b.txt").write_bytes(b"x" * 5000)
         table, result = self.compare_to_json(*QUICK, "--models", "iterative", "--root", str(self.directory),
                                              "--path", "/sub/a%20b.txt")
-        self.assertEqual(result["setup"]["answer_bytes"], 5000)
-        self.assertIn("/sub/a%20b.txt of 5,000 bytes", table)
+        self.assertEqual(result["workloads"][0]["workload"]["answer_bytes"], 5000)
+        self.assertIn("/sub/a%20b.txt, 5,000 bytes", table)
 
     def test_an_old_result_is_replaced_as_a_whole(self):
         (self.directory / "result.json").write_text("x" * 100_000)
@@ -179,7 +254,8 @@ class TheTable(CompareTest):
         process, terminal = self.start_on_terminal(*QUICK, "--models", "iterative")
         table, _ = process.communicate(timeout=PATIENCE_S)
         shown = terminal.read_to_the_end()
-        self.assertIn(b"\r\x1b[Kiterative: ", shown)
+        self.assertIn(b"This takes at most", shown)
+        self.assertIn(b"short, 1 of 1, iterative: ", shown)
         self.assertIn(b" of 1,000 connections", shown)
         self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
         self.assertIn("iterative", table)
@@ -196,7 +272,7 @@ class WhatCannotBe(CompareTest):
         self.assertLess(time.monotonic() - before, 5, "it is known before the runs begin")
 
     def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(self):
-        self.assert_refused(2, "no model 'prefrok'; known are iterative, fork and prefork (the nearest is prefork)",
+        self.assert_refused(2, "no model 'prefrok'; known are iterative,",
                             "--models", "iterative,prefrok")
         self.assert_refused(2, "no service 'htpt'", "--service", "htpt")
 
@@ -204,6 +280,18 @@ class WhatCannotBe(CompareTest):
         self.assert_refused(2, "--concurrency: expected a number from 1 to", "--concurrency", "0")
         self.assert_refused(2, "--workers: expected", "--workers", "-1")
         self.assert_refused(2, "--connections", "--connections", "-5")
+        self.assert_refused(2, "--repeat: expected a number from 1 to", "--repeat", "0")
+        self.assert_refused(2, "--duration: expected seconds from 0.1", "--duration", "0")
+        self.assert_refused(2, "--rate: expected", "--rate", "-3")
+
+    def test_an_unknown_workload_is_answered_with_the_known_ones(self):
+        self.assert_refused(2, "--workload: there is no workload 'shrot'; known are short,", "--workload", "shrot")
+
+    def test_what_is_measured_is_not_asked_for_where_nothing_is(self):
+        self.assert_refused(2, "--repeat: it does not go with --from", "--from", "x.json", "--repeat", "2")
+
+    def test_a_service_that_the_client_does_not_speak_is_refused(self):
+        self.assert_refused(2, "--service: compare's client does not speak exec", "--service", "exec")
 
     def test_a_result_that_cannot_be_written_is_known_before_the_runs(self):
         self.assert_refused(1, "cannot write /nonexistent/x.json", "--json", "/nonexistent/x.json")
@@ -218,13 +306,13 @@ class WhatCannotBe(CompareTest):
 class Misfortune(CompareTest):
     def test_ctrl_c_stops_the_servers_removes_everything_and_shows_what_is_finished(self):
         process, terminal = self.start_on_terminal("--models", "iterative,prefork", "--connections", "3000000",
-                                                   "--time-limit", "2")
+                                                   "--time-limit", "2", "--repeat", "1")
         terminal.read_until(b"prefork: 0 of 3,000,000")
         os.killpg(process.pid, signal.SIGINT)
         table, _ = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, 130)
         self.assertEqual(list(self.rows(table)), ["iterative"])
-        self.assertIn("iterative was stopped by the time limit", table)
+        self.assertIn("iterative was stopped by the time limit in 1 of 1 runs", table)
         self.assertIn("Interrupted: prefork not measured.", table)
         self.assertTrue(terminal.read_to_the_end().endswith(b"\r\x1b[K"))
 
@@ -234,17 +322,17 @@ class Misfortune(CompareTest):
         os.killpg(process.pid, signal.SIGINT)
         table, _ = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, 130)
-        self.assertIn("Interrupted: iterative, fork and prefork not measured.", table)
+        self.assertIn("Interrupted: iterative, fork", table)
 
     def test_a_server_that_dies_is_reported_and_the_others_are_measured(self):
         process, terminal = self.start_on_terminal("--models", "prefork,iterative", "--connections", "3000000",
-                                                   "--time-limit", "2")
+                                                   "--time-limit", "2", "--repeat", "1")
         terminal.read_until(b"prefork: 0 of 3,000,000")
         [master] = children_of(process.pid)
         os.kill(master, signal.SIGKILL)
         table, _ = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, 1)
-        self.assertIn("not measured: its master was killed: Killed", table)
+        self.assertIn("prefork: not measured: its master was killed: Killed", table)
         self.assertEqual(list(self.rows(table)), ["iterative"])
 
     def test_a_reader_that_has_gone_costs_the_table_and_nothing_else(self):
@@ -254,7 +342,7 @@ class Misfortune(CompareTest):
         subprocess.run([BULLPEN, "compare", *QUICK, "--models", "iterative", "--json", str(path)],
                        env=self.environment, stdout=writer, timeout=PATIENCE_S)
         os.close(writer)
-        self.assertEqual(len(json.loads(path.read_text())["measurements"]), 1)
+        self.assertEqual(len(json.loads(path.read_text())["workloads"][0]["measurements"]), 1)
 
     def test_a_killed_compare_leaves_no_server(self):
         process, terminal = self.start_on_terminal("--models", "prefork", "--connections", "3000000")

@@ -3,49 +3,84 @@
 #include <doctest/doctest.h>
 
 #include <boost/json.hpp>
+#include <stdexcept>
+
+#include "servers/cli/comparison_table.hpp"
+#include "tests/servers/cli/made_comparison.hpp"
 
 using namespace bullpen;
 
-TEST_SUITE("cli: a comparison as JSON") {
-    TEST_CASE("all numbers can be read back") {
-        Comparison comparison;
-        comparison.setup.service = "http";
-        comparison.setup.connections = 20'000;
-        comparison.machine = {.kernel = "Linux 6.1", .processor = "say \"µ\"", .cpus = 2};
-        comparison.began = "2026-01-02T03:04:05Z";
-        Measurement m{.model = "iterative", .connections = 1000, .requests = 999};
-        m.errors[static_cast<std::size_t>(LoadError::timed_out)] = 1;
-        m.latency.p999_us = 1.5;
-        m.server_cpu_s = 0.0999;
-        m.connections_by_slot = {600, 400};
-        comparison.measurements = {m, {.model = "fork", .failure = "it died"}};
-        comparison.not_reached = {"prefork"};
+namespace {
 
+std::string refusal(const std::string& text) {
+    try {
+        comparison_from_json(text, "file.json");
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    return {};
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    return text.replace(text.find(from), from.size(), to);
+}
+
+}  // namespace
+
+TEST_SUITE("cli: a comparison as JSON") {
+    TEST_CASE("what is written can be read again, down to the last run") {
+        Comparison comparison = made_comparison();
+        comparison.workloads[0].measurements[1].failure = "it \"died\"";
+        comparison.workloads[0].measurements[2].runs[1].errors = {{"reset", 2}};
+        comparison.interrupted = true;
         const std::string text = to_json(comparison);
         CHECK(text.back() == '\n');
-        const boost::json::value json = boost::json::parse(text);
-        CHECK(json.at("began") == "2026-01-02T03:04:05Z");
-        CHECK(json.at("machine").at("processor") == "say \"µ\"");
-        CHECK(json.at("setup").at("connections") == 20'000);
-        CHECK(json.at("interrupted") == true);
-        CHECK(json.at("not_reached") == boost::json::array{"prefork"});
-        const auto& first = json.at("measurements").at(0);
-        CHECK(first.at("model") == "iterative");
-        CHECK(first.at("errors").at("timed_out") == 1);
-        CHECK(first.at("latency_us").at("p99.9") == 1.5);
-        CHECK(first.at("cpu_us_per_request").as_double() == doctest::Approx(100));
-        CHECK(first.at("cpu_us_above_iterative") == 0.0);
-        CHECK(first.at("connections_by_slot") == boost::json::array{600, 400});
-        CHECK(json.at("measurements").at(1).at("failure") == "it died");
+        const Comparison again = comparison_from_json(text, "file.json");
+        CHECK(render_table(again) == render_table(comparison));  // To the digits that are shown.
+        CHECK(again.interrupted);
+        CHECK(again.machine.processor == "A <b>processor</b>");
+        CHECK(again.workloads[0].measurements[1].failure == "it \"died\"");
+        CHECK(again.workloads[0].measurements[2].runs[1].errors[0].count == 2);
+        CHECK(again.workloads[0].measurements[2].runs[1].latency[0].distribution[1].us == 900);
+    }
+
+    TEST_CASE("other programs find the medians, the ranks and the verdict in it") {
+        const boost::json::value json = boost::json::parse(to_json(made_comparison()));
+        CHECK(json.at("schema") == 1);
+        const auto& prefork = json.at("workloads").at(0).at("measurements").at(2).at("summary");
+        CHECK(prefork.at("requests_per_s").at("median").as_double() == doctest::Approx(9'500));
+        CHECK(prefork.at("p99_us").at("max").as_double() == doctest::Approx(2'300));
+        CHECK(prefork.at("cpu_us_above_iterative").as_double() == doctest::Approx(10));
+        CHECK(prefork.at("voluntary_switches").at("median").as_double() == doctest::Approx(2));
+        CHECK(prefork.at("tree_kb").at("min").as_double() == doctest::Approx(3072));
+        CHECK(prefork.at("rank").at("requests_per_s").at("last") == 2);
+        CHECK(json.at("workloads").at(0).at("verdict").as_array().size() == 4);
     }
 
     TEST_CASE("without iterative there is nothing to be above") {
-        Comparison comparison;
-        comparison.measurements = {{.model = "fork"}};
-        CHECK(boost::json::parse(to_json(comparison))
+        Comparison comparison = made_comparison();
+        comparison.workloads[0].measurements.erase(comparison.workloads[0].measurements.begin());
+        const boost::json::value json = boost::json::parse(to_json(comparison));
+        CHECK(json.at("workloads")
+                  .at(0)
                   .at("measurements")
                   .at(0)
+                  .at("summary")
                   .at("cpu_us_above_iterative")
                   .is_null());
+    }
+
+    TEST_CASE("what is no result is refused in a sentence that names the place") {
+        const std::string good = to_json(made_comparison());
+        CHECK(refusal(good).empty());
+        CHECK(refusal("").find("file.json: it is not JSON") == 0);
+        CHECK(refusal("[]") == "file.json: it has no schema, expected what bullpen compare --json writes");
+        CHECK(refusal(R"({"schema": 2})") == "file.json: its schema is 2, expected 1");
+        CHECK(refusal(replaced(good, "\"repeat\":3", "\"repeat\":\"3\""))
+                  .find("repeat must be a whole number") != std::string::npos);
+        CHECK(refusal(replaced(good, "\"wall_s\"", "\"wall\""))
+                  .find("workloads[0].measurements[0].runs[0].wall_s is missing") != std::string::npos);
+        CHECK(refusal(replaced(good, "\"cpus\":2", "\"cpus\":-9999999999")).find("machine.cpus must be") !=
+              std::string::npos);
     }
 }

@@ -1,0 +1,38 @@
+/// Numbers as people read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "servers/cli/spread.hpp"
+
+namespace bullpen {
+
+/// "20,501"
+std::string grouped(std::int64_t number);
+
+/// "20,501" for an amount that has no use for decimals.
+std::string whole(double value);
+
+std::string fixed(double value, int digits);
+
+/// Three significant digits: "0.712", "12.3", "1,230"; "0" for nothing at all.
+std::string significant(double value);
+
+/// "5,313–5,402", or "55.1–58.9k" from 10,000 on.
+std::string range(const Spread& spread);
+
+/// With three significant digits: "9.35–12.3", or "0.975–2.52k" from 1,000 on.
+std::string fine_range(const Spread& spread);
+
+/// "17 %"
+std::string percent(double share);
+
+/// Microseconds as "712 µs", "1.23 ms" or "2.10 s".
+std::string duration(double us);
+
+/// "a", "a and b", "a, b and c"
+std::string enumerate(const std::vector<std::string>& parts);
+
+}  // namespace bullpen

@@ -1,0 +1,62 @@
+/// What the clients of a measurement do: a workload, and the names under which `compare` knows some.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bullpen {
+
+/// The same for every model under it.
+struct Workload {
+    std::string name;
+    std::string service;
+    std::string path = {};           ///< What is asked for; of the service echo: empty.
+    std::uint64_t answer_bytes = 0;  ///< Of the right answer, or of the message.
+    int concurrency = 0;             ///< Connections at a time.
+    int requests_per_connection = 1;
+    double rate = 0;  ///< Requests a second that are due whatever the answers do; 0: closed loop.
+    std::int64_t connections = 0;  ///< In a run; 0: as many as duration_s allows.
+    double duration_s = 0;         ///< Of a run; with `connections` the limit.
+    std::string rare_path = {};    ///< Asked for instead of `path` in rare_share of the requests.
+    double rare_share = 0;
+    std::int64_t send_over_ms = 0;  ///< A request is sent in pieces over so long; 0: at once.
+};
+
+/// What the user may say about any of them. 0 (or empty): the workload's own.
+struct WorkloadOptions {
+    std::string service = "http";  ///< Of short and keep-alive; the others are served by `work`.
+    int concurrency = 16;
+    int requests_per_connection = 100;  ///< Of keep-alive.
+    double rate = 0;
+    std::int64_t connections = 0;
+    double duration_s = 2;
+    int time_limit_s = 60;  ///< With `connections`.
+    int size = 128;         ///< Of the small file or message.
+    int cpu_us = 200;       ///< cpu: what a request computes.
+    int sleep_ms = 5;       ///< io: what a request waits for.
+};
+
+struct NamedWorkload {
+    std::string_view name;
+    std::string_view summary;  ///< A clause for a page: "…".
+};
+
+/// In the order in which they are shown.
+const std::vector<NamedWorkload>& workloads();
+
+/// Throws std::invalid_argument naming those that are known.
+Workload make_workload(const std::string& name, const WorkloadOptions& options);
+
+/// How long a run's warm-up is, in connections and at most in seconds.
+std::int64_t warm_up_connections(const Workload& workload) noexcept;
+constexpr double warm_up_s = 0.3;
+
+/// "128-byte answers, one request a connection, 16 connections at a time, closed loop" and so on.
+std::string describe(const Workload& workload);
+
+/// "connection", or "request" where a connection makes several.
+const char* unit_of(const Workload& workload) noexcept;
+
+}  // namespace bullpen
