@@ -8,18 +8,25 @@ std::size_t FileCache::Entry::bytes() const noexcept {
     return path.size() + file->contents.size() + file->headers.size();
 }
 
-std::shared_ptr<const KeptFile> FileCache::find(std::string_view path, TimePoint now) const {
-    if (!is_on()) return {};
+FileCache::Found FileCache::find(std::string_view path, TimePoint now) const {
     const std::lock_guard lock{mutex_};
     const auto found = by_path_.find(path);
-    if (found == by_path_.end() || now - found->second->opened >= limits_.lifetime) return {};
-    return found->second->file;
+    if (found == by_path_.end()) return {};
+    return {.file = found->second->file, .trusted = now - found->second->seen < limits_.lifetime};
+}
+
+void FileCache::renew(std::string_view path, TimePoint now) {
+    if (limits_.lifetime.count() == 0) return;
+    const std::lock_guard lock{mutex_};
+    const auto found = by_path_.find(path);
+    if (found == by_path_.end()) return;
+    found->second->seen = now;
+    by_age_.splice(by_age_.end(), by_age_, found->second);
 }
 
 void FileCache::keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now) {
-    if (!is_on()) return;
     Entries entry;
-    entry.push_back({.path = std::string{path}, .file = std::move(file), .opened = now});
+    entry.push_back({.path = std::string{path}, .file = std::move(file), .seen = now});
     const std::size_t size = entry.front().bytes();
 
     const std::lock_guard lock{mutex_};

@@ -94,7 +94,7 @@ Answer FileResponder::answer_redirect(const RequestTarget& target) {
 }
 
 Answer FileResponder::answer_opened(const Request& request, std::string_view path, OpenedFile opened) {
-    if (cache_.is_on()) {
+    if (is_worth_keeping(opened)) {
         const TimePoint now = Clock::now();
         auto kept = std::make_shared<const KeptFile>(make_kept(std::move(opened), path));
         cache_.keep(path, kept, now);
@@ -171,14 +171,24 @@ Answer FileResponder::answer_unsatisfiable(std::uint64_t size) {
     return status_page(head, Status::range_not_satisfiable);
 }
 
-std::shared_ptr<const KeptFile> FileResponder::cached(std::string_view path) const {
-    if (!cache_.is_on()) return {};
-    return cache_.find(path, Clock::now());
+std::shared_ptr<const KeptFile> FileResponder::cached(const std::string& path) const {
+    const TimePoint now = Clock::now();
+    FileCache::Found found = cache_.find(path, now);
+    if (!found.file || found.trusted) return std::move(found.file);
+    if (found.file->identity == FileIdentity{} || found.file->identity != files_.identify(path)) return {};
+    cache_.renew(path, now);
+    return std::move(found.file);
+}
+
+bool FileResponder::is_worth_keeping(const OpenedFile& opened) const noexcept {
+    if (cache_.keeps_descriptors()) return true;
+    return opened.size() <= small_body_max &&
+           FileIdentity{opened.status}.is_settled(std::chrono::system_clock::now());
 }
 
 OpenedFile FileResponder::open(const std::string& path) {
     OpenedFile opened = files_.open(path);
-    if ((opened.error != EMFILE && opened.error != ENFILE) || !cache_.is_on()) return opened;
+    if ((opened.error != EMFILE && opened.error != ENFILE) || !cache_.keeps_descriptors()) return opened;
     cache_.clear();  // What is only kept must not stand in the way of what is needed.
     return files_.open(path);
 }
@@ -189,7 +199,10 @@ KeptFile FileResponder::make_kept(OpenedFile opened, std::string_view path) {
                   .size = opened.size(),
                   .validator = {opened.status.st_mtim, opened.size()},
                   .type = media_type(path),
-                  .headers = {}};
+                  .headers = {},
+                  .identity = {}};
+    const FileIdentity identity{opened.status};
+    if (identity.is_settled(std::chrono::system_clock::now())) kept.identity = identity;
     if (kept.size <= small_body_max) {
         kept.contents.resize(kept.size);
         read_file(opened.fd.get(), kept.contents, 0);

@@ -38,7 +38,8 @@ private:
     Answer answer_not_modified(const Validator& validator);
     Answer answer_unsatisfiable(std::uint64_t size);
 
-    [[nodiscard]] std::shared_ptr<const KeptFile> cached(std::string_view path) const;
+    [[nodiscard]] std::shared_ptr<const KeptFile> cached(const std::string& path) const;
+    [[nodiscard]] bool is_worth_keeping(const OpenedFile& opened) const noexcept;
     [[nodiscard]] OpenedFile open(const std::string& path);
     [[nodiscard]] KeptFile make_kept(OpenedFile opened, std::string_view path);
 

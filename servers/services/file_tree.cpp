@@ -51,6 +51,12 @@ OpenedFile FileTree::open(const std::string& path) const noexcept {
     return opened;
 }
 
+FileIdentity FileTree::identify(const std::string& path) const noexcept {
+    struct stat status;
+    if (::fstatat(root_.get(), path.c_str(), &status, 0) != 0) return {};
+    return FileIdentity{status};
+}
+
 DirectoryEntries FileTree::entries(OpenedFile directory, const std::string& path) const {
     const std::unique_ptr<DIR, CloseDirectory> stream{::fdopendir(directory.fd.get())};
     if (!stream) throw std::system_error{errno, std::generic_category(), "read a directory"};

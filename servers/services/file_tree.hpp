@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/unique_fd.hpp"
+#include "servers/services/file_identity.hpp"
 
 namespace bullpen::http {
 
@@ -49,6 +50,10 @@ public:
     /// directory. What is neither file nor directory (a FIFO, a socket, a device) is ENOENT and doesn't
     /// block.
     [[nodiscard]] OpenedFile open(const std::string& path) const noexcept;
+
+    /// What is at the path now, symlinks followed, wherever they lead: to be compared with what open() once
+    /// gave.
+    [[nodiscard]] FileIdentity identify(const std::string& path) const noexcept;
 
     /// The visible entries of a directory that open(path) gave, in no order. A symlink shows what open()
     /// would find behind it.

@@ -11,10 +11,14 @@
 namespace bullpen {
 namespace {
 
+http::FileCache::Limits limits_for(const ServiceOptions& options) noexcept {
+    if (options.file_cache == 0) return http::FileCache::Limits::modest();
+    return {.lifetime = std::chrono::seconds{options.file_cache}};
+}
+
 /// What all handlers of a process share. Safe to use from several threads.
 struct Site {
-    explicit Site(const ServiceOptions& options)
-        : files{options.root}, cache{{.lifetime = std::chrono::seconds{options.file_cache}}} {}
+    explicit Site(const ServiceOptions& options) : files{options.root}, cache{limits_for(options)} {}
 
     const http::FileTree files;
     http::FileCache cache;
