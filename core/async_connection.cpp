@@ -173,6 +173,11 @@ AsyncConnection::Awaitable<void> AsyncConnection::write_before_more(std::string_
     return send_all(std::as_bytes(std::span{head}), MSG_MORE);
 }
 
+AsyncConnection::Awaitable<void> AsyncConnection::write_last(std::string_view bytes) {
+    co_await send_all(std::as_bytes(std::span{bytes}), MSG_MORE);
+    shutdown_write();
+}
+
 AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::byte> bytes, int flags) {
     while (!bytes.empty()) {
         if (has_had_its_turn()) co_await give_way();

@@ -82,6 +82,9 @@ public:
     /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
     [[nodiscard]] Awaitable<void> write_before_more(std::string_view head);
 
+    /// Writes the last bytes and ends our side with them, in one segment: see Connection::write_last.
+    [[nodiscard]] Awaitable<void> write_last(std::string_view bytes);
+
     /// Sends `count` bytes of an open regular file from `offset` on (sendfile(2); the file's own offset
     /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
     [[nodiscard]] Awaitable<void> send_file(int file, off_t offset, std::size_t count);

@@ -88,6 +88,11 @@ void Connection::write_before_more(std::string_view head) {
     send_all(std::as_bytes(std::span{head}), MSG_MORE);
 }
 
+void Connection::write_last(std::string_view bytes) {
+    send_all(std::as_bytes(std::span{bytes}), MSG_MORE);
+    shutdown_write();
+}
+
 void Connection::send_all(std::span<const std::byte> bytes, int flags) {
     while (!bytes.empty()) {
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);

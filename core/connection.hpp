@@ -82,6 +82,10 @@ public:
     /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
     void write_before_more(std::string_view head);
 
+    /// Writes the last bytes and ends our side with them: data and FIN leave in one segment (MSG_MORE before
+    /// shutdown), which spares both sides the handling of a second one. Reading goes on.
+    void write_last(std::string_view bytes);
+
     /// Sends `count` bytes of an open regular file from `offset` on (sendfile(2); the file's own offset
     /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
     void send_file(int file, off_t offset, std::size_t count);

@@ -28,8 +28,10 @@ boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& respon
         if (found == AsyncHeadReader::Outcome::end) co_return;
         const Answer answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
         if (answer.delay.count() > 0) co_await client.sleep_for(answer.delay);
-        if (answer.is_in_one_piece())
+        if (answer.is_in_one_piece() && answer.keep_alive)
             co_await client.write_all(answer.bytes);
+        else if (answer.is_in_one_piece())
+            co_await client.write_last(answer.bytes);
         else
             co_await send_pieces(client, answer);
         if (answer.keep_alive) continue;

@@ -10,7 +10,8 @@ namespace {
 
 void send(Connection& client, const Answer& answer) {
     if (answer.delay.count() > 0) std::this_thread::sleep_for(answer.delay);
-    if (answer.is_in_one_piece()) return client.write_all(answer.bytes);
+    if (answer.is_in_one_piece())
+        return answer.keep_alive ? client.write_all(answer.bytes) : client.write_last(answer.bytes);
     client.write_before_more(answer.bytes);
     for (std::uint64_t left = answer.body_size; left > 0;) {
         const std::string_view piece = answer.body.substr(0, left);
