@@ -148,7 +148,7 @@ WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
         .resize_interval = options_.resize_interval,
         .shrink_window = options_.shrink_window,
         .capacity = static_cast<int>(capacity()),
-        .batch = options_.batch_workers && is(Delivery::handoff),
+        .batch = options_.batch_workers && !is(Delivery::fork),
         .drain_timeout = drain_timeout_,
     };
     if (is(Delivery::handoff))
