@@ -65,9 +65,9 @@ bool answers(const Address& address) {
     return error == 0;
 }
 
-/// Binds beside a predecessor that is stopping: it has set SO_REUSEPORT on its listener by then, which a
-/// serving one has not. The kernel remembers a port that was once shared, so that success alone doesn't
-/// prove that nobody serves there; only then the port is probed.
+/// Binds beside a predecessor that is stopping: it has let us in by then (let_successor_in), which a serving
+/// one has not. The kernel remembers a port that was once shared, so that success alone doesn't prove that
+/// nobody serves there; only then the port is probed.
 bool bind_as_successor(UniqueFd& fd, const Address& address) {
     set_reuse_port(fd.get());
     if (!bind_to(fd.get(), address)) return false;
@@ -76,15 +76,47 @@ bool bind_as_successor(UniqueFd& fd, const Address& address) {
     return false;
 }
 
-/// After listen(): new clients go to this listener and not, by hash, also to the stopping one it shares
-/// the port with (of two members of a group the second is the newer); and from here on the port is taken
-/// again.
-void claim_port(int fd) noexcept {
+/// After listen(): new clients go to this listener, and from here on the port is taken again. On an IPv4 port
+/// it is the first that the kernel finds. On an IPv6 port it is in a group with the stopping one, by hash: of
+/// the two members the second is the newer.
+void claim_port(int fd, sa_family_t family) noexcept {
     sock_filter newest[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
     const sock_fprog choose{.len = std::size(newest), .filter = newest};
-    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
+    if (family == AF_INET6) ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
     constexpr int off = 0;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+}
+
+/// Of a listener that drops new SYNs: from here on a successor may bind the port. On an IPv4 port the kernel
+/// is made to remember that the port was shared, and the listener doesn't share it: so the successor's,
+/// however many, are a group apart and find each other only. Async-signal-safe.
+void let_successor_in(int fd) noexcept {
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    set_reuse_port(fd);
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size);
+    if (bound.ss_family != AF_INET) return;
+    const int sharer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (sharer < 0) return;
+    constexpr int on = 1;
+    ::setsockopt(sharer, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    set_reuse_port(sharer);
+    const bool shared = ::bind(sharer, reinterpret_cast<const sockaddr*>(&bound), size) == 0;
+    ::close(sharer);
+    constexpr int off = 0;
+    if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+}
+
+void attach_syn_filter(int fd) noexcept {
+    constexpr unsigned flags_offset = 13;  // The filter sees the segment from its TCP header on.
+    constexpr unsigned syn = 0x02;
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
+    };
+    const sock_fprog filter{.len = std::size(program), .filter = program};
+    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 std::string privileged_port_hint(const Address& address) {
@@ -118,7 +150,7 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
         if (!successor) fail(errno, "cannot listen on " + address.text() + privileged_port_hint(address));
     }
     if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
-    if (successor) claim_port(fd.get());
+    if (successor) claim_port(fd.get(), address.family());
     // With more than one stopping predecessor on an IPv6 port its clients would still go to them.
     if (successor && address.family() == AF_INET6 && !answers(address))
         fail(EADDRINUSE, "cannot listen on " + address.text());
@@ -252,6 +284,8 @@ void Listener::set_nonblocking(bool nonblocking) noexcept {
 
 void Listener::share_port() noexcept {
     set_reuse_port(fd());
+    constexpr int none = 0;  // As a successor it may have one, see claim_port.
+    ::setsockopt(fd(), SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &none, sizeof none);
 }
 
 Listener Listener::open_sibling(const ListenOptions& options) const {
@@ -269,17 +303,13 @@ void Listener::stop_new_clients() noexcept {
         drop_new_syns(fd());
 }
 
+void Listener::stop_as_sibling() noexcept {
+    attach_syn_filter(fd());
+}
+
 void Listener::drop_new_syns(int fd) noexcept {
-    constexpr unsigned flags_offset = 13;  // The filter sees the segment from its TCP header on.
-    constexpr unsigned syn = 0x02;
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
-    };
-    const sock_fprog filter{.len = std::size(program), .filter = program};
-    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
-    set_reuse_port(fd);
+    attach_syn_filter(fd);
+    let_successor_in(fd);
 }
 
 /// Never removes a path that is no longer ours: a successor may have put its own socket there.

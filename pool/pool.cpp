@@ -38,8 +38,11 @@ PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept {
 
 std::vector<Listener> open_all(const PoolOptions& options) {
     std::vector<Listener> listeners;
+    ListenOptions how = options.listen_options;
+    if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
+        how.receive_slice = how.send_timeout = {};
     for (const std::string& text : options.listen)
-        for (Listener& listener : open_listeners(text, options.listen_options))
+        for (Listener& listener : open_listeners(text, how))
             listeners.push_back(std::move(listener));
     if (options.model.own_listeners) {
         for (Listener& listener : listeners) {

@@ -235,7 +235,7 @@ void Pool::retire(std::uint32_t number) noexcept {
             told = send_message(slots_[slot].channel.master.get(), order, {}) == Sent::sent && told;
         }
         for (Listener& listener : slots_[slot].listeners)
-            listener.stop_new_clients();
+            listener.stop_as_sibling();
         starting_.erase(slot);
         ready_.erase(slot);
         forget(slot);

@@ -103,11 +103,13 @@ class Bullpen:
     no process, shared memory or sanitizer's complaint is left."""
 
     def __init__(self, *arguments, program=None, env=None, user=None):
-        self.command = [str(program or os.environ.get("BULLPEN", TOP / "build/bullpen")), "serve", *arguments]
-        if "--listen" not in arguments and "--config" not in arguments:
-            self.command += ["--listen", "127.0.0.1:0"]
-        if "--metrics" not in arguments:
-            self.command += ["--metrics", "127.0.0.1:0"]
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        flags, command_line = list(arguments[:end]), list(arguments[end:])  # Of the service exec.
+        if "--listen" not in flags and "--config" not in flags:
+            flags += ["--listen", "127.0.0.1:0"]
+        if "--metrics" not in flags:
+            flags += ["--metrics", "127.0.0.1:0"]
+        self.command = [str(program or os.environ.get("BULLPEN", TOP / "build/bullpen")), "serve", *flags, *command_line]
         self.env = {**os.environ, **(env or {})}
         self.user = user  # Whom to run as; only root may choose.
         self.output = ""

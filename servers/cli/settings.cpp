@@ -181,7 +181,8 @@ void set_from_text(Owner& owner, const Setting<Owner>& setting, const std::vecto
         return;
     }
     for (const std::string& value : values)
-        if (value.empty()) reject(place, "expected " + std::string{setting.argument} + ", got nothing");
+        if (value.empty() && setting.key != "program")  // An argument may be empty.
+            reject(place, "expected " + std::string{setting.argument} + ", got nothing");
     if (setting.is_list())
         owner.*std::get<std::vector<std::string> Owner::*>(setting.field) = values;
     else

@@ -12,10 +12,12 @@ import unittest
 from pathlib import Path
 
 import harness
+from every_model import ONE_AT_A_TIME, SHARE_ONE_PROCESS, chosen, flags_of, model_of
 from harness import TOP, Bullpen, processes, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 STORM_SECONDS = float(os.environ.get("BULLPEN_STORM_SECONDS", "5"))
+OTHERS_SECONDS = STORM_SECONDS / 2  # For each of the other models.
 
 
 def connect(server):
@@ -59,9 +61,41 @@ def stand_still(pid):
 
 
 def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except FileNotFoundError:  # It has ended.
+        return 0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(server):
+    """The living processes that clients may be in."""
+    return [pid for pid, state, parent, _, _ in processes()
+            if parent == server.pid and state != "Z" and "bullpen: metrics" not in harness.title(pid)]
+
+
+def strike(server, seconds, pause=0.05):
+    """Kills one process after the other, whichever; returns their pids. One may be hit twice before it is dead."""
+    killed = set()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if victims := children(server):
+            victim = random.choice(victims)
+            try:
+                os.kill(victim, signal.SIGKILL)
+                killed.add(victim)
+            except ProcessLookupError:
+                pass
+        time.sleep(pause)  # The rate of the storm, not a wait for something.
+    return killed
+
+
+def share_of_a_cpu(server):
+    """What the resting server uses, all its processes together."""
+    pids = [server.pid, *children(server)]
+    before = sum(map(cpu_seconds, pids))
+    time.sleep(1)  # A second of CPU is measured, nothing is waited for.
+    return sum(map(cpu_seconds, pids)) - before
 
 
 class Storms(unittest.TestCase):
@@ -72,7 +106,8 @@ class Storms(unittest.TestCase):
                 client.sendall(b"x")
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 40, "40 busy workers", 30)
             self.assertEqual(server.total("bullpen_workers"), 40)
-            wait_until(lambda: server.total("bullpen_listen_queue_length") == 60, "60 in the backlog", 10)
+            wait_until(lambda: server.total("bullpen_listen_queue_length") +
+                       server.total("bullpen_connections_in_flight", where="queued") == 60, "60 that wait", 10)
             self.assertEqual(len(server.workers()), 40)
             for client in clients:
                 self.assertEqual(client.recv(1), b"x")
@@ -80,25 +115,14 @@ class Storms(unittest.TestCase):
             wait_until(lambda: server.total("bullpen_workers") <= 6, "the pool to shrink", 60)
             self.assertGreater(server.total("bullpen_saturated_seconds_total"), 0)
 
-    def storm(self, **options):
-        with Bullpen("echo", "--workers", "8", **options) as server:
+    def storm(self, *flags, seconds=STORM_SECONDS, **options):
+        with Bullpen("echo", "--workers", "8", *flags, **options) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers")
             before = descriptors(server.pid)
             loads = [Load(server) for _ in range(4)]
             for load in loads:
                 load.start()
-            killed = set()  # A worker may be hit twice before it is dead.
-            end = time.monotonic() + STORM_SECONDS
-            while time.monotonic() < end:
-                victims = server.workers()
-                if victims:
-                    victim = random.choice(victims)
-                    try:
-                        os.kill(victim, signal.SIGKILL)
-                        killed.add(victim)
-                    except ProcessLookupError:
-                        pass
-                time.sleep(0.05)  # The rate of the storm, not a wait for something.
+            killed = strike(server, seconds)
             for load in loads:
                 load.finish()
             wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest", 20)
@@ -107,7 +131,7 @@ class Storms(unittest.TestCase):
             failed = sum(load.failed for load in loads)
             lost = server.total("bullpen_connections_lost_total")
             print(f"\n{sum(load.asked for load in loads)} clients, {kills} kills, {lost:.0f} lost, {failed} failed")
-            self.assertGreater(kills, STORM_SECONDS * 5)
+            self.assertGreater(kills, seconds * 5)
             self.assertLessEqual(failed, lost)
             self.assertLessEqual(lost, kills)
             self.assertEqual(server.total("bullpen_worker_exits_total", reason="signal") +
@@ -116,6 +140,35 @@ class Storms(unittest.TestCase):
 
     def test_workers_killed_at_random_lose_only_what_they_held(self):
         self.storm()
+
+    def test_no_model_is_stopped_by_kills_at_random(self):
+        for case in chosen():
+            if model_of(case) in ONE_AT_A_TIME or case == "prefork":
+                continue
+            flags = flags_of(case)
+            if case not in ("fork", "inetd", "event"):
+                flags += ["--workers", "8"]
+            with self.subTest(model=case), Bullpen("echo", *flags) as server:
+                self.assertEqual(echo(server), b"hello")
+                server.check_conservation()
+                wait_until(lambda: server.total("bullpen_workers", state="starting") == 0, "the workers")
+                before = descriptors(server.pid)
+                loads = [Load(server) for _ in range(4)]
+                for load in loads:
+                    load.start()
+                # Where all clients share a process, its end is a pause for everybody.
+                killed = strike(server, OTHERS_SECONDS, pause=0.5 if model_of(case) in SHARE_ONE_PROCESS else 0.05)
+                for load in loads:
+                    load.finish()
+                asked, failed = (sum(getattr(load, name) for load in loads) for name in ("asked", "failed"))
+                server.check_conservation()
+                lost = server.total("bullpen_connections_lost_total")
+                print(f"\n{case}: {asked} clients, {len(killed)} kills, {lost:.0f} lost, {failed} failed")
+                self.assertGreater(len(killed), OTHERS_SECONDS)
+                self.assertGreater(asked - failed, 50)
+                self.assertEqual([echo(server) for _ in range(20)], [b"hello"] * 20)
+                wait_until(lambda: descriptors(server.pid) == before, f"{before} descriptors in the master", 20)
+                self.assertLess(share_of_a_cpu(server), 0.3)
 
     def test_the_same_holds_for_an_ordinary_user_whose_descriptors_in_flight_are_limited(self):
         self.storm(user=65534)
@@ -217,10 +270,13 @@ class Descriptors(unittest.TestCase):
 
 class Stops(unittest.TestCase):
     def test_two_hundred_clients_in_the_backlog_are_served_at_a_stop_and_newcomers_by_a_successor(self):
-        for model in ("prefork", "iterative", "fork"):
-            pool = {"prefork": ("--workers", "2"), "fork": ("--workers-max", "2"), "iterative": ()}[model]
-            with self.subTest(model=model), Bullpen("echo", "--model", model, *pool) as server:
-                held = [connect(server) for _ in range(2 if pool else 1)]
+        for case in chosen():
+            model = model_of(case)
+            pool = {"iterative": (), "event": (), "fork": ("--workers-max", "2"),
+                    "inetd": ("--workers-max", "2")}.get(model, ("--workers", "2"))
+            with self.subTest(model=case), Bullpen("echo", *flags_of(case), *pool) as server:
+                one = model in ("iterative", "prefork-reuseport")  # By its hash both may be given to one worker.
+                held = [connect(server) for _ in range(1 if one else 2)]
                 for client in held:
                     client.sendall(b"x")
                     self.assertEqual(client.recv(1), b"x")
@@ -230,8 +286,9 @@ class Stops(unittest.TestCase):
                     client.shutdown(socket.SHUT_WR)
                 os.kill(server.pid, signal.SIGTERM)
                 wait_until(lambda: "stopping" in server.stderr, "the stop to begin", 10)
-                with Bullpen("echo", "--listen", f"127.0.0.1:{server.port}") as successor:
-                    self.assertEqual(echo(successor, b"new"), b"new")
+                with Bullpen("echo", *flags_of(case), "--listen", f"127.0.0.1:{server.port}") as successor:
+                    for _ in range(10):
+                        self.assertEqual(echo(successor, b"new"), b"new")
                     for client in held:
                         client.close()
                     for client in waiting:
@@ -241,7 +298,8 @@ class Stops(unittest.TestCase):
                         self.assertEqual(answer, b"hello")
                         client.close()
                     self.assertEqual(server.wait(), 0)
-                    self.assertEqual(echo(successor, b"new"), b"new")
+                    for _ in range(10):
+                        self.assertEqual(echo(successor, b"new"), b"new")
 
     def test_ctrl_c_for_the_whole_group_is_an_orderly_stop(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -256,8 +314,8 @@ class Stops(unittest.TestCase):
                 self.assertEqual(server.wait(), 0)
 
     def test_the_master_killed_under_load_leaves_no_orphan_and_the_same_command_starts_at_once(self):
-        for model in ("prefork", "iterative", "fork"):
-            with self.subTest(model=model), Bullpen("echo", "--model", model, "--drain-timeout", "20") as server:
+        for case in chosen():
+            with self.subTest(model=case), Bullpen("echo", *flags_of(case), "--drain-timeout", "20") as server:
                 begun = connect(server)
                 begun.sendall(b"x")
                 self.assertEqual(begun.recv(1), b"x")
@@ -265,8 +323,9 @@ class Stops(unittest.TestCase):
                 os.kill(server.pid, signal.SIGKILL)
                 server.wait()
                 metrics = server.metrics_url.split("/")[2]
-                with Bullpen("echo", "--listen", f"127.0.0.1:{server.port}", "--metrics", metrics) as successor:
-                    self.assertEqual(echo(successor), b"hello")
+                with Bullpen("echo", *flags_of(case), "--listen", f"127.0.0.1:{server.port}",
+                             "--metrics", metrics) as successor:
+                    self.assertEqual([echo(successor) for _ in range(5)], [b"hello"] * 5)
                 begun.sendall(b"y")
                 self.assertEqual(begun.recv(1), b"y")
                 begun.close()
@@ -309,8 +368,8 @@ class Stops(unittest.TestCase):
                 self.assertEqual(server.stop(), 0)
 
     def test_a_master_that_waits_for_a_busy_worker_at_a_stop_does_not_spin(self):
-        for model in ("prefork", "iterative", "fork"):
-            with self.subTest(model=model), Bullpen("echo", "--model", model) as server:
+        for case in chosen():
+            with self.subTest(model=case), Bullpen("echo", *flags_of(case)) as server:
                 with connect(server) as client:
                     client.sendall(b"x")
                     self.assertEqual(client.recv(1), b"x")

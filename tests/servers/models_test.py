@@ -1,48 +1,20 @@
-"""What every model must do: the same sentences for all. BULLPEN_MODELS may name some of them."""
+"""What every model must do: the same sentences for all. BULLPEN_MODELS may name some of them, see every_model.py."""
 
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 
-from harness import Bullpen, echo, processes, title, wait_until
+from every_model import (CASES, FORK_FOR_EACH, HASHED, ONE_AT_A_TIME, SHARE_ONE_PROCESS, WITHOUT_WORKERS_OF_OURS,
+                         chosen, flags_of, model_of)
+from harness import TOP, Bullpen, echo, processes, title, wait_until
 
+PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 HELD = 3  # Clients at once, of those designs that serve several.
-
-# A case is a model, and what else is worth trying with it.
-CASES = {
-    "iterative": [],
-    "fork": [],
-    "thread": [],
-    "prefork-accept": [],
-    "prefork-lock": [],
-    "prefork-lock, by file": ["--accept-lock", "file"],
-    "prefork-reuseport": [],
-    "prefork": [],
-    "prefork, 2 threads each": ["--threads", "2"],
-    "prethread": [],
-    "prethread-accept": [],
-    "event": [],
-    "prefork-event": ["--capacity", "4"],
-    "inetd": [],
-}
-SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"}
-ONE_AT_A_TIME = {"iterative"}
-HASHED = {"prefork-reuseport"}  # The kernel may give two clients to one worker while others idle.
-WITHOUT_WORKERS_OF_OURS = {"inetd"}
-FORK_FOR_EACH = {"fork", "inetd"}
-
-
-def chosen():
-    names = os.environ.get("BULLPEN_MODELS", "")
-    return [case for case in CASES if not names or case in names.split(";")]
-
-
-def model_of(case):
-    return case.partition(",")[0]
 
 
 class EveryModel:
@@ -51,7 +23,7 @@ class EveryModel:
     case = ""
 
     def start(self, *flags):
-        return Bullpen("echo", "--model", self.model, *CASES[self.case], *flags)
+        return Bullpen("echo", *flags_of(self.case), *flags)
 
     @property
     def model(self):
@@ -143,7 +115,7 @@ class EveryModel:
                 clients.append(client)
             for client in clients:
                 self.assertEqual(client.recv(1), b"a")
-            self.assertGreaterEqual(server.total("bullpen_workers", state="busy"), 10)
+            wait_until(lambda: server.total("bullpen_workers", state="busy") >= 10, "ten workers to be known as busy")
             for client in clients:
                 client.close()
             wait_until(lambda: server.total("bullpen_workers") <= 4, "a smaller pool")
@@ -221,6 +193,95 @@ class EveryModel:
             self.assertEqual(failures, [])
             self.assertEqual(server.wait(), 0)
 
+    def test_a_stop_of_the_whole_process_group_loses_nobody(self):
+        with self.start() as server:
+            address = ("127.0.0.1", server.port)
+            # A program's signals are its own affair; the server's order is what counts.
+            clients = [] if self.model in WITHOUT_WORKERS_OF_OURS else self.held_clients(address)
+            os.killpg(server.pid, signal.SIGTERM)
+            for client in clients:
+                client.sendall(b"still")
+                client.shutdown(socket.SHUT_WR)
+            for client in clients:
+                self.assertEqual(self.rest_of(client), b"still")
+            self.assertEqual(server.wait(), 0)
+
+    def test_it_listens_on_several_addresses_of_either_kind(self):
+        with tempfile.TemporaryDirectory() as home:
+            path = f"{home}/socket"
+            addresses = ["127.0.0.1:0", "127.0.0.1:0"] if self.model in HASHED else ["127.0.0.1:0", f"unix:{path}"]
+            with self.start(*[word for address in addresses for word in ("--listen", address)]) as server:
+                ports = [int(address.rpartition(":")[2]) for address in server.addresses if "unix:" not in address]
+                targets = [("127.0.0.1", port) for port in ports] + ([] if self.model in HASHED else [path])
+                self.assertEqual(len(targets), 2)
+                for number in range(6):
+                    self.assertEqual(echo(targets[number % 2], b"hello"), b"hello")
+                held = self.held_clients(targets[0])
+                self.assertEqual(echo(targets[1], b"as well") if self.model not in ONE_AT_A_TIME | HASHED else b"as well",
+                                 b"as well")
+                for client in held:
+                    client.close()
+                server.check_conservation()
+                self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+            self.assertEqual(os.listdir(home), [])
+
+    def test_a_unix_client_is_served_alone(self):
+        with tempfile.TemporaryDirectory() as home:
+            path = f"{home}/socket"
+            if self.model in HASHED:
+                said = subprocess.run([PROGRAM, "serve", "echo", *flags_of(self.case), "--metrics", "off", "--listen",
+                                       f"unix:{path}"], capture_output=True, text=True, timeout=60)
+                self.assertIn("needs TCP listeners", said.stderr)
+                self.assertEqual(said.stderr.count("\n"), 1, said.stderr)
+                self.assertEqual(said.returncode, 2)
+                self.assertEqual(os.listdir(home), [])
+                return
+            with self.start("--listen", f"unix:{path}") as server:
+                mebibyte = os.urandom(1 << 20)
+                client = socket.socket(socket.AF_UNIX)
+                client.settimeout(60)
+                client.connect(path)
+                sender = threading.Thread(target=lambda: (client.sendall(mebibyte), client.shutdown(socket.SHUT_WR)))
+                sender.start()
+                self.assertEqual(self.rest_of(client), mebibyte)
+                sender.join()
+                client.close()
+                self.assertEqual(server.stop(), 0)
+            self.assertEqual(os.listdir(home), [])
+
+    def test_nothing_leaks(self):
+        workers = [] if self.model in ONE_AT_A_TIME | FORK_FOR_EACH | {"event"} else ["--workers", "4"]
+        with self.start(*workers) as server:
+            address = ("127.0.0.1", server.port)
+            self.some_weather(address)  # The first clients may leave something behind that is used again.
+            server.check_conservation()
+            before = wait_until(lambda: self.held_by(server), "rest")
+            for _ in range(5):
+                self.some_weather(address)
+            server.check_conservation()
+            wait_until(lambda: self.held_by(server) == before, f"no more than {before}, now {self.held_by(server)}")
+
+    def some_weather(self, address):
+        """Clients that are served, that leave at once, that reset, and that never send."""
+        for number in range(20):
+            with socket.create_connection(address, timeout=60) as client:
+                if number % 4 == 0:
+                    continue
+                client.sendall(b"x" * 1000)
+                if number % 4 == 1:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                elif number % 4 == 2:
+                    client.shutdown(socket.SHUT_WR)
+                    self.rest_of(client)
+
+    def held_by(self, server):
+        """How many descriptors and threads the master and each of its children have."""
+        try:
+            return sorted((pid, len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task")))
+                          for pid in [server.pid, *self.serving(server)])
+        except FileNotFoundError:  # One has just ended.
+            return None
+
     def process_of(self, server, client):
         """Which process holds the other end of that client's connection."""
         port = client.getsockname()[1]
@@ -244,12 +305,23 @@ class EveryModel:
         return received
 
 
+class TheList(unittest.TestCase):
+    def test_it_has_every_model_and_fits_on_a_terminal(self):
+        shown = subprocess.run([PROGRAM, "models"], capture_output=True, text=True, check=True, timeout=60).stdout
+        self.assertEqual([line for line in shown.splitlines() if len(line) > 80], [])
+        paragraphs = {block.split()[0]: " ".join(block.split()) for block in shown.split("\n\n")}
+        self.assertEqual(list(paragraphs), list(dict.fromkeys(map(model_of, CASES))))
+        for name, words in paragraphs.items():
+            for said in ("A crash takes: ", "Choose it when: "):
+                self.assertIn(said, words, name)
+
+
 class KilledLockOwner(unittest.TestCase):
     def test_a_worker_killed_while_it_holds_the_accept_lock_does_not_stop_the_others(self):
         for case in chosen():
             if model_of(case) != "prefork-lock":
                 continue
-            with self.subTest(model=case), Bullpen("echo", "--model", "prefork-lock", *CASES[case], "--workers", "4") as server:
+            with self.subTest(model=case), Bullpen("echo", *flags_of(case), "--workers", "4") as server:
                 address = ("127.0.0.1", server.port)
                 for _ in range(8):  # Some of them own the lock, whoever it is.
                     wait_until(lambda: len(server.workers()) == 4, "4 workers")

@@ -1,0 +1,39 @@
+"""The models as the tests try them: a case is a model, and what else is worth trying with it. BULLPEN_MODELS, names
+with slashes between, picks some."""
+
+import os
+
+CASES = {
+    "iterative": [],
+    "fork": [],
+    "thread": [],
+    "prefork-accept": [],
+    "prefork-lock": [],
+    "prefork-lock, by file": ["--accept-lock", "file"],
+    "prefork-reuseport": [],
+    "prefork": [],
+    "prefork, 2 threads each": ["--threads", "2"],
+    "prethread": [],
+    "prethread-accept": [],
+    "event": [],
+    "prefork-event": ["--capacity", "4"],
+    "inetd": [],
+}
+SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"}
+ONE_AT_A_TIME = {"iterative"}
+HASHED = {"prefork-reuseport"}  # The kernel may give two clients to one worker while others idle.
+WITHOUT_WORKERS_OF_OURS = {"inetd"}
+FORK_FOR_EACH = {"fork", "inetd"}
+
+
+def chosen():
+    names = os.environ.get("BULLPEN_MODELS", "")
+    return [case for case in CASES if not names or case in names.split("/")]
+
+
+def model_of(case):
+    return case.partition(",")[0]
+
+
+def flags_of(case):
+    return ["--model", model_of(case), *CASES[case]]
