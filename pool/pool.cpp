@@ -276,11 +276,13 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 
 void Pool::hand_out_clients(TimePoint now) {
     while (has_room() && !pausing(now)) {
+        const auto slot = is(Delivery::fork) ? vacant_.lowest() : slot_for_next(now);
+        if (!slot) break;
         std::optional<Envelope> client = next_client();
         if (!client) break;
         if (is(Delivery::fork)) {
-            spawn(*vacant_.lowest(), std::move(client), now);
-        } else if (!hand_off(least_loaded(), *client, now)) {
+            spawn(*slot, std::move(client), now);
+        } else if (!hand_off(*slot, *client, now)) {
             held_.push_front(std::move(*client));
             break;
         }

@@ -160,7 +160,8 @@ private:
 
     std::optional<Envelope> next_client() noexcept;
     bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
-    [[nodiscard]] std::uint32_t least_loaded() const noexcept;
+    [[nodiscard]] std::optional<std::uint32_t> slot_for_next(TimePoint now) const noexcept;
+    [[nodiscard]] std::optional<std::uint32_t> least_loaded() const noexcept;
     void reclassify(std::uint32_t slot) noexcept;
     void steal_queued(TimePoint now) noexcept;
     [[nodiscard]] bool has_room() const noexcept;

@@ -40,12 +40,19 @@ bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexc
 }
 
 /// The lowest idle slot, so that caches stay warm; where a worker serves several, that with the fewest. When
-/// none is idle, it is queued ahead at that with the fewest.
-std::uint32_t Pool::least_loaded() const noexcept {
-    if (capacity() == 1 && !idle_.empty()) return *idle_.lowest();
-    std::uint32_t best = *free_.lowest();
+/// none is idle: one to queue ahead at, but only where something has moved lately. Who is busy for long stays
+/// so.
+std::optional<std::uint32_t> Pool::slot_for_next(TimePoint now) const noexcept {
+    if (capacity() > 1) return least_loaded();
+    if (!idle_.empty()) return idle_.lowest();
+    return free_.find_if(
+        [&](std::uint32_t slot) { return now - slots_[slot].moved_at < options_.steal_after; });
+}
+
+std::optional<std::uint32_t> Pool::least_loaded() const noexcept {
+    std::optional<std::uint32_t> best;
     free_.for_each([&](std::uint32_t slot) {
-        if (slots_[slot].outstanding() < slots_[best].outstanding()) best = slot;
+        if (!best || slots_[slot].outstanding() < slots_[*best].outstanding()) best = slot;
     });
     return best;
 }
@@ -71,7 +78,7 @@ void Pool::steal_queued(TimePoint now) noexcept {
         reclassify(number);
         Envelope client = std::move(held_.back());
         held_.pop_back();
-        if (!hand_off(least_loaded(), client, now)) held_.push_front(std::move(client));
+        if (!hand_off(*idle_.lowest(), client, now)) held_.push_front(std::move(client));
     });
 }
 

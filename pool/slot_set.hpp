@@ -41,6 +41,16 @@ public:
         return std::nullopt;
     }
 
+    /// The lowest member for which holds(slot) is true.
+    template <typename Predicate>
+    [[nodiscard]] std::optional<std::uint32_t> find_if(Predicate holds) const {
+        for (std::size_t i = 0; i < words_.size(); ++i)
+            for (std::uint64_t left = words_[i]; left != 0; left &= left - 1)
+                if (const auto slot = static_cast<std::uint32_t>(i * 64) + trailing(left); holds(slot))
+                    return slot;
+        return std::nullopt;
+    }
+
     /// Calls visit(slot) for each member, lowest first. The visitor may erase the slot it is called with.
     template <typename Visit>
     void for_each(Visit visit) const {
