@@ -79,7 +79,7 @@ bool bind_as_successor(UniqueFd& fd, const Address& address) {
 /// After listen(): new clients go to this listener, and from here on the port is taken again. On an IPv4 port
 /// it is the first that the kernel finds. On an IPv6 port it is in a group with the stopping one, by hash: of
 /// the two members the second is the newer.
-void claim_port(int fd, sa_family_t family) noexcept {
+void claim_port(int fd, int family) noexcept {
     sock_filter newest[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
     const sock_fprog choose{.len = std::size(newest), .filter = newest};
     if (family == AF_INET6) ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
