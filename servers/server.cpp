@@ -69,6 +69,20 @@ int exit_status_of(const std::function<int()>& body) noexcept {
 
 namespace {
 
+void check(const Options& options, const Model& model) {
+    const auto at_least = [](int value, int least, const char* name) {
+        if (value < least)
+            throw std::invalid_argument{std::string{name} + " must be at least " + std::to_string(least) +
+                                        ", not " + std::to_string(value)};
+    };
+    at_least(options.limits.workers_max, 1, "workers_max");
+    at_least(options.limits.spare_max, options.limits.spare_min, "spare_max");
+    at_least(options.threads, 1, "threads");
+    at_least(options.capacity, 1, "capacity");
+    if (options.threads != 1 && !model.takes_threads)
+        throw std::invalid_argument{"threads go with model prefork, not with model " + options.model};
+}
+
 /// `set` puts the service's form, which is `form`, into the pool.
 int serve_form(const Options& options, Form form, const std::function<void(PoolOptions&)>& set) {
     return exit_status_of([&] {
@@ -78,8 +92,7 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         const Model& model = *found;
         if (model.form != form)
             throw std::invalid_argument{"model " + options.model + " doesn't run this kind of handler"};
-        if (options.threads != 1 && !model.takes_threads)
-            throw std::invalid_argument{"threads go with model prefork, not with model " + options.model};
+        check(options, model);
         PoolOptions pool;
         pool.name = options.name;
         pool.listen = options.listen;

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <vector>
 
 #include "core/connection.hpp"
 #include "tests/core/open_descriptors.hpp"
@@ -124,6 +125,54 @@ TEST_SUITE("core: listeners") {
             CHECK(accepts_one(old));
             CHECK(!accepts_one(old));
             CHECK(error_of(address) == EADDRINUSE);  // The successor serves: the port is taken again.
+        }
+    }
+
+    TEST_CASE("siblings share a port's clients, and one that is retired keeps those it has") {
+        Listener first = listen_on("127.0.0.1:0");
+        first.set_nonblocking(true);
+        first.share_port();
+        Listener second = first.open_sibling({});
+        second.set_nonblocking(true);
+        std::vector<UniqueFd> clients;
+        for (int i = 0; i < 60; ++i) {
+            clients.push_back(connect_to(first.address()));
+            REQUIRE(clients.back());
+        }
+        CHECK(first.queue()->length + second.queue()->length == 60);
+        CHECK(first.queue()->length > 0);
+        REQUIRE(second.queue()->length > 0);
+        const unsigned held = second.queue()->length;
+        second.stop_as_sibling();
+        for (unsigned i = 0; i < held; ++i)
+            CHECK(accepts_one(second));
+        CHECK(!accepts_one(second));
+    }
+
+    TEST_CASE(
+        "of servers with siblings each gets all new clients once its predecessor stops, and shares them") {
+        std::vector<Listener> old;
+        std::string address = "127.0.0.1:0";
+        for (int generation = 0; generation < 3; ++generation) {
+            CAPTURE(generation);
+            std::vector<Listener> servers;
+            servers.push_back(listen_on(address));
+            servers.front().share_port();
+            for (int i = 0; i < 3; ++i)
+                servers.push_back(servers.front().open_sibling({}));
+            address = servers.front().address().text();
+            std::vector<UniqueFd> clients;
+            for (int i = 0; i < 80; ++i) {
+                clients.push_back(connect_to(servers.front().address()));
+                REQUIRE(clients.back());
+            }
+            for (const Listener& server : servers)
+                CHECK(server.queue()->length > 0);
+            CHECK(error_of(address) == EADDRINUSE);
+            for (Listener& server : servers) {
+                server.stop_new_clients();
+                old.push_back(std::move(server));  // Still there: their backlogs are being served.
+            }
         }
     }
 

@@ -2,10 +2,13 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
+#include <string>
 
 #include "core/unique_fd.hpp"
 #include "tests/core/open_descriptors.hpp"
@@ -97,5 +100,35 @@ TEST_SUITE("core: processes") {
                   ::setrlimit(RLIMIT_NOFILE, &limit);
                   return raise_descriptor_limit() == 256 ? 0 : 1;
               }) == 0);
+    }
+
+    TEST_CASE("a program has the connection as its standard descriptors and nothing else, and no shell") {
+        int ends[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        const UniqueFd ours{ends[0]};
+        UniqueFd theirs{ends[1]};
+        const UniqueFd inherited{::open("/dev/null", O_RDONLY)};  // Without O_CLOEXEC.
+        const auto pid = spawn_program(
+            {{"/bin/sh", "-c", "cat; echo \"$1\" $#; echo error >&2; ls /proc/self/fd | wc -l; exit 3",
+              "name", "$HOME *", ""}},
+            theirs.get());
+        theirs.reset();
+        REQUIRE(pid);
+        REQUIRE(::send(ours.get(), "hello\n", 6, 0) == 6);
+        ::shutdown(ours.get(), SHUT_WR);
+        std::string said;
+        char buffer[256];
+        for (ssize_t size; (size = ::recv(ours.get(), buffer, sizeof buffer, 0)) > 0;)
+            said.append(buffer, static_cast<std::size_t>(size));
+        CHECK(said == "hello\n$HOME * 2\nerror\n4\n");  // ls has the directory open.
+        int status = 0;
+        REQUIRE(::waitpid(*pid, &status, 0) == *pid);
+        CHECK(WEXITSTATUS(status) == 3);
+    }
+
+    TEST_CASE("a program that isn't there is no child, and errno says why") {
+        CHECK(!spawn_program({{"/no/such/program"}}, STDIN_FILENO));
+        CHECK(errno == ENOENT);
+        CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
     }
 }

@@ -35,6 +35,15 @@ TEST_SUITE("pool: sets of slots") {
         }
     }
 
+    TEST_CASE("a member is set or not, as often as one likes") {
+        SlotSet set{100};
+        for (const bool member : {true, true, false, false, true}) {
+            set.set(70, member);
+            CHECK(set.contains(70) == member);
+            CHECK(set.size() == (member ? 1 : 0));
+        }
+    }
+
     TEST_CASE("a visitor may erase the slot it is called with") {
         SlotSet set{200};
         for (std::uint32_t slot = 0; slot < 200; ++slot)

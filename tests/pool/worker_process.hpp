@@ -1,0 +1,36 @@
+/// For tests: a worker's process without a master.
+#pragma once
+
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "core/process.hpp"
+#include "core/unique_fd.hpp"
+#include "pool/worker_process.hpp"
+
+namespace bullpen {
+
+/// Whether `body` returned true in a worker's process of its own, which has so many slots as `seat` says.
+inline bool in_worker_process(WorkerSeat seat, const std::function<bool(WorkerProcess&)>& body) {
+    const auto pid = spawn_child([&] {
+        constexpr int patience_s = 60;
+        ::alarm(patience_s);  // A test that hangs is to fail.
+        Scoreboard board{seat.slots};
+        const UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+        const Handler handler = [](Connection&) {};
+        const AsyncHandler none;
+        seat.master = ::getppid();
+        seat.generation = 1;
+        seat.wake = wake.get();
+        WorkerProcess process{seat, board, handler, none};
+        return body(process) ? 0 : 1;
+    });
+    int status = -1;
+    if (pid) ::waitpid(*pid, &status, 0);
+    return status == 0;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,137 @@
+#include "servers/models/models.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <set>
+#include <stdexcept>
+
+#include "core/async_connection.hpp"
+#include "servers/serve.hpp"
+#include "tests/pool/running_master.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+/// What the message tells a handler to do.
+std::string_view obey(std::string_view message) {
+    if (message == "throw") throw std::runtime_error{"on purpose"};
+    if (message == "throw 7") throw 7;
+    if (message == "exit") ::_exit(0);
+    return message;
+}
+
+void obedient(Connection& client) {
+    std::array<std::byte, 64> buffer;
+    const std::size_t size = client.read_some(buffer);
+    client.write_all(obey({reinterpret_cast<const char*>(buffer.data()), size}));
+}
+
+boost::asio::awaitable<void> obedient_async(AsyncConnection& client) {
+    std::array<std::byte, 64> buffer;
+    const std::size_t size = co_await client.read_some(buffer);
+    co_await client.write_all(obey({reinterpret_cast<const char*>(buffer.data()), size}));
+}
+
+/// serve()'s result and what it says on stderr.
+template <typename Form>
+std::pair<int, std::string> try_to_serve(Options options, Form handler) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const UniqueFd reading{ends[0]};
+    UniqueFd writing{ends[1]};
+    const auto pid = spawn_child([&] {
+        ::dup2(writing.get(), STDERR_FILENO);
+        return serve(options, std::move(handler));
+    });
+    writing.reset();
+    std::string said;
+    char buffer[512];
+    for (ssize_t size; (size = ::read(reading.get(), buffer, sizeof buffer)) > 0;)
+        said.append(buffer, static_cast<std::size_t>(size));
+    int status = 0;
+    ::waitpid(*pid, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
+}
+
+bool is_one_sentence(const std::string& said) {
+    return said.starts_with("bullpen: ") && said.find('\n') == said.size() - 1;
+}
+
+}  // namespace
+
+TEST_SUITE("servers: the models") {
+    TEST_CASE("each has a name of its own, and says what it is, what a crash takes and when to choose it") {
+        std::set<std::string_view> names;
+        for (const Model& model : models()) {
+            CAPTURE(model.name);
+            CHECK(names.insert(model.name).second);
+            CHECK(find_model(model.name) == &model);
+            CHECK(!model.summary.empty());
+            CHECK(!model.crash_takes.empty());
+            CHECK(!model.choose_when.empty());
+            CHECK((model.work != nullptr) == (model.form != Form::program));
+        }
+        CHECK(find_model("Prefork") == nullptr);
+    }
+
+    TEST_CASE("in each a handler that throws ends its connection, and one that exits its worker") {
+        for (const Model& model : models()) {
+            if (model.form == Form::program) continue;
+            CAPTURE(model.name);
+            PoolOptions pool = pool_of(2, obedient, model);
+            pool.async_handler = obedient_async;
+            RunningMaster master{{pool}};
+            CHECK(master.ask("hello") == "hello");
+            const auto spawns = master.board().header().spawns.load();
+            CHECK(master.ask("throw").empty());
+            CHECK(master.ask("throw 7").empty());
+            CHECK(eventually([&] { return master.totals().failed == 2; }));
+            CHECK(master.ask("hello") == "hello");
+            if (model.delivery != Delivery::fork)
+                CHECK(master.board().header().spawns <= std::max<std::uint64_t>(2, spawns));
+            CHECK(master.ask("exit").empty());
+            CHECK(eventually([&] { return master.totals().lost == 1; }));
+            CHECK(master.board().header().lost[static_cast<std::size_t>(ExitReason::exited)] +
+                      master.board().header().lost[static_cast<std::size_t>(ExitReason::retired)] ==
+                  1);
+            CHECK(master.ask("hello") == "hello");
+            CHECK(eventually([&] { return at_rest(master.totals()) && master.totals().completed == 3; }));
+            CHECK(master.totals().unaccounted() == 0);
+            CHECK(master.stop() == 0);
+        }
+    }
+
+    TEST_CASE("a library's user who chooses what can't be gets status 2 and one sentence") {
+        const auto blocking = [](Connection&) {};
+        const auto said = [](const std::pair<int, std::string>& result, const char* words) {
+            CAPTURE(result.second);
+            CHECK(result.first == 2);
+            CHECK(is_one_sentence(result.second));
+            CHECK(result.second.find(words) != std::string::npos);
+        };
+        said(try_to_serve({.model = "nonsense"}, Handler{blocking}), "there is no model 'nonsense'");
+        said(try_to_serve({.model = "event"}, Handler{blocking}),
+             "model event doesn't run this kind of handler");
+        said(try_to_serve({.model = "inetd"}, Handler{blocking}),
+             "model inetd doesn't run this kind of handler");
+        said(try_to_serve({.model = "prefork"}, AsyncHandler{obedient_async}), "model prefork doesn't");
+        said(try_to_serve({.model = "event"}, Program{{"/bin/cat"}}), "model event doesn't");
+        said(try_to_serve({.model = "prethread", .threads = 2}, Handler{blocking}),
+             "threads go with model prefork");
+        const std::string path = std::filesystem::temp_directory_path() / "bullpen-models-test.sock";
+        said(try_to_serve({.listen = {"unix:" + path}, .model = "prefork-reuseport"}, Handler{blocking}),
+             "needs TCP listeners");
+        CHECK(!std::filesystem::exists(path));
+        said(try_to_serve({.listen = {"nonsense"}}, Handler{blocking}), "nonsense");
+        said(try_to_serve({.listen = {"127.0.0.1:0"}, .limits = {.workers_max = 0}}, Handler{blocking}),
+             "workers_max");
+        said(try_to_serve({.listen = {"127.0.0.1:0"}, .threads = 0}, Handler{blocking}), "threads");
+        said(try_to_serve({.listen = {"127.0.0.1:0"}, .model = "event", .capacity = 0},
+                          AsyncHandler{obedient_async}),
+             "capacity");
+    }
+}
