@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import TOP
+from harness import TOP, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED", PROGRAM)
@@ -159,11 +159,14 @@ class Handle(unittest.TestCase):
         first_answer = calls.index("sendto")
         return calls[first_answer + 1:calls.index("recvfrom", first_answer)]
 
-    def test_an_answer_costs_five_calls_and_one_for_a_file_that_is_kept(self):
+    def test_an_answer_costs_two_calls_five_for_a_file_that_has_just_changed_and_one_for_a_trusted_one(self):
         with tempfile.TemporaryDirectory() as root:
             Path(root, "small").write_bytes(bytes(128))
             Path(root, "large").write_bytes(bytes(100_000))
             self.assertEqual(self.calls_between(root, b"small"), ["close", "openat2", "newfstatat", "pread64", "sendto", "close"])
+            changed = os.stat(Path(root, "small")).st_ctime_ns
+            wait_until(lambda: time.time_ns() > changed + 1_100_000_000, "the settling of the file")
+            self.assertEqual(self.calls_between(root, b"small"), ["newfstatat", "sendto"])
             self.assertEqual(self.calls_between(root, b"small", "--file-cache", "60"), ["sendto"])
             self.assertEqual(self.calls_between(root, b"large", "--file-cache", "60"), ["sendfile", "sendto", "sendfile"])
 

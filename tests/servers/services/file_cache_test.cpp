@@ -18,7 +18,14 @@ std::shared_ptr<const KeptFile> file_of(std::size_t size) {
                                                      .size = size,
                                                      .validator = {timespec{}, size},
                                                      .type = "text/plain",
-                                                     .headers = {}});
+                                                     .headers = {},
+                                                     .identity = {}});
+}
+
+/// The file that may be used without a look at it, if there is one.
+std::shared_ptr<const KeptFile> trusted(const FileCache& cache, std::string_view path, TimePoint now) {
+    const FileCache::Found found = cache.find(path, now);
+    return found.trusted ? found.file : nullptr;
 }
 
 }  // namespace
@@ -28,13 +35,13 @@ TEST_SUITE("file cache") {
 
     TEST_CASE("a file is kept for its time and no longer") {
         FileCache cache{{.lifetime = seconds{5}}};
-        CHECK(cache.find("a", now) == nullptr);
+        CHECK(trusted(cache, "a", now) == nullptr);
         const auto file = file_of(3);
         cache.keep("a", file, now);
-        CHECK(cache.find("a", now) == file);
-        CHECK(cache.find("a", now + seconds{5} - std::chrono::nanoseconds{1}) == file);
-        CHECK(cache.find("a", now + seconds{5}) == nullptr);
-        CHECK(cache.find("b", now) == nullptr);
+        CHECK(trusted(cache, "a", now) == file);
+        CHECK(trusted(cache, "a", now + seconds{5} - std::chrono::nanoseconds{1}) == file);
+        CHECK(trusted(cache, "a", now + seconds{5}) == nullptr);
+        CHECK(trusted(cache, "b", now) == nullptr);
     }
 
     TEST_CASE("a newer state takes the place of the older") {
@@ -43,8 +50,8 @@ TEST_SUITE("file cache") {
         cache.keep("b", file_of(1), now);
         const auto newer = file_of(2);
         cache.keep("a", newer, now + seconds{4});
-        CHECK(cache.find("a", now + seconds{8}) == newer);
-        CHECK(cache.find("b", now + seconds{4}) != nullptr);
+        CHECK(trusted(cache, "a", now + seconds{8}) == newer);
+        CHECK(trusted(cache, "b", now + seconds{4}) != nullptr);
     }
 
     TEST_CASE("the oldest go where a limit wants it, and who holds one may use it on") {
@@ -53,9 +60,9 @@ TEST_SUITE("file cache") {
         few.keep("a", oldest, now);
         few.keep("b", file_of(1), now);
         few.keep("c", file_of(1), now);
-        CHECK(few.find("a", now) == nullptr);
-        CHECK(few.find("b", now) != nullptr);
-        CHECK(few.find("c", now) != nullptr);
+        CHECK(trusted(few, "a", now) == nullptr);
+        CHECK(trusted(few, "b", now) != nullptr);
+        CHECK(trusted(few, "c", now) != nullptr);
         CHECK(oldest->contents == "x");
         CHECK(oldest.use_count() == 1);
 
@@ -63,25 +70,35 @@ TEST_SUITE("file cache") {
         small.keep("a", file_of(400), now);
         small.keep("b", file_of(400), now);
         small.keep("c", file_of(400), now);
-        CHECK(small.find("a", now) == nullptr);
-        CHECK(small.find("b", now) != nullptr);
+        CHECK(trusted(small, "a", now) == nullptr);
+        CHECK(trusted(small, "b", now) != nullptr);
         small.keep("huge", file_of(1001), now);
-        CHECK(small.find("huge", now) == nullptr);
-        CHECK(small.find("b", now) != nullptr);
+        CHECK(trusted(small, "huge", now) == nullptr);
+        CHECK(trusted(small, "b", now) != nullptr);
         small.keep("whole", file_of(995), now);
-        CHECK(small.find("whole", now) != nullptr);
-        CHECK(small.find("c", now) == nullptr);
+        CHECK(trusted(small, "whole", now) != nullptr);
+        CHECK(trusted(small, "c", now) == nullptr);
         small.clear();
-        CHECK(small.find("whole", now) == nullptr);
+        CHECK(trusted(small, "whole", now) == nullptr);
         small.keep("whole", file_of(995), now);
-        CHECK(small.find("whole", now) != nullptr);
+        CHECK(trusted(small, "whole", now) != nullptr);
     }
 
-    TEST_CASE("without a lifetime nothing is kept") {
-        FileCache off{{}};
-        CHECK_FALSE(off.is_on());
-        off.keep("a", file_of(1), now);
-        CHECK(off.find("a", now) == nullptr);
+    TEST_CASE("after its time, or without any, a file is there but must be looked at") {
+        FileCache cache{{.lifetime = seconds{5}}};
+        const auto file = file_of(3);
+        cache.keep("a", file, now);
+        CHECK(cache.find("a", now + seconds{5}).file == file);
+        CHECK_FALSE(cache.find("a", now + seconds{5}).trusted);
+        cache.renew("a", now + seconds{6});
+        CHECK(trusted(cache, "a", now + seconds{10}) == file);
+
+        FileCache timeless{FileCache::Limits::modest()};
+        timeless.keep("a", file, now);
+        timeless.renew("a", now);
+        CHECK(timeless.find("a", now).file == file);
+        CHECK_FALSE(timeless.find("a", now).trusted);
+        CHECK_FALSE(timeless.keeps_descriptors());
     }
 
     TEST_CASE("several threads may use one cache") {
@@ -93,7 +110,7 @@ TEST_SUITE("file cache") {
                 for (std::size_t i = 0; i < 2000; ++i) {
                     const std::size_t size = (i * 7 + static_cast<std::size_t>(number)) % 20;
                     const std::string path = std::to_string(size);
-                    const auto found = cache.find(path, now);
+                    const auto found = cache.find(path, now).file;
                     if (found && found->contents.size() != size) ++wrong;
                     if (!found) cache.keep(path, file_of(size), now);
                 }

@@ -2,11 +2,15 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
+#include "servers/services/file_identity.hpp"
 #include "tests/servers/services/answer_of.hpp"
 
 using namespace bullpen;
@@ -147,6 +151,22 @@ TEST_SUITE("service") {
         CHECK(answer_of(kept, "GET /new HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
         root.write("new", "new");  // That it isn't there is not kept.
         CHECK(answer_of(kept, "GET /new HTTP/1.0\r\n\r\n").ends_with("\r\n\r\nnew"));
+    }
+
+    TEST_CASE("a file that was served before is served as it is now, also if only its bytes are others") {
+        const Root root;
+        struct stat status;
+        REQUIRE(::stat((root.path / "a.txt").c_str(), &status) == 0);
+        while (!http::FileIdentity{status}.is_settled(std::chrono::system_clock::now()))
+            std::this_thread::sleep_for(std::chrono::milliseconds{50});
+        const Handler handler = make_http({.root = root.path});
+        const std::string request = "GET /a.txt HTTP/1.0\r\n\r\n";
+        CHECK(answer_of(handler, request).ends_with("\r\n\r\nhello"));
+        CHECK(answer_of(handler, request).ends_with("\r\n\r\nhello"));
+        root.write("a.txt", "jello");
+        CHECK(answer_of(handler, request).ends_with("\r\n\r\njello"));
+        ::unlink((root.path / "a.txt").c_str());
+        CHECK(answer_of(handler, request).starts_with("HTTP/1.1 404"));
     }
 
     TEST_CASE("work answers with as many bytes as are wanted, in both forms") {
