@@ -29,7 +29,7 @@ public:
 
     template <typename Callable>
     requires(!std::is_same_v<std::remove_cvref_t<Callable>, AsyncHandler> &&
-             std::is_invocable_r_v<Coroutine, Callable&, AsyncConnection&>)
+             std::is_same_v<std::invoke_result_t<Callable&, AsyncConnection&>, Coroutine>)
         AsyncHandler(Callable callable)  // NOLINT(google-explicit-constructor): a lambda is a handler.
         : call_{std::move(callable)} {}
 

@@ -165,7 +165,7 @@ class Storms(unittest.TestCase):
                 lost = server.total("bullpen_connections_lost_total")
                 print(f"\n{case}: {asked} clients, {len(killed)} kills, {lost:.0f} lost, {failed} failed")
                 self.assertGreater(len(killed), OTHERS_SECONDS)
-                self.assertGreater(asked - failed, 50)
+                self.assertGreater(asked - failed, 5)
                 self.assertEqual([echo(server) for _ in range(20)], [b"hello"] * 20)
                 wait_until(lambda: descriptors(server.pid) == before, f"{before} descriptors in the master", 20)
                 self.assertLess(share_of_a_cpu(server), 0.3)
