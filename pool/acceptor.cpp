@@ -7,13 +7,14 @@
 #include <array>
 #include <cerrno>
 
+#include "core/clock.hpp"
 #include "core/log.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
 
 /// Nothing at an interruption, or when another worker was faster.
-Acceptor::Accepted Acceptor::try_accept() noexcept {
+Client Acceptor::try_accept() noexcept {
     // With one listener there is nothing to wait for here: accept does.
     const bool several = listeners_.size() > 1;
     constexpr int bounded_ms = 1000;
@@ -21,7 +22,10 @@ Acceptor::Accepted Acceptor::try_accept() noexcept {
     const Listener& listener = listeners_[ready_];
     UniqueFd socket{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)};
     if (several) ready_ = (ready_ + 1) % listeners_.size();
-    if (socket) return {std::move(socket), listener.address().family() != AF_UNIX};
+    if (socket)
+        return {.socket = std::move(socket),
+                .accepted_ns = monotonic_ns(),
+                .inherits_options = listener.address().family() != AF_UNIX};
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         constexpr useconds_t pause_us = 100'000;
         log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");

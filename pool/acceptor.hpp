@@ -6,7 +6,7 @@
 #include <span>
 
 #include "core/listener.hpp"
-#include "core/unique_fd.hpp"
+#include "pool/client.hpp"
 
 namespace bullpen {
 
@@ -23,17 +23,12 @@ public:
     /// The listeners are borrowed: one that blocks, or several that don't.
     explicit Acceptor(std::span<const Listener> listeners) noexcept : listeners_{listeners} {}
 
-    struct Accepted {
-        UniqueFd socket;
-        bool inherits_options = false;  ///< A TCP client's socket has those of its listener.
-    };
-
     /// Waits for a client. Nothing: it is time to leave. `leave()` is asked whenever the wait was
     /// interrupted.
     template <typename AskLeave>
-    std::optional<Accepted> next(AskLeave leave) {
+    std::optional<Client> next(AskLeave leave) {
         for (;;) {
-            if (Accepted accepted = try_accept(); accepted.socket) return accepted;
+            if (Client client = try_accept(); client.socket) return client;
             switch (leave()) {
                 case Leave::now: return {};
                 case Leave::when_empty:
@@ -45,7 +40,7 @@ public:
     }
 
 private:
-    Accepted try_accept() noexcept;
+    Client try_accept() noexcept;
     [[nodiscard]] bool wait_for_client(int timeout_ms) noexcept;
 
     std::span<const Listener> listeners_;

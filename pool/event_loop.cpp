@@ -151,14 +151,8 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     bool threw = false;
     try {
         co_await process.async_handler().function()(connection);
-    } catch (const ClientGone&) {
-    } catch (const TimedOut&) {
-    } catch (const std::exception& error) {
-        threw = true;
-        log(LogLevel::warning, "the handler threw: " + std::string{error.what()});
     } catch (...) {
-        threw = true;
-        log(LogLevel::warning, "the handler threw something that is no std::exception");
+        threw = handler_failed();
     }
     connections.erase(entry);
     connection.close();

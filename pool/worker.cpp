@@ -75,11 +75,7 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
 }
 
 std::optional<Client> Worker::next_accepted() {
-    auto accepted = acceptor_.next([this] { return leave(); });
-    if (!accepted) return {};
-    return Client{.socket = std::move(accepted->socket),
-                  .accepted_ns = monotonic_ns(),
-                  .inherits_options = accepted->inherits_options};
+    return acceptor_.next([this] { return leave(); });
 }
 
 Leave Worker::leave() const noexcept {
@@ -94,14 +90,8 @@ void Worker::serve(Client client) noexcept {
     bool threw = false;
     try {
         process_.handler()(connection);
-    } catch (const ClientGone&) {
-    } catch (const TimedOut&) {
-    } catch (const std::exception& error) {
-        threw = true;
-        log(LogLevel::warning, "the handler threw: " + std::string{error.what()});
     } catch (...) {
-        threw = true;
-        log(LogLevel::warning, "the handler threw something that is no std::exception");
+        threw = handler_failed();
     }
     connection.close();
     end(begun_ns, outcome_of(connection, threw));
@@ -152,6 +142,21 @@ void Worker::set_absent() noexcept {
 
 Activity Worker::activity() const noexcept {
     return static_cast<Activity>(row_.activity.load(relaxed));
+}
+
+bool handler_failed() noexcept {
+    try {
+        throw;
+    } catch (const ClientGone&) {
+        return false;
+    } catch (const TimedOut&) {
+        return false;
+    } catch (const std::exception& error) {
+        log(LogLevel::warning, "the handler threw: " + std::string{error.what()});
+    } catch (...) {
+        log(LogLevel::warning, "the handler threw something that is no std::exception");
+    }
+    return true;
 }
 
 }  // namespace bullpen

@@ -7,21 +7,13 @@
 
 #include "core/clock.hpp"
 #include "core/connection.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/acceptor.hpp"
+#include "pool/client.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
 
 class WorkerProcess;
-
-/// A connection on its way to the handler.
-struct Client {
-    UniqueFd socket;
-    std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC.
-    ConnectionState state = {};     ///< The handler's own, from an earlier turn.
-    bool inherits_options = false;  ///< It has those of its listener; else they must be set.
-};
 
 /// Used by one thread, which is the only writer of the slot's row.
 class Worker {
@@ -92,6 +84,10 @@ private:
     std::uint64_t serving_since_ns_ = 0;
     std::atomic<bool> leave_{false};
 };
+
+/// In a catch-all around a handler: logs what it threw, unless that says only that the client left or was too
+/// slow. Whether it is a failure of the handler.
+bool handler_failed() noexcept;
 
 /// What became of a connection, by what its handler did to it. `Served` is a Connection or an
 /// AsyncConnection.

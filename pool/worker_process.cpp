@@ -116,11 +116,7 @@ Leave WorkerProcess::leave() const noexcept {
 }
 
 std::optional<Client> WorkerProcess::accept() {
-    auto accepted = acceptor_.next([this] { return leave(); });
-    if (!accepted) return {};
-    return Client{.socket = std::move(accepted->socket),
-                  .accepted_ns = monotonic_ns(),
-                  .inherits_options = accepted->inherits_options};
+    return acceptor_.next([this] { return leave(); });
 }
 
 AcceptLock::Turn WorkerProcess::take_turn() {
