@@ -204,6 +204,9 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     const Service& service = choose("service", settings.service, services(), place);
     PoolOptions pool;
     pool.name = name;
+    if (!settings.program.empty() && service.name != "exec")
+        reject(place,
+               "unexpected argument '" + settings.program.front() + "': only service exec starts a program");
     const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
     const bool by_default = only_a_program && !settings.given.contains("model");
     pool.model = choose("model", by_default ? "inetd" : settings.model, models(), place);
