@@ -42,9 +42,16 @@ std::vector<int> open_descriptors() {
 void check_descriptor_limit(const std::vector<Pool>& pools) {
     constexpr std::size_t reserve = 64;  // Logs, signals, companions, what the user has open.
     std::size_t needed = reserve;
-    for (const Pool& pool : pools)
+    std::size_t of_a_process = reserve;
+    for (const Pool& pool : pools) {
         needed += pool.descriptors_needed();
+        of_a_process = std::max(of_a_process, reserve + pool.connections_of_a_process());
+    }
     const rlim_t limit = raise_descriptor_limit();
+    if (of_a_process > limit)
+        throw std::runtime_error{"capacity is too large: a worker's process may need " +
+                                 std::to_string(of_a_process) +
+                                 " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
     if (needed > limit)
         throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
                                  " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};

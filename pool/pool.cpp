@@ -100,8 +100,15 @@ std::size_t Pool::descriptors_needed() const noexcept {
     constexpr std::size_t own = 2;  // The scoreboard and the eventfd.
     const std::size_t channel_ends = is(Delivery::handoff) ? 2 : 0;
     const std::size_t own_listeners = options_.model.own_listeners ? listeners().size() : 0;
-    // Each of a slot's connections may have to be taken back; or one process has them all.
-    return listeners().size() + own + slots() * (channel_ends + own_listeners + depth());
+    // What lies in a channel may have to be taken back; it holds no more (net.unix.max_dgram_qlen).
+    constexpr std::uint64_t channel_holds = 16;
+    const std::size_t in_hand = std::min(depth(), channel_holds);
+    return listeners().size() + own + slots() * (channel_ends + own_listeners + in_hand);
+}
+
+std::size_t Pool::connections_of_a_process() const noexcept {
+    const SlotRange process = process_of(0);
+    return (process.end - process.first) * capacity();
 }
 
 // The verbs of a turn

@@ -84,6 +84,9 @@ public:
     /// Descriptors the master needs for this pool when all slots are in use.
     [[nodiscard]] std::size_t descriptors_needed() const noexcept;
 
+    /// Connections that one worker process may have at once.
+    [[nodiscard]] std::size_t connections_of_a_process() const noexcept;
+
     // The master's verbs, in the order of a turn.
 
     /// Forks the first workers. `kept` are the descriptors that workers keep besides their own.

@@ -73,9 +73,10 @@ void Pool::steal_queued(TimePoint now) noexcept {
     ahead_.for_each([&](std::uint32_t number) {
         Slot& slot = slots_[number];
         if (idle_.empty() || now - slot.handed_at < options_.steal_after) return;
-        if (take_back_one(slot) != Received::message) return;
+        const Received taken = take_back_one(slot);
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
         reclassify(number);
+        if (taken != Received::message) return;
         Envelope client = std::move(held_.back());
         held_.pop_back();
         if (!hand_off(*idle_.lowest(), client, now)) held_.push_front(std::move(client));

@@ -53,7 +53,7 @@ std::string resources(const WorkloadResult& result, const Contest& contest) {
                    base ? fixed(cpu.median - *base, std::abs(cpu.median - *base) < 1000 ? 1 : 0) : "-",
                    short_text(m.over(&Run::voluntary_switches).median),
                    short_text(m.over(&Run::involuntary_switches).median),
-                   fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "-"});
+                   significant(m.over(&Run::tree_kb).median / 1024), worker_kb > 0 ? whole(worker_kb) : "-"});
     }
     return table.text();
 }

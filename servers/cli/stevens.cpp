@@ -36,8 +36,8 @@ std::string figure_1(const WorkloadResult& result) {
         const Spread cpu = m->over(&Run::cpu_us);
         const double base_us = base.value_or(0);
         table.add({std::to_string(row.number), row.design, row.model, seconds_for_all(cpu.median - base_us),
-                   fixed(cpu.median - base_us, 1),
-                   fixed(cpu.min - base_us, 1) + " to " + fixed(cpu.max - base_us, 1)});
+                   significant(cpu.median - base_us),
+                   significant(cpu.min - base_us) + " to " + significant(cpu.max - base_us)});
     }
     std::string text = base
                            ? "Process control CPU time: the server's CPU above that of iterative (UNP figure "

@@ -187,7 +187,7 @@ class Storms(unittest.TestCase):
                     os.kill(pid, signal.SIGKILL)
                 self.assertEqual(one.recv(1), b"x")
                 self.assertEqual(two.recv(1), b"x")
-            self.assertEqual(server.total("bullpen_handoffs_recovered_total"), 2)
+            self.assertGreaterEqual(server.total("bullpen_handoffs_recovered_total"), 2)
             self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
 
     def test_what_a_stopped_worker_was_handed_is_served_by_another_though_it_lives(self):
