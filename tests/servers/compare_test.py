@@ -13,6 +13,8 @@ import unittest
 from pathlib import Path
 
 BULLPEN = os.environ.get("BULLPEN", str(Path(__file__).resolve().parents[2] / "build" / "bullpen"))
+# Its figures are as short as a user\'s; a sanitized server\'s are not.
+OPTIMISED = os.environ.get("BULLPEN_OPTIMISED", BULLPEN)
 SOME = ["iterative", "fork", "prefork"]
 THREE = ["--models", ",".join(SOME)]
 QUICK = ["--connections", "1000", "--workers", "4", "--repeat", "1"]
@@ -83,8 +85,8 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(list(self.temporary.iterdir()), [], "temporary files are left behind")
         self.assertEqual(processes_in(self.temporary), [], "processes are left behind")
 
-    def compare(self, *arguments):
-        return subprocess.run([BULLPEN, "compare", *arguments], env=self.environment, capture_output=True,
+    def compare(self, *arguments, program=BULLPEN):
+        return subprocess.run([program, "compare", *arguments], env=self.environment, capture_output=True,
                               text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
 
     def start_on_terminal(self, *arguments):
@@ -171,7 +173,7 @@ class TheTable(CompareTest):
             self.assertGreater(run["requests"], 0)
 
     def test_no_line_is_wider_than_80_columns_and_stderr_stays_empty_without_a_terminal(self):
-        result = self.compare("--connections", "200", "--workers", "40", "--repeat", "2")
+        result = self.compare("--connections", "200", "--workers", "40", "--repeat", "2", program=OPTIMISED)
         self.assertEqual(result.returncode, 0)
         self.assertEqual(result.stderr, "")
         self.assertLessEqual(max(len(line) for line in result.stdout.splitlines()), 80)
@@ -227,13 +229,13 @@ class TheTable(CompareTest):
         self.assertIn("open loop, 100 requests a second", " ".join(table.split()))
 
     def test_the_books_test_prints_its_two_figures(self):
-        table = self.compare("--stevens", "--repeat", "1").stdout
+        table = self.compare("--stevens", "--repeat", "1", program=OPTIMISED).stdout
         self.assertIn("UNP figure 30.1", " ".join(table.split()))
         self.assertIn("prefork, descriptors passed", table)
         self.assertIn("prefork, children accept", table)
         self.assertIn("row 2", table)
-        children = [line for line in table.splitlines() if line.split() and line.split()[0].isdigit() and
-                    line.split()[-1].isdigit()]
+        figure = [line.split() for line in table[table.index("UNP figure 30.2"):].splitlines() if line.split()]
+        children = [words for words in figure if words[0].isdigit() and words[-1].isdigit()]
         self.assertEqual(len(children), 15)
         self.assertLessEqual(max(len(line) for line in table.splitlines()), 80)
 
