@@ -38,6 +38,11 @@ std::string short_text(double count) {
     return fixed(count, count < 10 ? 2 : 1);
 }
 
+std::string mebibytes(double kb) {
+    constexpr double kb_each = 1024;
+    return fixed(kb / kb_each, kb < 100 * kb_each ? 1 : 0);
+}
+
 std::string resources(const WorkloadResult& result, const Contest& contest) {
     TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "ctx.", "sw.", "PSS", "kB a"}};
     table.add({"model", "rank", std::string{"a "} + (*unit_of(result.workload) == 'c' ? "conn." : "request"),
@@ -53,7 +58,7 @@ std::string resources(const WorkloadResult& result, const Contest& contest) {
                    base ? fixed(cpu.median - *base, std::abs(cpu.median - *base) < 1000 ? 1 : 0) : "-",
                    short_text(m.over(&Run::voluntary_switches).median),
                    short_text(m.over(&Run::involuntary_switches).median),
-                   significant(m.over(&Run::tree_kb).median / 1024), worker_kb > 0 ? whole(worker_kb) : "-"});
+                   mebibytes(m.over(&Run::tree_kb).median), worker_kb > 0 ? whole(worker_kb) : "-"});
     }
     return table.text();
 }

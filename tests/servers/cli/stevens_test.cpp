@@ -14,7 +14,7 @@ TEST_SUITE("cli: the book's test") {
         const std::string text = render_stevens(comparison);
         CHECK(text.find("iterative         ") != std::string::npos);
         CHECK(text.find("one fork per client") != std::string::npos);
-        CHECK(text.find("0.650   130.0") != std::string::npos);
+        CHECK(text.find("0.650     130 ") != std::string::npos);
         CHECK(text.find("0.050    10.0") != std::string::npos);
         CHECK(text.find("child  row 5\n    0 27,000\n") == std::string::npos);  // Left is the child.
         CHECK(text.find("child  row 5\n0     27,000\n1     15,000\n") != std::string::npos);
