@@ -56,11 +56,6 @@ AcceptLock::Locked AcceptLock::try_for_a_while() noexcept {
     return error == 0 || error == EOWNERDEAD ? Locked::yes : Locked::not_yet;
 }
 
-void AcceptLock::lock() {
-    while (try_for_a_while() != Locked::yes) {
-    }
-}
-
 void AcceptLock::unlock() noexcept {
     if (mutex_ != nullptr)
         ::pthread_mutex_unlock(mutex_);

@@ -44,8 +44,7 @@ public:
     /// which signals don't interrupt, once a second.
     [[nodiscard]] Turn take_turn(const std::function<bool()>& leaving);
 
-    /// For Turn.
-    void lock();
+    /// For Turn's end.
     void unlock() noexcept;
 
     /// The file, borrowed, which a worker must keep open; -1 for a mutex.

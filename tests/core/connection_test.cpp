@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -181,6 +184,23 @@ TEST_SUITE("core: connections") {
         const Connection local{UniqueFd{ends[0]}};
         REQUIRE(local.peer_credentials());
         CHECK(local.peer_credentials()->pid == ::getpid());
+    }
+
+    TEST_CASE("the last bytes and the end leave in one segment, and reading goes on") {
+        const auto segments_in = [](int fd) {
+            tcp_info info{};
+            socklen_t size = sizeof info;
+            REQUIRE(::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+            return info.tcpi_segs_in;
+        };
+        Pair pair = tcp_pair();
+        const auto before = segments_in(pair.client.get());
+        pair.server.write_last("bye");
+        CHECK(read_until_end(pair.client.get()) == "bye");
+        CHECK(segments_in(pair.client.get()) == before + 1);
+        REQUIRE(::send(pair.client.get(), "x", 1, MSG_NOSIGNAL) == 1);
+        std::array<std::byte, 4> buffer;
+        CHECK(pair.server.read_some(buffer) == 1);
     }
 
     TEST_CASE("a handler is made from what returns void or Next, and keeps its own things") {
