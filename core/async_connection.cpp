@@ -126,14 +126,14 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std
 }
 
 AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<std::byte> buffer,
-                                                                     TimePoint deadline) {
+                                                                     TimePoint deadline, Limit limit) {
     if (has_had_its_turn()) co_await give_way();
     ssize_t received = -ETIME;
     if (Clock::now() < deadline) {
         if (const auto size = try_receive(buffer)) co_return *size;
         received = co_await receive_until(buffer, deadline);
     }
-    if (received == -ETIME) failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
+    if (received == -ETIME) failure_.time_out(limit, "the client hasn't sent the whole of it in time");
     co_return judge(received);
 }
 

@@ -41,11 +41,6 @@ public:
     template <typename Result>
     using Awaitable = boost::asio::awaitable<Result>;
 
-    struct Limits {
-        std::chrono::milliseconds read{60'000};   ///< Longest silence of the client within a read.
-        std::chrono::milliseconds write{30'000};  ///< Longest time without progress within a write.
-    };
-
     static constexpr int calls_in_a_row_max = 64;  ///< Without waiting; then the coroutine gives way.
 
     /// The socket may be blocking or not; it becomes non-blocking once something has to be waited for.
@@ -63,8 +58,9 @@ public:
     [[nodiscard]] Awaitable<std::size_t> read_some(std::span<std::byte> buffer);
 
     /// As read_some, but with a deadline in place of the read limit, which a client that sends byte by byte
-    /// can't stretch: for what must be there as a whole by then.
-    [[nodiscard]] Awaitable<std::size_t> read_before(std::span<std::byte> buffer, TimePoint deadline);
+    /// can't stretch: for what must be there as a whole by then. `limit` is what runs out.
+    [[nodiscard]] Awaitable<std::size_t> read_before(std::span<std::byte> buffer, TimePoint deadline,
+                                                     Limit limit = Limit::read);
 
     /// As read_some, but for the moment between two requests: returns nothing once `idle_limit` has passed or
     /// the server is draining (looked at every second, and when notice_drain() is called). The caller then
@@ -103,7 +99,7 @@ public:
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
 
-    [[nodiscard]] Limits& limits() noexcept { return limits_; }
+    [[nodiscard]] TimeLimits& limits() noexcept { return limits_; }
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
 
     /// The server has been told to stop: finish what is begun, offer no more.
@@ -139,7 +135,7 @@ private:
     UniqueFd socket_;                 ///< Until there is a waiter, which then owns it.
     std::shared_ptr<Waiter> waiter_;  ///< Made when first something has to be waited for.
     ServerView server_;
-    Limits limits_;
+    TimeLimits limits_;
     ConnectionState state_{};
     ConnectionFailure failure_;
     int calls_in_a_row_ = 0;

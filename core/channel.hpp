@@ -10,6 +10,7 @@
 #include <span>
 #include <type_traits>
 
+#include "core/parking.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
@@ -18,18 +19,22 @@ enum class MessageKind : std::uint32_t {
     connection = 1,  ///< Master to worker: serve this client.
     retire = 2,      ///< Master to worker: nothing comes after this; exit.
     answer = 3,      ///< Master to worker: say in your row that you are alive.
+    returned = 4,    ///< Worker to master: keep this client until it speaks, or can be written to.
 };
 
 /// What travels beside the descriptors. The same size always, so that a short message is a broken one.
 struct Message {
     MessageKind kind = MessageKind::connection;
-    std::uint32_t generation = 0;   ///< Of the worker it was meant for. A connection is served by any.
-    std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC when the master accepted the connection.
-    std::uint64_t listener = 0;     ///< Index of the pool's listener it came from.
+    std::uint32_t generation = 0;  ///< Of the worker it was meant for. A connection is served by any.
+    std::uint64_t since_ns = 0;    ///< CLOCK_MONOTONIC when the client began to wait for a worker: it was
+                                   ///< accepted or, where that was to be awaited, spoke.
+    std::uint32_t listener = 0;    ///< Index of the pool's listener it came from.
+    std::uint32_t number = 0;      ///< Of the handoff, counted by slot: a returned connection names it.
+    Parking parking{};             ///< How it waits; for the next handler, how it waited.
     std::array<std::byte, 64>
         state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.
 };
-static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 88);
+static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 104);
 
 enum class Sent {
     sent,

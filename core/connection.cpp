@@ -22,20 +22,34 @@ bool ServerView::is_draining() const noexcept {
     return is_set(draining) || is_set(leaving);
 }
 
+class Connection::Progress {
+public:
+    Progress(milliseconds base, int rate) noexcept : base_{base}, rate_{rate} {}
+
+    /// After a call that didn't do all that it was to. The clock is only asked from the first of them on.
+    [[nodiscard]] bool is_too_slow(std::size_t bytes) noexcept {
+        const TimePoint now = Clock::now();
+        deadline_ = deadline_ ? extended(*deadline_, now, base_, rate_, bytes) : now + base_;
+        return now >= *deadline_;
+    }
+
+private:
+    milliseconds base_;
+    int rate_;
+    std::optional<TimePoint> deadline_;
+};
+
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
 
-void Connection::set_socket_timeouts() noexcept {
-    const ListenOptions defaults;
-    const auto set = [&](int option, milliseconds span) {
-        const timeval value{.tv_sec = span.count() / 1000, .tv_usec = (span.count() % 1000) * 1000};
+void Connection::set_socket_timeouts(milliseconds slice) noexcept {
+    const timeval value{.tv_sec = slice.count() / 1000, .tv_usec = (slice.count() % 1000) * 1000};
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
         ::setsockopt(fd(), SOL_SOCKET, option, &value, sizeof value);
-    };
-    set(SO_RCVTIMEO, defaults.receive_slice);
-    set(SO_SNDTIMEO, defaults.send_timeout);
 }
 
 std::size_t Connection::read_some(std::span<std::byte> buffer) {
+    want_input(1);
     std::optional<TimePoint> deadline;  // The clock is only asked once the client has kept us waiting.
     for (;;) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
@@ -43,12 +57,13 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
         if (errno == EINTR) continue;
         if (errno != EAGAIN) failure_.fail(errno, "read from the client");
         const auto now = Clock::now();
-        if (!deadline) deadline = now + limits_.read - ListenOptions{}.receive_slice;
+        if (!deadline) deadline = now + limits_.read - ListenOptions{}.slice;
         if (now >= *deadline) failure_.time_out(Limit::read, "the client sent nothing within the read limit");
     }
 }
 
 std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline) {
+    want_input(1);
     while (Clock::now() < deadline) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size >= 0) return static_cast<std::size_t>(size);
@@ -57,27 +72,114 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
     failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
 }
 
-std::optional<std::size_t> Connection::read_next(std::span<std::byte> buffer, milliseconds idle_limit) {
-    std::optional<TimePoint> deadline;
-    for (;;) {
-        if (draining()) return std::nullopt;
+bool Connection::read_exactly(std::span<std::byte> buffer) {
+    want_input(1);
+    Progress progress{limits_.body, limits_.body_rate};
+    while (!buffer.empty()) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
-        if (size >= 0) return static_cast<std::size_t>(size);
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) failure_.fail(errno, "read from the client");
-        const auto now = Clock::now();
-        if (!deadline) deadline = now + idle_limit - ListenOptions{}.receive_slice;
-        if (now >= *deadline || pool_has_no_spare()) return std::nullopt;
+        if (size == 0) return false;
+        if (size < 0 && errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        const std::size_t got = size > 0 ? static_cast<std::size_t>(size) : 0;
+        buffer = buffer.subspan(got);
+        if (!buffer.empty() && progress.is_too_slow(got))
+            failure_.time_out(Limit::body, "the client sends too slowly");
+    }
+    return true;
+}
+
+std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience,
+                                                   std::size_t beyond) {
+    wait_at_most(patience);
+    want_input(beyond + 1);
+    const bool waits_here = !may_be_parked();
+    TimePoint waiting_since{};
+    for (;;) {
+        const bool hurry =
+            waits_here ? patience.limit == Limit::idle && draining() : draining() || pool_has_no_spare();
+        const ssize_t size =
+            ::recv(fd(), buffer.data(), buffer.size(), hurry ? MSG_PEEK | MSG_DONTWAIT : MSG_PEEK);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
+        if (size == 0 || there > beyond) return Peeked{there, size == 0};
+        if (there > 0 && client_has_ended()) return Peeked{there, true};
+        if (!waits_here || !may_wait_on(waiting_since)) return {};
     }
 }
 
-bool Connection::read_exactly(std::span<std::byte> buffer) {
-    while (!buffer.empty()) {
-        const std::size_t size = read_some(buffer);
-        if (size == 0) return false;
-        buffer = buffer.subspan(size);
+/// A UNIX socket is readable whatever SO_RCVLOWAT says: parked with half a head it would come back at once.
+bool Connection::may_be_parked() const noexcept {
+    return server_.parks && (parking_.input_at_least == 1 || local_address().family() != AF_UNIX);
+}
+
+/// Called when a slice of waiting has brought nothing.
+bool Connection::may_wait_on(TimePoint& waiting_since) {
+    if (gave_up_ || (parking_.limit == Limit::idle && (draining() || pool_has_no_spare()))) {
+        gave_up_ = true;
+        return false;
     }
+    const TimePoint now = Clock::now();
+    if (waiting_since == TimePoint{}) {
+        waiting_since = now - ListenOptions{}.slice;
+        if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
+    }
+    if (now >= deadline_from(waiting_since))
+        failure_.time_out(parking_.limit, "the client sent nothing within the limit");
     return true;
+}
+
+TimePoint Connection::deadline_from(TimePoint begin) const noexcept {
+    if (parking_.deadline_ns != 0) return TimePoint{std::chrono::nanoseconds{parking_.deadline_ns}};
+    switch (parking_.limit) {
+        case Limit::idle: return begin + limits_.idle;
+        case Limit::header: return begin + limits_.header;
+        case Limit::body: return begin + limits_.body;
+        case Limit::write: return begin + limits_.write;
+        case Limit::none:
+        case Limit::read: break;
+    }
+    return begin + limits_.read;
+}
+
+void Connection::wait_at_most(Patience patience) noexcept {
+    parking_.limit = patience.limit;
+    parking_.deadline_ns =
+        patience.until ? static_cast<std::uint64_t>(patience.until->time_since_epoch().count()) : 0;
+}
+
+bool Connection::wait_here(Await what) {
+    TimePoint waiting_since{};
+    while (!gave_up_) {
+        const short events = what == Await::input ? POLLIN : POLLOUT;
+        pollfd ready{.fd = fd(), .events = events, .revents = 0};
+        const auto slice = static_cast<int>(ListenOptions{}.slice.count());
+        if (::poll(&ready, 1, slice) > 0) return true;
+        if (what == Await::output) parking_.limit = Limit::write;
+        if (!may_wait_on(waiting_since)) break;
+    }
+    return false;
+}
+
+/// SO_RCVLOWAT stays with the socket, wherever it goes.
+void Connection::want_input(std::size_t at_least) noexcept {
+    if (parking_.input_at_least == at_least) return;
+    const int value = static_cast<int>(at_least);
+    ::setsockopt(fd(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
+    parking_.input_at_least = static_cast<std::uint32_t>(at_least);
+}
+
+bool Connection::client_has_ended() const noexcept {
+    pollfd ended{.fd = fd(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&ended, 1, 0) > 0;
+}
+
+void Connection::take(std::span<std::byte> peeked) {
+    while (!peeked.empty()) {
+        const ssize_t size = ::recv(fd(), peeked.data(), peeked.size(), 0);
+        if (size < 0 && errno == EINTR) continue;
+        if (size <= 0) failure_.fail(size < 0 ? errno : ECONNRESET, "read from the client");
+        peeked = peeked.subspan(static_cast<std::size_t>(size));
+    }
 }
 
 void Connection::write_all(std::span<const std::byte> bytes) {
@@ -93,32 +195,65 @@ void Connection::write_last(std::string_view bytes) {
     shutdown_write();
 }
 
-void Connection::send_all(std::span<const std::byte> bytes, int flags) {
+std::size_t Connection::write_some(std::string_view bytes, bool more) {
+    return send_all(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, server_.parks);
+}
+
+/// Returns how much was written: all, unless `in_part`.
+std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
+    const std::size_t all = bytes.size();
+    Progress progress{limits_.write, limits_.write_rate};
     while (!bytes.empty()) {
-        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
-        if (size >= 0) {
-            bytes = bytes.subspan(static_cast<std::size_t>(size));
-        } else if (errno == EAGAIN) {
-            failure_.time_out(Limit::write, "the client took nothing within the write limit");
-        } else if (errno != EINTR) {
-            failure_.fail(errno, "write to the client");
-        }
+        const int wait = in_part && somebody_may_wait() ? MSG_DONTWAIT : 0;
+        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags | wait);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
+        const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
+        bytes = bytes.subspan(sent);
+        if (bytes.empty() || in_part) break;
+        if (progress.is_too_slow(sent))
+            failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
+    return all - bytes.size();
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
+    Progress progress{limits_.write, limits_.write_rate};
     while (count > 0) {
-        const ssize_t size = ::sendfile(fd(), file, &offset, count);
-        if (size > 0) {
-            count -= static_cast<std::size_t>(size);
-        } else if (size == 0) {
-            throw std::runtime_error{"the file became shorter while it was sent"};
-        } else if (errno == EAGAIN) {
-            failure_.time_out(Limit::write, "the client took nothing within the write limit");
-        } else if (errno != EINTR) {
-            failure_.fail(errno, "send a file to the client");
-        }
+        const std::size_t sent = send_file_part(file, offset, count);
+        offset += static_cast<off_t>(sent);
+        count -= sent;
+        if (count > 0 && progress.is_too_slow(sent))
+            failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
+}
+
+std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
+    if (server_.parks) return send_file_part(file, offset, count);
+    send_file(file, offset, count);
+    return count;
+}
+
+/// As much as the client takes within a slice.
+std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count) {
+    for (;;) {
+        const ssize_t size = ::sendfile(fd(), file, &offset, count);
+        if (size > 0) return static_cast<std::size_t>(size);
+        if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
+        if (errno == EAGAIN) return 0;
+        if (errno != EINTR) failure_.fail(errno, "send a file to the client");
+    }
+}
+
+bool Connection::is_writable() const noexcept {
+    pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
+    return ::poll(&room, 1, 0) > 0;
+}
+
+void Connection::begin_request(std::string_view line) noexcept {
+    if (server_.note == nullptr) return;
+    server_.note->begun_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    server_.note->write(line);
 }
 
 void Connection::cork(bool on) noexcept {
@@ -142,6 +277,17 @@ void Connection::linger(milliseconds patience) noexcept {
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0 || ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0) return;
     }
+}
+
+bool Connection::discard_input() noexcept {
+    std::array<std::byte, 16384> scrap;
+    constexpr int at_most = 64;  // Whoever sends faster than we throw away is cut off.
+    for (int i = 0; i < at_most; ++i) {
+        const ssize_t size = ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT);
+        if (size < 0 && errno == EINTR) continue;
+        if (size <= 0) return size < 0 && errno == EAGAIN;
+    }
+    return false;
 }
 
 Address Connection::peer_address() const noexcept {

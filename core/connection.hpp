@@ -16,6 +16,10 @@
 #include "core/address.hpp"
 #include "core/clock.hpp"
 #include "core/connection_failure.hpp"
+#include "core/listener.hpp"
+#include "core/parking.hpp"
+#include "core/request_note.hpp"
+#include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
@@ -26,6 +30,8 @@ struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
     const std::atomic<std::uint32_t>* leaving = nullptr;   ///< 1 once this worker alone was told to exit.
+    RequestNote* note = nullptr;                           ///< Where this worker says what it is doing.
+    bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp.
 
     /// Stopping: the whole server, or this worker.
     [[nodiscard]] bool is_draining() const noexcept;
@@ -39,12 +45,6 @@ using ConnectionState = std::array<std::byte, 64>;
 /// connection fit only for closing.
 class Connection {
 public:
-    struct Limits {
-        std::chrono::milliseconds read{60'000};  ///< Longest silence of the client within a read.
-        // A write that makes no progress for ListenOptions::send_timeout (30 s) throws too: the socket has
-        // that limit from its listener.
-    };
-
     /// A TCP socket is expected to have inherited its options from a Listener. One that inherited nothing (a
     /// UNIX socket, one made by hand) wants set_socket_timeouts() first, else its reads can't time out.
     explicit Connection(UniqueFd socket, ServerView server = {}) noexcept;
@@ -53,7 +53,7 @@ public:
     Connection& operator=(Connection&&) noexcept = default;
 
     /// Gives the socket what a TCP client's inherits from its Listener: SO_RCVTIMEO and SO_SNDTIMEO.
-    void set_socket_timeouts() noexcept;
+    void set_socket_timeouts(std::chrono::milliseconds slice = ListenOptions{}.slice) noexcept;
 
     /// The socket, borrowed, for what this class doesn't offer. Don't close it; don't set O_NONBLOCK.
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
@@ -66,16 +66,35 @@ public:
     /// can't stretch: for what must be there as a whole by then.
     [[nodiscard]] std::size_t read_before(std::span<std::byte> buffer, TimePoint deadline);
 
-    /// As read_some, but for the moment between two requests, when a worker that waits is a worker wasted:
-    /// returns nothing once `idle_limit` has passed, the server is draining, or the pool has no spare worker
-    /// (looked at every 250 ms). The caller then closes (RFC 9112 9.3.1).
-    [[nodiscard]] std::optional<std::size_t> read_next(std::span<std::byte> buffer,
-                                                       std::chrono::milliseconds idle_limit);
+    /// What peek() saw.
+    struct Peeked {
+        std::size_t size = 0;  ///< Bytes, from the first that nobody has taken.
+        bool ended = false;    ///< The client has ended its side: no more will come.
+    };
 
-    /// Fills the whole buffer; false if the client's side ended first.
+    /// How long to wait for what: the limit's time from now on, or until a fixed moment.
+    struct Patience {
+        Limit limit = Limit::idle;
+        std::optional<TimePoint> until = {};
+    };
+
+    /// Looks at what the client has sent without taking it, as soon as that is more than `beyond` bytes or
+    /// the client has ended its side. Nothing: it isn't there; return Next::await_input then, and peek again
+    /// when the handler is called again. Where the worker can give connections back, this waits a moment
+    /// (PoolOptions::linger) and only while the pool has a spare worker; elsewhere it waits as long as the
+    /// limit allows (then it throws TimedOut) but, between two requests (Limit::idle), gives up once the
+    /// server is draining or the pool has no spare worker. What is not taken stays in the kernel, and costs
+    /// no worker while it is incomplete.
+    [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
+                                             std::size_t beyond = 0);
+
+    /// Takes `peeked.size()` bytes that peek() has seen; they are read into the same place once more.
+    void take(std::span<std::byte> peeked);
+
+    /// Fills the whole buffer within the body limit; false if the client's side ended first.
     [[nodiscard]] bool read_exactly(std::span<std::byte> buffer);
 
-    /// Writes everything (partial writes are continued).
+    /// Writes everything (partial writes are continued) within the write limit.
     void write_all(std::span<const std::byte> bytes);
     void write_all(std::string_view text) { write_all(std::as_bytes(std::span{text})); }
 
@@ -90,6 +109,28 @@ public:
     /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
     void send_file(int file, off_t offset, std::size_t count);
 
+    /// As write_all or (`more`) write_before_more, but where the worker can give the connection back, only as
+    /// much as the client takes without keeping it waiting: says how much. If that is not all, return
+    /// Next::await_output and go on when the handler is called again.
+    [[nodiscard]] std::size_t write_some(std::string_view bytes, bool more = false);
+
+    /// The same of send_file().
+    [[nodiscard]] std::size_t send_file_some(int file, off_t offset, std::size_t count);
+
+    /// Whether the socket has room for at least a third of what it holds (poll(2), without waiting).
+    [[nodiscard]] bool is_writable() const noexcept;
+
+    /// Until when Next::await_input or Next::await_output holds, and what is counted when it is over. peek()
+    /// has set it already.
+    void wait_at_most(Patience patience) noexcept;
+
+    /// Where the worker can't give the connection back: waits here for what `what` says. False: it is to be
+    /// closed. Throws as peek() does.
+    [[nodiscard]] bool wait_here(Await what);
+
+    /// Lets the server know what is being worked on, for the log of slow requests: one line of the client's.
+    void begin_request(std::string_view line) noexcept;
+
     /// TCP_CORK: while on, only full segments leave; switching off sends the rest. No effect on UNIX sockets.
     void cork(bool on) noexcept;
 
@@ -100,14 +141,27 @@ public:
     /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
     void linger(std::chrono::milliseconds patience) noexcept;
 
+    /// One step of linger(), for a connection that is parked meanwhile (with Limit::none): throws away what
+    /// is there. False: the client has ended its side, or sends without end.
+    [[nodiscard]] bool discard_input() noexcept;
+
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
 
     /// Who is at the other end of a UNIX socket (SO_PEERCRED: as of its connect); nothing for TCP.
     [[nodiscard]] std::optional<ucred> peer_credentials() const noexcept;
 
-    [[nodiscard]] Limits& limits() noexcept { return limits_; }
+    [[nodiscard]] TimeLimits& limits() noexcept { return limits_; }
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
+
+    /// A second descriptor that stays with the connection while it is parked: what is being sent.
+    [[nodiscard]] UniqueFd& file() noexcept { return file_; }
+
+    /// How it waits when the handler returns Next::await_input or await_output; for the worker.
+    [[nodiscard]] Parking& parking() noexcept { return parking_; }
+
+    /// The worker can give the connection back: waiting here would be a waste.
+    [[nodiscard]] bool can_be_parked() const noexcept { return server_.parks; }
 
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
@@ -126,11 +180,24 @@ public:
     void close() noexcept { socket_.reset(); }
 
 private:
-    void send_all(std::span<const std::byte> bytes, int flags);
+    /// A transfer's beginning and what has moved since, as soon as the client has kept us waiting.
+    class Progress;
+
+    std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
+    [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
+    void want_input(std::size_t at_least) noexcept;
+    [[nodiscard]] bool client_has_ended() const noexcept;
+    [[nodiscard]] bool may_be_parked() const noexcept;
+    [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
+    [[nodiscard]] bool somebody_may_wait() const noexcept { return server_.parks && pool_has_no_spare(); }
+    [[nodiscard]] TimePoint deadline_from(TimePoint now) const noexcept;
 
     UniqueFd socket_;
+    UniqueFd file_;
     ServerView server_;
-    Limits limits_;
+    TimeLimits limits_;
+    Parking parking_;
+    bool gave_up_ = false;  ///< Waiting, where others need the worker more.
     ConnectionState state_{};
     ConnectionFailure failure_;
 };

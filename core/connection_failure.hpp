@@ -1,9 +1,10 @@
 /// How a connection fails: what is thrown, and what its worker's counts learn of it.
 #pragma once
 
-#include <cstdint>
 #include <stdexcept>
 #include <system_error>
+
+#include "core/time_limits.hpp"
 
 namespace bullpen {
 
@@ -18,9 +19,6 @@ class TimedOut : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
-
-/// Which of a connection's limits ran out.
-enum class Limit : std::uint8_t { none, read, write };
 
 /// Throws on behalf of a connection and remembers it, so that the connection is counted as what it was even
 /// where a handler caught the exception.

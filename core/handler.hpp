@@ -11,8 +11,14 @@ namespace bullpen {
 
 /// What becomes of the connection when a handler returns.
 enum class Next {
-    close,  ///< It is done; the worker closes it.
+    close,         ///< It is done; the worker closes it.
+    await_input,   ///< The handler is to be called again, by whichever worker is free then, once the client
+                   ///< has sent something (or has ended its side after sending something).
+    await_output,  ///< The same, once the client takes more.
 };
+// Until then the connection is parked: where the model hands off, the worker gives it back to the master and
+// serves others; elsewhere the worker itself waits. Connection::state() and file() survive, and nothing else
+// does: what the handler has read and not used is lost. See Connection::peek().
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
 /// Next, or void for Next::close. It runs in a worker, one connection at a time; what it throws ends that

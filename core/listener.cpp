@@ -133,8 +133,8 @@ UniqueFd new_tcp_socket(const Address& address, const ListenOptions& options) {
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, on, "SO_REUSEADDR");
     if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
     if (options.no_delay) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
-    set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.receive_slice), "SO_RCVTIMEO");
-    set_option(fd.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(options.send_timeout), "SO_SNDTIMEO");
+    set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.slice), "SO_RCVTIMEO");
+    set_option(fd.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(options.slice), "SO_SNDTIMEO");
     if (options.defer_accept.count() > 0) {
         const int seconds = static_cast<int>(options.defer_accept.count());
         set_option(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");

@@ -16,10 +16,11 @@ namespace bullpen {
 /// How a listener is opened. What a client's socket inherits over accept(2) is set here once, on the
 /// listener, and costs nothing per connection. UNIX sockets inherit nothing (Connection sets it).
 struct ListenOptions {
-    int backlog = 4096;                              ///< listen(2); the kernel caps it at net.core.somaxconn.
-    bool no_delay = true;                            ///< TCP_NODELAY, inherited.
-    std::chrono::milliseconds receive_slice{250};    ///< SO_RCVTIMEO, inherited: see Connection::read_some.
-    std::chrono::milliseconds send_timeout{30'000};  ///< SO_SNDTIMEO, inherited: a write without progress.
+    int backlog = 4096;                    ///< listen(2); the kernel caps it at net.core.somaxconn.
+    bool no_delay = true;                  ///< TCP_NODELAY, inherited.
+    std::chrono::milliseconds slice{250};  ///< SO_RCVTIMEO and SO_SNDTIMEO, inherited: the longest
+                                           ///< that one call blocks. Connection's limits are made
+                                           ///< of such slices. 0: for ever.
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
                                            ///< length, are reset at a stop, and come empty at the time-out.
     mode_t unix_mode = 0660;               ///< Permission bits of a UNIX socket's file.

@@ -1,5 +1,6 @@
 #include "core/process.hpp"
 
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -164,6 +166,14 @@ rlim_t raise_descriptor_limit() noexcept {
         if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return before;
     }
     return limit.rlim_cur;
+}
+
+std::vector<int> list_descriptors() {
+    std::vector<int> open;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
+        open.push_back(std::stoi(entry.path().filename().string()));
+    std::erase_if(open, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // The listing's own.
+    return open;
 }
 
 }  // namespace bullpen

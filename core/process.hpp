@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/program.hpp"
 
@@ -52,6 +53,9 @@ void close_all_except(std::span<const int> kept) noexcept;
 
 /// The name that ps and top show. Cut to the room that the command line takes.
 void set_process_title(std::string_view title) noexcept;
+
+/// All descriptors that this process has open. Throws std::filesystem::filesystem_error without /proc.
+std::vector<int> list_descriptors();
 
 /// Raises RLIMIT_NOFILE to its hard limit and returns it: connection limits are computed from it.
 rlim_t raise_descriptor_limit() noexcept;

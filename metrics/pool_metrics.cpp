@@ -174,8 +174,9 @@ void add_workers(Families& families) {
     families.counter(
         "bullpen_worker_exits_total",
         "Workers that ended, by why: retired (in order), start (before it was ready), exited (by "
-        "itself), signal (a crash or a kill), descriptors (it had none left), replaced (it was broken) "
-        "or drain_timeout (still busy when the stop's time was up).",
+        "itself), signal (a crash or a kill), descriptors (it had none left), replaced (it was broken), "
+        "drain_timeout (still busy when the stop's time was up) or request_timeout (too long with one "
+        "request).",
         [](const Reading& now, Samples& samples) { add_by_reason(now.header.exits, samples); });
     families.counter(
         "bullpen_saturated_seconds_total",
@@ -200,30 +201,41 @@ void add_connections(Families& families) {
                      "Connections that ended with their worker, by why that worker ended (see "
                      "bullpen_worker_exits_total).",
                      [](const Reading& now, Samples& samples) { add_by_reason(now.header.lost, samples); });
-    families.counter("bullpen_connections_refused_total",
-                     "Connections closed on purpose before they were served.",
-                     [](const Reading&, Samples& samples) {
-                         samples.add(0.0, {{"reason", "overload"}});
-                     });
+    families.counter(
+        "bullpen_connections_refused_total",
+        "Connections closed on purpose: overload (no worker in time), startups (early drop), source, rate or "
+        "banned (limits of one address), denied (by the lists), connections (the server's limit) or "
+        "stopping (silent at a stop).",
+        [](const Reading& now, Samples& samples) {
+            for (std::size_t reason = 0; reason < refusals; ++reason)
+                samples.add(read(now.header.refused[reason]),
+                            {{"reason", name_of(static_cast<Refusal>(reason))}});
+        });
     families.counter("bullpen_connections_client_aborted_total", "Connections that the client broke off.",
                      [](const Reading& now, Samples& samples) { samples.add(now.totals.client_aborted); });
     families.counter(
         "bullpen_connections_timed_out_total",
-        "Connections closed because the client took too long: limit read (it sent nothing) or write (it "
-        "received nothing).",
+        "Connections closed because the client took too long: limit idle (between two requests, or before "
+        "the "
+        "first), header (for a request's head), body, read (silent in the middle) or write (to take the "
+        "answer).",
         [](const Reading& now, Samples& samples) {
-            samples.add(now.totals.timed_out_read, {{"limit", "read"}});
-            samples.add(now.totals.timed_out_write, {{"limit", "write"}});
+            for (std::size_t limit = 1; limit < limits_count; ++limit)
+                samples.add(now.totals.timed_out[limit], {{"limit", name_of(static_cast<Limit>(limit))}});
         });
     families.gauge(
         "bullpen_connections_in_flight",
         "Connections accepted and not ended: queued (on the way to a worker), begun (in a handler) or "
-        "parked (waiting for their next request without a worker).",
+        "parked (waiting for the client without a worker).",
         [](const Reading& now, Samples& samples) {
             samples.add(now.totals.queued, {{"where", "queued"}});
             samples.add(now.totals.begun, {{"where", "begun"}});
-            samples.add(0.0, {{"where", "parked"}});
+            samples.add(now.totals.parked, {{"where", "parked"}});
         });
+    families.counter(
+        "bullpen_connections_parked_total",
+        "Connections that were parked to wait for their client without a worker, each time counted.",
+        [](const Reading& now, Samples& samples) { samples.add(read(now.header.parkings)); });
     families.counter("bullpen_handoffs_total", "Connections given to a worker, each time counted.",
                      [](const Reading& now, Samples& samples) { samples.add(read(now.header.handoffs)); });
     families.counter(
@@ -233,11 +245,11 @@ void add_connections(Families& families) {
 }
 
 void add_durations(Families& families) {
-    families.histogram(
-        "bullpen_queue_wait_seconds",
-        "From the accept of a connection until its handler began: the wait for a free worker. Time "
-        "in the kernel's queue before the accept is not in it.",
-        &ScoreboardRow::queue_wait);
+    families.histogram("bullpen_queue_wait_seconds",
+                       "From the accept of a connection, or from when a parked client spoke, until its "
+                       "handler began: the wait "
+                       "for a free worker. Time in the kernel's queue before the accept is not in it.",
+                       &ScoreboardRow::queue_wait);
     families.histogram("bullpen_service_seconds", "From a handler's begin to its end.",
                        &ScoreboardRow::service);
 }

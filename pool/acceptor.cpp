@@ -24,8 +24,8 @@ Client Acceptor::try_accept() noexcept {
     if (several) ready_ = (ready_ + 1) % listeners_.size();
     if (socket)
         return {.socket = std::move(socket),
-                .accepted_ns = monotonic_ns(),
-                .inherits_options = listener.address().family() != AF_UNIX};
+                .since_ns = monotonic_ns(),
+                .has_options = listener.address().family() != AF_UNIX};
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         constexpr useconds_t pause_us = 100'000;
         log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");

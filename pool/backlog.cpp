@@ -42,7 +42,7 @@ bool Backlog::watch() noexcept {
     return none_known;
 }
 
-std::optional<Envelope> Backlog::accept() noexcept {
+std::optional<HeldClient> Backlog::accept() noexcept {
     for (std::size_t i = 0; i < states_.size(); ++i) {
         State& state = states_[i];
         if (state.known_waiting == 0 && state.watch.ready()) {
@@ -51,7 +51,7 @@ std::optional<Envelope> Backlog::accept() noexcept {
             if (state.crowded || ++state.calm_turns >= state.ask_after) look_at_queue(i);
         }
         if (state.known_waiting == 0) continue;
-        if (std::optional<Envelope> client = accept_from(i)) return client;
+        if (std::optional<HeldClient> client = accept_from(i)) return client;
     }
     return {};
 }
@@ -69,16 +69,20 @@ void Backlog::look_at_queue(std::size_t index) noexcept {
     state.ask_after = state.crowded ? often : std::min(state.ask_after * 2, seldom);
 }
 
-std::optional<Envelope> Backlog::accept_from(std::size_t index) noexcept {
+std::optional<HeldClient> Backlog::accept_from(std::size_t index) noexcept {
     State& state = states_[index];
     for (;;) {
-        const int fd = ::accept4(listeners_[index].fd(), nullptr, nullptr, SOCK_CLOEXEC);
+        sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        auto* const address = reinterpret_cast<sockaddr*>(&peer);
+        const int fd = ::accept4(listeners_[index].fd(), address, &size, SOCK_CLOEXEC);
         if (fd >= 0) {
             --state.known_waiting;
-            Envelope client;
-            client.message.accepted_ns = monotonic_ns();
-            client.message.listener = index;
-            client.descriptors[0] = UniqueFd{fd};
+            HeldClient client;
+            client.envelope.descriptors[0] = UniqueFd{fd};
+            client.envelope.message.since_ns = monotonic_ns();
+            client.envelope.message.listener = static_cast<std::uint32_t>(index);
+            client.account = {.peer = Peer::of(address, size), .listener = static_cast<std::uint32_t>(index)};
             return client;
         }
         switch (errno) {

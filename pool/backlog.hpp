@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "core/channel.hpp"
 #include "core/clock.hpp"
 #include "core/listener.hpp"
 #include "pool/events.hpp"
+#include "pool/held_client.hpp"
 
 namespace bullpen {
 
@@ -35,9 +35,9 @@ public:
     /// block.
     bool watch() noexcept;
 
-    /// The next client, with the time of its accept and its listener; nothing if none is known to wait, or at
-    /// a failure (which may begin a pause).
-    std::optional<Envelope> accept() noexcept;
+    /// The next client, with the time of its accept, who it is and its listener; nothing if none is known to
+    /// wait, or at a failure (which may begin a pause).
+    std::optional<HeldClient> accept() noexcept;
 
     [[nodiscard]] bool pausing(TimePoint now) const noexcept { return now < again_; }
     [[nodiscard]] TimePoint pause_end() const noexcept { return again_; }
@@ -63,7 +63,7 @@ private:
         unsigned ask_after = 16;     ///< and how many there shall be before we ask again.
     };
 
-    std::optional<Envelope> accept_from(std::size_t listener) noexcept;
+    std::optional<HeldClient> accept_from(std::size_t listener) noexcept;
     void look_at_queue(std::size_t listener) noexcept;
     void pause(int error) noexcept;
 

@@ -113,8 +113,8 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
         UniqueFd socket{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (socket) {
             start({.socket = std::move(socket),
-                   .accepted_ns = monotonic_ns(),
-                   .inherits_options = listener.address().family() != AF_UNIX});
+                   .since_ns = monotonic_ns(),
+                   .has_options = listener.address().family() != AF_UNIX});
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
             co_await pause(std::chrono::milliseconds{100});
@@ -145,8 +145,9 @@ void EventLoop::Machinery::start(Client client) {
 
 asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     const std::uint64_t begun_ns = worker.begin(client);
-    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view()};
+    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view(worker.row())};
     connection.state() = client.state;
+    connection.limits() = process.seat().time_limits;
     const auto entry = connections.insert(connections.end(), &connection);
     bool threw = false;
     try {
@@ -156,7 +157,7 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     }
     connections.erase(entry);
     connection.close();
-    worker.end(begun_ns, outcome_of(connection, threw));
+    worker.end(begun_ns, connection, threw);
     worker.wake_waiting_master();
     --serving;
     stop_when_done();

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
 
 #include "core/log.hpp"
@@ -31,15 +30,8 @@ struct Master::Attendant {
 
 namespace {
 
-std::vector<int> open_descriptors() {
-    std::vector<int> open;
-    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
-        open.push_back(std::stoi(entry.path().filename().string()));
-    std::erase_if(open, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // The listing's own.
-    return open;
-}
-
-void check_descriptor_limit(const std::vector<Pool>& pools) {
+/// Sees to it that there are enough for all workers; what is left is for connections.
+void share_descriptors(std::vector<Pool>& pools) {
     constexpr std::size_t reserve = 64;  // Logs, signals, companions, what the user has open.
     std::size_t needed = reserve;
     std::size_t of_a_process = reserve;
@@ -55,16 +47,19 @@ void check_descriptor_limit(const std::vector<Pool>& pools) {
     if (needed > limit)
         throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
                                  " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
+    constexpr std::size_t of_a_connection = 2;  // Its socket, and the file that is being sent.
+    for (Pool& pool : pools)
+        pool.limit_connections((limit - needed) / of_a_connection / pools.size());
 }
 
 }  // namespace
 
-Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{open_descriptors()} {
+Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
     pools_.reserve(options_.pools.size());
     for (PoolOptions& pool : options_.pools)
         pools_.emplace_back(std::move(pool), options_.drain_timeout);
     options_.pools.clear();
-    check_descriptor_limit(pools_);
+    share_descriptors(pools_);
 }
 
 Master::~Master() = default;
@@ -86,6 +81,8 @@ int Master::run() {
         if (wake.child_exited) bury(now);
         for (Pool& pool : pools_) {
             pool.relieve_stuck_workers(now);
+            pool.attend_parked(now);
+            pool.end_slow_workers(now);
             pool.hand_out_clients(now);
             pool.resize(now);
             if (stopping_) pool.continue_stop(now);

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/log.hpp"
+#include "core/process.hpp"
 
 namespace bullpen {
 
@@ -40,7 +41,9 @@ std::vector<Listener> open_all(const PoolOptions& options) {
     std::vector<Listener> listeners;
     ListenOptions how = options.listen_options;
     if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
-        how.receive_slice = how.send_timeout = {};
+        how.slice = {};
+    else if (options.linger.count() > 0)
+        how.slice = options.linger;
     for (const std::string& text : options.listen)
         for (Listener& listener : open_listeners(text, how))
             listeners.push_back(std::move(listener));
@@ -79,6 +82,8 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
     if (!wake_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     for (std::uint32_t slot = 0; slot < slots(); ++slot)
         vacant_.insert(slot);
+    for (const Listener& listener : listeners())
+        listener_families_.push_back(listener.address().family());
 
     ScoreboardHeader& header = scoreboard_.header();
     const PoolLimits& limits = options_.limits;
@@ -97,7 +102,7 @@ Pool::~Pool() = default;
 Pool::Pool(Pool&&) noexcept = default;
 
 std::size_t Pool::descriptors_needed() const noexcept {
-    constexpr std::size_t own = 2;  // The scoreboard and the eventfd.
+    constexpr std::size_t own = 3;  // The scoreboard, the eventfd and the parking lot.
     const std::size_t channel_ends = is(Delivery::handoff) ? 2 : 0;
     const std::size_t own_listeners = options_.model.own_listeners ? listeners().size() : 0;
     // What lies in a channel may have to be taken back; it holds no more (net.unix.max_dgram_qlen).
@@ -116,10 +121,13 @@ std::size_t Pool::connections_of_a_process() const noexcept {
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     kept_ = std::move(kept);
     wake_watch_.emplace(events.watch(wake_.get()));
-    if (is(Delivery::accept))
+    if (is(Delivery::accept)) {
         backlog_.accept_in_workers(options_.model.multiplexes);
-    else
+    } else {
         backlog_.accept_in_master(events);
+        lot_watch_.emplace(events.watch(lot_.fd()));
+        descriptors_at_start_ = list_descriptors().size();
+    }
     window_began_ = resized_ = sampled_ = saturated_since_ = now;
     history_.idle_low = options_.limits.workers_start;
     if (!is(Delivery::fork)) grow(options_.limits.workers_start, now);
@@ -134,9 +142,15 @@ void Pool::grow(int workers, TimePoint now) {
 
 bool Pool::prepare_to_wait() noexcept {
     wake_watch_->arm();
+    if (!lot_.empty()) lot_watch_->arm();
+    if (parks()) {  // As with `waiting` below: a count that is raised from here on wakes us.
+        scoreboard_.header().asleep.store(1, std::memory_order_seq_cst);
+        if (anything_returned()) return false;
+    }
+    const bool queue_has_room = options_.queue_max > 0 && waiting_.size() < queue_max();
     if (is(Delivery::handoff) && idle_.empty()) {
         ask_for_wake_up();
-        return idle_.empty();
+        return idle_.empty() && (!queue_has_room || pausing(Clock::now()) || backlog_.watch());
     }
     if (has_room()) {
         if (!held_.empty() || pausing(Clock::now())) return true;
@@ -168,6 +182,9 @@ TimePoint Pool::next_deadline() const noexcept {
     if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
     if (backlog_.pausing(now)) no_later_than(backlog_.pause_end());
+    if (options_.queue_max > 0 && !waiting_.empty())
+        no_later_than(now + std::max(retry, options_.queue_wait / 8));
+    if (anything_returned()) no_later_than(now + options_.accept_pause);  // We are out of descriptors.
     if (start_again_ > now) no_later_than(start_again_);
     if (!is(Delivery::fork) && phase_ != Phase::retiring) {
         const PoolCounts counts = count();
@@ -192,7 +209,7 @@ bool Pool::bury(pid_t pid, int status, TimePoint now) {
         was_ready = was_ready || ready_.contains(slot);
         const std::uint64_t lost_before = slots_[slot].lost;
         if (options_.model.form == Form::program) note_program_end(slot, status);
-        settle(slot, reason);
+        settle(slot, reason, now);
         lost += slots_[slot].lost - lost_before;
         make_vacant(slot);
     }
@@ -208,7 +225,8 @@ bool Pool::bury(pid_t pid, int status, TimePoint now) {
         // Once a pause: workers that were started together die together.
         if (now >= start_again_)
             start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
-    } else if (was_ready && phase_ == Phase::serving && !is(Delivery::fork)) {
+    } else if ((was_ready || reason == ExitReason::request_limit) && phase_ == Phase::serving &&
+               !is(Delivery::fork)) {
         spawn(process.first, std::nullopt, now);  // Outside the ramp: it is no growth.
     }
     return true;
@@ -232,6 +250,10 @@ void Pool::note_progress(TimePoint now) noexcept {
         start_again_ = {};
     });
     if (is(Delivery::fork)) return;
+    if (parks()) {  // Before what has ended: who gave one back names it, the others are told by their order.
+        busy_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
+        draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
+    }
     if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_finished(slot, now); });
     if (!idle_.empty() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
 }
@@ -250,6 +272,7 @@ void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
         replace(number, "its row counts more finished connections than it was handed");
         return;
     }
+    forget_given(slot, finished - slot.finished);
     slot.finished = finished;
     slot.moved_at = now;
     reclassify(number);
@@ -262,7 +285,8 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
         Slot& slot = slots_[number];
         if (slot.stuck || slot.outstanding() == 0 || now - slot.moved_at < options_.stuck_after) return;
         // Only a hint: whether the worker has received all is decided by the channel.
-        const std::uint64_t serves = scoreboard_.row(number).begun.load(relaxed) - slot.finished - slot.lost;
+        const std::uint64_t serves =
+            scoreboard_.row(number).begun.load(relaxed) - slot.finished - slot.returned - slot.lost;
         if (serves >= std::min(slot.outstanding(), capacity())) return;
         const std::uint64_t handed = slot.handed;
         take_back_queued(slot);
@@ -282,10 +306,10 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 }
 
 void Pool::hand_out_clients(TimePoint now) {
-    while (has_room() && !pausing(now)) {
+    while (has_room() && now >= start_again_) {
         const auto slot = is(Delivery::fork) ? vacant_.lowest() : slot_for_next(now);
         if (!slot) break;
-        std::optional<Envelope> client = next_client();
+        std::optional<HeldClient> client = next_client(now);
         if (!client) break;
         if (is(Delivery::fork)) {
             spawn(*slot, std::move(client), now);
@@ -295,6 +319,7 @@ void Pool::hand_out_clients(TimePoint now) {
         }
     }
     steal_queued(now);
+    fill_queue(now);
     history_.idle_low = std::min(history_.idle_low, count().idle);
 }
 
@@ -303,7 +328,8 @@ void Pool::resize(TimePoint now) {
     if (phase_ == Phase::retiring) {
         // Taken back from a worker that died at the very end: somebody must still serve it.
         const bool in_time = now < stop_deadline_;
-        if (in_time && !held_.empty() && free_.empty() && starting_.empty() && !vacant_.empty())
+        const bool wanted = !held_.empty() || !waiting_.empty();
+        if (in_time && wanted && free_.empty() && starting_.empty() && !vacant_.empty())
             spawn(*vacant_.lowest(), std::nullopt, now);
         return;
     }
@@ -317,8 +343,8 @@ void Pool::resize(TimePoint now) {
         return;
     }
     PoolCounts counts = count();
-    counts.waiting =
-        static_cast<int>(held_.size()) + (counts.idle == 0 ? ahead_.size() + backlog_.length() : 0);
+    counts.waiting = static_cast<int>(held_.size() + waiting_.size()) +
+                     (counts.idle == 0 ? ahead_.size() + backlog_.length() : 0);
     if (phase_ == Phase::emptying_backlog && counts.waiting == 0) return;
     const Resize plan = plan_resize(counts, options_.limits, history_);
     history_ = plan.next;
@@ -361,7 +387,8 @@ void Pool::publish(TimePoint now) noexcept {
     // at.
     const int spare = is(Delivery::accept) ? std::max(0, counts.idle - 1) : counts.idle;
     header.spare.store(static_cast<std::uint32_t>(spare), relaxed);
-    header.held.store(held_.size(), relaxed);
+    header.held.store(held_.size() + waiting_.size(), relaxed);
+    header.parked.store(lot_.size(), relaxed);
     header.heartbeat_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()), relaxed);
     constexpr std::chrono::seconds sampling{1};
     if (now - sampled_ < sampling) return;

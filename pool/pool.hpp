@@ -17,16 +17,26 @@
 #include "core/handler.hpp"
 #include "core/listener.hpp"
 #include "core/program.hpp"
+#include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
+#include "pool/held_client.hpp"
 #include "pool/model.hpp"
+#include "pool/parking_lot.hpp"
+#include "pool/refusal.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/sizing.hpp"
 #include "pool/slot.hpp"
 #include "pool/slot_set.hpp"
 
 namespace bullpen {
+
+/// When a new connection is handed to a worker.
+enum class HandoffWhen {
+    accepted,  ///< At once: the service speaks first, or need not wait for its client.
+    readable,  ///< Once its first bytes are there: who says nothing costs no worker.
+};
 
 struct PoolOptions {
     std::string name = "default";
@@ -41,6 +51,18 @@ struct PoolOptions {
     /// Connections that a worker may have in its channel beyond those it serves, when no worker is idle: it
     /// goes on without a wake-up. Another that falls idle first gets them.
     int queue_ahead = 1;
+    HandoffWhen handoff_when = HandoffWhen::accepted;
+    /// How long a worker may itself wait for the next request of a client, if the pool has a spare one,
+    /// before it gives the connection back. 0: as long as any call blocks (ListenOptions::slice).
+    std::chrono::milliseconds linger{0};
+    TimeLimits time_limits;
+    std::chrono::milliseconds request_limit{
+        0};  ///< For one request; 0: none. Then the worker is told to stop
+    std::chrono::milliseconds request_grace{5'000};  ///< and, after this, killed.
+    std::string refusal = {};  ///< What a client is told that is refused, in the service's words.
+    int queue_max = 0;         ///< Clients that wait for a worker in the master; 0: in the kernel's backlog.
+    std::chrono::milliseconds queue_wait{1'000};  ///< The longest of that wait; then the client is refused.
+    std::size_t connections_max = 0;              ///< Open at once; 0: as many as RLIMIT_NOFILE has room for.
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
     /// Workers run under SCHED_BATCH: one that is woken by a handoff does not take the CPU from the master in
@@ -52,8 +74,10 @@ struct PoolOptions {
                                                  ///< is stuck: others get it.
     std::chrono::milliseconds steal_after{1};    ///< What is queued ahead for so long goes to an idle worker.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
-    std::chrono::milliseconds stop_settle{200};   ///< At a stop, how long the backlog must stay empty: a
-                                                  ///< handshake begun before may still be completed.
+    std::chrono::milliseconds stop_patience{1'000};  ///< At a stop, for the request of a client that has said
+                                                     ///< nothing yet.
+    std::chrono::milliseconds stop_settle{200};      ///< At a stop, how long the backlog must stay empty: a
+                                                     ///< handshake begun before may still be completed.
 };
 
 struct WorkerSeat;
@@ -84,6 +108,10 @@ public:
     /// Descriptors the master needs for this pool when all slots are in use.
     [[nodiscard]] std::size_t descriptors_needed() const noexcept;
 
+    /// How many connections may be open at once, before start(): at most `possible` or, where the options say
+    /// less, that.
+    void limit_connections(std::size_t possible) noexcept;
+
     /// Connections that one worker process may have at once.
     [[nodiscard]] std::size_t connections_of_a_process() const noexcept;
 
@@ -103,8 +131,14 @@ public:
     /// the pid is not one of this pool's workers.
     bool bury(pid_t pid, int status, TimePoint now);
 
-    /// Sees which workers have become ready or have finished.
+    /// Sees which workers have become ready, have finished, or have given a connection back.
     void note_progress(TimePoint now) noexcept;
+
+    /// Sees which parked clients have spoken, have left, or have been silent for too long.
+    void attend_parked(TimePoint now) noexcept;
+
+    /// Ends workers that are busy with one request for longer than the request limit.
+    void end_slow_workers(TimePoint now) noexcept;
 
     /// Takes back what a worker was handed and has not received for stuck_after (it is stopped, or starved).
     /// That worker gets nothing more until it answers.
@@ -135,16 +169,19 @@ public:
 private:
     enum class Phase { serving, emptying_backlog, retiring };
 
-    void spawn(std::uint32_t slot, std::optional<Envelope> client, TimePoint now);
+    void spawn(std::uint32_t slot, std::optional<HeldClient> client, TimePoint now);
     void prepare(std::uint32_t slot);
-    std::optional<pid_t> start_process(SlotRange process, std::optional<Envelope>& client);
-    std::optional<pid_t> start_program(std::uint32_t slot, const Envelope& client);
-    void occupy(std::uint32_t slot, pid_t pid, bool with_client) noexcept;
-    int become_worker(SlotRange process, pid_t master, std::optional<Envelope> client);
+    std::optional<pid_t> start_process(SlotRange process, std::optional<HeldClient>& client);
+    std::optional<pid_t> start_program(std::uint32_t slot, const HeldClient& client);
+    void occupy(std::uint32_t slot, pid_t pid, const std::optional<HeldClient>& client) noexcept;
+    int become_worker(SlotRange process, pid_t master, std::optional<HeldClient> client);
     [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
-    void settle(std::uint32_t slot, ExitReason reason) noexcept;
+    void settle(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept;
+    void take_last_returned(Slot& slot, TimePoint now) noexcept;
     void take_back_queued(Slot& slot) noexcept;
     Received take_back_one(Slot& slot) noexcept;
+    [[nodiscard]] std::optional<Account> settle_given(Slot& slot, std::uint32_t number) noexcept;
+    void forget_given(Slot& slot, std::uint64_t count) noexcept;
     void retire(std::uint32_t slot) noexcept;
     void remind(std::uint32_t slot, TimePoint now) noexcept;
     void retire_idle(int workers) noexcept;
@@ -161,8 +198,27 @@ private:
     void announce(const Resize& plan, const PoolCounts& counts) const noexcept;
     void set_stage(std::uint32_t slot, Stage stage) noexcept;
 
-    std::optional<Envelope> next_client() noexcept;
-    bool hand_off(std::uint32_t slot, Envelope& client, TimePoint now) noexcept;
+    std::optional<HeldClient> next_client(TimePoint now) noexcept;
+    std::optional<HeldClient> next_accepted(TimePoint now) noexcept;
+    void fill_queue(TimePoint now) noexcept;
+    bool hand_off(std::uint32_t slot, HeldClient& client, TimePoint now) noexcept;
+
+    void park(HeldClient client, TimePoint now) noexcept;
+    void note_returned(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] bool take_returned(Slot& slot, TimePoint now) noexcept;
+    [[nodiscard]] bool anything_returned() const noexcept;
+    [[nodiscard]] bool has_descriptors_for_returned(TimePoint now) noexcept;
+    void see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
+    void end_expired(const HeldClient& client) noexcept;
+    void refuse(HeldClient client, Refusal why) noexcept;
+    void refuse_who_waited_too_long(TimePoint now) noexcept;
+    [[nodiscard]] bool make_room() noexcept;
+    [[nodiscard]] std::size_t open_connections() const noexcept;
+    [[nodiscard]] bool parks() const noexcept;
+    void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
+    [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot,
+                                                                 TimePoint now) const noexcept;
+    void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept;
     [[nodiscard]] std::optional<std::uint32_t> slot_for_next(TimePoint now) const noexcept;
     [[nodiscard]] std::optional<std::uint32_t> least_loaded() const noexcept;
     void reclassify(std::uint32_t slot) noexcept;
@@ -174,6 +230,7 @@ private:
     [[nodiscard]] SlotRange process_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] std::uint64_t capacity() const noexcept;
     [[nodiscard]] std::uint64_t depth() const noexcept;
+    [[nodiscard]] std::size_t queue_max() const noexcept;
     [[nodiscard]] PoolCounts count() const noexcept;
     [[nodiscard]] ExitReason reason_for(const Slot& slot, int status) const noexcept;
 
@@ -195,7 +252,18 @@ private:
     SlotSet busy_;   ///< Ready, and something they were handed is not settled.
     SlotSet ahead_;  ///< Ready, with more in hand than they serve at once.
     SlotSet draining_;
-    std::deque<Envelope> held_;  ///< Connections taken back, or refused by a channel: first in the queue.
+    std::deque<HeldClient> held_;  ///< Connections taken back, or refused by a channel: first in the queue.
+    std::deque<HeldClient> waiting_;  ///< Clients that have spoken and wait for a worker, in their order.
+    ParkingLot lot_;
+    std::vector<int> listener_families_;
+    std::optional<Events::Watch> lot_watch_;
+    bool waiting_first_ = true;  ///< Of those who wait here and those in the backlog, whose turn it is.
+    std::size_t connections_max_ = 0;
+    std::size_t descriptors_at_start_ = 0;
+    TimePoint expired_{};  ///< When the parked ones' deadlines were last looked at.
+    std::size_t descriptor_limit_ = 0;
+    TimePoint descriptors_looked_at_{};
+    TimePoint warned_descriptors_{};
 
     SizingHistory history_;
     TimePoint resized_{};

@@ -1,5 +1,9 @@
 /// Of a Pool, its accounts: who has room, who gets the next client, how many are busy.
+#include <sys/ioctl.h>
+
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "pool/pool.hpp"
 
@@ -8,29 +12,75 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-}  // namespace
-
-std::optional<Envelope> Pool::next_client() noexcept {
-    if (!held_.empty()) {
-        Envelope client = std::move(held_.front());
-        held_.pop_front();
-        return client;
-    }
-    std::optional<Envelope> client = backlog_.accept();
-    if (client) add(scoreboard_.header().accepted);
-    return client;
+/// Cheaper than a look by epoll, which is only for those who keep us waiting.
+bool has_input(int socket) noexcept {
+    int unread = 0;
+    return ::ioctl(socket, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-bool Pool::hand_off(std::uint32_t number, Envelope& client, TimePoint now) noexcept {
+}  // namespace
+
+/// Who waits here and who waits in the backlog take turns: neither can starve the other.
+std::optional<HeldClient> Pool::next_client(TimePoint now) noexcept {
+    const auto front_of = [](std::deque<HeldClient>& queue) {
+        HeldClient client = std::move(queue.front());
+        queue.pop_front();
+        return client;
+    };
+    if (!held_.empty()) return front_of(held_);
+    waiting_first_ = !waiting_first_;
+    if (waiting_first_ && !waiting_.empty()) return front_of(waiting_);
+    // With a queue of our own, whoever comes goes to its end.
+    if (std::optional<HeldClient> client = next_accepted(now)) {
+        if (options_.queue_max == 0 || waiting_.empty()) return client;
+        waiting_.push_back(std::move(*client));
+    }
+    if (!waiting_.empty()) return front_of(waiting_);
+    return {};
+}
+
+/// The next client from the backlog that may come in and, where that is waited for, has spoken. The others
+/// are parked or refused.
+std::optional<HeldClient> Pool::next_accepted(TimePoint now) noexcept {
+    while (!backlog_.pausing(now) && make_room()) {
+        std::optional<HeldClient> client = backlog_.accept();
+        if (!client) break;
+        add(scoreboard_.header().accepted);
+        if (options_.handoff_when == HandoffWhen::accepted || has_input(client->socket())) return client;
+        park(std::move(*client), now);
+    }
+    return {};
+}
+
+/// When all workers are busy: those who come wait here, and who finds no place is refused.
+void Pool::fill_queue(TimePoint now) noexcept {
+    if (options_.queue_max == 0) return;
+    constexpr int at_most = 64;  // In one turn.
+    for (int i = 0; i < at_most; ++i) {
+        std::optional<HeldClient> client = next_accepted(now);
+        if (!client) break;
+        if (waiting_.size() < queue_max())
+            waiting_.push_back(std::move(*client));
+        else
+            refuse(std::move(*client), Refusal::overload);
+    }
+}
+
+bool Pool::hand_off(std::uint32_t number, HeldClient& client, TimePoint now) noexcept {
     Slot& slot = slots_[number];
-    client.message.kind = MessageKind::connection;
-    client.message.generation = slot.generation;
-    const int descriptor = client.descriptors[0].get();
-    switch (send_message(slot.channel.master.get(), client.message, {&descriptor, 1})) {
+    Message& message = client.envelope.message;
+    message.kind = MessageKind::connection;
+    message.generation = slot.generation;
+    message.number = slot.number + 1;
+    const std::array<int, 2> descriptors{client.socket(), client.envelope.descriptors[1].get()};
+    const std::size_t count = client.envelope.descriptors[1] ? 2 : 1;
+    switch (send_message(slot.channel.master.get(), message, std::span{descriptors}.first(count))) {
         case Sent::sent: break;
         case Sent::would_block: return false;
         case Sent::closed: replace(number, "its channel is broken"); return false;
     }
+    ++slot.number;
+    if (parks()) slot.given.push_back({slot.number, client.account});
     ++slot.handed;
     slot.handed_at = slot.moved_at = now;
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
@@ -77,10 +127,14 @@ void Pool::steal_queued(TimePoint now) noexcept {
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
         reclassify(number);
         if (taken != Received::message) return;
-        Envelope client = std::move(held_.back());
+        HeldClient client = std::move(held_.back());
         held_.pop_back();
         if (!hand_off(*idle_.lowest(), client, now)) held_.push_front(std::move(client));
     });
+}
+
+std::size_t Pool::queue_max() const noexcept {
+    return static_cast<std::size_t>(options_.queue_max);
 }
 
 /// After a failure that only time can mend, the clients wait in the kernel.
@@ -132,10 +186,10 @@ PoolCounts Pool::count() const noexcept {
     else
         ready_.for_each([&](std::uint32_t number) {
             const ScoreboardRow& row = scoreboard_.row(number);
-            const std::uint64_t now =
-                is(Delivery::handoff)
-                    ? slots_[number].outstanding()
-                    : row.begun.load(relaxed) - row.finished.load(relaxed) - row.lost.load(relaxed);
+            const std::uint64_t now = is(Delivery::handoff)
+                                          ? slots_[number].outstanding()
+                                          : row.begun.load(relaxed) - row.finished.load(relaxed) -
+                                                row.lost.load(relaxed);  // None parks.
             connections += std::min(now, capacity());  // A broken worker may write anything.
             absent += row.activity.load(relaxed) == static_cast<std::uint32_t>(Activity::absent);
         });

@@ -20,7 +20,7 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint now) {
+void Pool::spawn(std::uint32_t number, std::optional<HeldClient> client, TimePoint now) {
     const SlotRange process = process_of(number);
     std::optional<pid_t> pid;
     if (now >= start_again_) {
@@ -42,7 +42,7 @@ void Pool::spawn(std::uint32_t number, std::optional<Envelope> client, TimePoint
     }
     add(scoreboard_.header().spawns);
     for (std::uint32_t slot = process.first; slot < process.end; ++slot)
-        occupy(slot, *pid, client.has_value());
+        occupy(slot, *pid, client);
     if (client) start_deaths_ = 0;
 }
 
@@ -62,22 +62,23 @@ void Pool::prepare(std::uint32_t number) {
     scoreboard_.entry(number).generation.store(slot.generation, relaxed);
 }
 
-std::optional<pid_t> Pool::start_process(SlotRange process, std::optional<Envelope>& client) {
+std::optional<pid_t> Pool::start_process(SlotRange process, std::optional<HeldClient>& client) {
     if (options_.model.form == Form::program && client) return start_program(process.first, *client);
     const pid_t master = ::getpid();
     return spawn_child([&] { return become_worker(process, master, std::move(client)); });
 }
 
 /// It can't write its row, so the master does: nobody else occupies it.
-std::optional<pid_t> Pool::start_program(std::uint32_t number, const Envelope& client) {
-    const std::optional<pid_t> pid = spawn_program(options_.program, client.descriptors[0].get());
+std::optional<pid_t> Pool::start_program(std::uint32_t number, const HeldClient& client) {
+    const std::optional<pid_t> pid = spawn_program(options_.program, client.socket());
     if (!pid) return {};
     ScoreboardRow& row = scoreboard_.row(number);
     const std::uint64_t begun_ns = monotonic_ns();
     add(row.begun);
     row.begun_at_ns.store(begun_ns, relaxed);
+    row.note.begun_ns.store(begun_ns, relaxed);
     row.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
-    row.queue_wait.record(begun_ns - std::min(begun_ns, client.message.accepted_ns));
+    row.queue_wait.record(begun_ns - std::min(begun_ns, client.envelope.message.since_ns));
     return pid;
 }
 
@@ -90,15 +91,16 @@ void Pool::note_program_end(std::uint32_t number, int status) noexcept {
     add(WEXITSTATUS(status) == 0 ? row.completed : row.failed);
 }
 
-void Pool::occupy(std::uint32_t number, pid_t pid, bool with_client) noexcept {
+void Pool::occupy(std::uint32_t number, pid_t pid, const std::optional<HeldClient>& client) noexcept {
     Slot& slot = slots_[number];
     slot.pid = pid;
     slot.ended_by_us.reset();
     slot.stuck = false;
     slot.questions = scoreboard_.row(number).answers.load(relaxed);
     vacant_.erase(number);
-    if (with_client) {
+    if (client) {
         ++slot.handed;
+        slot.given.push_back({++slot.number, client->account});
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
         ready_.insert(number);
         reclassify(number);
@@ -111,12 +113,12 @@ void Pool::occupy(std::uint32_t number, pid_t pid, bool with_client) noexcept {
 
 /// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by
 /// mistake would stay open for everybody.
-int Pool::become_worker(SlotRange process, pid_t master, std::optional<Envelope> client) {
+int Pool::become_worker(SlotRange process, pid_t master, std::optional<HeldClient> client) {
     const WorkerSeat seat = seat_for(process, master);
     std::vector<int> kept = kept_;
     kept.push_back(wake_.get());
     kept.push_back(scoreboard_.fd());
-    if (client) kept.push_back(client->descriptors[0].get());
+    if (client) kept.push_back(client->socket());
     kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
     if (is(Delivery::accept))
         for (const Listener& listener : seat.listeners)
@@ -127,7 +129,7 @@ int Pool::become_worker(SlotRange process, pid_t master, std::optional<Envelope>
     scoreboard_.keep_only(process.first, process.end - process.first);
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
-    if (client) worker.set_forked_for(std::move(*client));
+    if (client) worker.set_forked_for(std::move(client->envelope));
     options_.model.work(worker);
     return worker_exit_retired;
 }
@@ -149,6 +151,9 @@ WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
         .shrink_window = options_.shrink_window,
         .capacity = static_cast<int>(capacity()),
         .batch = options_.batch_workers && !is(Delivery::fork),
+        .parks = parks(),
+        .slice = options_.linger.count() > 0 ? options_.linger : options_.listen_options.slice,
+        .time_limits = options_.time_limits,
         .drain_timeout = drain_timeout_,
     };
     if (is(Delivery::handoff))
@@ -158,16 +163,17 @@ WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
 }
 
 /// Accounts for everything the dead worker was given: finished (its row says so), taken back, or lost.
-void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
+void Pool::settle(std::uint32_t number, ExitReason reason, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     ScoreboardRow& row = scoreboard_.row(number);
     take_back_queued(slot);
+    take_last_returned(slot, now);
 
     // A worker that died between counting the outcome and raising `finished` had finished. Only its row knows
     // what a worker accepted by itself; that is believed as far as it had no more in hand than it may.
     const bool accepts = is(Delivery::accept);
     const std::uint64_t handed = accepts ? row.accepted.load(relaxed) : slot.handed;
-    const std::uint64_t given = handed - slot.finished - slot.lost;
+    const std::uint64_t given = handed - slot.finished - slot.returned - slot.lost;
     const std::uint64_t ended = outcomes(row) - slot.finished;
     if (ended <= given && (!accepts || given - ended <= capacity())) {
         slot.handed = handed;
@@ -181,11 +187,14 @@ void Pool::settle(std::uint32_t number, ExitReason reason) noexcept {
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
     const std::uint64_t lost = slot.outstanding();
     slot.lost += lost;
+    slot.given.clear();
     add(scoreboard_.header().lost[static_cast<std::size_t>(reason)], lost);
     row.finished.store(slot.finished, relaxed);
+    row.returned.store(slot.returned, relaxed);
     row.lost.store(slot.lost, relaxed);
-    row.begun.store(slot.finished + slot.lost, relaxed);
+    row.begun.store(slot.finished + slot.returned + slot.lost, relaxed);
     row.begun_at_ns.store(0, relaxed);
+    row.note.begun_ns.store(0, relaxed);
 }
 
 /// The master holds the channel's other end too, so what a worker has not received still lies there; the
@@ -196,30 +205,40 @@ void Pool::take_back_queued(Slot& slot) noexcept {
     while (taken == Received::message)
         taken = take_back_one(slot);
     bool broken = taken == Received::closed;
-    for (;;) {  // What the worker sent: its descriptors are closed by the envelope.
-        Envelope envelope;
-        const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
-        broken = broken || received == Received::closed;
-        if (received == Received::empty || received == Received::closed) break;
-    }
     if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
 }
 
 /// A connection (message), or that none is left. What else lies there, orders of ours, goes too.
 Received Pool::take_back_one(Slot& slot) noexcept {
     for (;;) {
-        Envelope envelope;
-        const Received received = receive_message(slot.channel.worker.get(), envelope, Wait::never);
+        HeldClient client;
+        const Received received = receive_message(slot.channel.worker.get(), client.envelope, Wait::never);
         if (received == Received::empty || received == Received::closed) return received;
         if (received == Received::truncated) {  // We are out of descriptors ourselves.
             --slot.handed;
             add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::descriptors)]);
         }
-        if (received != Received::message || !envelope.descriptors[0]) continue;
+        if (received != Received::message || !client.envelope.descriptors[0]) continue;
         --slot.handed;
+        client.account = settle_given(slot, client.envelope.message.number).value_or(Account{});
         add(scoreboard_.header().recovered);
-        held_.push_back(std::move(envelope));
+        held_.push_back(std::move(client));
         return received;
+    }
+}
+
+/// What a worker gave back before it died is as good as any: each message is whole.
+void Pool::take_last_returned(Slot& slot, TimePoint now) noexcept {
+    if (!slot.channel.master) return;
+    while (slot.outstanding() > 0 && take_returned(slot, now))
+        continue;
+    for (;;) {  // What else it sent: the descriptors are closed by the envelope.
+        Envelope envelope;
+        const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
+        if (received == Received::empty) return;
+        if (received != Received::closed) continue;
+        slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
+        return;
     }
 }
 
@@ -275,7 +294,8 @@ void Pool::retire_idle(int workers) noexcept {
 bool Pool::is_busy(std::uint32_t number) const noexcept {
     if (is(Delivery::handoff)) return busy_.contains(number);
     const ScoreboardRow& row = scoreboard_.row(number);
-    return row.begun.load(relaxed) != row.finished.load(relaxed) + row.lost.load(relaxed);
+    return row.begun.load(relaxed) !=
+           row.finished.load(relaxed) + row.returned.load(relaxed) + row.lost.load(relaxed);
 }
 
 void Pool::replace(std::uint32_t number, const char* why) noexcept {

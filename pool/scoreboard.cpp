@@ -51,8 +51,9 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
 }  // namespace
 
 const char* name_of(ExitReason reason) noexcept {
-    static constexpr const char* names[exit_reasons] = {"retired",     "start",    "exited",       "signal",
-                                                        "descriptors", "replaced", "drain_timeout"};
+    static constexpr const char* names[exit_reasons] = {"retired",       "start",          "exited",
+                                                        "signal",        "descriptors",    "replaced",
+                                                        "drain_timeout", "request_timeout"};
     return names[static_cast<std::size_t>(reason)];
 }
 
@@ -132,8 +133,10 @@ const ScoreboardRow& ScoreboardReader::row(std::uint32_t slot) const noexcept {
 }
 
 std::int64_t PoolTotals::unaccounted() const noexcept {
-    return static_cast<std::int64_t>(accepted - completed - failed - client_aborted - timed_out_read -
-                                     timed_out_write - lost - queued - begun);
+    std::uint64_t ended = completed + failed + client_aborted + refused + lost;
+    for (const std::uint64_t limit : timed_out)
+        ended += limit;
+    return static_cast<std::int64_t>(accepted - ended - parked - queued - begun);
 }
 
 PoolTotals total(const ScoreboardReader& board) noexcept {
@@ -142,13 +145,21 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
     PoolTotals sum;
     sum.accepted = header.accepted.load(relaxed);
     sum.queued = header.held.load(relaxed);
+    sum.parked = header.parked.load(relaxed);
+    sum.completed = header.completed.load(relaxed);
+    sum.client_aborted = header.client_aborted.load(relaxed);
+    for (std::size_t limit = 0; limit < limits_count; ++limit)
+        sum.timed_out[limit] = header.timed_out[limit].load(relaxed);
+    for (const SharedCounter& refused : header.refused)
+        sum.refused += refused.load(relaxed);
     for (const SharedCounter& lost : header.lost)
         sum.lost += lost.load(relaxed);
     const bool hands_off = header.hands_off.load(relaxed) != 0;
     const std::uint64_t depth = std::max(1U, header.depth.load(relaxed));
     for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
         const ScoreboardRow& row = board.row(slot);
-        const std::uint64_t finished = row.finished.load(relaxed) + row.lost.load(relaxed);
+        const std::uint64_t finished =
+            row.finished.load(relaxed) + row.returned.load(relaxed) + row.lost.load(relaxed);
         const std::uint64_t begun = row.begun.load(relaxed);
         const std::uint64_t handed = board.entry(slot).handed.load(relaxed);
         const bool busy = hands_off ? handed > finished : begun > finished;
@@ -156,8 +167,8 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
         sum.completed += row.completed.load(relaxed);
         sum.failed += row.failed.load(relaxed);
         sum.client_aborted += row.client_aborted.load(relaxed);
-        sum.timed_out_read += row.timed_out_read.load(relaxed);
-        sum.timed_out_write += row.timed_out_write.load(relaxed);
+        for (std::size_t limit = 0; limit < limits_count; ++limit)
+            sum.timed_out[limit] += row.timed_out[limit].load(relaxed);
         // A worker has no more connections than its depth; a broken one may have written so.
         const std::uint64_t in_handler = begun > finished ? std::min(begun - finished, depth) : 0;
         sum.begun += in_handler;

@@ -14,8 +14,11 @@
 #include <memory>
 #include <string>
 
+#include "core/request_note.hpp"
+#include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/histogram.hpp"
+#include "pool/refusal.hpp"
 
 namespace bullpen {
 
@@ -34,15 +37,16 @@ inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
 
 /// Why a worker's process ended (bullpen_worker_exits_total's label).
 enum class ExitReason : std::uint8_t {
-    retired,      ///< In order: told to, or the server stops.
-    start,        ///< Before it was ready.
-    exited,       ///< It left by itself: the handler called exit().
-    signalled,    ///< Killed by a signal: a crash, kill -9, the OOM killer.
-    descriptors,  ///< It could not receive a connection for want of descriptors.
-    replaced,     ///< By the master: it wrote something impossible, or its channel broke.
-    drain_limit,  ///< By the master: still busy at the end of the drain time-out.
+    retired,        ///< In order: told to, or the server stops.
+    start,          ///< Before it was ready.
+    exited,         ///< It left by itself: the handler called exit().
+    signalled,      ///< Killed by a signal: a crash, kill -9, the OOM killer.
+    descriptors,    ///< It could not receive a connection for want of descriptors.
+    replaced,       ///< By the master: it wrote something impossible, or its channel broke.
+    drain_limit,    ///< By the master: still busy at the end of the drain time-out.
+    request_limit,  ///< By the master: busy with one request for longer than the request limit.
 };
-constexpr std::size_t exit_reasons = 7;
+constexpr std::size_t exit_reasons = 8;
 const char* name_of(ExitReason reason) noexcept;
 
 struct ListenQueueWords {
@@ -53,8 +57,9 @@ struct ListenQueueWords {
 /// Written by the master alone.
 struct ScoreboardHeader {
     alignas(64) SharedWord waiting;  ///< 1: the master wants to be woken when a worker has finished.
-    alignas(64) SharedWord spare;    ///< Idle workers, never more than there are (workers look at it for 0).
-    SharedWord draining;             ///< 1 from the order to stop on.
+    SharedWord asleep;  ///< 1: the master blocks, and wants to be woken when a connection is given back.
+    alignas(64) SharedWord spare;  ///< Idle workers, never more than there are (workers look at it for 0).
+    SharedWord draining;           ///< 1 from the order to stop on.
 
     alignas(64) SharedWord slots;  ///< Rows that follow: workers_max.
     SharedWord spare_min;
@@ -64,9 +69,16 @@ struct ScoreboardHeader {
     SharedWord depth;            ///< Most connections that a worker has at once, the queued ones included.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
     SharedCounter accepted;      ///< By the master.
-    SharedCounter held;          ///< Gauge: connections the master itself holds at the moment.
-    SharedCounter handoffs;      ///< Connections given to a worker, each time counted.
-    SharedCounter recovered;     ///< Connections taken back from a worker that could not receive them.
+    SharedCounter held;          ///< Gauge: connections in the master's hands that wait for a worker.
+    SharedCounter parked;        ///< Gauge: connections that wait for their client, in the master's hands.
+    SharedCounter parkings;      ///< Connections that were parked, each time counted.
+    // What became of connections that ended in the master's hands.
+    SharedCounter completed;       ///< Served before, and ended by the client or at a stop between requests.
+    SharedCounter client_aborted;  ///< The client left before it was served, or broke off.
+    std::array<SharedCounter, limits_count> timed_out;
+    std::array<SharedCounter, refusals> refused;
+    SharedCounter handoffs;   ///< Connections given to a worker, each time counted.
+    SharedCounter recovered;  ///< Connections taken back from a worker that could not receive them.
     SharedCounter spawns;
     SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
@@ -96,23 +108,25 @@ enum class Activity : std::uint32_t {
 };
 
 /// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
-/// the connection's close: by it the master knows that the slot is free.
+/// the connection's close: by it the master knows that the slot is free. In the same way `returned` is raised
+/// after the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
     SharedWord answers;           ///< MessageKind::answer messages it has received.
     SharedCounter accepted;       ///< Connections it accepted itself (models without a handoff).
-    SharedCounter begun;
+    SharedCounter begun;          ///< Each time a handler began with a connection.
     SharedCounter finished;
+    SharedCounter returned;        ///< Given back to the master, to be parked.
     SharedCounter completed;       ///< The handler returned.
     SharedCounter failed;          ///< The handler threw.
     SharedCounter client_aborted;  ///< The client left in the middle.
-    SharedCounter timed_out_read;
-    SharedCounter timed_out_write;
+    std::array<SharedCounter, limits_count> timed_out;
     SharedCounter lost;     ///< Written by the master at a burial.
     SharedCounter busy_ns;  ///< Time with at least one connection in its handler, up to the last idleness.
     SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC since when that is so now; 0 when idle.
-    Histogram queue_wait;       ///< From accept to the handler's begin.
+    RequestNote note;           ///< What is being worked on, where the handler says so.
+    Histogram queue_wait;       ///< From accept (or from where a parked client spoke) to the handler's begin.
     Histogram service;          ///< From the handler's begin to its end.
 };
 static_assert(sizeof(ScoreboardRow) == scoreboard_page,
@@ -121,8 +135,11 @@ static_assert(sizeof(ScoreboardRow) == scoreboard_page,
 /// The connections that ended in a way the row itself knows of.
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     constexpr auto relaxed = std::memory_order_relaxed;
-    return row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed) +
-           row.timed_out_read.load(relaxed) + row.timed_out_write.load(relaxed);
+    std::uint64_t sum =
+        row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed);
+    for (const SharedCounter& limit : row.timed_out)
+        sum += limit.load(relaxed);
+    return sum;
 }
 
 /// The master's scoreboard: everything writable. Made before the first fork.
@@ -184,10 +201,11 @@ struct PoolTotals {
     std::uint64_t completed = 0;  ///< Handler returned.
     std::uint64_t failed = 0;     ///< Handler threw.
     std::uint64_t client_aborted = 0;
-    std::uint64_t timed_out_read = 0;
-    std::uint64_t timed_out_write = 0;
+    std::array<std::uint64_t, limits_count> timed_out{};
+    std::uint64_t refused = 0;
     std::uint64_t lost = 0;
-    std::uint64_t queued = 0;  ///< Accepted, not begun: in the master's hands or in a channel.
+    std::uint64_t parked = 0;  ///< Accepted, and waiting for its client without a worker.
+    std::uint64_t queued = 0;  ///< Waiting for a worker: in the master's hands or in a channel.
     std::uint64_t begun = 0;   ///< In a handler now.
     std::uint32_t starting = 0;
     std::uint32_t idle = 0;

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
+#include <span>
 #include <string>
 
 #include "core/channel.hpp"
@@ -84,17 +86,68 @@ Leave Worker::leave() const noexcept {
 
 void Worker::serve(Client client) noexcept {
     const std::uint64_t begun_ns = begin(client);
-    Connection connection{std::move(client.socket), process_.view()};
+    Connection connection{std::move(client.socket), process_.view(row_)};
     connection.state() = client.state;
-    if (!client.inherits_options) connection.set_socket_timeouts();
+    connection.file() = std::move(client.file);
+    connection.parking() = client.parking;
+    connection.limits() = process_.seat().time_limits;
+    if (!client.has_options) connection.set_socket_timeouts(process_.seat().slice);
     bool threw = false;
     try {
-        process_.handler()(connection);
+        const Next next = handle(connection);
+        if (next != Next::close && give_back(connection, next, client)) return end_turn(begun_ns);
     } catch (...) {
         threw = handler_failed();
     }
     connection.close();
-    end(begun_ns, outcome_of(connection, threw));
+    end(begun_ns, connection, threw);
+}
+
+/// What is to become of the connection in the end. Where it can't be given back it waits here.
+Next Worker::handle(Connection& connection) {
+    for (;;) {
+        const Next next = process_.handler()(connection);
+        if (next == Next::close || connection.can_be_parked()) return next;
+        if (!connection.wait_here(next == Next::await_input ? Await::input : Await::output))
+            return Next::close;
+    }
+}
+
+/// False: the connection is to be closed instead, because no request would be answered any more.
+bool Worker::give_back(Connection& connection, Next next, const Client& client) noexcept {
+    Message message{.kind = MessageKind::returned,
+                    .generation = process_.seat().generation,
+                    .since_ns = client.since_ns,
+                    .listener = client.listener,
+                    .number = client.number,
+                    .parking = connection.parking(),
+                    .state = connection.state()};
+    message.parking.what = next == Next::await_input ? Await::input : Await::output;
+    if (connection.draining() && message.parking.limit == Limit::idle) return false;
+    const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
+    const std::size_t count = connection.file() ? 2 : 1;
+    for (;;) {
+        switch (send_message(channel_, message, std::span{descriptors}.first(count))) {
+            case Sent::sent: break;
+            case Sent::closed: return false;  // The master is dead.
+            case Sent::would_block: {         // Too many descriptors are in flight.
+                constexpr useconds_t until_some_have_arrived_us = 1000;
+                ::usleep(until_some_have_arrived_us);
+                continue;
+            }
+        }
+        break;
+    }
+    connection.close();
+    connection.file().reset();
+    return true;
+}
+
+/// As end(), for a connection that lies in the channel now.
+void Worker::end_turn(std::uint64_t begun_ns) noexcept {
+    stop_working(begun_ns);
+    row_.returned.store(row_.returned.load(relaxed) + 1, std::memory_order_seq_cst);
+    if (process_.header().asleep.load(std::memory_order_seq_cst) != 0) process_.wake_master();
 }
 
 std::uint64_t Worker::begin(const Client& client) noexcept {
@@ -108,24 +161,30 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
     if (serving_++ == 0) {
         serving_since_ns_ = begun_ns;
         row_.begun_at_ns.store(begun_ns, relaxed);
+        row_.note.begun_ns.store(begun_ns, relaxed);
+        row_.note.write({});
         row_.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
     }
-    row_.queue_wait.record(begun_ns - std::min(begun_ns, client.accepted_ns));
+    row_.queue_wait.record(begun_ns - std::min(begun_ns, client.since_ns));
     return begun_ns;
 }
 
-void Worker::end(std::uint64_t begun_ns, SharedCounter ScoreboardRow::*outcome) noexcept {
-    const std::uint64_t now_ns = monotonic_ns();
-    row_.service.record(now_ns - begun_ns);
-    if (--serving_ == 0) {
-        add(row_.busy_ns, now_ns - serving_since_ns_);
-        row_.begun_at_ns.store(0, relaxed);
-        set_idle();
-    }
-    add(row_.*outcome);
+void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept {
+    stop_working(begun_ns);
+    add(outcome);
     // From here on the slot has room. Both sides are sequentially consistent: either the master sees this
     // count before it blocks, or we see, before we wait, that it waits.
     row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
+}
+
+void Worker::stop_working(std::uint64_t begun_ns) noexcept {
+    const std::uint64_t now_ns = monotonic_ns();
+    row_.service.record(now_ns - begun_ns);
+    if (--serving_ != 0) return;
+    add(row_.busy_ns, now_ns - serving_since_ns_);
+    row_.begun_at_ns.store(0, relaxed);
+    row_.note.begun_ns.store(0, relaxed);
+    set_idle();
 }
 
 void Worker::wake_waiting_master() noexcept {

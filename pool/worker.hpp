@@ -7,6 +7,7 @@
 
 #include "core/clock.hpp"
 #include "core/connection.hpp"
+#include "core/handler.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/client.hpp"
 #include "pool/scoreboard.hpp"
@@ -42,7 +43,8 @@ public:
     /// Waits for and accepts the next client on the pool's listeners. Nothing: it is time to leave.
     std::optional<Client> next_accepted();
 
-    /// Runs the blocking handler, closes the connection, and says in the row how it ended.
+    /// Runs the blocking handler until it is done with the client, closes the connection, and says in the row
+    /// how it ended; or gives it back to the master, to be parked.
     void serve(Client client) noexcept;
 
     // The two ends of serve(), for models with several connections at once.
@@ -50,13 +52,17 @@ public:
     /// The connection is the handler's from here on; its beginning, CLOCK_MONOTONIC.
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// Its end, after the close.
-    void end(std::uint64_t begun_ns, SharedCounter ScoreboardRow::*outcome) noexcept;
+    /// Its end, after the close. `Served` is a Connection or an AsyncConnection.
+    template <typename Served>
+    void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw) noexcept {
+        end(begun_ns, outcome_of(connection, handler_threw));
+    }
 
     /// After an end(), for who doesn't call next_handed_off(): the master may wait for it.
     void wake_waiting_master() noexcept;
 
     [[nodiscard]] int channel() const noexcept { return channel_; }
+    [[nodiscard]] ScoreboardRow& row() const noexcept { return row_; }
 
     // For the process that has several workers. Any thread may call them.
 
@@ -75,6 +81,20 @@ public:
 private:
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
+    [[nodiscard]] Next handle(Connection& connection);
+    [[nodiscard]] bool give_back(Connection& connection, Next next, const Client& client) noexcept;
+    void end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept;
+    void end_turn(std::uint64_t begun_ns) noexcept;
+    void stop_working(std::uint64_t begun_ns) noexcept;
+
+    /// What became of a connection, by what its handler did to it.
+    template <typename Served>
+    SharedCounter& outcome_of(const Served& connection, bool handler_threw) noexcept {
+        if (connection.client_gone()) return row_.client_aborted;
+        if (connection.exceeded() != Limit::none)
+            return row_.timed_out[static_cast<std::size_t>(connection.exceeded())];
+        return handler_threw ? row_.failed : row_.completed;
+    }
 
     WorkerProcess& process_;
     ScoreboardRow& row_;
@@ -88,15 +108,5 @@ private:
 /// In a catch-all around a handler: logs what it threw, unless that says only that the client left or was too
 /// slow. Whether it is a failure of the handler.
 bool handler_failed() noexcept;
-
-/// What became of a connection, by what its handler did to it. `Served` is a Connection or an
-/// AsyncConnection.
-template <typename Served>
-SharedCounter ScoreboardRow::*outcome_of(const Served& connection, bool handler_threw) noexcept {
-    if (connection.client_gone()) return &ScoreboardRow::client_aborted;
-    if (connection.exceeded() == Limit::write) return &ScoreboardRow::timed_out_write;
-    if (connection.exceeded() == Limit::read) return &ScoreboardRow::timed_out_read;
-    return handler_threw ? &ScoreboardRow::failed : &ScoreboardRow::completed;
-}
 
 }  // namespace bullpen

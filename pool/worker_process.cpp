@@ -149,8 +149,12 @@ int WorkerProcess::leave_signal() {
     return stop_order.signal_fd;
 }
 
-ServerView WorkerProcess::view() const noexcept {
-    return {.spare = &header_.spare, .draining = &header_.draining, .leaving = &stop_order.given};
+ServerView WorkerProcess::view(ScoreboardRow& row) const noexcept {
+    return {.spare = &header_.spare,
+            .draining = &header_.draining,
+            .leaving = &stop_order.given,
+            .note = &row.note,
+            .parks = seat_.parks};
 }
 
 void WorkerProcess::wake_master() const noexcept {
@@ -159,12 +163,18 @@ void WorkerProcess::wake_master() const noexcept {
 }
 
 Client WorkerProcess::unpack(Envelope envelope) const noexcept {
-    const std::size_t from = envelope.message.listener;
+    const Message& message = envelope.message;
+    const std::size_t from = message.listener;
+    const bool inherits =
+        from < seat_.listeners.size() && seat_.listeners[from].address().family() != AF_UNIX;
     return {.socket = std::move(envelope.descriptors[0]),
-            .accepted_ns = envelope.message.accepted_ns,
-            .state = envelope.message.state,
-            .inherits_options =
-                from < seat_.listeners.size() && seat_.listeners[from].address().family() != AF_UNIX};
+            .file = std::move(envelope.descriptors[1]),
+            .since_ns = message.since_ns,
+            .state = message.state,
+            .parking = message.parking,
+            .listener = message.listener,
+            .number = message.number,
+            .has_options = inherits || message.kind == MessageKind::returned};
 }
 
 void accept_and_serve(WorkerProcess& process) {

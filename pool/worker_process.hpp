@@ -15,6 +15,7 @@
 #include "core/connection.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/model.hpp"
@@ -44,8 +45,11 @@ struct WorkerSeat {
     PoolLimits limits = {};             ///< Of its threads, where the process sizes their pool itself.
     std::chrono::milliseconds resize_interval{100};
     std::chrono::milliseconds shrink_window{10'000};
-    int capacity = 1;    ///< Connections that a worker serves at once.
-    bool batch = false;  ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
+    int capacity = 1;                      ///< Connections that a worker serves at once.
+    bool batch = false;                    ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
+    bool parks = false;                    ///< Connections may be given back.
+    std::chrono::milliseconds slice{250};  ///< Of the listeners' sockets, see ListenOptions.
+    TimeLimits time_limits = {};
     std::chrono::seconds drain_timeout{30};
 };
 
@@ -93,7 +97,8 @@ public:
 
     [[nodiscard]] const ScoreboardHeader& header() const noexcept { return header_; }
     [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
-    [[nodiscard]] ServerView view() const noexcept;
+    /// What a handler may know of the server, and where it says what it does.
+    [[nodiscard]] ServerView view(ScoreboardRow& row) const noexcept;
     void wake_master() const noexcept;
 
     /// Makes of a message from the master the client it carries.

@@ -67,7 +67,8 @@ int run_handle(const HandleArguments& arguments) {
     Connection client{UniqueFd{STDIN_FILENO}};
     client.set_socket_timeouts();
     try {
-        handler(client);
+        for (Next next = handler(client); next != Next::close; next = handler(client))
+            if (!client.wait_here(next == Next::await_input ? Await::input : Await::output)) break;
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {

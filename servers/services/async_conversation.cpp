@@ -22,7 +22,7 @@ boost::asio::awaitable<void> send_pieces(AsyncConnection& client, const Answer& 
 }  // namespace
 
 boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& responder) {
-    AsyncHeadReader heads{client, HeadLimits{}};
+    AsyncHeadReader heads{client};
     for (;;) {
         const AsyncHeadReader::Outcome found = co_await heads.next();
         if (found == AsyncHeadReader::Outcome::end) co_return;

@@ -13,8 +13,8 @@ public:
     using Outcome = HeadBuffer::Outcome;
 
     /// Borrows the connection.
-    AsyncHeadReader(AsyncConnection& client, HeadLimits limits) noexcept
-        : client_{client}, limits_{limits}, buffer_{limits.request_line_max} {}
+    explicit AsyncHeadReader(AsyncConnection& client) noexcept
+        : client_{client}, buffer_{HeadReader::request_line_max} {}
 
     /// Waits for the next head. Throws what AsyncConnection does: TimedOut when a head isn't there in time.
     [[nodiscard]] boost::asio::awaitable<Outcome> next();
@@ -24,7 +24,6 @@ public:
 
 private:
     AsyncConnection& client_;
-    HeadLimits limits_;
     HeadBuffer buffer_;
 };
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "core/connection.hpp"
+#include "core/handler.hpp"
+#include "servers/services/head_reader.hpp"
 #include "servers/services/responder.hpp"
 
 namespace bullpen::http {
@@ -9,7 +11,9 @@ namespace bullpen::http {
 /// How long a client that was told off may go on sending before the connection is closed on it.
 constexpr std::chrono::milliseconds linger_patience{2'000};
 
-/// Throws what Connection does.
-void converse(Connection& client, Responder& responder);
+/// Serves as many requests as are there, and goes on where it was when it is called again for a connection
+/// that was parked. No incomplete head, no pause between requests, and no answer that the client takes slowly
+/// holds the worker. Throws what Connection does.
+Next converse(Connection& client, Responder& responder);
 
 }  // namespace bullpen::http

@@ -44,7 +44,7 @@ HeadBuffer::Outcome HeadBuffer::outcome_at_end() const noexcept {
 }
 
 std::span<std::byte> HeadBuffer::room() noexcept {
-    return std::as_writable_bytes(std::span{buffer_}).subspan(end_);
+    return bytes().subspan(end_);
 }
 
 bool HeadBuffer::line_is_too_long() const noexcept {

@@ -31,11 +31,23 @@ public:
     /// Nothing: more is needed, and there is room for it.
     [[nodiscard]] std::optional<Outcome> find_head() noexcept;
 
+    /// Forgets everything: for who looks at the client's bytes again from their beginning.
+    void clear() noexcept { begin_ = end_ = head_size_ = searched_ = 0; }
+
     [[nodiscard]] std::span<std::byte> room() noexcept;
     void add(std::size_t size) noexcept { end_ += size; }
 
     /// What it means that the client's side ended before a head was found.
     [[nodiscard]] Outcome outcome_at_end() const noexcept;
+
+    /// All that was put in and not used, as it came.
+    [[nodiscard]] std::span<std::byte> contents() noexcept { return bytes().subspan(begin_, end_ - begin_); }
+    [[nodiscard]] bool is_empty() const noexcept { return unused().empty(); }
+
+    /// All bytes up to the end of the head that was found, those that were skipped included.
+    [[nodiscard]] std::span<std::byte> up_to_head_end() noexcept {
+        return bytes().first(begin_ + head_size_);
+    }
 
     /// From the request line to the empty line, until begin_next() is called.
     [[nodiscard]] std::string_view head() const noexcept { return unused().substr(0, head_size_); }
@@ -47,6 +59,7 @@ private:
     [[nodiscard]] std::string_view unused() const noexcept {
         return {buffer_.data() + begin_, end_ - begin_};
     }
+    [[nodiscard]] std::span<std::byte> bytes() noexcept { return std::as_writable_bytes(std::span{buffer_}); }
     [[nodiscard]] bool line_is_too_long() const noexcept;
     void skip_empty_lines() noexcept;
     void move_to_front() noexcept;

@@ -4,18 +4,33 @@
 
 namespace bullpen::http {
 
-HeadReader::Outcome HeadReader::next() {
-    if (buffer_.begin_next()) {
-        const std::size_t size = client_.read_next(buffer_.room(), limits_.idle_timeout).value_or(0);
-        if (size == 0) return Outcome::end;
-        buffer_.add(size);
-    }
-    const TimePoint deadline = Clock::now() + limits_.head_timeout;
+std::optional<HeadReader::Outcome> HeadReader::next(HeadProgress& progress) {
+    if (progress.seen > HeadBuffer::head_max) progress = {};  // It was out of our hands.
     for (;;) {
-        if (const auto outcome = buffer_.find_head()) return *outcome;
-        const std::size_t size = client_.read_before(buffer_.room(), deadline);
-        if (size == 0) return buffer_.outcome_at_end();
-        buffer_.add(size);
+        Connection::Patience patience;
+        if (progress.seen > 0)
+            patience = {Limit::header, TimePoint{std::chrono::nanoseconds{progress.deadline_ns}}};
+        buffer_.clear();
+        const auto peeked = client_.peek(buffer_.room(), patience, progress.seen);
+        if (!peeked) return {};
+        buffer_.add(peeked->size);
+        const std::span<std::byte> whole = buffer_.contents();
+        if (peeked->size == 0) return Outcome::end;
+        if (const auto outcome = buffer_.find_head()) {
+            progress = {};
+            return outcome;
+        }
+        if (buffer_.is_empty()) {  // Empty lines only.
+            client_.take(whole);
+            progress = {};
+            continue;
+        }
+        if (peeked->ended) return Outcome::malformed;
+        if (progress.seen == 0)
+            progress.deadline_ns =
+                monotonic_ns() +
+                static_cast<std::uint64_t>(std::chrono::nanoseconds{client_.limits().header}.count());
+        progress.seen = static_cast<std::uint32_t>(peeked->size);
     }
 }
 

@@ -1,8 +1,9 @@
 /// Reads the heads of a client's requests, in the blocking form.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "core/connection.hpp"
@@ -10,29 +11,35 @@
 
 namespace bullpen::http {
 
-struct HeadLimits {
-    std::size_t request_line_max = 8 * 1024;
-    std::chrono::milliseconds head_timeout{10'000};  ///< For a whole head, however it drips.
-    std::chrono::milliseconds idle_timeout{5'000};   ///< Between two requests.
+/// How much of a head has been seen; survives between the turns of a connection.
+struct HeadProgress {
+    std::uint64_t deadline_ns = 0;  ///< CLOCK_MONOTONIC; of a head that has begun.
+    std::uint32_t seen = 0;         ///< Bytes of it; 0: none has begun.
 };
 
+/// Looks at the head as a whole and takes it then: until it is complete it stays in the kernel, and the
+/// connection can be parked.
 class HeadReader {
 public:
     using Outcome = HeadBuffer::Outcome;
 
-    /// Borrows the connection.
-    HeadReader(Connection& client, HeadLimits limits) noexcept
-        : client_{client}, limits_{limits}, buffer_{limits.request_line_max} {}
+    static constexpr std::size_t request_line_max = 8 * 1024;
 
-    /// Waits for the next head. Throws what Connection does: TimedOut when a head isn't there in time.
-    [[nodiscard]] Outcome next();
+    /// Borrows the connection.
+    explicit HeadReader(Connection& client) noexcept : client_{client}, buffer_{request_line_max} {}
+
+    /// Finds the next head. Nothing: it isn't complete and is not to be waited for here (Connection::peek).
+    /// Throws what Connection does: TimedOut where it waits and a head isn't there in time.
+    [[nodiscard]] std::optional<Outcome> next(HeadProgress& progress);
+
+    /// Takes the head that was found from the client's bytes; head() and has_more() stay.
+    void take() { client_.take(buffer_.up_to_head_end()); }
 
     [[nodiscard]] std::string_view head() const noexcept { return buffer_.head(); }
     [[nodiscard]] bool has_more() const noexcept { return buffer_.has_more(); }
 
 private:
     Connection& client_;
-    HeadLimits limits_;
     HeadBuffer buffer_;
 };
 

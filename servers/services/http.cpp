@@ -34,7 +34,7 @@ boost::asio::awaitable<void> converse(AsyncConnection& client, std::shared_ptr<S
 Handler make_http(const ServiceOptions& options) {
     return [site = std::make_shared<Site>(options)](Connection& client) {
         http::FileResponder responder{site->files, site->cache};
-        http::converse(client, responder);
+        return http::converse(client, responder);
     };
 }
 

@@ -29,6 +29,9 @@ public:
     [[nodiscard]] Answer answer(HeadBuffer::Outcome found, std::string_view head, bool has_more,
                                 bool draining);
 
+    /// What an Answer's body is where it is to be sent over and over: the same for all of them.
+    [[nodiscard]] virtual std::string_view repeated_body() const noexcept { return {}; }
+
 protected:
     // Up to here a body is copied behind its head and both leave in one call; above, sendfile(2) saves more
     // than the second call costs.

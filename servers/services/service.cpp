@@ -1,5 +1,7 @@
 #include "servers/services/service.hpp"
 
+#include "servers/services/overload_answer.hpp"
+
 namespace bullpen {
 
 const std::vector<Service>& services() {
@@ -8,7 +10,9 @@ const std::vector<Service>& services() {
          .summary = "the files below --root, for browsers",
          .make = make_http,
          .make_async = make_async_http,
-         .make_program = make_http_program},
+         .make_program = make_http_program,
+         .client_speaks_first = true,
+         .refusal = http::overload_answer},
         {.name = "echo",
          .summary = "sends everything back (RFC 862)",
          .make = make_echo,
@@ -18,7 +22,9 @@ const std::vector<Service>& services() {
          .summary = "HTTP answers of a given time or size: /bytes/N, /cpu/US, /sleep/MS",
          .make = make_work,
          .make_async = make_async_work,
-         .make_program = make_work_program},
+         .make_program = make_work_program,
+         .client_speaks_first = true,
+         .refusal = http::overload_answer},
         {.name = "exec",
          .summary = "a program for each client: exec -- PROGRAM ARG…",
          .make_program = make_exec_program},

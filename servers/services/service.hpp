@@ -26,6 +26,8 @@ struct Service {
     Handler (*make)(const ServiceOptions& options) = nullptr;
     AsyncHandler (*make_async)(const ServiceOptions& options) = nullptr;
     Program (*make_program)(const ServiceOptions& options) = nullptr;
+    bool client_speaks_first = false;  ///< A worker has nothing to do for a client that says nothing.
+    std::string_view refusal = {};     ///< What a client is told that there is no room for.
 };
 
 const std::vector<Service>& services();

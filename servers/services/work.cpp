@@ -68,6 +68,8 @@ class WorkResponder final : public Responder {
         return status_page(Status::not_found);
     }
 
+    std::string_view repeated_body() const noexcept override { return body_piece(); }
+
     Answer answer_bytes(std::optional<std::uint64_t> size) {
         return size ? body_of(*size) : status_page(Status::bad_request);
     }
@@ -110,7 +112,7 @@ Handler make_work(const ServiceOptions&) {
     http::body_piece();
     return [](Connection& client) {
         http::WorkResponder responder;
-        http::converse(client, responder);
+        return http::converse(client, responder);
     };
 }
 

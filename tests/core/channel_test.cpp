@@ -55,7 +55,7 @@ TEST_SUITE("core: channels") {
         {
             const ChannelEnds ends = make_channel();
             const UniqueFd file = some_file();
-            Message sent{.generation = 7, .accepted_ns = 123, .listener = 3};
+            Message sent{.generation = 7, .since_ns = 123, .listener = 3};
             sent.state[63] = std::byte{9};
             const int fds[] = {file.get(), STDERR_FILENO};
             REQUIRE(send_message(ends.master.get(), sent, fds) == Sent::sent);
@@ -64,7 +64,7 @@ TEST_SUITE("core: channels") {
             REQUIRE(receive_message(ends.worker.get(), got, Wait::until_message) == Received::message);
             CHECK(got.message.kind == MessageKind::connection);
             CHECK(got.message.generation == 7);
-            CHECK(got.message.accepted_ns == 123);
+            CHECK(got.message.since_ns == 123);
             CHECK(got.message.listener == 3);
             CHECK(got.message.state == sent.state);
             CHECK(same_file(got.descriptors[0].get(), file.get()));

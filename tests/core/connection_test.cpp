@@ -136,8 +136,8 @@ TEST_SUITE("core: connections") {
 
     TEST_CASE("a client that reads nothing runs into the write limit") {
         Pair pair = tcp_pair();
-        const timeval short_limit{.tv_sec = 0, .tv_usec = 200'000};
-        ::setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDTIMEO, &short_limit, sizeof short_limit);
+        pair.server.set_socket_timeouts(milliseconds{50});
+        pair.server.limits().write = milliseconds{200};
         CHECK_THROWS_AS(pair.server.write_all(many_bytes(50'000'000)), TimedOut);
         CHECK(pair.server.exceeded() == Limit::write);
     }
@@ -149,13 +149,19 @@ TEST_SUITE("core: connections") {
         Pair pair = tcp_pair({.spare = &spare, .draining = &draining});
         std::vector<std::byte> buffer(16);
         REQUIRE(::write(pair.client.get(), "next", 4) == 4);
-        CHECK(pair.server.read_next(buffer, milliseconds{60'000}) == std::optional<std::size_t>{4});
-        CHECK(!pair.server.read_next(buffer, milliseconds{300}));
+        const auto peeked = pair.server.peek(buffer, {});
+        REQUIRE(peeked);
+        CHECK(peeked->size == 4);
+        CHECK(!peeked->ended);
+        pair.server.take(std::span{buffer}.first(4));
+        const auto soon = Clock::now() + milliseconds{300};
+        CHECK_THROWS_AS((void)pair.server.peek(buffer, {Limit::idle, soon}), TimedOut);
+        CHECK(pair.server.exceeded() == Limit::idle);
         spare = 0;
-        CHECK(!pair.server.read_next(buffer, milliseconds{60'000}));
+        CHECK(!pair.server.peek(buffer, {}));
         spare = 1;
         draining = 1;
-        CHECK(!pair.server.read_next(buffer, milliseconds{60'000}));
+        CHECK(!pair.server.peek(buffer, {}));
     }
 
     TEST_CASE("lingering lets an answer arrive though the client's request was not read") {

@@ -68,6 +68,13 @@ void fill(Scoreboard& board) {
     header.log_lines_dropped = 9;
     header.exits[static_cast<std::size_t>(ExitReason::signalled)] = 1;
     header.lost[static_cast<std::size_t>(ExitReason::signalled)] = 1;
+    header.accepted = header.accepted + 10;  // What has become of them in the master's own hands:
+    header.parked = 2;
+    header.parkings = 21;
+    header.completed = 3;
+    header.client_aborted = 1;
+    header.timed_out[static_cast<std::size_t>(Limit::idle)] = 1;
+    header.refused[static_cast<std::size_t>(Refusal::denied)] = 3;
     header.listen_queues[0].length = 5;
     header.listen_queues[0].limit = 4096;
 
@@ -78,7 +85,7 @@ void fill(Scoreboard& board) {
     first.finished = 7;
     first.completed = 4;
     first.failed = 1;
-    first.timed_out_read = 2;
+    first.timed_out[static_cast<std::size_t>(Limit::read)] = 2;
     first.busy_ns = 3 * second_ns;
 
     occupy(board, 1, Stage::ready);
@@ -89,7 +96,7 @@ void fill(Scoreboard& board) {
     second.finished = 2;
     second.lost = 1;
     second.client_aborted = 1;
-    second.timed_out_write = 1;
+    second.timed_out[static_cast<std::size_t>(Limit::write)] = 1;
     second.busy_ns = second_ns / 4;
 }
 
@@ -103,8 +110,8 @@ TEST_SUITE("the pool's metrics") {
         std::erase_if(samples,
                       [](const auto& sample) { return sample.first.find("_bucket{") != std::string::npos; });
         const std::map<std::string, double> expected{
-            {R"(bullpen_connections_accepted_total{pool="web"})", 11},
-            {R"(bullpen_connections_completed_total{pool="web",outcome="ok"})", 4},
+            {R"(bullpen_connections_accepted_total{pool="web"})", 21},
+            {R"(bullpen_connections_completed_total{pool="web",outcome="ok"})", 7},
             {R"(bullpen_connections_completed_total{pool="web",outcome="error"})", 1},
             {R"(bullpen_connections_lost_total{pool="web",reason="retired"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="start"})", 0},
@@ -113,13 +120,25 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_connections_lost_total{pool="web",reason="descriptors"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="replaced"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="drain_timeout"})", 0},
+            {R"(bullpen_connections_lost_total{pool="web",reason="request_timeout"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="overload"})", 0},
-            {R"(bullpen_connections_client_aborted_total{pool="web"})", 1},
+            {R"(bullpen_connections_refused_total{pool="web",reason="startups"})", 0},
+            {R"(bullpen_connections_refused_total{pool="web",reason="source"})", 0},
+            {R"(bullpen_connections_refused_total{pool="web",reason="rate"})", 0},
+            {R"(bullpen_connections_refused_total{pool="web",reason="banned"})", 0},
+            {R"(bullpen_connections_refused_total{pool="web",reason="denied"})", 3},
+            {R"(bullpen_connections_refused_total{pool="web",reason="connections"})", 0},
+            {R"(bullpen_connections_refused_total{pool="web",reason="stopping"})", 0},
+            {R"(bullpen_connections_client_aborted_total{pool="web"})", 2},
+            {R"(bullpen_connections_timed_out_total{pool="web",limit="idle"})", 1},
+            {R"(bullpen_connections_timed_out_total{pool="web",limit="header"})", 0},
+            {R"(bullpen_connections_timed_out_total{pool="web",limit="body"})", 0},
             {R"(bullpen_connections_timed_out_total{pool="web",limit="read"})", 2},
             {R"(bullpen_connections_timed_out_total{pool="web",limit="write"})", 1},
             {R"(bullpen_connections_in_flight{pool="web",where="queued"})", 0},
             {R"(bullpen_connections_in_flight{pool="web",where="begun"})", 1},
-            {R"(bullpen_connections_in_flight{pool="web",where="parked"})", 0},
+            {R"(bullpen_connections_in_flight{pool="web",where="parked"})", 2},
+            {R"(bullpen_connections_parked_total{pool="web"})", 21},
             {R"(bullpen_handoffs_total{pool="web"})", 12},
             {R"(bullpen_handoffs_recovered_total{pool="web"})", 1},
             {R"(bullpen_workers{pool="web",state="starting"})", 0},
@@ -137,6 +156,7 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_worker_exits_total{pool="web",reason="descriptors"})", 0},
             {R"(bullpen_worker_exits_total{pool="web",reason="replaced"})", 0},
             {R"(bullpen_worker_exits_total{pool="web",reason="drain_timeout"})", 0},
+            {R"(bullpen_worker_exits_total{pool="web",reason="request_timeout"})", 0},
             {R"(bullpen_saturated_seconds_total{pool="web"})", 2.5},
             {R"(bullpen_queue_wait_seconds_count{pool="web"})", 0},
             {R"(bullpen_queue_wait_seconds_sum{pool="web"})", 0},

@@ -84,9 +84,9 @@ TEST_SUITE("pool: a worker that accepts") {
             listeners.back().set_nonblocking(true);
             Acceptor acceptor{listeners};
             const UniqueFd tcp = connect_to(listeners[0]);
-            CHECK(acceptor.next(stay)->inherits_options);
+            CHECK(acceptor.next(stay)->has_options);
             const UniqueFd local = connect_to(listeners[1]);
-            CHECK(!acceptor.next(stay)->inherits_options);
+            CHECK(!acceptor.next(stay)->has_options);
         }
         std::filesystem::remove_all(directory);
     }

@@ -15,7 +15,7 @@ namespace {
 constexpr useconds_t a_moment_us = 50'000;
 
 Client client_of(std::uint64_t number) {
-    return {.socket = {}, .accepted_ns = number};
+    return {.socket = {}, .since_ns = number};
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ TEST_SUITE("pool: the queue between threads") {
             }};
             ::usleep(a_moment_us);
             const bool too_early = may_accept;
-            Thread taking{[&] { taken = queue.take(process.worker())->accepted_ns; }};
+            Thread taking{[&] { taken = queue.take(process.worker())->since_ns; }};
             accepting.join();
             taking.join();
             return !too_early && may_accept && taken == 7;
@@ -45,8 +45,8 @@ TEST_SUITE("pool: the queue between threads") {
             queue.put(client_of(1));
             queue.put(client_of(2));
             queue.close();
-            const bool in_order = queue.take(process.worker())->accepted_ns == 1 &&
-                                  queue.take(process.worker())->accepted_ns == 2;
+            const bool in_order =
+                queue.take(process.worker())->since_ns == 1 && queue.take(process.worker())->since_ns == 2;
             return in_order && !queue.take(process.worker()) && !queue.wait_for_taker();
         }));
     }
@@ -73,7 +73,7 @@ TEST_SUITE("pool: the queue between threads") {
             queue.wake();
             taking.join();
             queue.put(client_of(3));
-            return got_nothing && queue.take(process.worker())->accepted_ns == 3 &&
+            return got_nothing && queue.take(process.worker())->since_ns == 3 &&
                    !queue.take(process.worker());
         }));
     }

@@ -98,7 +98,7 @@ TEST_SUITE("pool: the scoreboard") {
         board.row(0).completed = 6;
         board.row(0).failed = 1;
         board.row(0).client_aborted = 1;
-        board.row(0).timed_out_read = 1;
+        board.row(0).timed_out[static_cast<std::size_t>(Limit::read)] = 1;
         set(1, Stage::ready);  // Idle; two connections were lost in this slot.
         board.entry(1).handed = 8;
         board.row(1).begun = 8;

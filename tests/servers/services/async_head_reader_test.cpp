@@ -19,12 +19,13 @@ namespace {
 
 /// A client at the other end of a socketpair, and the loop that its server's end runs in.
 struct Visitor {
-    explicit Visitor(HeadLimits limits = {}) {
+    explicit Visitor(TimeLimits limits = {}) {
         int ends[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
         client.reset(ends[0]);
         server.emplace(loop.get_executor(), UniqueFd{ends[1]});
-        reader.emplace(*server, limits);
+        server->limits() = limits;
+        reader.emplace(*server);
     }
 
     void send(std::string_view text) const {
@@ -95,17 +96,17 @@ TEST_SUITE("asynchronous head reader") {
     }
 
     TEST_CASE("a client that drips is cut off when the whole head is due") {
-        Visitor visitor{{.head_timeout = milliseconds{300}}};
+        Visitor visitor{{.header = milliseconds{300}}};
         visitor.meanwhile = [&] {
             visitor.send("a");
             std::this_thread::sleep_for(milliseconds{10});
         };
         CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
-        CHECK(visitor.server->exceeded() == Limit::read);
+        CHECK(visitor.server->exceeded() == Limit::header);
     }
 
     TEST_CASE("a client that is idle between two requests is let go without a complaint") {
-        Visitor visitor{{.idle_timeout = milliseconds{100}}};
+        Visitor visitor{{.idle = milliseconds{100}}};
         visitor.send(first);
         CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.next() == Outcome::end);

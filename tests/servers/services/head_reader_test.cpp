@@ -15,13 +15,20 @@ namespace {
 
 /// A client at the other end of a socketpair.
 struct Visitor {
-    explicit Visitor(HeadLimits limits = {}) {
+    explicit Visitor(TimeLimits limits = {}) {
         int ends[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
         client.reset(ends[0]);
         server.emplace(UniqueFd{ends[1]});
         server->set_socket_timeouts();
-        reader.emplace(*server, limits);
+        server->limits() = limits;
+        reader.emplace(*server);
+    }
+    Outcome next() {
+        const std::optional<Outcome> found = reader->next(progress);
+        REQUIRE(found);
+        if (*found == Outcome::head) reader->take();
+        return *found;
     }
     void send(std::string_view text) const {
         REQUIRE(::send(client.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
@@ -30,6 +37,7 @@ struct Visitor {
     UniqueFd client;
     std::optional<Connection> server;
     std::optional<HeadReader> reader;
+    HeadProgress progress;
 };
 
 }  // namespace
@@ -41,24 +49,24 @@ TEST_SUITE("head reader") {
     TEST_CASE("a head is read, and then the end") {
         Visitor visitor;
         visitor.send(first);
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == first);
         CHECK_FALSE(visitor.reader->has_more());
         visitor.client.reset();
-        CHECK(visitor.reader->next() == Outcome::end);
+        CHECK(visitor.next() == Outcome::end);
     }
 
     TEST_CASE("requests that come together are told apart") {
         Visitor visitor;
         visitor.send(first + second + second.substr(0, 7));
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == first);
         CHECK(visitor.reader->has_more());
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == second);
         CHECK(visitor.reader->has_more());
         visitor.send(second.substr(7));
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == second);
         CHECK_FALSE(visitor.reader->has_more());
     }
@@ -69,9 +77,9 @@ TEST_SUITE("head reader") {
             for (const char c : "\r\n" + first + second)
                 visitor.send({&c, 1});
         }};
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == first);
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == second);
         dripping.join();
     }
@@ -88,7 +96,7 @@ TEST_SUITE("head reader") {
                 visitor.send(rest.substr(0, 10'007));
         }};
         for (int i = 0; i < count; ++i) {
-            REQUIRE(visitor.reader->next() == Outcome::head);
+            REQUIRE(visitor.next() == Outcome::head);
             REQUIRE(visitor.reader->head() == (i % 3 == 0 ? first : second));
         }
         pipelining.join();
@@ -97,43 +105,43 @@ TEST_SUITE("head reader") {
     TEST_CASE("empty lines in front of a request are skipped") {
         Visitor visitor;
         visitor.send("\r\n\r\n" + first + "\r\n" + second);
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == first);
-        CHECK(visitor.reader->next() == Outcome::head);
+        CHECK(visitor.next() == Outcome::head);
         CHECK(visitor.reader->head() == second);
     }
 
     TEST_CASE("a client that comes and goes has no request") {
         Visitor visitor;
         visitor.client.reset();
-        CHECK(visitor.reader->next() == Outcome::end);
+        CHECK(visitor.next() == Outcome::end);
     }
 
     TEST_CASE("a head that ends in the middle is malformed") {
         Visitor visitor;
         visitor.send(first.substr(0, 20));
         visitor.client.reset();
-        CHECK(visitor.reader->next() == Outcome::malformed);
+        CHECK(visitor.next() == Outcome::malformed);
     }
 
     TEST_CASE("a line without CR is malformed at once") {
         Visitor visitor;
         visitor.send("GET / HTTP/1.0\n\n");
-        CHECK(visitor.reader->next() == Outcome::malformed);
+        CHECK(visitor.next() == Outcome::malformed);
     }
 
     TEST_CASE("a request line may be as long as its limit and no longer") {
         const std::string rest = "\r\nHost: x\r\n\r\n";
-        const std::string longest(HeadLimits{}.request_line_max, 'a');
+        const std::string longest(HeadReader::request_line_max, 'a');
         Visitor fitting;
         fitting.send(longest + rest);
-        CHECK(fitting.reader->next() == Outcome::head);
+        CHECK(fitting.next() == Outcome::head);
         Visitor too_long;
         too_long.send(longest + "a" + rest);
-        CHECK(too_long.reader->next() == Outcome::line_too_long);
+        CHECK(too_long.next() == Outcome::line_too_long);
         Visitor endless;
         endless.send(longest + "a");
-        CHECK(endless.reader->next() == Outcome::line_too_long);
+        CHECK(endless.next() == Outcome::line_too_long);
     }
 
     TEST_CASE("a head may be as long as the buffer and no longer") {
@@ -141,14 +149,14 @@ TEST_SUITE("head reader") {
         const std::string padding(HeadBuffer::head_max - begin.size() - 4, 'a');
         Visitor fitting;
         fitting.send(begin + padding + "\r\n\r\n");
-        CHECK(fitting.reader->next() == Outcome::head);
+        CHECK(fitting.next() == Outcome::head);
         Visitor too_long;
         too_long.send(begin + padding + "a\r\n\r\n");
-        CHECK(too_long.reader->next() == Outcome::head_too_long);
+        CHECK(too_long.next() == Outcome::head_too_long);
     }
 
     TEST_CASE("a client that drips is cut off when the whole head is due") {
-        Visitor visitor{{.head_timeout = milliseconds{600}}};
+        Visitor visitor{{.header = milliseconds{600}}};
         std::atomic<bool> cut_off = false;
         std::thread dripping{[&] {
             while (!cut_off) {
@@ -157,7 +165,7 @@ TEST_SUITE("head reader") {
             }
         }};
         const auto begun = std::chrono::steady_clock::now();
-        CHECK_THROWS_AS(static_cast<void>(visitor.reader->next()), TimedOut);
+        CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
         const auto lasted = std::chrono::steady_clock::now() - begun;
         cut_off = true;
         dripping.join();
@@ -165,11 +173,11 @@ TEST_SUITE("head reader") {
         CHECK(lasted < milliseconds{5000});
     }
 
-    TEST_CASE("a client that is idle between two requests is let go without a complaint") {
-        Visitor visitor{{.idle_timeout = milliseconds{300}}};
+    TEST_CASE("a client that is idle between two requests runs into the idle limit") {
+        Visitor visitor{{.idle = milliseconds{300}}};
         visitor.send(first);
-        CHECK(visitor.reader->next() == Outcome::head);
-        CHECK(visitor.reader->next() == Outcome::end);
-        CHECK(visitor.server->exceeded() == Limit::none);
+        CHECK(visitor.next() == Outcome::head);
+        CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
+        CHECK(visitor.server->exceeded() == Limit::idle);
     }
 }

@@ -1,0 +1,20 @@
+/// What a connection waits for while nobody serves it.
+#pragma once
+
+#include <cstdint>
+
+#include "core/time_limits.hpp"
+
+namespace bullpen {
+
+enum class Await : std::uint8_t { input, output };
+
+/// Travels with a connection that a worker gives back. The master takes nothing in it for granted.
+struct Parking {
+    std::uint64_t deadline_ns = 0;     ///< CLOCK_MONOTONIC; 0: the limit's whole time from now on.
+    std::uint32_t input_at_least = 1;  ///< Of input: so many bytes (SO_RCVLOWAT, which the worker has set).
+    Await what = Await::input;
+    Limit limit = Limit::idle;  ///< Counts the connection if the deadline passes; none: it is then completed.
+};
+
+}  // namespace bullpen

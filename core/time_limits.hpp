@@ -1,0 +1,45 @@
+/// How long things may take with one client. Every limit has a name, under which the metrics count it.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/clock.hpp"
+
+namespace bullpen {
+
+/// Which of a connection's limits ran out (bullpen_connections_timed_out_total's label).
+enum class Limit : std::uint8_t { none, idle, header, body, read, write };
+constexpr std::size_t limits_count = 6;
+
+constexpr const char* name_of(Limit limit) noexcept {
+    constexpr const char* names[limits_count] = {"none", "idle", "header", "body", "read", "write"};
+    return names[static_cast<std::size_t>(limit)];
+}
+
+/// A transfer (body, write) has its base time, and earns a second for each `_rate` bytes that pass, but is
+/// never more than the base time ahead: who is slow but steady is let alone, who drips or stops is not.
+struct TimeLimits {
+    std::chrono::milliseconds idle{60'000};    ///< Between two requests, and before the first byte.
+    std::chrono::milliseconds header{10'000};  ///< From a head's first byte to its last.
+    std::chrono::milliseconds body{20'000};    ///< For what is read as a whole (Connection::read_exactly).
+    int body_rate = 500;                       ///< Bytes per second.
+    std::chrono::milliseconds read{60'000};    ///< Silence within a conversation (Connection::read_some).
+    std::chrono::milliseconds write{30'000};   ///< For what is written to the client.
+    int write_rate = 500;                      ///< Bytes per second.
+};
+
+/// The deadline of a transfer of which so many bytes have passed now. Rate 0: any progress starts it anew.
+constexpr TimePoint extended(TimePoint deadline, TimePoint now, std::chrono::milliseconds base, int rate,
+                             std::uint64_t bytes) noexcept {
+    if (bytes == 0) return deadline;
+    const TimePoint latest = now + base;
+    const auto enough = static_cast<std::uint64_t>(base.count()) * static_cast<std::uint64_t>(rate) / 1000;
+    if (bytes >= enough) return latest;
+    const auto earned_ms = static_cast<std::int64_t>(bytes * 1000 / static_cast<std::uint64_t>(rate));
+    return std::min(deadline + std::chrono::milliseconds{earned_ms}, latest);
+}
+
+}  // namespace bullpen

@@ -1,0 +1,269 @@
+/// Of a Pool, the connections in its own hands: parked ones, what workers give back, whom it refuses.
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/log.hpp"
+#include "pool/pool.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+template <typename Value>
+Value socket_option(int socket, int name, Value otherwise) noexcept {
+    Value value{};
+    socklen_t size = sizeof value;
+    return ::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : otherwise;
+}
+
+/// A worker may be broken: only what it was given is taken back from it. At first a connected stream socket
+/// of its listener's kind; from then on the very same.
+bool is_what_was_handed(int socket, Account& account, int family) noexcept {
+    const auto cookie = socket_option<std::uint64_t>(socket, SO_COOKIE, 0);
+    if (account.cookie != 0) return cookie == account.cookie;
+    account.cookie = cookie;
+    return socket_option(socket, SO_DOMAIN, -1) == family &&
+           socket_option(socket, SO_TYPE, -1) == SOCK_STREAM && socket_option(socket, SO_ACCEPTCONN, -1) == 0;
+}
+
+std::chrono::milliseconds time_for(Limit limit, const TimeLimits& limits) noexcept {
+    switch (limit) {
+        case Limit::header: return limits.header;
+        case Limit::body: return limits.body;
+        case Limit::read: return limits.read;
+        case Limit::write: return limits.write;
+        case Limit::none:
+        case Limit::idle: break;
+    }
+    return limits.idle;
+}
+
+/// From a worker's word, as far as it can be believed.
+Parking sane(Parking parking) noexcept {
+    if (static_cast<std::size_t>(parking.limit) >= limits_count) parking.limit = Limit::idle;
+    if (parking.what != Await::output) parking.what = Await::input;
+    return parking;
+}
+
+TimePoint deadline_of(const Parking& parking, const TimeLimits& limits, TimePoint now) noexcept {
+    constexpr std::chrono::hours longest{1};  // Who is slow and steady may need it.
+    if (parking.deadline_ns == 0) return now + time_for(parking.limit, limits);
+    const auto longest_ns = static_cast<std::uint64_t>((now + longest).time_since_epoch().count());
+    return TimePoint{std::chrono::nanoseconds{std::min(parking.deadline_ns, longest_ns)}};
+}
+
+}  // namespace
+
+bool Pool::parks() const noexcept {
+    return is(Delivery::handoff) && !options_.model.multiplexes;
+}
+
+void Pool::limit_connections(std::size_t possible) noexcept {
+    connections_max_ =
+        options_.connections_max == 0 ? possible : std::min(possible, options_.connections_max);
+}
+
+std::size_t Pool::open_connections() const noexcept {
+    return lot_.size() + waiting_.size() + held_.size() + static_cast<std::size_t>(busy_.size());
+}
+
+void Pool::park(HeldClient client, TimePoint now) noexcept {
+    TimePoint deadline = deadline_of(client.parking(), options_.time_limits, now);
+    if (phase_ != Phase::serving && client.is_idle())
+        deadline =
+            std::min(deadline, now + (client.account.served ? options_.stop_settle : options_.stop_patience));
+    add(scoreboard_.header().parkings);
+    if (lot_.park(client, deadline)) return;
+    if (client.is_idle() && client.account.served)  // May be closed at any time (RFC 9112 9.3.1).
+        add(scoreboard_.header().completed);
+    else if (client.is_idle())
+        refuse(std::move(client), Refusal::connections);
+    else
+        waiting_.push_back(std::move(client));
+}
+
+/// The counts say how many connections lie in the channel; each is there before it is counted.
+void Pool::note_returned(std::uint32_t number, TimePoint now) noexcept {
+    Slot& slot = slots_[number];
+    const std::uint64_t returned = scoreboard_.row(number).returned.load(std::memory_order_seq_cst);
+    if (returned == slot.returned || slot.ended_by_us == ExitReason::replaced) return;
+    if (returned - slot.returned > slot.outstanding()) {
+        replace(number, "its row counts more connections given back than it was handed");
+        return;
+    }
+    if (!has_descriptors_for_returned(now)) return;
+    while (slot.returned != returned) {
+        if (take_returned(slot, now)) continue;
+        replace(number, "it did not give back what it was handed");
+        return;
+    }
+    slot.moved_at = now;
+    if (ready_.contains(number)) reclassify(number);
+}
+
+/// False: what came is nothing that it may send.
+bool Pool::take_returned(Slot& slot, TimePoint now) noexcept {
+    HeldClient client;
+    const Received received = receive_message(slot.channel.master.get(), client.envelope, Wait::never);
+    if (received == Received::truncated) {  // Somebody has lowered our limit this instant.
+        ++slot.returned;
+        forget_given(slot, 1);
+        add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::descriptors)]);
+        return true;
+    }
+    Message& message = client.envelope.message;
+    if (received != Received::message || message.kind != MessageKind::returned ||
+        !client.envelope.descriptors[0])
+        return false;
+    std::optional<Account> account = settle_given(slot, message.number);
+    if (!account) return false;
+    if (!is_what_was_handed(client.socket(), *account, listener_families_[account->listener])) {
+        slot.given.push_back({message.number, *account});  // It is lost with the worker.
+        return false;
+    }
+    ++slot.returned;
+    client.account = *account;
+    message.listener = account->listener;
+    message.parking = sane(message.parking);
+    client.account.served = client.account.served || message.parking.limit == Limit::idle;
+    park(std::move(client), now);
+    return true;
+}
+
+/// Which of those that the slot was given; it is no longer one of them.
+std::optional<Account> Pool::settle_given(Slot& slot, std::uint32_t number) noexcept {
+    const auto found = std::find_if(slot.given.begin(), slot.given.end(),
+                                    [&](const Given& given) { return given.number == number; });
+    if (found == slot.given.end()) return {};
+    const Account account = found->account;
+    slot.given.erase(found);
+    return account;
+}
+
+/// So many have ended in the worker, which serves them in their order.
+void Pool::forget_given(Slot& slot, std::uint64_t count) noexcept {
+    const auto ended = std::min<std::uint64_t>(count, slot.given.size());
+    slot.given.erase(slot.given.begin(), slot.given.begin() + static_cast<std::ptrdiff_t>(ended));
+}
+
+bool Pool::anything_returned() const noexcept {
+    const auto has = [this](std::uint32_t slot) {
+        return scoreboard_.row(slot).returned.load(std::memory_order_seq_cst) != slots_[slot].returned &&
+               slots_[slot].ended_by_us != ExitReason::replaced;
+    };
+    return busy_.find_if(has) || draining_.find_if(has);
+}
+
+/// Receiving a descriptor without room for it would lose it, so at our limit it stays in the channel.
+bool Pool::has_descriptors_for_returned(TimePoint now) noexcept {
+    constexpr std::size_t reserve = 32;
+    if (descriptors_looked_at_ != now) {
+        descriptors_looked_at_ = now;
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        descriptor_limit_ = limit.rlim_cur;
+    }
+    const std::size_t open = descriptors_at_start_ +
+                             2 * (slots() - static_cast<std::size_t>(vacant_.size())) +
+                             2 * (lot_.size() + waiting_.size() + held_.size());
+    if (open + reserve < descriptor_limit_) return true;
+    constexpr std::chrono::seconds between_warnings{1};
+    if (now - warned_descriptors_ >= between_warnings) {
+        warned_descriptors_ = now;
+        log(LogLevel::warning,
+            "pool " + options_.name + ": out of descriptors; what workers give back waits");
+    }
+    return false;
+}
+
+void Pool::attend_parked(TimePoint now) noexcept {
+    if (parks()) scoreboard_.header().asleep.store(0, relaxed);
+    if (lot_watch_ && lot_watch_->ready()) {
+        lot_watch_->clear_ready();
+        for (ParkingLot::Leaving& leaving : lot_.leave())
+            see_off(leaving, now);
+    }
+    constexpr std::chrono::seconds between_looks{1};
+    if (phase_ != Phase::serving || now - expired_ >= between_looks) {
+        expired_ = now;
+        for (ParkingLot::Leaving& leaving : lot_.expire(now))
+            see_off(leaving, now);
+    }
+    refuse_who_waited_too_long(now);
+}
+
+void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
+    ScoreboardHeader& header = scoreboard_.header();
+    HeldClient& client = leaving.client;
+    switch (leaving.why) {
+        case ParkingLot::Why::ready:
+            client.envelope.message.since_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+            waiting_.push_back(std::move(client));
+            break;
+        case ParkingLot::Why::ended:
+            add(client.account.served || client.parking().limit == Limit::none ? header.completed
+                                                                               : header.client_aborted);
+            break;
+        case ParkingLot::Why::broken: add(header.client_aborted); break;
+        case ParkingLot::Why::expired: end_expired(client); break;
+    }
+}
+
+void Pool::end_expired(const HeldClient& client) noexcept {
+    ScoreboardHeader& header = scoreboard_.header();
+    const bool idle_at_stop = phase_ != Phase::serving && client.is_idle();
+    if (client.parking().limit == Limit::none || (idle_at_stop && client.account.served))
+        add(header.completed);
+    else if (idle_at_stop)
+        add(header.refused[static_cast<std::size_t>(Refusal::stopping)]);
+    else
+        add(header.timed_out[static_cast<std::size_t>(client.parking().limit)]);
+}
+
+/// In the service's words, where it has some and the client is not in the middle of something. What the
+/// client has sent is thrown away first, as far as it is here: unread, it would make the close a reset.
+void Pool::refuse(HeldClient client, Refusal why) noexcept {
+    add(scoreboard_.header().refused[static_cast<std::size_t>(why)]);
+    const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
+    if (silently || options_.refusal.empty()) return;
+    std::array<char, 16 * 1024> scrap;
+    (void)!::recv(client.socket(), scrap.data(), scrap.size(), MSG_DONTWAIT);
+    (void)!::send(client.socket(), options_.refusal.data(), options_.refusal.size(),
+                  MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(client.socket(), SHUT_WR);
+}
+
+void Pool::refuse_who_waited_too_long(TimePoint now) noexcept {
+    if (options_.queue_max == 0) return;
+    const auto longest_since =
+        static_cast<std::uint64_t>((now - options_.queue_wait).time_since_epoch().count());
+    std::deque<HeldClient> busy_with_something;
+    while (!waiting_.empty() && waiting_.front().envelope.message.since_ns <= longest_since) {
+        HeldClient client = std::move(waiting_.front());
+        waiting_.pop_front();
+        if (client.may_be_refused())
+            refuse(std::move(client), Refusal::overload);
+        else
+            busy_with_something.push_back(std::move(client));
+    }
+    for (; !busy_with_something.empty(); busy_with_something.pop_back())
+        waiting_.push_front(std::move(busy_with_something.back()));
+}
+
+/// For one more connection: the one that has been idle for longest goes.
+bool Pool::make_room() noexcept {
+    if (open_connections() < connections_max_) return true;
+    std::optional<HeldClient> idle = lot_.evict_idle();
+    if (!idle) return false;
+    if (idle->account.served)
+        add(scoreboard_.header().completed);
+    else
+        refuse(std::move(*idle), Refusal::connections);
+    return true;
+}
+
+}  // namespace bullpen
