@@ -1,6 +1,5 @@
 #include "servers/cli/load.hpp"
 
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -9,7 +8,6 @@
 #include <array>
 #include <boost/circular_buffer.hpp>
 #include <cerrno>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -24,6 +22,7 @@
 #include "servers/cli/cpu_time.hpp"
 #include "servers/cli/precise_timers.hpp"
 #include "servers/cli/request_mix.hpp"
+#include "servers/cli/source_address.hpp"
 #include "servers/cli/wake_queue.hpp"
 
 namespace bullpen {
@@ -122,8 +121,10 @@ private:
     void begin_what_is_due(std::uint64_t now) {
         if (!more_to_begin(now)) return close_resting();
         const std::uint64_t patience_ns = in_ns(options_.request_timeout);
-        for (; more_to_begin(now) && schedule_->due_ns() + patience_ns <= now; schedule_->advance())
+        for (; more_to_begin(now) && schedule_->due_ns() + patience_ns <= now; schedule_->advance()) {
+            note_wait(schedule_->due_ns(), now);
             count(LoadError::unsent);
+        }
         for (std::size_t waiting = idle_.size(); waiting > 0; --waiting) {
             const std::uint64_t due = schedule_->due_ns();
             if (due > now || !more_to_begin(now)) return;
@@ -216,29 +217,12 @@ private:
         caller.reused = false;
         caller.doing = Doing::asking;
         if (!caller.socket) return fail(caller, load_error_of(errno));
-        if (caller.dialogue->half_close) choose_source(caller);
+        const bool closes_first = caller.dialogue->half_close && options_.source.family() == AF_UNSPEC;
+        const Address& source = closes_first ? spread_source(server, connections_begun_) : options_.source;
+        if (!come_from(source, caller.socket.get())) return fail(caller, load_error_of(errno));
         if (::connect(caller.socket.get(), server.data(), server.size()) != 0 && errno != EINPROGRESS)
             return fail(caller, load_error_of(errno));
         begin_request(caller);
-    }
-
-    /// Who closes first keeps the port in TIME_WAIT, and with half of the ports in it connect() searches for
-    /// milliseconds. On loopback there are other addresses to come from, each with ports of its own.
-    void choose_source(const Caller& caller) const noexcept {
-        constexpr long connections_each = 8'192;
-        constexpr long sources = 250;
-        constexpr std::uint32_t first_source = 0x7f00'0002;  // 127.0.0.2
-        constexpr std::uint32_t net_mask = 0xff00'0000;
-        if (options_.server.family() != AF_INET) return;
-        sockaddr_in address{};
-        std::memcpy(&address, options_.server.data(), sizeof address);
-        if ((ntohl(address.sin_addr.s_addr) & net_mask) != (first_source & net_mask)) return;
-        const auto source = static_cast<std::uint32_t>(connections_begun_ / connections_each % sources);
-        address.sin_addr.s_addr = htonl(first_source + source);
-        address.sin_port = 0;
-        constexpr int on = 1;
-        ::setsockopt(caller.socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-        ::bind(caller.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     }
 
     void begin_request(Caller& caller) {
@@ -317,6 +301,7 @@ private:
 
     void answered(Caller& caller) {
         caller.idle_since_ns = monotonic_ns();
+        note_wait(caller.begun_ns, caller.idle_since_ns);
         const int status = caller.answer->status();
         if (status != 0) ++statuses_[static_cast<std::size_t>(status)];
         constexpr int first_bad = 400;
@@ -386,11 +371,16 @@ private:
     }
 
     void fail(Caller& caller, LoadError error) {
+        if (caller.doing == Doing::asking) note_wait(caller.begun_ns, monotonic_ns());
         count(error);
         hang_up(caller);
     }
 
     void count(LoadError error) noexcept { ++result_.errors[static_cast<std::size_t>(error)]; }
+
+    void note_wait(std::uint64_t begun_ns, std::uint64_t now) noexcept {
+        if (now > begun_ns) result_.longest_wait_ns = std::max(result_.longest_wait_ns, now - begun_ns);
+    }
 
     void forget_unsent(Caller& caller) {
         caller.unsent = {};
@@ -420,6 +410,8 @@ private:
 
     void sum_up() {
         close_resting();
+        for (const Caller& caller : callers_)
+            if (caller.doing == Doing::asking) note_wait(caller.begun_ns, monotonic_ns());
         for (const ClassResult& one : result_.classes)
             result_.latencies.add(one.latencies);
         for (std::size_t status = 0; status < statuses_.size(); ++status)

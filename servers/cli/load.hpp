@@ -37,6 +37,7 @@ struct LoadResult;
 /// begun is awaited. At least one must be given (or time_limit, which cuts off).
 struct LoadOptions {
     Address server;
+    Address source = {};                    ///< Where connections come from; unknown: as the kernel chooses.
     std::vector<RequestClass> classes;      ///< At least one, all of one protocol. They mix on a connection.
     long connections = 0;                   ///< In total; 0: no limit.
     int concurrency = 1;                    ///< Connections at once.
@@ -56,7 +57,7 @@ struct LoadOptions {
     std::chrono::milliseconds report_interval{100};
     /// Told every report_interval how many connections have ended; false ends the load.
     std::function<bool(long ended)> keep_going = [](long) { return true; };
-    /// Told the same time what has come out so far (without the last three fields).
+    /// Told the same time what has come out so far (without the last four fields).
     std::function<void(const LoadResult&)> report = [](const LoadResult&) {};
 };
 
@@ -78,6 +79,8 @@ struct LoadResult {
     /// Open loop: how late requests were sent although a connection was free, which is the client's own
     /// fault.
     Latencies lateness = {};
+    /// The longest that a request has waited for its answer, whether it got one, failed or was cut off.
+    std::uint64_t longest_wait_ns = 0;
     /// Of answered requests, all classes together: to the answer's last byte, in an open loop from when the
     /// request was due, else from connect() (a connection's later ones: from sending).
     Latencies latencies = {};

@@ -13,6 +13,7 @@
 #include "core/unique_fd.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/request_file.hpp"
+#include "servers/cli/source_address.hpp"
 #include "servers/cli/url.hpp"
 
 namespace bullpen {
@@ -45,6 +46,7 @@ void check_amount(const char* flag, double value, double most) {
 
 void check(const LoadArguments& arguments) {
     check_count("--concurrency", arguments.concurrency, 1, concurrency_most);
+    check_count("--idle", arguments.idle, 0, concurrency_most);
     check_count("--connections", arguments.connections, 0, number_most);
     check_count("--requests", arguments.requests, 0, number_most);
     check_count("--size", arguments.size, 0, size_most);
@@ -167,6 +169,8 @@ std::vector<RequestClass> raw_classes(const LoadArguments& arguments) {
     const bool until_end = arguments.expect == "close";
     if (!until_end && !arguments.expect.empty() && arguments.expect != "echo")
         reject("--expect: expected echo or close, got '" + arguments.expect + "'");
+    if (until_end && arguments.idle > 0)
+        reject("--idle: with --expect close no connection outlives its answer");
     if (until_end && !arguments.keep_alive.empty())
         reject("--keep-alive: with --expect close a connection has one answer");
     constexpr long default_size = 128;
@@ -217,6 +221,7 @@ LoadOptions load_options_from(const LoadArguments& arguments) {
         reject("--connections: with --rate and --keep-alive give --requests or --duration");
     options.server = arguments.unix_socket.empty() ? choose_address(url.address)
                                                    : Address::unix_path(arguments.unix_socket);
+    if (!arguments.source.empty()) options.source = parse_source(arguments.source, options.server);
     return options;
 }
 

@@ -4,9 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "core/clock.hpp"
 #include "core/process.hpp"
+#include "servers/cli/idle_clients.hpp"
 #include "servers/cli/interruption.hpp"
 #include "servers/cli/load_report.hpp"
 #include "servers/cli/number_text.hpp"
@@ -68,25 +72,47 @@ private:
     std::optional<ResultFile> file_;
 };
 
+void check_descriptors(const LoadArguments& arguments, rlim_t limit) {
+    constexpr long others = 20;
+    const long needed = arguments.idle + arguments.concurrency + others;
+    if (arguments.idle > 0 && static_cast<rlim_t>(needed) > limit)
+        throw std::invalid_argument{"--idle: with --concurrency this takes " + std::to_string(needed) +
+                                    " descriptors, and a process may open " + std::to_string(limit) +
+                                    " here (ulimit -Hn)"};
+}
+
+/// Says when they are there: another program may wait for that.
+std::optional<IdleClients> open_idle(const LoadOptions& options, long count,
+                                     const Interruption& interruption) {
+    if (count == 0) return std::nullopt;
+    std::optional<IdleClients> idle{std::in_place, options, count, [&] { return !interruption.came(); }};
+    std::fprintf(stderr, "bullpen: %s of %s idle connections are open\n", grouped(idle->count()).c_str(),
+                 grouped(count).c_str());
+    return idle;
+}
+
 }  // namespace
 
 int run_load_command(const LoadArguments& arguments) {
     const LoadOptions options = load_options_from(arguments);
     JsonTarget target{arguments.json_file};
-    raise_descriptor_limit();
+    check_descriptors(arguments, raise_descriptor_limit());
     const Interruption interruption;
     Watch watch{interruption};
     if (arguments.warm_up > 0) watch.run(warm_up_from(options, arguments.warm_up), "warming up: ");
+    const auto idle = open_idle(options, arguments.idle, interruption);
     const LoadResult result = watch.run(options, "");
-    const LoadReport report{
+    LoadReport report{
         .url = arguments.url,
         .options = options,
         .result = result,
         .interrupted = interruption.came(),
         .gave_up = watch.gave_up(),
     };
+    if (idle) report.idle = IdleCounts{arguments.idle, idle->count(), idle->undisturbed()};
     target.write(report);
     if (report.interrupted) return exit_interrupted;
+    if (report.idle && report.idle->undisturbed < report.idle->asked) return 1;
     return result.failed() == 0 && result.requests > 0 ? 0 : 1;
 }
 

@@ -17,7 +17,9 @@ namespace bullpen {
 struct LoadArguments {
     std::string url;
     std::string unix_socket;  ///< http: where to connect to, instead of the URL's host.
+    std::string source;       ///< The IP address to come from.
     long concurrency = 16;    ///< Connections at once.
+    long idle = 0;            ///< More connections, answered once and then kept silently.
     long connections = 0;     ///< In total.
     long requests = 0;        ///< In total.
     double duration = 0;      ///< Seconds; 10 where neither connections nor requests are given.

@@ -10,6 +10,8 @@ namespace {
 void declare_amounts(CLI::App& load, LoadArguments& arguments) {
     load.add_option("--concurrency", arguments.concurrency, "connections at once (default: 16)")
         ->type_name("C");
+    load.add_option("--idle", arguments.idle, "beside so many that had an answer and stay silent")
+        ->type_name("COUNT");
     load.add_option("--duration", arguments.duration, "so long (default: 10, without N)")->type_name("S");
     load.add_option("--connections", arguments.connections, "so many connections in total")->type_name("N");
     load.add_option("--requests", arguments.requests, "so many requests in total")->type_name("N");
@@ -27,6 +29,7 @@ void declare_amounts(CLI::App& load, LoadArguments& arguments) {
 }
 
 void declare_requests(CLI::App& load, LoadArguments& arguments) {
+    load.add_option("--source", arguments.source, "the IP address to come from")->type_name("ADDR");
     load.add_option("--method", arguments.method, "http: default GET")->type_name("METHOD");
     load.add_option("--header", arguments.headers, "http: one more; may be repeated")
         ->type_name("'K: V'")
@@ -63,7 +66,8 @@ constexpr const char* footer =
     "requests_per_s, connections_per_s, bytes, latency_us {p50 p90 p99 p999 max\n"
     "mean}, latency_distribution [[quantile, us]], classes {NAME {requests\n"
     "latency_us}}, failed, errors {NAME}, statuses {CODE}, reconnects, unanswered\n"
-    "(unsent or timed out), client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
+    "(unsent or timed out), longest_wait_us (whether answered or not), idle {asked\n"
+    "answered undisturbed}, client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
     "\n"
     "Exit status: 0, 1 with errors or without an answer, 2 usage, 130 Ctrl-C.";
 

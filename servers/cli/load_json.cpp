@@ -16,6 +16,10 @@ json::object to_object(const Latencies& latencies) {
     };
 }
 
+json::object to_object(const IdleCounts& idle) {
+    return {{"asked", idle.asked}, {"answered", idle.answered}, {"undisturbed", idle.undisturbed}};
+}
+
 json::object classes_of(const LoadResult& result) {
     json::object classes;
     for (const ClassResult& one : result.classes)
@@ -71,6 +75,8 @@ std::string load_to_json(const LoadReport& report) {
         {"statuses", statuses_of(result)},
         {"reconnects", result.reconnects},
         {"unanswered", report.unanswered()},
+        {"longest_wait_us", static_cast<double>(result.longest_wait_ns) / 1000},
+        {"idle", report.idle ? json::value(to_object(*report.idle)) : json::value{}},
         {"client_cpu_s", result.client_cpu_s},
         {"client_late_p99_us", result.lateness.summary().p99_us},
         {"interrupted", report.interrupted},

@@ -135,11 +135,25 @@ std::string open_loop_remark(const LoadReport& report) {
     return text;
 }
 
+/// Of those that were not answered; the others' is in the table.
+std::string longest_wait(const LoadResult& result) {
+    const double waited_us = static_cast<double>(result.longest_wait_ns) / 1000;
+    if (waited_us < result.latencies.summary().max_us + 1000) return "";
+    return "The longest wait, in vain: " + significant(waited_us / 1000) + " ms.";
+}
+
+std::string idle_remark(const IdleCounts& idle) {
+    return "Beside them " + grouped(idle.answered) + " of " + grouped(idle.asked) +
+           " idle connections were open; at the end " + grouped(idle.undisturbed) + " still were.";
+}
+
 std::vector<std::string> remarks(const LoadReport& report) {
     const LoadResult& result = report.result;
     std::vector<std::string> all;
     if (result.failed() > 0) all.push_back(errors(result));
     if (std::string text = statuses(result); !text.empty()) all.push_back(std::move(text));
+    if (std::string text = longest_wait(result); !text.empty()) all.push_back(std::move(text));
+    if (report.idle) all.push_back(idle_remark(*report.idle));
     if (report.options.rate > 0) all.push_back(open_loop_remark(report));
     const double share = report.client_share();
     std::string client = "The client used " + grouped(std::llround(share * 100)) + " % of one CPU";

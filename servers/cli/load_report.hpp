@@ -2,17 +2,26 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "servers/cli/load.hpp"
 
 namespace bullpen {
 
+/// Of the connections that were to be kept silently beside the load.
+struct IdleCounts {
+    long asked = 0;
+    long answered = 0;     ///< Once, before the load; the others are not there.
+    long undisturbed = 0;  ///< Of these, after the load: neither closed nor sent anything.
+};
+
 /// A load, over.
 struct LoadReport {
     std::string url;
     const LoadOptions& options;
     const LoadResult& result;
+    std::optional<IdleCounts> idle = {};
     bool interrupted = false;
     bool gave_up = false;  ///< Because nothing was answered.
 

@@ -7,14 +7,25 @@ CASES = {
     "keep-alive": "64 kept connections at once, 128 bytes",
     "skewed": "1 % of the requests wait 20 ms; latency of the others; {concurrency} at once",
     "pool": "how Bullpen's pool scales; a connection a request, {concurrency} at once",
+    "idle": "10,000 silent kept connections, and 16 that make 2,000 requests a second",
+    "busy": "1,000 kept connections as fast as they can",
+    "steady": "1,000 kept connections, a request a second each; late after a second",
+    "slow": "1,000 connections with slow headers, bodies and reads of 4 MiB; 50 requests/s",
 }
+USUAL_CASES = tuple(case for case in CASES if case != "slow")  # It takes 25 s a peer.
+CASE_PACKAGES = {"slow": ("slowhttptest",)}
+LEAST_S = {"busy": 3.0, "steady": 3.0}  # Of a load, that a client can starve in it.
 
 # Of servers whose processes or threads serve one client at a time: @workers@ in commands and configurations.
-WORKERS = {"short": 8, "keep-alive": 64, "skewed": 16, "pool": 0}
+WORKERS = {"short": 8, "keep-alive": 64, "skewed": 16, "pool": 0, "idle": 16, "busy": 16, "steady": 16, "slow": 16}
+# Of those with room for a number of them: @connections@, in each process.
+CONNECTIONS = {"idle": 12_000, "busy": 2_000, "steady": 2_000}
+USUAL_CONNECTIONS = 1_024
 
 COMMON_CASES = ("short", "keep-alive", "skewed")
 NEVER_KEEPS_ALIVE = ("short", "skewed")
 STATIC_FILES_ONLY = ("short", "keep-alive")
+CROWDS = ("idle", "busy", "steady")
 
 
 @dataclass(frozen=True)
@@ -27,11 +38,12 @@ class Peer:
     skewed_paths: tuple = ("/small.txt", "/slow")
     processes: int = 1  # It has started when it has at least that many.
     warm_up_s: float = 0.3
+    workers: int = 0  # 0: as in WORKERS.
 
 
 def bullpen(model, flags="", workers="--workers @workers@", name="", cases=COMMON_CASES):
     return Peer(f"bullpen/{name or model}",
-                "@bullpen@ serve @service@ --listen 127.0.0.1:@port@ --metrics off "
+                "@bullpen@ serve @service@ --listen 127.0.0.1:@port@ --metrics @metrics@ "
                 f"--model {model} {workers} {flags}", cases=cases, skewed_paths=("/bytes/128", "/sleep/20"))
 
 
@@ -43,11 +55,14 @@ def superserver(name, command, *packages, folders=()):
 NGINX = ("nginx", "libnginx-mod-http-echo")
 
 PEERS = (
-    Peer("nginx", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",)),
+    Peer("nginx", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",),
+         (*COMMON_CASES, *CROWDS)),
     Peer("nginx/file-cache", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX,
          ("nginx", "nginx-file-cache"), STATIC_FILES_ONLY),
     Peer("apache/prefork", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
-         ("apache-site", "apache-prefork")),
+         ("apache-site", "apache-prefork"), (*COMMON_CASES, "slow")),
+    Peer("apache/prefork-of-64", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
+         ("apache-site", "apache-prefork"), ("slow",), workers=64),
     Peer("apache/event", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
          ("apache-site", "apache-event")),
     Peer("uwsgi", "uwsgi-core --ini @home@/uwsgi.ini", ("uwsgi-plugin-python3",), ("wsgi", "uwsgi"),
@@ -74,13 +89,15 @@ PEERS = (
     bullpen("prefork-accept"),
     bullpen("prefork-lock"),
     bullpen("prefork-reuseport"),
-    bullpen("prefork"),
+    bullpen("prefork", cases=(*COMMON_CASES, *CROWDS, "slow")),
+    bullpen("prefork", "--source-connections 50", name="prefork+limit", cases=("slow",)),
     bullpen("prefork", "--file-cache 10", name="prefork+file-cache", cases=STATIC_FILES_ONLY),
     bullpen("prefork", "--threads 8", "--workers 8", name="prefork+threads"),
     bullpen("prethread"),
     bullpen("prethread-accept"),
     bullpen("event", workers=""),
     bullpen("prefork-event", workers="--workers 2"),
+    bullpen("event", "--capacity 12000", workers="", name="event+capacity", cases=("idle",)),
     superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --model inetd "
                 "-- @respond@"),
     *(bullpen("prefork", workers=f"--workers {workers}", name=f"prefork-of-{workers}", cases=("pool",))

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import processes  # noqa: E402
+from harness import parse_metrics, processes, total  # noqa: E402
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 15.0
@@ -65,6 +66,17 @@ class Cgroup:
         self.home.rmdir()
 
 
+def threads_cpu_us(pid):
+    """Of the process's living threads, to the nanosecond."""
+    return sum(int(Path(thread, "schedstat").read_text().split()[0])
+               for thread in Path(f"/proc/{pid}/task").iterdir()) / 1000
+
+
+def kb_in(file, field):
+    [line] = [line for line in Path(file).read_text().splitlines() if line.startswith(field)]
+    return int(line.split()[1])
+
+
 class Session:
     """Without cgroups: the processes of a session, and what its leader's descendants are."""
 
@@ -89,10 +101,9 @@ class Session:
     @staticmethod
     def _cpu_us(pid):
         with contextlib.suppress(OSError):
-            threads = sum(int(Path(thread, "schedstat").read_text().split()[0])
-                          for thread in Path(f"/proc/{pid}/task").iterdir())
+            threads = threads_cpu_us(pid)
             buried = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[13:15]
-            return threads / 1000 + sum(map(int, buried)) * 1e6 / TICKS_PER_S
+            return threads + sum(map(int, buried)) * 1e6 / TICKS_PER_S
         return 0
 
     def close(self):
@@ -102,8 +113,8 @@ class Session:
 class Server:
     """Started in a session of its own: at its end Apache signals its whole group."""
 
-    def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL):
-        self.name, self.port, self.terminated = name, port, False
+    def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL, metrics=None):
+        self.name, self.port, self.metrics, self.terminated = name, port, metrics, False
         self.group = Cgroup(f"bullpen-peers-{os.getpid()}-{port}") if own_cgroup() else Session()
         try:
             self.process = subprocess.Popen(self.group.command(command), stdin=subprocess.DEVNULL, stdout=log,
@@ -144,13 +155,25 @@ class Server:
         return self.group.cpu_us()
 
     def pss_kb(self):
-        total = 0
+        summed = 0
         for pid in self.pids():
             with contextlib.suppress(OSError):  # It has ended meanwhile.
-                [pss] = [line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                         if line.startswith("Pss:")]
-                total += int(pss.split()[1])
-        return total
+                summed += kb_in(f"/proc/{pid}/smaps_rollup", "Pss:")
+        return summed
+
+    def master_cpu_us(self):
+        """Of the process that was started, without its children."""
+        return threads_cpu_us(self.process.pid)
+
+    def master_rss_kb(self):
+        return kb_in(f"/proc/{self.process.pid}/status", "VmRSS:")
+
+    def worker_deaths(self):
+        """Of a Bullpen with metrics: all but of those workers that were sent home."""
+        with urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=START_TIMEOUT) as answer:
+            samples = parse_metrics(answer.read().decode())
+        name = "bullpen_worker_exits_total"
+        return total(samples, name) - total(samples, name, reason="retired")
 
     def terminate(self):
         """Asks it to end; stop() waits for it."""

@@ -39,6 +39,9 @@ def of_case(title, results, absent):
         lines.append(f"nginx's rounds, to judge the noise: {min(rates):,.0f} to {max(rates):,.0f} requests/s")
     lines += [f"{name}: {sum(measured['errors']):,} errors" for name, measured in results.items()
               if any(measured["errors"])]
+    for name, measured in results.items():
+        if (waited_s := max(measured.get("longest_wait_us", [0])) / 1e6) > 1:
+            lines.append(f"{name}: the longest wait was {waited_s:.1f} s")
     for name, why in absent.items():
         lines += textwrap.wrap(f"{name}: {why}", 80, subsequent_indent="    ")
     return "\n".join(lines)

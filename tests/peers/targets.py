@@ -1,8 +1,14 @@
-"""What issue 3 asks of Bullpen beside its peers, as ratios of what was measured."""
+"""What is asked of Bullpen beside its peers, and of its crowds of clients, of what was measured."""
 
 from dataclasses import dataclass
 from statistics import median
 from typing import Callable
+
+import idle
+from slow import ATTACKS
+
+PREFORK = "bullpen/prefork"
+LIMITED = "bullpen/prefork+limit"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,29 @@ def of(case, metric, peer, other):
 def per_idle_worker_kb(results):
     few, many = (median(results["pool"][f"bullpen/prefork-of-{workers}"]["pss_kb"]) for workers in (2, 64))
     return (many - few) / 62
+
+
+def worst(case, metric, scale=1.0, peer=PREFORK):
+    return lambda results: max(results[case][peer][metric]) / scale
+
+
+def longest(metrics, scale, peer):
+    """Of several of the case slow."""
+    return lambda results: max(max(results["slow"][peer][metric]) for metric in metrics) / scale
+
+
+def spread(case, peer):
+    """p99 beside p50."""
+    return lambda results: median(p99 / p50 for p99, p50 in
+                                  zip(results[case][peer]["p99_us"], results[case][peer]["p50_us"]))
+
+
+def beside_idle(measured):
+    """Of bullpen/prefork in the case idle. A server that doesn't keep all of them is not cheap but absent."""
+    def of_results(results):
+        found = results["idle"][PREFORK]
+        return measured(found) if min(found["kept"]) >= idle.CLIENTS else float("inf")
+    return of_results
 
 
 def at_least(limit, says, measured, unit="x"):
@@ -59,6 +88,21 @@ TARGETS = (
     at_most(250, "PSS of an idle worker of 64", per_idle_worker_kb, " kB"),
     at_most(1.2, "CPU per connection with 1,000 workers beside 10's",
             of("pool", "cpu_us", "bullpen/prefork-of-1000", "bullpen/prefork-of-10")),
+    at_least(idle.CLIENTS, "idle: clients that are kept", lambda results: min(results["idle"][PREFORK]["kept"]), ""),
+    at_most(1.5, "idle: an active client's p99 beside that without them", beside_idle(idle.slowdown)),
+    at_most(1, "idle: the master's CPU for all of them", beside_idle(lambda of: median(of["master_cpu_percent"])), " %"),
+    at_most(1, "idle: the master's memory for each", beside_idle(lambda of: max(of["master_kib_each"])), " KiB"),
+    at_least(0.6, "busy: prefork's requests/s beside nginx's", of("busy", "requests_per_s", PREFORK, "nginx")),
+    at_most(3, "busy: prefork's p99 beside its p50", spread("busy", PREFORK)),
+    at_most(1, "busy: prefork's longest wait, answered or not", worst("busy", "longest_wait_us", 1e6), " s"),
+    at_most(0, "busy: prefork's errors", worst("busy", "errors"), ""),
+    at_most(0, "steady: prefork's errors", worst("steady", "errors"), ""),
+    *(at_most(250, f"slow {attack}: a normal client's p99", worst("slow", f"{attack}_p99_us", 1000), " ms")
+      for attack in ATTACKS),
+    at_most(0, "slow: workers that died", worst("slow", "deaths"), ""),
+    at_most(250, "slow, with a limit per source: the worst p99",
+            longest([f"{attack}_p99_us" for attack in ATTACKS], 1000, LIMITED), " ms"),
+    at_most(0, "slow, with a limit per source: workers that died", worst("slow", "deaths", peer=LIMITED), ""),
 )
 
 

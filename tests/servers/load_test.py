@@ -1,5 +1,6 @@
 """`bullpen load` as its user meets it."""
 
+import contextlib
 import json
 import os
 import pty
@@ -129,6 +130,76 @@ class Http(LoadTest):
             self.assertGreater(server.total("bullpen_connections_accepted_total"), 50)
 
 
+class Crowds(LoadTest):
+    @contextlib.contextmanager
+    def counting_server(self):
+        """A URL, and how many requests came on each connection, which is answered forever."""
+        requests, clients = [], []
+
+        def serve(client, number):
+            with client, contextlib.suppress(OSError):
+                while client.recv(4096):
+                    requests[number] += 1
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    requests.append(0)
+                    clients.append(threading.Thread(target=serve, args=(client, len(requests) - 1)))
+                    clients[-1].start()
+
+        with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
+            acceptor = threading.Thread(target=accept)
+            acceptor.start()
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/", requests
+            listener.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for thread in clients:
+                thread.join()
+
+    def test_an_open_loop_goes_round_its_connections(self):
+        with self.counting_server() as (url, requests):
+            _, result = self.load_to_json(url, "--keep-alive", "--concurrency", "20", "--rate", "100", "--requests", "100")
+        self.assertEqual(result["requests"], 100)
+        self.assertEqual(requests, [5] * 20)
+
+    def test_idle_connections_have_one_answer_and_stay_silent_beside_the_load(self):
+        with self.counting_server() as (url, requests):
+            report, result = self.load_to_json(url, "--idle", "120", "--requests", "60", "--keep-alive", "--concurrency", "2")
+        self.assertEqual(result["idle"], {"asked": 120, "answered": 120, "undisturbed": 120})
+        self.assertEqual(result["requests"], 60)
+        self.assertEqual(requests[:120], [1] * 120)
+        self.assertIn("120 of 120 idle connections were open; at the end 120 still were", report.replace("\n", " "))
+
+    def test_idle_connections_that_the_server_closes_are_an_error(self):
+        with Bullpen(*self.root, "--model", "iterative") as server:  # It keeps none.
+            report, result = self.load_to_json(server.url, "--idle", "4", "--requests", "10", status=1)
+        self.assertEqual(result["requests"], 10)
+        self.assertEqual(result["idle"], {"asked": 4, "answered": 4, "undisturbed": 0})
+        self.assertIn("of 4 idle connections", report.replace("\n", " "))
+
+    def test_without_idle_connections_there_is_no_word_of_them(self):
+        with Bullpen(*self.root) as server:
+            report, result = self.load_to_json(server.url, "--requests", "10")
+        self.assertIsNone(result["idle"])
+        self.assertNotIn("idle", report)
+        self.assertAlmostEqual(result["longest_wait_us"] / result["latency_us"]["max"], 1, delta=0.01)
+
+    def test_connections_come_from_where_they_are_told_to(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            with subprocess.Popen([BULLPEN, "load", url, "--connections", "1", "--source", "127.0.0.7"],
+                                  stdout=subprocess.DEVNULL) as process:
+                client, (source, _) = listener.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                self.assertEqual(process.wait(PATIENCE_S), 0)
+        self.assertEqual(source, "127.0.0.7")
+
+
 class Raw(LoadTest):
     def test_echoes_are_compared_over_tcp_and_unix_sockets(self):
         path = str(self.directory / "echo.sock")
@@ -173,7 +244,19 @@ class WhatCannotBe(LoadTest):
         self.assert_refused(2, "--expect: it goes with tcp:// and unix:", url, "--expect", "close")
         self.assert_refused(2, "--expect: expected echo or close", "tcp://127.0.0.1:9", "--expect", "x")
         self.assert_refused(2, "--method: it goes with http://", "tcp://127.0.0.1:9", "--method", "GET")
+        self.assert_refused(2, "--idle: expected a number from 0 to", url, "--idle", "-1")
+        self.assert_refused(2, "--idle: with --expect close", "tcp://127.0.0.1:9", "--expect", "close", "--idle", "1")
+        self.assert_refused(2, "--source: expected an IP address of this machine, got 'x y'", url, "--source", "x y")
+        self.assert_refused(2, "one is IPv4 and one IPv6", url, "--source", "::1")
+        self.assert_refused(2, "--source: it goes with a server on TCP", "unix:/x", "--source", "127.0.0.1")
+        self.assert_refused(1, "--source: cannot come from 192.0.2.1", url, "--source", "192.0.2.1")
         self.assert_refused(2, "URL", "--rate", "1")
+
+    def test_more_idle_connections_than_descriptors_are_refused(self):
+        result = subprocess.run(["sh", "-c", 'ulimit -n 100; exec "$0" "$@"', BULLPEN, "load", "http://127.0.0.1:9/",
+                                 "--idle", "100"], capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("--idle: with --concurrency this takes 136 descriptors", result.stderr)
 
     def test_the_help_fits_on_a_terminal(self):
         lines = load("--help").stdout.splitlines()

@@ -1,92 +1,19 @@
 #include "servers/cli/load.hpp"
 
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <array>
 #include <string>
 
-#include "core/connection.hpp"
-#include "core/listener.hpp"
-#include "core/process.hpp"
+#include "tests/servers/cli/load_server.hpp"
 
 using namespace bullpen;
 
 namespace {
 
-/// A process that serves one connection after the other until it is killed.
-class ServerProcess {
-public:
-    explicit ServerProcess(const std::function<void(Connection&)>& handler)
-        : listener_{Listener::open(resolve("127.0.0.1:0").front(), {})} {
-        pid_ = spawn_child([&] {
-            unblock_signals();
-            for (;;) {
-                Connection client{UniqueFd{::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC)}};
-                try {
-                    handler(client);
-                } catch (const ClientGone&) {
-                }
-            }
-            return 0;
-        });
-    }
-    ~ServerProcess() {
-        ::kill(*pid_, SIGKILL);
-        ::waitpid(*pid_, nullptr, 0);
-    }
-
-    LoadOptions load(const Dialogue& dialogue, long connections, int concurrency = 1,
-                     int requests = 1) const {
-        LoadOptions options;
-        options.server = listener_.address();
-        options.classes = {{.dialogue = dialogue}};
-        options.connections = connections;
-        options.concurrency = concurrency;
-        options.requests_per_connection = requests;
-        options.time_limit = std::chrono::seconds{20};
-        return options;
-    }
-
-private:
-    Listener listener_;
-    std::optional<pid_t> pid_;
-};
-
-/// Empty at the end.
-std::string read_head(Connection& client) {
-    std::array<std::byte, 1> byte;
-    std::string request;
-    while (client.read_some(byte) > 0) {
-        request += static_cast<char>(byte[0]);
-        if (request.ends_with("\r\n\r\n")) return request;
-    }
-    return "";
-}
-
-bool read_request(Connection& client) {
-    return !read_head(client).empty();
-}
-
-const std::string hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
-void answer_each(Connection& client) {
-    while (read_request(client))
-        client.write_all(hello);
-}
-
-void answer_once(Connection& client) {
-    if (read_request(client)) client.write_all(hello);
-}
-
 long errors_of(const LoadResult& result, LoadError kind) {
     return result.errors[static_cast<std::size_t>(kind)];
-}
-
-Dialogue http(std::optional<std::uint64_t> size = 5) {
-    return http_dialogue("localhost", "/", size);
 }
 
 }  // namespace
@@ -104,6 +31,8 @@ TEST_SUITE("cli: the load client") {
         CHECK(result.client_cpu_s > 0);
         CHECK(result.client_cpu_s <= result.wall_s * 1.1);
         CHECK(result.latencies.quantile_us(1000) <= result.wall_s * 1e6);
+        const double longest_us = static_cast<double>(result.longest_wait_ns) / 1000;
+        CHECK(longest_us == doctest::Approx(result.latencies.quantile_us(1000)).epsilon(0.01));
     }
 
     TEST_CASE("fewer connections than callers are all that are made") {
@@ -243,6 +172,7 @@ TEST_SUITE("cli: the load client") {
         const LoadResult result = run_load(options);
         CHECK(errors_of(result, LoadError::timed_out) == 4);
         CHECK(result.connections == 4);
+        CHECK(result.longest_wait_ns >= 50'000'000);
         CHECK_FALSE(result.cut_short);
     }
 
@@ -258,6 +188,7 @@ TEST_SUITE("cli: the load client") {
         const LoadResult result = run_load(options);
         CHECK(result.cut_short);
         CHECK(result.connections == 0);
+        CHECK(result.longest_wait_ns >= 30'000'000);
         CHECK(result.failed() == 0);
     }
 
@@ -413,6 +344,7 @@ TEST_SUITE("cli: the load client") {
         CHECK(result.failed() == 100);
         CHECK(errors_of(result, LoadError::timed_out) >= 3);
         CHECK(errors_of(result, LoadError::unsent) > 0);
+        CHECK(result.longest_wait_ns >= 200'000'000);
     }
 
     TEST_CASE("a slow sender sends its request in pieces, and a failure in between is survived") {
