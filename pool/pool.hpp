@@ -18,6 +18,7 @@
 #include "core/listener.hpp"
 #include "core/program.hpp"
 #include "pool/accept_lock.hpp"
+#include "pool/admission.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
 #include "pool/model.hpp"
@@ -43,6 +44,7 @@ struct PoolOptions {
     int queue_ahead = 1;
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
+    AdmissionOptions admission = {};  ///< Where the master accepts.
     /// Workers run under SCHED_BATCH: one that is woken by a handoff does not take the CPU from the master in
     /// the middle of its round. Measured: a third less CPU for each connection, and more of them.
     bool batch_workers = true;

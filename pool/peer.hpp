@@ -1,0 +1,26 @@
+/// Who is at the other end of a connection, as small as the master can keep it for each of them.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+
+#include "core/ip_address.hpp"
+
+namespace bullpen {
+
+struct Peer {
+    IpAddress address;         ///< "::" for a client without one.
+    std::uint16_t port = 0;    ///< In host order.
+    bool has_address = false;  ///< A UNIX socket's client has none.
+
+    /// From what accept4(2) filled in.
+    static Peer of(const sockaddr* address, socklen_t size) noexcept;
+
+    /// As Address::text(): "127.0.0.1:8080", "[::1]:8080", or "unix:" for a client without an address.
+    [[nodiscard]] std::string text() const;
+};
+static_assert(sizeof(Peer) <= 24);
+
+}  // namespace bullpen
