@@ -43,7 +43,7 @@ Network Network::parse(std::string_view text) {
 }
 
 bool Network::contains(const IpAddress& address) const noexcept {
-    return address.is_v4() == address_.is_v4() && address.truncated(prefix_) == address_;
+    return address.truncated(prefix_) == address_;  // Truncated, each is still of its own family.
 }
 
 std::string Network::text() const {

@@ -36,7 +36,7 @@ EarlyDrop EarlyDrop::parse(std::string_view text) {
     if (count == 1) parts = {parts[0], 100, parts[0]};
     const auto [begin, rate, full] = parts;
     const bool in_order = 1 <= begin && begin <= full && full <= clients_most;
-    if (count == 2 || !in_order || rate < 1 || rate > 100) reject(text);
+    if (!in_order || rate < 1 || rate > 100) reject(text);
     return {.begin = begin, .rate = rate, .full = full};
 }
 

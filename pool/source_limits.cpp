@@ -40,7 +40,7 @@ std::optional<Refusal> SourceLimits::admit(const Peer& peer, TimePoint now) noex
         ++source.connections;
         source.rate_debt_end = std::max(source.rate_debt_end, now) + rate_interval_;
     }
-    const bool ban = options_.ban.count() > 0 && source.refusals >= options_.ban_after;
+    const bool ban = refusal && options_.ban.count() > 0 && source.refusals >= options_.ban_after;
     ban ? put_on(banned, *found) : put_back(*found);
     return refusal;
 }

@@ -111,6 +111,17 @@ TEST_SUITE("pool: limits of a source") {
         CHECK(limits.admit(peer, start + 60s) == Refusal::banned);
     }
 
+    TEST_CASE("after a ban the refusals before it are forgiven") {
+        SourceLimits limits{{.connections_max = 1, .ban = 1s, .ban_after = 2, .ban_window = 10s}};
+        const Peer peer = from("1.2.3.4");
+        CHECK(limits.admit(peer, start) == admitted);
+        for (const TimePoint now : {start, start + 1s, start + 2s}) {
+            CHECK(limits.admit(peer, now) == Refusal::source);
+            CHECK(limits.admit(peer, now) == Refusal::source);
+            CHECK(limits.admit(peer, now) == Refusal::banned);
+        }
+    }
+
     TEST_CASE("refusals that are far apart are no reason for a ban") {
         SourceLimits limits{{.connections_max = 1, .ban = 60s, .ban_after = 2, .ban_window = 10s}};
         const Peer peer = from("1.2.3.4");
@@ -183,6 +194,9 @@ TEST_SUITE("pool: limits of a source") {
         CHECK(limits.is_banned(from("1.0.0.2"), start + 59s));
         CHECK(limits.is_banned(from("1.0.0.3"), start + 59s));
         CHECK(admitted_of(3, limits, from("1.0.0.4"), start + 59s) == 3);
+        CHECK(admitted_of(3, limits, from("1.0.0.4"), start + 60s) ==
+              3);  // Is free, and may soon be forgotten.
+        CHECK(admitted_of(3, limits, from("1.0.0.4"), start + 70s) == 1);
     }
 
     TEST_CASE("a sweep forgets who has nothing to his account, a bounded number at once") {
