@@ -19,6 +19,7 @@
 #include "core/program.hpp"
 #include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
+#include "pool/admission.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
 #include "pool/held_client.hpp"
@@ -65,6 +66,7 @@ struct PoolOptions {
     std::size_t connections_max = 0;              ///< Open at once; 0: as many as RLIMIT_NOFILE has room for.
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
+    AdmissionOptions admission = {};  ///< Where the master accepts.
     /// Workers run under SCHED_BATCH: one that is woken by a handoff does not take the CPU from the master in
     /// the middle of its round. Measured: a third less CPU for each connection, and more of them.
     bool batch_workers = true;

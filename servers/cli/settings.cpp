@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "servers/cli/admission_settings.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
@@ -150,6 +151,18 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"queue_ahead", &P::queue_ahead, "N", "clients queued at a busy worker when none is idle", 0, 16},
         {"accept_lock", &P::accept_lock, "LOCK", "prefork-lock: mutex (the default) or file"},
         {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
+        {"allow", &P::allow, "CIDR[@ADDR]", "only these clients, of one listener; may be repeated"},
+        {"deny", &P::deny, "CIDR[@ADDR]", "not these clients, even if allowed; may be repeated"},
+        {"trusted_proxies", &P::trusted_proxies, "CIDR", "free of the limits of a source; may be repeated"},
+        {"source_connections", &P::source_connections, "N", "connections of a source at once; 0: any number",
+         0, 1'000'000},
+        {"source_rate", &P::source_rate, "N", "new connections of a source a second; 0: any number", 0,
+         1'000'000},
+        {"source_prefix", &P::source_prefix, "V4:V6", "bits of an address that make a source (32:64)"},
+        {"source_ban", &P::source_ban, "S", "seconds without a source that keeps trying; 0: off", 0, 86'400},
+        {"source_ban_after", &P::source_ban_after, "N", "with so many refusals within 10 s (5)", 1,
+         1'000'000},
+        {"startups", &P::startups, "B:R:F", "B to F clients unserved: drop R to 100 % of new ones"},
     };
     return table;
 }
@@ -218,6 +231,7 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
     pool.batch_workers = is_first("scheduling", settings.scheduling, {"batch", "normal"}, place);
     set_model_options(pool, settings, place, spell);
+    pool.admission = make_admission(settings, pool.model, place, spell);
     const ServiceOptions options{
         .root = settings.root, .file_cache = settings.file_cache, .program = settings.program};
     if (const std::string lacking = set_form(pool, service, options); !lacking.empty())

@@ -42,6 +42,15 @@ struct PoolSettings {
     int capacity = 1000;
     int queue_ahead = 1;
     std::string accept_lock = "mutex";
+    std::vector<std::string> allow = {};  ///< "CIDR", or "CIDR@ADDR" with one of `listen`.
+    std::vector<std::string> deny = {};   ///< The same.
+    std::vector<std::string> trusted_proxies = {};
+    int source_connections = 0;
+    int source_rate = 0;
+    std::string source_prefix = "32:64";
+    int source_ban = 0;
+    int source_ban_after = 5;
+    std::string startups = "0";
 
     std::set<std::string, std::less<>> given;  ///< Keys that were set and are no defaults.
 };
