@@ -29,14 +29,15 @@ public:
     /// After a call that didn't do all that it was to. The clock is only asked from the first of them on.
     [[nodiscard]] bool is_too_slow(std::size_t bytes) noexcept {
         const TimePoint now = Clock::now();
-        deadline_ = deadline_ ? extended(*deadline_, now, base_, rate_, bytes) : now + base_;
-        return now >= *deadline_;
+        const bool first = deadline_ == TimePoint{};
+        deadline_ = first ? now + base_ : extended(deadline_, now, base_, rate_, bytes);
+        return now >= deadline_;
     }
 
 private:
     milliseconds base_;
     int rate_;
-    std::optional<TimePoint> deadline_;
+    TimePoint deadline_{};
 };
 
 Connection::Connection(UniqueFd socket, ServerView server) noexcept

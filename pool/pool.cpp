@@ -37,7 +37,8 @@ PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept {
     return limits;
 }
 
-std::vector<Listener> open_all(const PoolOptions& options) {
+/// `texts` gets for each listener the text that it was opened from.
+std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
     std::vector<Listener> listeners;
     ListenOptions how = options.listen_options;
     if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
@@ -45,8 +46,10 @@ std::vector<Listener> open_all(const PoolOptions& options) {
     else if (options.linger.count() > 0)
         how.slice = options.linger;
     for (const std::string& text : options.listen)
-        for (Listener& listener : open_listeners(text, how))
+        for (Listener& listener : open_listeners(text, how)) {
             listeners.push_back(std::move(listener));
+            texts.push_back(text);
+        }
     if (options.model.own_listeners) {
         for (Listener& listener : listeners) {
             if (listener.address().family() == AF_UNIX)
@@ -64,7 +67,8 @@ std::vector<Listener> open_all(const PoolOptions& options) {
 Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
     : options_{std::move(options)},
       drain_timeout_{drain_timeout},
-      backlog_{options_.name, open_all(options_), options_.accept_pause},
+      backlog_{options_.name, open_all(options_, listener_texts_), options_.accept_pause},
+      admission_{options_.admission, listener_texts_},
       scoreboard_{static_cast<std::uint32_t>(limits_for(options_.model, options_.limits).workers_max)},
       accept_lock_{options_.model.locks_accept ? std::make_unique<AcceptLock>(options_.accept_lock)
                                                : nullptr},
@@ -272,7 +276,7 @@ void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
         replace(number, "its row counts more finished connections than it was handed");
         return;
     }
-    forget_given(slot, finished - slot.finished);
+    end_given(slot, finished - slot.finished);
     slot.finished = finished;
     slot.moved_at = now;
     reclassify(number);
@@ -393,6 +397,7 @@ void Pool::publish(TimePoint now) noexcept {
     constexpr std::chrono::seconds sampling{1};
     if (now - sampled_ < sampling) return;
     sampled_ = now;
+    admission_.sweep(now);
     header.log_lines_dropped.store(log_lines_dropped(), relaxed);
     for (std::size_t i = 0; i < listeners().size(); ++i) {
         const ListenQueue queue = queue_of(i);

@@ -183,7 +183,7 @@ private:
     void take_back_queued(Slot& slot) noexcept;
     Received take_back_one(Slot& slot) noexcept;
     [[nodiscard]] std::optional<Account> settle_given(Slot& slot, std::uint32_t number) noexcept;
-    void forget_given(Slot& slot, std::uint64_t count) noexcept;
+    void end_given(Slot& slot, std::uint64_t count) noexcept;
     void retire(std::uint32_t slot) noexcept;
     void remind(std::uint32_t slot, TimePoint now) noexcept;
     void retire_idle(int workers) noexcept;
@@ -213,6 +213,9 @@ private:
     void see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
     void end_expired(const HeldClient& client) noexcept;
     void refuse(HeldClient client, Refusal why) noexcept;
+    void turn_away(const HeldClient& client, Refusal why) noexcept;
+    void end(const Account& account, SharedCounter& outcome) noexcept;
+    [[nodiscard]] int unserved() const noexcept;
     void refuse_who_waited_too_long(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
     [[nodiscard]] std::size_t open_connections() const noexcept;
@@ -238,7 +241,9 @@ private:
 
     PoolOptions options_;
     std::chrono::seconds drain_timeout_;
+    std::vector<std::string> listener_texts_;  ///< Of each listener, from which of PoolOptions::listen it is.
     Backlog backlog_;
+    Admission admission_;
     Scoreboard scoreboard_;
     std::unique_ptr<AcceptLock> accept_lock_;
     UniqueFd wake_;  ///< eventfd: workers write it when the master waits for them.

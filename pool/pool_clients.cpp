@@ -46,6 +46,13 @@ std::optional<HeldClient> Pool::next_accepted(TimePoint now) noexcept {
         std::optional<HeldClient> client = backlog_.accept();
         if (!client) break;
         add(scoreboard_.header().accepted);
+        const Account& account = client->account;
+        if (admission_.enabled()) {
+            if (const auto why = admission_.admit(account.peer, account.listener, unserved(), now)) {
+                turn_away(*client, *why);
+                continue;
+            }
+        }
         if (options_.handoff_when == HandoffWhen::accepted || has_input(client->socket())) return client;
         park(std::move(*client), now);
     }

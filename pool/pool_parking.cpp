@@ -79,7 +79,7 @@ void Pool::park(HeldClient client, TimePoint now) noexcept {
     add(scoreboard_.header().parkings);
     if (lot_.park(client, deadline)) return;
     if (client.is_idle() && client.account.served)  // May be closed at any time (RFC 9112 9.3.1).
-        add(scoreboard_.header().completed);
+        end(client.account, scoreboard_.header().completed);
     else if (client.is_idle())
         refuse(std::move(client), Refusal::connections);
     else
@@ -111,7 +111,7 @@ bool Pool::take_returned(Slot& slot, TimePoint now) noexcept {
     const Received received = receive_message(slot.channel.master.get(), client.envelope, Wait::never);
     if (received == Received::truncated) {  // Somebody has lowered our limit this instant.
         ++slot.returned;
-        forget_given(slot, 1);
+        end_given(slot, 1);
         add(scoreboard_.header().lost[static_cast<std::size_t>(ExitReason::descriptors)]);
         return true;
     }
@@ -145,9 +145,12 @@ std::optional<Account> Pool::settle_given(Slot& slot, std::uint32_t number) noex
 }
 
 /// So many have ended in the worker, which serves them in their order.
-void Pool::forget_given(Slot& slot, std::uint64_t count) noexcept {
-    const auto ended = std::min<std::uint64_t>(count, slot.given.size());
-    slot.given.erase(slot.given.begin(), slot.given.begin() + static_cast<std::ptrdiff_t>(ended));
+void Pool::end_given(Slot& slot, std::uint64_t count) noexcept {
+    const auto last =
+        slot.given.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(count, slot.given.size()));
+    for (auto given = slot.given.begin(); given != last; ++given)
+        admission_.ended(given->account.peer);
+    slot.given.erase(slot.given.begin(), last);
 }
 
 bool Pool::anything_returned() const noexcept {
@@ -204,29 +207,45 @@ void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
             client.envelope.message.since_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
             waiting_.push_back(std::move(client));
             break;
-        case ParkingLot::Why::ended:
-            add(client.account.served || client.parking().limit == Limit::none ? header.completed
-                                                                               : header.client_aborted);
+        case ParkingLot::Why::ended: {
+            const bool in_order = client.account.served || client.parking().limit == Limit::none;
+            end(client.account, in_order ? header.completed : header.client_aborted);
             break;
-        case ParkingLot::Why::broken: add(header.client_aborted); break;
+        }
+        case ParkingLot::Why::broken: end(client.account, header.client_aborted); break;
         case ParkingLot::Why::expired: end_expired(client); break;
     }
+}
+
+void Pool::end(const Account& account, SharedCounter& outcome) noexcept {
+    admission_.ended(account.peer);
+    add(outcome);
 }
 
 void Pool::end_expired(const HeldClient& client) noexcept {
     ScoreboardHeader& header = scoreboard_.header();
     const bool idle_at_stop = phase_ != Phase::serving && client.is_idle();
     if (client.parking().limit == Limit::none || (idle_at_stop && client.account.served))
-        add(header.completed);
+        end(client.account, header.completed);
     else if (idle_at_stop)
-        add(header.refused[static_cast<std::size_t>(Refusal::stopping)]);
+        end(client.account, header.refused[static_cast<std::size_t>(Refusal::stopping)]);
     else
-        add(header.timed_out[static_cast<std::size_t>(client.parking().limit)]);
+        end(client.account, header.timed_out[static_cast<std::size_t>(client.parking().limit)]);
+}
+
+/// Those that no worker has begun with.
+int Pool::unserved() const noexcept {
+    return static_cast<int>(lot_.unserved() + waiting_.size() + held_.size());
+}
+
+void Pool::refuse(HeldClient client, Refusal why) noexcept {
+    admission_.ended(client.account.peer);
+    turn_away(client, why);
 }
 
 /// In the service's words, where it has some and the client is not in the middle of something. What the
 /// client has sent is thrown away first, as far as it is here: unread, it would make the close a reset.
-void Pool::refuse(HeldClient client, Refusal why) noexcept {
+void Pool::turn_away(const HeldClient& client, Refusal why) noexcept {
     add(scoreboard_.header().refused[static_cast<std::size_t>(why)]);
     const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
     if (silently || options_.refusal.empty()) return;
@@ -260,7 +279,7 @@ bool Pool::make_room() noexcept {
     std::optional<HeldClient> idle = lot_.evict_idle();
     if (!idle) return false;
     if (idle->account.served)
-        add(scoreboard_.header().completed);
+        end(idle->account, scoreboard_.header().completed);
     else
         refuse(std::move(*idle), Refusal::connections);
     return true;

@@ -187,7 +187,7 @@ void Pool::settle(std::uint32_t number, ExitReason reason, TimePoint now) noexce
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
     const std::uint64_t lost = slot.outstanding();
     slot.lost += lost;
-    slot.given.clear();
+    end_given(slot, slot.given.size());
     add(scoreboard_.header().lost[static_cast<std::size_t>(reason)], lost);
     row.finished.store(slot.finished, relaxed);
     row.returned.store(slot.returned, relaxed);

@@ -128,6 +128,14 @@ AdmissionOptions make_admission(const PoolSettings& settings, const Model& model
         reader.reject(reader.spelled("source_ban") + " needs " + reader.spelled("source_connections") +
                       " or " + reader.spelled("source_rate") + ", whose refusals it counts");
 
+    for (const auto& [key, value] :
+         {std::pair<std::string_view, int>{"source_connections", settings.source_connections},
+          {"source_rate", settings.source_rate}})
+        if (value > 0 && model.multiplexes)
+            reader.reject(reader.spelled(key) +
+                          " needs a model whose workers serve one client at a time, not " +
+                          std::string{model.name} + ": the master can't tell which of them has ended");
+
     AdmissionOptions admission;
     admission.allow = reader.rules("allow", settings.allow);
     admission.deny = reader.rules("deny", settings.deny);
