@@ -36,13 +36,16 @@ bool ParkingLot::park(HeldClient& client, TimePoint deadline) noexcept {
     return true;
 }
 
-std::vector<ParkingLot::Leaving>& ParkingLot::leave() noexcept {
+std::vector<ParkingLot::Leaving>& ParkingLot::leave(TimePoint now) noexcept {
     leaving_.clear();
     std::array<epoll_event, 128> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
     for (int i = 0; i < count; ++i) {
         const std::uint32_t number = events[static_cast<std::size_t>(i)].data.u32;
-        const Why reason = why(places_[number].client, events[static_cast<std::size_t>(i)].events);
+        const Place& place = places_[number];
+        const Why reason = place.deadline <= now
+                               ? Why::expired
+                               : why(place.client, events[static_cast<std::size_t>(i)].events);
         leaving_.push_back({take(number), reason});
     }
     return leaving_;

@@ -46,7 +46,7 @@ public:
 
     /// Takes out those whose wait is over, in the order in which it ended, up to a bounded number: one
     /// epoll_wait. The result is valid until the next call.
-    std::vector<Leaving>& leave() noexcept;
+    std::vector<Leaving>& leave(TimePoint now) noexcept;
 
     /// Takes out those whose deadline has passed: looks at all.
     std::vector<Leaving>& expire(TimePoint now) noexcept;

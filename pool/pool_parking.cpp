@@ -187,7 +187,7 @@ void Pool::attend_parked(TimePoint now) noexcept {
     if (parks()) scoreboard_.header().asleep.store(0, relaxed);
     if (lot_watch_ && lot_watch_->ready()) {
         lot_watch_->clear_ready();
-        for (ParkingLot::Leaving& leaving : lot_.leave())
+        for (ParkingLot::Leaving& leaving : lot_.leave(now))
             see_off(leaving, now);
     }
     constexpr std::chrono::seconds between_looks{1};
