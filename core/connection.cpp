@@ -93,19 +93,34 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
     wait_at_most(patience);
     want_input(beyond + 1);
     const bool waits_here = !may_be_parked();
+    const bool hurry = waits_here ? patience.limit == Limit::idle && draining() : !may_linger();
     TimePoint waiting_since{};
     for (;;) {
-        const bool hurry =
-            waits_here ? patience.limit == Limit::idle && draining() : draining() || pool_has_no_spare();
         const ssize_t size =
             ::recv(fd(), buffer.data(), buffer.size(), hurry ? MSG_PEEK | MSG_DONTWAIT : MSG_PEEK);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "read from the client");
         const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
+        if (!hurry && there > beyond) parking_.in_vain = 0;
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
         if (there > 0 && client_has_ended()) return Peeked{there, true};
-        if (!waits_here || !may_wait_on(waiting_since)) return {};
+        if (waits_here && may_wait_on(waiting_since)) continue;
+        if (!waits_here && !hurry) note_vain_wait();
+        return {};
     }
+}
+
+bool Connection::may_linger() noexcept {
+    if (draining() || somebody_waits()) return false;
+    if (parking_.skips == 0) return true;
+    --parking_.skips;
+    return false;
+}
+
+void Connection::note_vain_wait() noexcept {
+    constexpr std::uint8_t most = 5;
+    parking_.in_vain = std::min<std::uint8_t>(static_cast<std::uint8_t>(parking_.in_vain + 1), most);
+    parking_.skips = static_cast<std::uint8_t>((1U << parking_.in_vain) - 1);
 }
 
 /// A UNIX socket is readable whatever SO_RCVLOWAT says: parked with half a head it would come back at once.
@@ -205,7 +220,7 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
     const std::size_t all = bytes.size();
     Progress progress{limits_.write, limits_.write_rate};
     while (!bytes.empty()) {
-        const int wait = in_part && somebody_may_wait() ? MSG_DONTWAIT : 0;
+        const int wait = in_part && somebody_waits() ? MSG_DONTWAIT : 0;
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags | wait);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
@@ -305,6 +320,10 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     socklen_t size = sizeof credentials;
     if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
+}
+
+bool Connection::somebody_waits() const noexcept {
+    return server_.wanted != nullptr && server_.wanted->load(std::memory_order_relaxed) != 0;
 }
 
 bool Connection::pool_has_no_spare() const noexcept {

@@ -29,6 +29,7 @@ namespace bullpen {
 struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
+    const std::atomic<std::uint32_t>* wanted = nullptr;    ///< 1 while a client waits for a worker.
     const std::atomic<std::uint32_t>* leaving = nullptr;   ///< 1 once this worker alone was told to exit.
     RequestNote* note = nullptr;                           ///< Where this worker says what it is doing.
     bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp.
@@ -81,10 +82,11 @@ public:
     /// Looks at what the client has sent without taking it, as soon as that is more than `beyond` bytes or
     /// the client has ended its side. Nothing: it isn't there; return Next::await_input then, and peek again
     /// when the handler is called again. Where the worker can give connections back, this waits a moment
-    /// (PoolOptions::linger) and only while the pool has a spare worker; elsewhere it waits as long as the
-    /// limit allows (then it throws TimedOut) but, between two requests (Limit::idle), gives up once the
-    /// server is draining or the pool has no spare worker. What is not taken stays in the kernel, and costs
-    /// no worker while it is incomplete.
+    /// (PoolOptions::linger), only while nobody waits for a worker, and ever more seldom for a client that
+    /// didn't speak within the last such moments; elsewhere it waits as long as the limit allows (then it
+    /// throws TimedOut) but, between two requests (Limit::idle), gives up once the server is draining or the
+    /// pool has no spare worker. What is not taken stays in the kernel, and costs no worker while it is
+    /// incomplete.
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 
@@ -169,6 +171,9 @@ public:
     /// No worker is idle: somebody may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
+    /// Somebody waits for a worker. Known where the master hands out.
+    [[nodiscard]] bool somebody_waits() const noexcept;
+
     [[nodiscard]] bool client_gone() const noexcept {
         return failure_.client_gone();
     }  ///< A ClientGone was thrown.
@@ -189,7 +194,8 @@ private:
     [[nodiscard]] bool client_has_ended() const noexcept;
     [[nodiscard]] bool may_be_parked() const noexcept;
     [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
-    [[nodiscard]] bool somebody_may_wait() const noexcept { return server_.parks && pool_has_no_spare(); }
+    [[nodiscard]] bool may_linger() noexcept;
+    void note_vain_wait() noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint now) const noexcept;
 
     UniqueFd socket_;

@@ -42,6 +42,17 @@ bool Backlog::watch() noexcept {
     return none_known;
 }
 
+void Backlog::watch_for_first() noexcept {
+    if (is_known_to_wait()) return;
+    for (State& state : states_)
+        state.watch.arm();
+}
+
+bool Backlog::is_known_to_wait() const noexcept {
+    return std::any_of(states_.begin(), states_.end(),
+                       [](const State& state) { return state.known_waiting > 0 || state.watch.ready(); });
+}
+
 std::optional<HeldClient> Backlog::accept() noexcept {
     for (std::size_t i = 0; i < states_.size(); ++i) {
         State& state = states_[i];

@@ -35,6 +35,12 @@ public:
     /// block.
     bool watch() noexcept;
 
+    /// The same when no client is to be taken: to learn that one is there.
+    void watch_for_first() noexcept;
+
+    /// Whether a client is known to wait.
+    [[nodiscard]] bool is_known_to_wait() const noexcept;
+
     /// The next client, with the time of its accept, who it is and its listener; nothing if none is known to
     /// wait, or at a failure (which may begin a pause).
     std::optional<HeldClient> accept() noexcept;

@@ -154,6 +154,7 @@ bool Pool::prepare_to_wait() noexcept {
     const bool queue_has_room = options_.queue_max > 0 && waiting_.size() < queue_max();
     if (is(Delivery::handoff) && idle_.empty()) {
         ask_for_wake_up();
+        if (idle_.empty() && is_standing_still(Clock::now())) backlog_.watch_for_first();
         return idle_.empty() && (!queue_has_room || pausing(Clock::now()) || backlog_.watch());
     }
     if (has_room()) {
@@ -182,6 +183,8 @@ TimePoint Pool::next_deadline() const noexcept {
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
 
+    if (idle_.empty() && parks() && !is_standing_still(now))
+        no_later_than(moved_at_ + options_.standing_still);
     if (!ahead_.empty() && !idle_.empty()) no_later_than(now + options_.steal_after);
     if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
@@ -278,7 +281,7 @@ void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
     }
     end_given(slot, finished - slot.finished);
     slot.finished = finished;
-    slot.moved_at = now;
+    slot.moved_at = moved_at_ = now;
     reclassify(number);
 }
 
@@ -324,6 +327,8 @@ void Pool::hand_out_clients(TimePoint now) {
     }
     steal_queued(now);
     fill_queue(now);
+    const bool wanted = idle_.empty() && (!held_.empty() || !waiting_.empty() || backlog_.is_known_to_wait());
+    scoreboard_.header().wanted.store(wanted ? 1 : 0, relaxed);
     history_.idle_low = std::min(history_.idle_low, count().idle);
 }
 

@@ -75,6 +75,7 @@ struct PoolOptions {
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't taken what it was handed by then
                                                  ///< is stuck: others get it.
     std::chrono::milliseconds steal_after{1};    ///< What is queued ahead for so long goes to an idle worker.
+    std::chrono::milliseconds standing_still{2};  ///< No worker has moved for so long: look who waits.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
     std::chrono::milliseconds stop_patience{1'000};  ///< At a stop, for the request of a client that has said
                                                      ///< nothing yet.
@@ -219,6 +220,7 @@ private:
     void refuse_who_waited_too_long(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
     [[nodiscard]] std::size_t open_connections() const noexcept;
+    [[nodiscard]] bool is_standing_still(TimePoint now) const noexcept;
     [[nodiscard]] bool parks() const noexcept;
     void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
     [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot,
@@ -267,7 +269,8 @@ private:
     bool waiting_first_ = true;  ///< Of those who wait here and those in the backlog, whose turn it is.
     std::size_t connections_max_ = 0;
     std::size_t descriptors_at_start_ = 0;
-    TimePoint expired_{};  ///< When the parked ones' deadlines were last looked at.
+    TimePoint moved_at_{};  ///< When a worker was last seen to finish something, or to give it back.
+    TimePoint expired_{};   ///< When the parked ones' deadlines were last looked at.
     std::size_t descriptor_limit_ = 0;
     TimePoint descriptors_looked_at_{};
     TimePoint warned_descriptors_{};

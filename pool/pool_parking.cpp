@@ -67,6 +67,11 @@ void Pool::limit_connections(std::size_t possible) noexcept {
         options_.connections_max == 0 ? possible : std::min(possible, options_.connections_max);
 }
 
+/// All workers are busy, and perhaps only wait for clients that they could give back if somebody else came.
+bool Pool::is_standing_still(TimePoint now) const noexcept {
+    return parks() && now - moved_at_ >= options_.standing_still;
+}
+
 std::size_t Pool::open_connections() const noexcept {
     return lot_.size() + waiting_.size() + held_.size() + static_cast<std::size_t>(busy_.size());
 }
@@ -101,7 +106,7 @@ void Pool::note_returned(std::uint32_t number, TimePoint now) noexcept {
         replace(number, "it did not give back what it was handed");
         return;
     }
-    slot.moved_at = now;
+    slot.moved_at = moved_at_ = now;
     if (ready_.contains(number)) reclassify(number);
 }
 

@@ -59,6 +59,7 @@ struct ScoreboardHeader {
     alignas(64) SharedWord waiting;  ///< 1: the master wants to be woken when a worker has finished.
     SharedWord asleep;  ///< 1: the master blocks, and wants to be woken when a connection is given back.
     alignas(64) SharedWord spare;  ///< Idle workers, never more than there are (workers look at it for 0).
+    SharedWord wanted;             ///< 1 while a client waits because no worker is idle.
     SharedWord draining;           ///< 1 from the order to stop on.
 
     alignas(64) SharedWord slots;  ///< Rows that follow: workers_max.

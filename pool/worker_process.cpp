@@ -152,6 +152,7 @@ int WorkerProcess::leave_signal() {
 ServerView WorkerProcess::view(ScoreboardRow& row) const noexcept {
     return {.spare = &header_.spare,
             .draining = &header_.draining,
+            .wanted = &header_.wanted,
             .leaving = &stop_order.given,
             .note = &row.note,
             .parks = seat_.parks};

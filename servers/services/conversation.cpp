@@ -128,13 +128,11 @@ std::optional<Next> Conversation::send(Answer answer) {
     return send_repeated();
 }
 
-/// What the client doesn't take now is put into a file, which can be sent by anybody.
+/// The last bytes are held back (MSG_MORE), so that they and the end leave in one segment at the close. What
+/// the client doesn't take now is put into a file, which can be sent by anybody.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
-    if (sent == bytes.size()) {
-        if (last) client_.shutdown_write();
-        return after_answer();
-    }
+    if (sent == bytes.size()) return after_answer();
     client_.file() = file_with(bytes.substr(sent));
     begin(Memory::Phase::sending, 0, bytes.size() - sent);
     return send_rest_of_file(client_.file().get());
@@ -174,7 +172,7 @@ bool Conversation::moved_on(std::size_t size) noexcept {
     memory_.offset += size;
     memory_.left -= std::min<std::uint64_t>(size, memory_.left);
     if (memory_.left == 0 || !client_.can_be_parked()) return true;
-    if (size > 0 && !client_.pool_has_no_spare()) return true;
+    if (size > 0 && !client_.somebody_waits()) return true;
     const TimeLimits& limits = client_.limits();
     const TimePoint now = Clock::now();
     const TimePoint deadline = memory_.deadline_ns == 0 ? now + limits.write : at(memory_.deadline_ns);
