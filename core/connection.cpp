@@ -90,8 +90,7 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
 
 std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience,
                                                    std::size_t beyond) {
-    wait_at_most(patience);
-    want_input(beyond + 1);
+    wait_at_most(patience, beyond + 1);
     const bool waits_here = !may_be_parked();
     const bool hurry = waits_here ? patience.limit == Limit::idle && draining() : !may_linger();
     TimePoint waiting_since{};
@@ -157,7 +156,8 @@ TimePoint Connection::deadline_from(TimePoint begin) const noexcept {
     return begin + limits_.read;
 }
 
-void Connection::wait_at_most(Patience patience) noexcept {
+void Connection::wait_at_most(Patience patience, std::size_t input_at_least) noexcept {
+    want_input(input_at_least);
     parking_.limit = patience.limit;
     parking_.deadline_ns =
         patience.until ? static_cast<std::uint64_t>(patience.until->time_since_epoch().count()) : 0;

@@ -124,7 +124,7 @@ public:
 
     /// Until when Next::await_input or Next::await_output holds, and what is counted when it is over. peek()
     /// has set it already.
-    void wait_at_most(Patience patience) noexcept;
+    void wait_at_most(Patience patience, std::size_t input_at_least = 1) noexcept;
 
     /// Where the worker can't give the connection back: waits here for what `what` says. False: it is to be
     /// closed. Throws as peek() does.

@@ -47,9 +47,8 @@ void share_descriptors(std::vector<Pool>& pools) {
     if (needed > limit)
         throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
                                  " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
-    constexpr std::size_t of_a_connection = 2;  // Its socket, and the file that is being sent.
     for (Pool& pool : pools)
-        pool.limit_connections((limit - needed) / of_a_connection / pools.size());
+        pool.limit_connections((limit - needed) / pools.size());
 }
 
 }  // namespace

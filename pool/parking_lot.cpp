@@ -32,6 +32,7 @@ bool ParkingLot::park(HeldClient& client, TimePoint deadline) noexcept {
     place.deadline = deadline;
     ++size_;
     if (!place.client.account.served) ++unserved_;
+    if (place.client.envelope.descriptors[1]) ++files_;
     if (place.client.is_idle()) link(number);
     return true;
 }
@@ -96,6 +97,7 @@ HeldClient ParkingLot::take(std::uint32_t number) noexcept {
     HeldClient client = std::move(place.client);
     --size_;
     if (!client.account.served) --unserved_;
+    if (client.envelope.descriptors[1]) --files_;
     place.taken = false;
     place.after = vacant_;
     vacant_ = number;

@@ -26,6 +26,9 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
+    /// Descriptors that they take: some have a file with them.
+    [[nodiscard]] std::size_t descriptors() const noexcept { return size_ + files_; }
+
     /// How many have not been served yet: silent since they came, or in the middle of their first request.
     [[nodiscard]] std::size_t unserved() const noexcept { return unserved_; }
 
@@ -78,6 +81,7 @@ private:
     std::vector<Place> places_;
     std::vector<Leaving> leaving_;
     std::size_t size_ = 0;
+    std::size_t files_ = 0;
     std::size_t unserved_ = 0;
     std::uint32_t vacant_ = none;
     std::uint32_t oldest_ = none;

@@ -154,7 +154,8 @@ bool Pool::prepare_to_wait() noexcept {
     const bool queue_has_room = options_.queue_max > 0 && waiting_.size() < queue_max();
     if (is(Delivery::handoff) && idle_.empty()) {
         ask_for_wake_up();
-        if (idle_.empty() && is_standing_still(Clock::now())) backlog_.watch_for_first();
+        const bool competed_for = !waiting_.empty() || is_standing_still(Clock::now());
+        if (idle_.empty() && competed_for) backlog_.watch_for_first();
         return idle_.empty() && (!queue_has_room || pausing(Clock::now()) || backlog_.watch());
     }
     if (has_room()) {
@@ -185,6 +186,8 @@ TimePoint Pool::next_deadline() const noexcept {
 
     if (idle_.empty() && parks() && !is_standing_still(now))
         no_later_than(moved_at_ + options_.standing_still);
+    if (parks() && wanted_)
+        no_later_than(now + options_.standing_still);  // What is given back then wakes nobody by itself.
     if (!ahead_.empty() && !idle_.empty()) no_later_than(now + options_.steal_after);
     if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
@@ -327,8 +330,8 @@ void Pool::hand_out_clients(TimePoint now) {
     }
     steal_queued(now);
     fill_queue(now);
-    const bool wanted = idle_.empty() && (!held_.empty() || !waiting_.empty() || backlog_.is_known_to_wait());
-    scoreboard_.header().wanted.store(wanted ? 1 : 0, relaxed);
+    wanted_ = idle_.empty() && (!held_.empty() || !waiting_.empty() || backlog_.is_known_to_wait());
+    scoreboard_.header().wanted.store(wanted_ ? 1 : 0, relaxed);
     history_.idle_low = std::min(history_.idle_low, count().idle);
 }
 

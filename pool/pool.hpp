@@ -111,9 +111,8 @@ public:
     /// Descriptors the master needs for this pool when all slots are in use.
     [[nodiscard]] std::size_t descriptors_needed() const noexcept;
 
-    /// How many connections may be open at once, before start(): at most `possible` or, where the options say
-    /// less, that.
-    void limit_connections(std::size_t possible) noexcept;
+    /// How many descriptors the pool's connections may take in the master, before start().
+    void limit_connections(std::size_t descriptors) noexcept;
 
     /// Connections that one worker process may have at once.
     [[nodiscard]] std::size_t connections_of_a_process() const noexcept;
@@ -219,7 +218,8 @@ private:
     [[nodiscard]] int unserved() const noexcept;
     void refuse_who_waited_too_long(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
-    [[nodiscard]] std::size_t open_connections() const noexcept;
+    [[nodiscard]] bool has_room_for_connection() const noexcept;
+    [[nodiscard]] std::size_t held_descriptors() const noexcept;
     [[nodiscard]] bool is_standing_still(TimePoint now) const noexcept;
     [[nodiscard]] bool parks() const noexcept;
     void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
@@ -266,8 +266,10 @@ private:
     ParkingLot lot_;
     std::vector<int> listener_families_;
     std::optional<Events::Watch> lot_watch_;
+    bool wanted_ = false;        ///< Somebody waits because no worker is idle.
     bool waiting_first_ = true;  ///< Of those who wait here and those in the backlog, whose turn it is.
     std::size_t connections_max_ = 0;
+    std::size_t descriptors_max_ = 0;
     std::size_t descriptors_at_start_ = 0;
     TimePoint moved_at_{};  ///< When a worker was last seen to finish something, or to give it back.
     TimePoint expired_{};   ///< When the parked ones' deadlines were last looked at.

@@ -62,9 +62,9 @@ bool Pool::parks() const noexcept {
     return is(Delivery::handoff) && !options_.model.multiplexes;
 }
 
-void Pool::limit_connections(std::size_t possible) noexcept {
-    connections_max_ =
-        options_.connections_max == 0 ? possible : std::min(possible, options_.connections_max);
+void Pool::limit_connections(std::size_t descriptors) noexcept {
+    descriptors_max_ = descriptors;
+    connections_max_ = options_.connections_max == 0 ? descriptors : options_.connections_max;
 }
 
 /// All workers are busy, and perhaps only wait for clients that they could give back if somebody else came.
@@ -72,8 +72,16 @@ bool Pool::is_standing_still(TimePoint now) const noexcept {
     return parks() && now - moved_at_ >= options_.standing_still;
 }
 
-std::size_t Pool::open_connections() const noexcept {
-    return lot_.size() + waiting_.size() + held_.size() + static_cast<std::size_t>(busy_.size());
+/// Whether one more connection may come in.
+bool Pool::has_room_for_connection() const noexcept {
+    const std::size_t queued = waiting_.size() + held_.size();
+    const auto in_hand = static_cast<std::size_t>(busy_.size());
+    return lot_.size() + queued + in_hand < connections_max_ && held_descriptors() < descriptors_max_;
+}
+
+/// Of connections: a socket each, and some have a file with them.
+std::size_t Pool::held_descriptors() const noexcept {
+    return lot_.descriptors() + 2 * (waiting_.size() + held_.size());
 }
 
 void Pool::park(HeldClient client, TimePoint now) noexcept {
@@ -175,9 +183,8 @@ bool Pool::has_descriptors_for_returned(TimePoint now) noexcept {
         ::getrlimit(RLIMIT_NOFILE, &limit);
         descriptor_limit_ = limit.rlim_cur;
     }
-    const std::size_t open = descriptors_at_start_ +
-                             2 * (slots() - static_cast<std::size_t>(vacant_.size())) +
-                             2 * (lot_.size() + waiting_.size() + held_.size());
+    const std::size_t open =
+        descriptors_at_start_ + 2 * (slots() - static_cast<std::size_t>(vacant_.size())) + held_descriptors();
     if (open + reserve < descriptor_limit_) return true;
     constexpr std::chrono::seconds between_warnings{1};
     if (now - warned_descriptors_ >= between_warnings) {
@@ -280,7 +287,7 @@ void Pool::refuse_who_waited_too_long(TimePoint now) noexcept {
 
 /// For one more connection: the one that has been idle for longest goes.
 bool Pool::make_room() noexcept {
-    if (open_connections() < connections_max_) return true;
+    if (has_room_for_connection()) return true;
     std::optional<HeldClient> idle = lot_.evict_idle();
     if (!idle) return false;
     if (idle->account.served)

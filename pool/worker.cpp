@@ -147,7 +147,10 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
 void Worker::end_turn(std::uint64_t begun_ns) noexcept {
     stop_working(begun_ns);
     row_.returned.store(row_.returned.load(relaxed) + 1, std::memory_order_seq_cst);
-    if (process_.header().asleep.load(std::memory_order_seq_cst) != 0) process_.wake_master();
+    // While clients wait for workers, whoever runs out of work wakes the master for all.
+    const ScoreboardHeader& header = process_.header();
+    if (header.asleep.load(std::memory_order_seq_cst) != 0 && header.wanted.load(relaxed) == 0)
+        process_.wake_master();
 }
 
 std::uint64_t Worker::begin(const Client& client) noexcept {

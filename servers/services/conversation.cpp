@@ -184,6 +184,10 @@ bool Conversation::moved_on(std::size_t size) noexcept {
 std::optional<Next> Conversation::after_answer() {
     memory_.phase = Memory::Phase::reading;
     memory_.head = {};
+    if (memory_.keep_alive && client_.can_be_parked() && client_.somebody_waits() && !heads_.has_more()) {
+        client_.wait_at_most({});
+        return Next::await_input;  // The next request is most likely not here yet: don't even look.
+    }
     if (memory_.keep_alive) return {};
     if (!memory_.linger) return Next::close;
     if (!client_.can_be_parked()) {
