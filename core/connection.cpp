@@ -1,5 +1,6 @@
 #include "core/connection.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -212,7 +213,8 @@ void Connection::write_last(std::string_view bytes) {
 }
 
 std::size_t Connection::write_some(std::string_view bytes, bool more) {
-    return send_all(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, server_.parks);
+    const int wait = server_.parks ? MSG_DONTWAIT : 0;
+    return send_all(std::as_bytes(std::span{bytes}), (more ? MSG_MORE : 0) | wait, server_.parks);
 }
 
 /// Returns how much was written: all, unless `in_part`.
@@ -220,13 +222,13 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
     const std::size_t all = bytes.size();
     Progress progress{limits_.write, limits_.write_rate};
     while (!bytes.empty()) {
-        const int wait = in_part && somebody_waits() ? MSG_DONTWAIT : 0;
-        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags | wait);
+        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
         const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
         bytes = bytes.subspan(sent);
-        if (bytes.empty() || in_part) break;
+        if (bytes.empty() || (in_part && !room_comes_soon())) break;
+        if (in_part) continue;
         if (progress.is_too_slow(sent))
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
@@ -245,9 +247,26 @@ void Connection::send_file(int file, off_t offset, std::size_t count) {
 }
 
 std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
-    if (server_.parks) return send_file_part(file, offset, count);
-    send_file(file, offset, count);
-    return count;
+    if (!server_.parks) {
+        send_file(file, offset, count);
+        return count;
+    }
+    // sendfile(2) has no MSG_DONTWAIT. O_RDWR is what the socket has anyway; it leaves here as it came.
+    ::fcntl(fd(), F_SETFL, O_RDWR | O_NONBLOCK);
+    std::size_t sent = 0;
+    do
+        sent += send_file_part(file, offset + static_cast<off_t>(sent), count - sent);
+    while (sent < count && room_comes_soon());
+    ::fcntl(fd(), F_SETFL, O_RDWR);
+    return sent;
+}
+
+/// Waits for it a moment, if nobody waits for this worker.
+bool Connection::room_comes_soon() const noexcept {
+    if (somebody_waits()) return false;
+    constexpr int moment_ms = 4;
+    pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
+    return ::poll(&room, 1, moment_ms) > 0;
 }
 
 /// As much as the client takes within a slice.

@@ -194,6 +194,7 @@ private:
     [[nodiscard]] bool client_has_ended() const noexcept;
     [[nodiscard]] bool may_be_parked() const noexcept;
     [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
+    [[nodiscard]] bool room_comes_soon() const noexcept;
     [[nodiscard]] bool may_linger() noexcept;
     void note_vain_wait() noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint now) const noexcept;

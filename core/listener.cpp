@@ -135,6 +135,8 @@ UniqueFd new_tcp_socket(const Address& address, const ListenOptions& options) {
     if (options.no_delay) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
     set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.slice), "SO_RCVTIMEO");
     set_option(fd.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(options.slice), "SO_SNDTIMEO");
+    if (options.unsent_max > 0)
+        set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, options.unsent_max, "TCP_NOTSENT_LOWAT");
     if (options.defer_accept.count() > 0) {
         const int seconds = static_cast<int>(options.defer_accept.count());
         set_option(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");

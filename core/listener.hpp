@@ -21,6 +21,8 @@ struct ListenOptions {
     std::chrono::milliseconds slice{250};  ///< SO_RCVTIMEO and SO_SNDTIMEO, inherited: the longest
                                            ///< that one call blocks. Connection's limits are made
                                            ///< of such slices. 0: for ever.
+    int unsent_max = 0;  ///< TCP_NOTSENT_LOWAT, inherited: bytes that a socket takes beyond those under way
+                         ///< to the client; 0: as many as its buffer holds (some MB).
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
                                            ///< length, are reset at a stop, and come empty at the time-out.
     mode_t unix_mode = 0660;               ///< Permission bits of a UNIX socket's file.

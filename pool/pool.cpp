@@ -43,8 +43,11 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
     ListenOptions how = options.listen_options;
     if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
         how.slice = {};
-    else if (options.linger.count() > 0)
+    if (options.linger.count() > 0) {
+        constexpr int unsent_max = 256 * 1024;  // Else each slow reader takes megabytes of the kernel's.
         how.slice = options.linger;
+        how.unsent_max = unsent_max;
+    }
     for (const std::string& text : options.listen)
         for (Listener& listener : open_listeners(text, how)) {
             listeners.push_back(std::move(listener));

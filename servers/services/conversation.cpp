@@ -88,7 +88,7 @@ private:
     std::optional<Next> after_answer();
     std::optional<Next> linger();
     void begin(Memory::Phase phase, std::uint64_t offset, std::uint64_t size) noexcept;
-    [[nodiscard]] bool moved_on(std::size_t size) noexcept;
+    [[nodiscard]] bool moved_on(std::size_t size, std::size_t wanted) noexcept;
 
     Connection& client_;
     Responder& responder_;
@@ -142,7 +142,7 @@ std::optional<Next> Conversation::send_rest_of_file(int file) {
     while (memory_.left > 0) {
         const std::size_t size =
             client_.send_file_some(file, static_cast<off_t>(memory_.offset), memory_.left);
-        if (moved_on(size)) continue;
+        if (moved_on(size, memory_.left)) continue;
         if (!client_.file()) client_.file().reset(::fcntl(file, F_DUPFD_CLOEXEC, 0));
         return Next::await_output;
     }
@@ -155,7 +155,7 @@ std::optional<Next> Conversation::send_repeated() {
     if (body.empty()) return Next::close;
     while (memory_.left > 0) {
         const std::string_view piece = body.substr(memory_.offset % body.size()).substr(0, memory_.left);
-        if (!moved_on(client_.write_some(piece))) return Next::await_output;
+        if (!moved_on(client_.write_some(piece), piece.size())) return Next::await_output;
     }
     return after_answer();
 }
@@ -168,11 +168,10 @@ void Conversation::begin(Memory::Phase phase, std::uint64_t offset, std::uint64_
 }
 
 /// False: the rest is not to be waited for here.
-bool Conversation::moved_on(std::size_t size) noexcept {
+bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
     memory_.offset += size;
     memory_.left -= std::min<std::uint64_t>(size, memory_.left);
-    if (memory_.left == 0 || !client_.can_be_parked()) return true;
-    if (size > 0 && !client_.somebody_waits()) return true;
+    if (size == wanted || !client_.can_be_parked()) return true;
     const TimeLimits& limits = client_.limits();
     const TimePoint now = Clock::now();
     const TimePoint deadline = memory_.deadline_ns == 0 ? now + limits.write : at(memory_.deadline_ns);
