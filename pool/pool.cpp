@@ -319,7 +319,7 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 }
 
 void Pool::hand_out_clients(TimePoint now) {
-    while (has_room() && now >= start_again_) {
+    while (has_room() && !(is(Delivery::fork) && now < start_again_)) {
         const auto slot = is(Delivery::fork) ? vacant_.lowest() : slot_for_next(now);
         if (!slot) break;
         std::optional<HeldClient> client = next_client(now);

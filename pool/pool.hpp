@@ -179,8 +179,8 @@ private:
     int become_worker(SlotRange process, pid_t master, std::optional<HeldClient> client);
     [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
     void settle(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept;
-    void take_last_returned(Slot& slot, TimePoint now) noexcept;
-    void take_back_queued(Slot& slot) noexcept;
+    [[nodiscard]] bool take_last_returned(Slot& slot, TimePoint now) noexcept;
+    bool take_back_queued(Slot& slot) noexcept;
     Received take_back_one(Slot& slot) noexcept;
     [[nodiscard]] std::optional<Account> settle_given(Slot& slot, std::uint32_t number) noexcept;
     void end_given(Slot& slot, std::uint64_t count) noexcept;

@@ -150,7 +150,7 @@ bool Pool::take_returned(Slot& slot, TimePoint now) noexcept {
 /// Which of those that the slot was given; it is no longer one of them.
 std::optional<Account> Pool::settle_given(Slot& slot, std::uint32_t number) noexcept {
     const auto found = std::find_if(slot.given.begin(), slot.given.end(),
-                                    [&](const Given& given) { return given.number == number; });
+                                    [&](const GivenClient& given) { return given.number == number; });
     if (found == slot.given.end()) return {};
     const Account account = found->account;
     slot.given.erase(found);

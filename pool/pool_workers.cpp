@@ -166,8 +166,9 @@ WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
 void Pool::settle(std::uint32_t number, ExitReason reason, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     ScoreboardRow& row = scoreboard_.row(number);
-    take_back_queued(slot);
-    take_last_returned(slot, now);
+    const bool can_send = take_back_queued(slot);
+    const bool can_receive = take_last_returned(slot, now);
+    if (!can_send || !can_receive) slot.channel = {};  // The next worker gets a new one.
 
     // A worker that died between counting the outcome and raising `finished` had finished. Only its row knows
     // what a worker accepted by itself; that is believed as far as it had no more in hand than it may.
@@ -198,14 +199,13 @@ void Pool::settle(std::uint32_t number, ExitReason reason, TimePoint now) noexce
 }
 
 /// The master holds the channel's other end too, so what a worker has not received still lies there; the
-/// kernel gives each message to exactly one receiver.
-void Pool::take_back_queued(Slot& slot) noexcept {
-    if (!slot.channel.worker) return;
+/// kernel gives each message to exactly one receiver. False: somebody has shut the channel down.
+bool Pool::take_back_queued(Slot& slot) noexcept {
+    if (!slot.channel.worker) return true;
     Received taken = Received::message;
     while (taken == Received::message)
         taken = take_back_one(slot);
-    bool broken = taken == Received::closed;
-    if (broken) slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
+    return taken != Received::closed;
 }
 
 /// A connection (message), or that none is left. What else lies there, orders of ours, goes too.
@@ -227,18 +227,16 @@ Received Pool::take_back_one(Slot& slot) noexcept {
     }
 }
 
-/// What a worker gave back before it died is as good as any: each message is whole.
-void Pool::take_last_returned(Slot& slot, TimePoint now) noexcept {
-    if (!slot.channel.master) return;
+/// What a worker gave back before it died is as good as any: each message is whole. False: the channel has
+/// been shut down.
+bool Pool::take_last_returned(Slot& slot, TimePoint now) noexcept {
+    if (!slot.channel.master) return true;
     while (slot.outstanding() > 0 && take_returned(slot, now))
         continue;
     for (;;) {  // What else it sent: the descriptors are closed by the envelope.
         Envelope envelope;
         const Received received = receive_message(slot.channel.master.get(), envelope, Wait::never);
-        if (received == Received::empty) return;
-        if (received != Received::closed) continue;
-        slot.channel = {};  // Somebody has shut it down; the next worker gets a new one.
-        return;
+        if (received == Received::empty || received == Received::closed) return received == Received::empty;
     }
 }
 

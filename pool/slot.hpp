@@ -18,7 +18,7 @@
 namespace bullpen {
 
 /// A connection that was handed to a slot.
-struct Given {
+struct GivenClient {
     std::uint32_t number = 0;
     Account account;
 };
@@ -30,13 +30,13 @@ struct Slot {
     std::uint32_t generation = 0;
     ChannelEnds channel;              ///< Both ends: what was handed off survives its receiver.
     std::vector<Listener> listeners;  ///< Its own, where the model wants that: so does their backlog.
-    std::uint64_t handed = 0;         ///< Given to it and not taken back, over the slot's life.
+    std::uint64_t handed = 0;         ///< GivenClient to it and not taken back, over the slot's life.
     std::uint64_t finished = 0;  ///< Of those, ended in the worker: the last believable value of its row.
     std::uint64_t returned = 0;  ///< Of those, given back by the worker.
     std::uint64_t lost = 0;      ///< Of those, ended by a worker's death.
     /// Those that are not settled, in their order. Not kept where a worker serves several at once: it can't
     /// be told then which of them has ended.
-    std::vector<Given> given;
+    std::vector<GivenClient> given;
     std::uint32_t number = 0;  ///< Of the last handoff.
     std::optional<ExitReason> ended_by_us;
     TimePoint handed_at{};        ///< The last one.
