@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "core/listener.hpp"
+#include "core/write_progress.hpp"
 
 namespace bullpen {
 
@@ -185,7 +186,7 @@ std::size_t Connection::write_some(std::string_view bytes, bool more) {
 /// Returns how much was written: all, unless `in_part`.
 std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
     const std::size_t all = bytes.size();
-    TransferProgress progress{limits_.write, limits_.write_rate};
+    WriteProgress progress{limits_};
     while (!bytes.empty()) {
         const int wait = in_part && somebody_may_wait() ? MSG_DONTWAIT : 0;
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags | wait);
@@ -194,19 +195,19 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
         const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
         bytes = bytes.subspan(sent);
         if (bytes.empty() || in_part) break;
-        if (progress.is_too_slow(sent))
+        if (progress.is_too_slow(fd(), sent))
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
     return all - bytes.size();
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
-    TransferProgress progress{limits_.write, limits_.write_rate};
+    WriteProgress progress{limits_};
     while (count > 0) {
         const std::size_t sent = send_file_part(file, offset, count);
         offset += static_cast<off_t>(sent);
         count -= sent;
-        if (count > 0 && progress.is_too_slow(sent))
+        if (count > 0 && progress.is_too_slow(fd(), sent))
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
 }

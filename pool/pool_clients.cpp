@@ -66,10 +66,13 @@ void Pool::fill_queue(TimePoint now) noexcept {
     for (int i = 0; i < at_most; ++i) {
         std::optional<HeldClient> client = next_accepted(now);
         if (!client) break;
-        if (waiting_.size() < queue_max())
-            waiting_.push_back(std::move(*client));
-        else
-            refuse(std::move(*client), Refusal::overload);
+        waiting_.push_back(std::move(*client));
+    }
+    // Also those that were parked, and have spoken now. Who came last goes.
+    for (std::size_t i = waiting_.size(); i-- > 0 && waiting_.size() > queue_max();) {
+        if (!waiting_[i].may_be_refused()) continue;
+        refuse(std::move(waiting_[i]), Refusal::overload);
+        waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
     }
 }
 

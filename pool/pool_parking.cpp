@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/log.hpp"
+#include "core/write_progress.hpp"
 #include "pool/pool.hpp"
 
 namespace bullpen {
@@ -218,8 +219,22 @@ void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
             break;
         }
         case ParkingLot::Why::broken: end(client.account, header.client_aborted); break;
-        case ParkingLot::Why::expired: end_expired(client); break;
+        case ParkingLot::Why::expired:
+            if (!parked_again(leaving, now)) end_expired(client);
+            break;
     }
+}
+
+/// Who has taken enough of what the kernel still holds for it is slow, but steady.
+bool Pool::parked_again(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
+    HeldClient& client = leaving.client;
+    if (client.parking().what != Await::output || client.parking().limit != Limit::write) return false;
+    const std::uint32_t unsent = unsent_bytes(client.socket());
+    if (unsent >= client.unsent) return false;
+    const TimeLimits& limits = options_.time_limits;
+    const TimePoint deadline =
+        extended(leaving.deadline, now, limits.write, limits.write_rate, client.unsent - unsent);
+    return deadline > now && lot_.park(client, deadline);
 }
 
 void Pool::end(const Account& account, SharedCounter& outcome) noexcept {

@@ -6,6 +6,7 @@ import unittest
 import urllib.request
 from contextlib import closing
 
+from every_model import under
 from harness import Bullpen, wait_until
 from slow_client import TIMEOUT, ask, connect, is_closed, read_answer, wait_for_close
 
@@ -21,20 +22,16 @@ def wait_for_timed_out(server, limit, count):
 
 
 def is_served(server):
-    with urllib.request.urlopen(server.url + "bytes/10", timeout=TIMEOUT) as answer:
+    with urllib.request.urlopen(f"http://{server.addresses[0]}/bytes/10", timeout=TIMEOUT) as answer:
         return answer.read() == b"x" * 10
 
 
 class Clients(unittest.TestCase):
     """Limits that a client runs into."""
 
-    def each(self, *flags):
-        for model in WAYS:
-            with self.subTest(model=model), Bullpen("work", "--model", model, *flags) as server:
-                yield server
-
-    def test_who_says_nothing_is_let_go_at_the_idle_limit(self):
-        for server in self.each("--idle-timeout", "1", "--header-timeout", "60"):
+    @under(*WAYS)
+    def test_who_says_nothing_is_let_go_at_the_idle_limit(self, model):
+        with Bullpen("work", "--model", model, "--idle-timeout", "1", "--header-timeout", "60") as server:
             with closing(connect(server)) as silent, closing(connect(server)) as kept:
                 ask(kept, "/bytes/1")
                 self.assertEqual(read_answer(kept), b"x")
@@ -51,8 +48,9 @@ class Clients(unittest.TestCase):
                 wait_until(lambda: server.total("bullpen_connections_in_flight", where="parked") == 3, "three parked")
                 self.assertTrue(is_served(server))
 
-    def test_a_head_must_be_complete_at_the_header_limit_however_it_comes(self):
-        for server in self.each("--header-timeout", "1", "--idle-timeout", "60"):
+    @under(*WAYS)
+    def test_a_head_must_be_complete_at_the_header_limit_however_it_comes(self, model):
+        with Bullpen("work", "--model", model, "--header-timeout", "1", "--idle-timeout", "60") as server:
             with closing(connect(server)) as stops, closing(connect(server)) as drips:
                 for client in (stops, drips):
                     client.sendall(b"GET /bytes/1 HTTP/1.1\r\nX: ")
@@ -62,8 +60,9 @@ class Clients(unittest.TestCase):
                 self.assertTrue(is_served(server))
             self.assertEqual(timed_out(server, "idle"), 0)
 
-    def test_who_takes_an_answer_below_the_floor_is_cut(self):
-        for server in self.each("--write-timeout", "1", "--write-rate", "10000000", "--workers-max", "4"):
+    @under(*WAYS)
+    def test_who_takes_an_answer_below_the_floor_is_cut(self, model):
+        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "10000000", "--workers-max", "4") as server:
             with closing(connect(server, 4096)) as stops, closing(connect(server, 4096)) as drips:
                 for client in (stops, drips):
                     ask(client, "/bytes/60000000")
@@ -77,9 +76,10 @@ class Clients(unittest.TestCase):
                 self.assertLess(received, 60_000_000)
                 self.assertTrue(is_served(server))
 
-    def test_who_takes_an_answer_slowly_but_steadily_is_let_alone(self):
+    @under(*WAYS)
+    def test_who_takes_an_answer_slowly_but_steadily_is_let_alone(self, model):
         size = 6_000_000
-        for server in self.each("--write-timeout", "1", "--write-rate", "500", "--workers-max", "4"):
+        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "500", "--workers-max", "4") as server:
             with closing(connect(server, 16384)) as client:
                 ask(client, f"/bytes/{size}", b"Connection: close\r\n")
                 pause = threading.Event()
@@ -108,20 +108,19 @@ class Requests(unittest.TestCase):
     def lost(self, server):
         return server.total("bullpen_connections_lost_total", reason="request_timeout")
 
-    def test_a_worker_too_slow_is_killed_after_the_grace_and_others_are_unharmed(self):
-        for model in ("prefork", "fork"):
-            with self.subTest(model=model), Bullpen("work", "--model", model, "--request-timeout", "1",
-                                                    "--request-grace", "1") as server:
-                with closing(connect(server)) as slow, closing(connect(server)) as other:
-                    ask(slow, "/sleep/50000")
-                    while not is_closed(slow):
-                        ask(other, "/bytes/3")
-                        self.assertEqual(read_answer(other), b"xxx")
-                    self.check_log_of_slow(server, slow, "GET /sleep/50000 HTTP/1.1")
-                wait_until(lambda: self.exits(server) == 1, "the count of the exit")
-                self.assertEqual(server.total("bullpen_connections_lost_total"), 1)
-                self.assertEqual(self.lost(server), 1)
-                self.assertTrue(is_served(server))
+    @under("prefork", "fork")
+    def test_a_worker_too_slow_is_killed_after_the_grace_and_others_are_unharmed(self, model):
+        with Bullpen("work", "--model", model, "--request-timeout", "1", "--request-grace", "1") as server:
+            with closing(connect(server)) as slow, closing(connect(server)) as other:
+                ask(slow, "/sleep/50000")
+                while not is_closed(slow):
+                    ask(other, "/bytes/3")
+                    self.assertEqual(read_answer(other), b"xxx")
+                self.check_log_of_slow(server, slow, "GET /sleep/50000 HTTP/1.1")
+            wait_until(lambda: self.exits(server) == 1, "the count of the exit")
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 1)
+            self.assertEqual(self.lost(server), 1)
+            self.assertTrue(is_served(server))
 
     def test_what_is_done_within_the_grace_is_not_lost(self):
         with Bullpen("work", "--workers", "1", "--request-timeout", "1", "--request-grace", "50") as server:
@@ -153,17 +152,17 @@ class Requests(unittest.TestCase):
             wait_until(lambda: self.exits(server) == 1, "the count of the exit")
             self.assertEqual(self.lost(server), 1)
 
-    def test_waiting_for_the_client_is_no_request(self):
-        for model in ("prefork", "prefork-accept"):
-            with self.subTest(model=model), Bullpen("work", "--model", model, "--request-timeout", "1",
-                                                    "--request-grace", "0", "--idle-timeout", "2") as server:
-                with closing(connect(server)) as kept:
-                    ask(kept, "/bytes/1")
-                    self.assertEqual(read_answer(kept), b"x")
-                    self.assertEqual(kept.recv(1), b"")
-                wait_for_timed_out(server, "idle", 1)
-                self.assertEqual(self.exits(server), 0)
-                self.assertNotIn("slow request", server.stderr)
+    @under("prefork", "prefork-accept")
+    def test_waiting_for_the_client_is_no_request(self, model):
+        with Bullpen("work", "--model", model, "--request-timeout", "1", "--request-grace", "0",
+                     "--idle-timeout", "2") as server:
+            with closing(connect(server)) as kept:
+                ask(kept, "/bytes/1")
+                self.assertEqual(read_answer(kept), b"x")
+                self.assertEqual(kept.recv(1), b"")
+            wait_for_timed_out(server, "idle", 1)
+            self.assertEqual(self.exits(server), 0)
+            self.assertNotIn("slow request", server.stderr)
 
 
 if __name__ == "__main__":
