@@ -62,7 +62,8 @@ class Clients(unittest.TestCase):
 
     @under(*WAYS)
     def test_who_takes_an_answer_below_the_floor_is_cut(self, model):
-        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "10000000", "--workers-max", "4") as server:
+        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "10000000",
+                     "--workers-max", "4") as server:
             with closing(connect(server, 4096)) as stops, closing(connect(server, 4096)) as drips:
                 for client in (stops, drips):
                     ask(client, "/bytes/60000000")
@@ -79,7 +80,8 @@ class Clients(unittest.TestCase):
     @under(*WAYS)
     def test_who_takes_an_answer_slowly_but_steadily_is_let_alone(self, model):
         size = 6_000_000
-        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "500", "--workers-max", "4") as server:
+        with Bullpen("work", "--model", model, "--write-timeout", "1", "--write-rate", "500",
+                     "--workers-max", "4") as server:
             with closing(connect(server, 16384)) as client:
                 ask(client, f"/bytes/{size}", b"Connection: close\r\n")
                 pause = threading.Event()

@@ -47,8 +47,8 @@ def read_to_end(client):
 
 
 def curl(server, path):
-    return subprocess.run(["curl", "-si", "-m", str(TIMEOUT), f"http://{server.addresses[0]}/{path}"], capture_output=True, text=True,
-                          timeout=2 * TIMEOUT, check=False).stdout
+    return subprocess.run(["curl", "-si", "-m", str(TIMEOUT), f"http://{server.addresses[0]}/{path}"],
+                          capture_output=True, text=True, timeout=2 * TIMEOUT, check=False).stdout
 
 
 class Queue(unittest.TestCase):
@@ -56,7 +56,8 @@ class Queue(unittest.TestCase):
 
     @under(*MASTERS_ACCEPT)
     def test_who_waits_for_too_long_is_told_to_come_again(self, model):
-        with Bullpen("work", "--model", model, "--workers-max", "1", "--queue", "5", "--queue-timeout", "300") as server:
+        with Bullpen("work", "--model", model, "--workers-max", "1", "--queue", "5",
+                     "--queue-timeout", "300") as server:
             with closing(connect(server)) as busy:
                 ask(busy, "/sleep/2500")
                 wait_for_begun(server, 1)
@@ -81,7 +82,8 @@ class Queue(unittest.TestCase):
 
     @under(*MASTERS_ACCEPT)
     def test_who_finds_the_queue_full_is_refused_at_once(self, model):
-        with Bullpen("work", "--model", model, "--workers-max", "1", "--queue", "2", "--queue-timeout", "60000") as server:
+        with Bullpen("work", "--model", model, "--workers-max", "1", "--queue", "2",
+                     "--queue-timeout", "60000") as server:
             with ExitStack() as stack:
                 busy, first, second, third = (stack.enter_context(closing(connect(server))) for _ in range(4))
                 ask(busy, "/sleep/3000", b"Connection: close\r\n")

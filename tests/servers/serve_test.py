@@ -247,7 +247,7 @@ class SystemCalls(unittest.TestCase):
         self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
         wait_until(lambda: server.total("bullpen_connections_completed_total") > before, "the count")
 
-    def test_connections_that_come_in_crowds_cost_the_master_fewer_than_four(self):
+    def test_connections_that_come_in_crowds_cost_the_master_fewer_than_five(self):
         with Bullpen("http", "--workers", "32", program=os.environ.get("BULLPEN_OPTIMISED")) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 32, "idle workers")
 
@@ -258,7 +258,7 @@ class SystemCalls(unittest.TestCase):
             crowd()
             calls = self.counted(server.pid, crowd)
             print(f"\nmaster, in crowds: {calls}")
-            self.assertLess(sum(calls.values()) / calls["accept4"], 4)
+            self.assertLess(sum(calls.values()) / calls["accept4"], 5)  # One of them looks whether the client has spoken.
 
 
 if __name__ == "__main__":
