@@ -76,10 +76,11 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
     wait_at_most(patience);
     want_input(beyond + 1);
     const bool waits_here = !may_be_parked();
+    const bool overdue = patience.until && Clock::now() >= *patience.until;  // Else a drip would be no wait.
     TimePoint waiting_since{};
     for (;;) {
-        const bool hurry =
-            waits_here ? patience.limit == Limit::idle && draining() : draining() || pool_has_no_spare();
+        const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && draining()
+                                                  : draining() || pool_has_no_spare());
         const ssize_t size =
             ::recv(fd(), buffer.data(), buffer.size(), hurry ? MSG_PEEK | MSG_DONTWAIT : MSG_PEEK);
         if (size < 0 && errno == EINTR) continue;
@@ -87,6 +88,7 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
         const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
         if (there > 0 && client_has_ended()) return Peeked{there, true};
+        if (overdue) failure_.time_out(patience.limit, "the client hasn't sent the whole of it in time");
         if (!waits_here || !may_wait_on(waiting_since)) return {};
     }
 }
