@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "core/listener.hpp"
+#include "core/write_progress.hpp"
 
 namespace bullpen {
 
@@ -22,24 +23,6 @@ bool ServerView::is_draining() const noexcept {
     };
     return is_set(draining) || is_set(leaving);
 }
-
-class Connection::Progress {
-public:
-    Progress(milliseconds base, int rate) noexcept : base_{base}, rate_{rate} {}
-
-    /// After a call that didn't do all that it was to. The clock is only asked from the first of them on.
-    [[nodiscard]] bool is_too_slow(std::size_t bytes) noexcept {
-        const TimePoint now = Clock::now();
-        const bool first = deadline_ == TimePoint{};
-        deadline_ = first ? now + base_ : extended(deadline_, now, base_, rate_, bytes);
-        return now >= deadline_;
-    }
-
-private:
-    milliseconds base_;
-    int rate_;
-    TimePoint deadline_{};
-};
 
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
@@ -76,7 +59,7 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
 
 bool Connection::read_exactly(std::span<std::byte> buffer) {
     want_input(1);
-    Progress progress{limits_.body, limits_.body_rate};
+    TransferProgress progress{limits_.body, limits_.body_rate};
     while (!buffer.empty()) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size == 0) return false;
@@ -93,7 +76,8 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
                                                    std::size_t beyond) {
     wait_at_most(patience, beyond + 1);
     const bool waits_here = !may_be_parked();
-    const bool hurry = waits_here ? patience.limit == Limit::idle && draining() : !may_linger();
+    const bool overdue = patience.until && Clock::now() >= *patience.until;  // Else a drip would be no wait.
+    const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && draining() : !may_linger());
     TimePoint waiting_since{};
     for (;;) {
         const ssize_t size =
@@ -104,6 +88,7 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
         if (!hurry && there > beyond) parking_.in_vain = 0;
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
         if (there > 0 && client_has_ended()) return Peeked{there, true};
+        if (overdue) failure_.time_out(patience.limit, "the client hasn't sent the whole of it in time");
         if (waits_here && may_wait_on(waiting_since)) continue;
         if (!waits_here && !hurry) note_vain_wait();
         return {};
@@ -220,7 +205,7 @@ std::size_t Connection::write_some(std::string_view bytes, bool more) {
 /// Returns how much was written: all, unless `in_part`.
 std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
     const std::size_t all = bytes.size();
-    Progress progress{limits_.write, limits_.write_rate};
+    WriteProgress progress{limits_};
     while (!bytes.empty()) {
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
         if (size < 0 && errno == EINTR) continue;
@@ -229,19 +214,19 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
         bytes = bytes.subspan(sent);
         if (bytes.empty() || (in_part && !room_comes_soon())) break;
         if (in_part) continue;
-        if (progress.is_too_slow(sent))
+        if (progress.is_too_slow(fd(), sent))
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
     return all - bytes.size();
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
-    Progress progress{limits_.write, limits_.write_rate};
+    WriteProgress progress{limits_};
     while (count > 0) {
         const std::size_t sent = send_file_part(file, offset, count);
         offset += static_cast<off_t>(sent);
         count -= sent;
-        if (count > 0 && progress.is_too_slow(sent))
+        if (count > 0 && progress.is_too_slow(fd(), sent))
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     }
 }

@@ -18,6 +18,7 @@ struct Account {
 struct HeldClient {
     Envelope envelope;
     Account account;
+    std::uint32_t unsent = 0;  ///< Bytes in the kernel's buffer when it was parked to await output.
 
     [[nodiscard]] int socket() const noexcept { return envelope.descriptors[0].get(); }
     [[nodiscard]] const Parking& parking() const noexcept { return envelope.message.parking; }

@@ -9,6 +9,8 @@
 #include <new>
 #include <system_error>
 
+#include "core/write_progress.hpp"
+
 namespace bullpen {
 
 ParkingLot::ParkingLot() : epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
@@ -25,6 +27,7 @@ bool ParkingLot::park(HeldClient& client, TimePoint deadline) noexcept {
     const bool input = client.parking().what == Await::input;
     epoll_event watched{.events = input ? EPOLLIN | EPOLLRDHUP : EPOLLOUT, .data = {.u32 = number}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, client.socket(), &watched) != 0) return false;
+    if (!input) client.unsent = unsent_bytes(client.socket());
     Place& place = places_[number];
     vacant_ = place.after;
     place.taken = true;
@@ -47,7 +50,7 @@ std::vector<ParkingLot::Leaving>& ParkingLot::leave(TimePoint now) noexcept {
         const Why reason = place.deadline <= now
                                ? Why::expired
                                : why(place.client, events[static_cast<std::size_t>(i)].events);
-        leaving_.push_back({take(number), reason});
+        leaving_.push_back({take(number), reason, place.deadline});
     }
     return leaving_;
 }
@@ -56,7 +59,7 @@ std::vector<ParkingLot::Leaving>& ParkingLot::expire(TimePoint now) noexcept {
     leaving_.clear();
     for (std::uint32_t number = 0; number < places_.size(); ++number)
         if (places_[number].taken && places_[number].deadline <= now)
-            leaving_.push_back({take(number), Why::expired});
+            leaving_.push_back({take(number), Why::expired, places_[number].deadline});
     return leaving_;
 }
 

@@ -45,6 +45,7 @@ public:
     struct Leaving {
         HeldClient client;
         Why why = Why::ready;
+        TimePoint deadline{};
     };
 
     /// Takes out those whose wait is over, in the order in which it ended, up to a bounded number: one

@@ -22,6 +22,7 @@
 #include "pool/admission.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
+#include "pool/handoff_when.hpp"
 #include "pool/held_client.hpp"
 #include "pool/model.hpp"
 #include "pool/parking_lot.hpp"
@@ -32,12 +33,6 @@
 #include "pool/slot_set.hpp"
 
 namespace bullpen {
-
-/// When a new connection is handed to a worker.
-enum class HandoffWhen {
-    accepted,  ///< At once: the service speaks first, or need not wait for its client.
-    readable,  ///< Once its first bytes are there: who says nothing costs no worker.
-};
 
 struct PoolOptions {
     std::string name = "default";
@@ -211,6 +206,7 @@ private:
     [[nodiscard]] bool anything_returned() const noexcept;
     [[nodiscard]] bool has_descriptors_for_returned(TimePoint now) noexcept;
     void see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
+    [[nodiscard]] bool parked_again(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
     void end_expired(const HeldClient& client) noexcept;
     void refuse(HeldClient client, Refusal why) noexcept;
     void turn_away(const HeldClient& client, Refusal why) noexcept;
@@ -218,7 +214,9 @@ private:
     [[nodiscard]] int unserved() const noexcept;
     void refuse_who_waited_too_long(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
+    [[nodiscard]] bool evict_idle() noexcept;
     [[nodiscard]] bool has_room_for_connection() const noexcept;
+    [[nodiscard]] std::size_t connections_in_workers() const noexcept;
     [[nodiscard]] std::size_t held_descriptors() const noexcept;
     [[nodiscard]] bool is_standing_still(TimePoint now) const noexcept;
     [[nodiscard]] bool parks() const noexcept;
@@ -274,6 +272,8 @@ private:
     TimePoint moved_at_{};  ///< When a worker was last seen to finish something, or to give it back.
     TimePoint expired_{};   ///< When the parked ones' deadlines were last looked at.
     std::size_t descriptor_limit_ = 0;
+    bool short_of_descriptors_ = false;  ///< What workers give back waits in the channels.
+    bool crowded_ = false;  ///< At connections_max, somebody waits in the backlog, and nobody is idle.
     TimePoint descriptors_looked_at_{};
     TimePoint warned_descriptors_{};
 

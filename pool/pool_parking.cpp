@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/log.hpp"
+#include "core/write_progress.hpp"
 #include "pool/pool.hpp"
 
 namespace bullpen {
@@ -59,7 +60,7 @@ TimePoint deadline_of(const Parking& parking, const TimeLimits& limits, TimePoin
 }  // namespace
 
 bool Pool::parks() const noexcept {
-    return is(Delivery::handoff) && !options_.model.multiplexes;
+    return options_.model.parks();
 }
 
 void Pool::limit_connections(std::size_t descriptors) noexcept {
@@ -74,9 +75,15 @@ bool Pool::is_standing_still(TimePoint now) const noexcept {
 
 /// Whether one more connection may come in.
 bool Pool::has_room_for_connection() const noexcept {
-    const std::size_t queued = waiting_.size() + held_.size();
-    const auto in_hand = static_cast<std::size_t>(busy_.size());
-    return lot_.size() + queued + in_hand < connections_max_ && held_descriptors() < descriptors_max_;
+    const std::size_t open = lot_.size() + waiting_.size() + held_.size() + connections_in_workers();
+    return open < connections_max_ && held_descriptors() < descriptors_max_;
+}
+
+std::size_t Pool::connections_in_workers() const noexcept {
+    if (!options_.model.multiplexes) return static_cast<std::size_t>(busy_.size() + ahead_.size());
+    std::uint64_t sum = 0;
+    busy_.for_each([&](std::uint32_t slot) { sum += slots_[slot].outstanding(); });
+    return sum;
 }
 
 /// Of connections: a socket each, and some have a file with them.
@@ -185,7 +192,8 @@ bool Pool::has_descriptors_for_returned(TimePoint now) noexcept {
     }
     const std::size_t open =
         descriptors_at_start_ + 2 * (slots() - static_cast<std::size_t>(vacant_.size())) + held_descriptors();
-    if (open + reserve < descriptor_limit_) return true;
+    short_of_descriptors_ = open + reserve >= descriptor_limit_;
+    if (!short_of_descriptors_) return true;
     constexpr std::chrono::seconds between_warnings{1};
     if (now - warned_descriptors_ >= between_warnings) {
         warned_descriptors_ = now;
@@ -225,8 +233,22 @@ void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
             break;
         }
         case ParkingLot::Why::broken: end(client.account, header.client_aborted); break;
-        case ParkingLot::Why::expired: end_expired(client); break;
+        case ParkingLot::Why::expired:
+            if (!parked_again(leaving, now)) end_expired(client);
+            break;
     }
+}
+
+/// Who has taken enough of what the kernel still holds for it is slow, but steady.
+bool Pool::parked_again(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
+    HeldClient& client = leaving.client;
+    if (client.parking().what != Await::output || client.parking().limit != Limit::write) return false;
+    const std::uint32_t unsent = unsent_bytes(client.socket());
+    if (unsent >= client.unsent) return false;
+    const TimeLimits& limits = options_.time_limits;
+    const TimePoint deadline =
+        extended(leaving.deadline, now, limits.write, limits.write_rate, client.unsent - unsent);
+    return deadline > now && lot_.park(client, deadline);
 }
 
 void Pool::end(const Account& account, SharedCounter& outcome) noexcept {
@@ -285,9 +307,17 @@ void Pool::refuse_who_waited_too_long(TimePoint now) noexcept {
         waiting_.push_front(std::move(busy_with_something.back()));
 }
 
-/// For one more connection: the one that has been idle for longest goes.
+/// For one more connection, if there is one.
 bool Pool::make_room() noexcept {
+    crowded_ = false;
     if (has_room_for_connection()) return true;
+    if (!backlog_.has_clients()) return false;
+    crowded_ = !evict_idle();
+    return !crowded_;
+}
+
+/// The one that has been idle for longest goes.
+bool Pool::evict_idle() noexcept {
     std::optional<HeldClient> idle = lot_.evict_idle();
     if (!idle) return false;
     if (idle->account.served)

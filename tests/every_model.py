@@ -1,6 +1,7 @@
 """The models as the tests try them: a case is a model, and what else is worth trying with it. BULLPEN_MODELS, names
 with slashes between, picks some."""
 
+import functools
 import os
 
 CASES = {
@@ -37,3 +38,15 @@ def model_of(case):
 
 def flags_of(case):
     return ["--model", model_of(case), *CASES[case]]
+
+
+def under(*models):
+    """A test that is run once with each of these models."""
+    def decorate(test):
+        @functools.wraps(test)
+        def run(self):
+            for model in models:
+                with self.subTest(model=model):
+                    test(self, model)
+        return run
+    return decorate

@@ -1,12 +1,18 @@
 #include "servers/services/async_head_reader.hpp"
 
+#include <utility>
+
 #include "core/clock.hpp"
 
 namespace bullpen::http {
 
 boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
+    const bool first = !std::exchange(begun_, true);
     if (buffer_.begin_next()) {
-        const auto size = co_await client_.read_next(buffer_.room(), client_.limits().idle);
+        constexpr std::chrono::milliseconds none{0};
+        constexpr std::chrono::milliseconds for_the_first{1'000};  // Nobody has served this client yet.
+        const auto size =
+            co_await client_.read_next(buffer_.room(), client_.limits().idle, first ? for_the_first : none);
         if (size.value_or(0) == 0) co_return Outcome::end;
         buffer_.add(*size);
     }

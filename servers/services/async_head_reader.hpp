@@ -25,6 +25,7 @@ public:
 private:
     AsyncConnection& client_;
     HeadBuffer buffer_;
+    bool begun_ = false;
 };
 
 }  // namespace bullpen::http

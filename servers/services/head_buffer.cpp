@@ -17,10 +17,9 @@ bool begins_with_bare_lf_line(std::string_view bytes) noexcept {
 bool HeadBuffer::begin_next() noexcept {
     begin_ += std::exchange(head_size_, 0);
     searched_ = 0;
-    const bool is_first = std::exchange(is_first_, false);
     if (!unused().empty()) return false;
     begin_ = end_ = 0;
-    return !is_first;
+    return true;
 }
 
 std::optional<HeadBuffer::Outcome> HeadBuffer::find_head() noexcept {

@@ -25,7 +25,7 @@ public:
 
     explicit HeadBuffer(std::size_t request_line_max) noexcept : request_line_max_{request_line_max} {}
 
-    /// Goes on behind the head that was found. True if nothing is there yet, though this isn't the first.
+    /// Goes on behind the head that was found. True if nothing is there yet.
     [[nodiscard]] bool begin_next() noexcept;
 
     /// Nothing: more is needed, and there is room for it.
@@ -65,7 +65,6 @@ private:
     void move_to_front() noexcept;
 
     std::size_t request_line_max_;
-    bool is_first_ = true;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::size_t head_size_ = 0;

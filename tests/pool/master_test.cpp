@@ -101,8 +101,7 @@ TEST_SUITE("pool: the master") {
             CHECK(master.ask("break") == "scribbled");
         CHECK(eventually([&] { return master.totals().idle == 2 && at_rest(master.totals()); }));
         CHECK(master.ask("ok") == "ok");
-        CHECK(eventually([&] { return at_rest(master.totals()); }));
-        CHECK(master.totals().unaccounted() == 0);
+        CHECK(eventually([&] { return at_rest(master.totals()) && master.totals().unaccounted() == 0; }));
         CHECK(master.totals().accepted == 7);
         CHECK(master.stop() == 0);
     }

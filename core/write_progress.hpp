@@ -1,0 +1,31 @@
+/// Whether a client takes what it is sent fast enough.
+#pragma once
+
+#include <cstdint>
+
+#include "core/time_limits.hpp"
+
+namespace bullpen {
+
+/// Bytes that were written to the socket and that the client hasn't acknowledged (SIOCOUTQ); 0 if that can't
+/// be said.
+std::uint32_t unsent_bytes(int socket) noexcept;
+
+/// Counts what leaves the kernel's buffer and not what gets into it: a socket only becomes writable once a
+/// third of the buffer is free, for which a slow client may need longer than the limit.
+class WriteProgress {
+public:
+    explicit WriteProgress(const TimeLimits& limits) noexcept : transfer_{limits.write, limits.write_rate} {}
+
+    /// Asked whenever the client keeps us waiting, with the bytes that were written since it was last asked.
+    [[nodiscard]] bool is_too_slow(int socket, std::uint64_t written) noexcept;
+
+    /// Once it has been asked.
+    [[nodiscard]] TimePoint deadline() const noexcept { return transfer_.deadline(); }
+
+private:
+    TransferProgress transfer_;
+    std::uint32_t unsent_ = 0;
+};
+
+}  // namespace bullpen
