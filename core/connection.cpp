@@ -1,5 +1,6 @@
 #include "core/connection.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -21,6 +22,26 @@ bool ServerView::is_draining() const noexcept {
     };
     return is_set(draining) || is_set(leaving);
 }
+
+namespace {
+
+/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile.
+class NonblockingWhile {
+public:
+    NonblockingWhile(int socket, bool wanted) noexcept : socket_{wanted ? socket : -1} {
+        if (socket_ >= 0) ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+    }
+    ~NonblockingWhile() {
+        if (socket_ >= 0) ::fcntl(socket_, F_SETFL, 0);
+    }
+    NonblockingWhile(const NonblockingWhile&) = delete;
+    NonblockingWhile& operator=(const NonblockingWhile&) = delete;
+
+private:
+    int socket_;
+};
+
+}  // namespace
 
 class Connection::Progress {
 public:
@@ -92,7 +113,9 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
                                                    std::size_t beyond) {
     wait_at_most(patience);
     want_input(beyond + 1);
-    const bool waits_here = !may_be_parked();
+    // UNIX sockets don't know SO_RCVLOWAT: parked with half a head they would come back at once.
+    const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
+    const bool waits_here = !server_.parks || knows_no_low_water;
     TimePoint waiting_since{};
     for (;;) {
         const bool hurry =
@@ -104,13 +127,22 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
         const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
         if (there > 0 && client_has_ended()) return Peeked{there, true};
+        if (knows_no_low_water && wait_for_byte(beyond)) continue;
         if (!waits_here || !may_wait_on(waiting_since)) return {};
     }
 }
 
-/// A UNIX socket is readable whatever SO_RCVLOWAT says: parked with half a head it would come back at once.
-bool Connection::may_be_parked() const noexcept {
-    return server_.parks && (parking_.input_at_least == 1 || local_address().family() != AF_UNIX);
+/// Of a UNIX socket: whether the byte behind so many, or the end, has come within a slice.
+bool Connection::wait_for_byte(std::size_t offset) noexcept {
+    const auto peek_from = [this](int value) {
+        ::setsockopt(fd(), SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value);
+    };
+    constexpr int beginning = -1;
+    std::byte byte;
+    peek_from(static_cast<int>(offset));
+    const bool came = ::recv(fd(), &byte, 1, MSG_PEEK) >= 0;
+    peek_from(beginning);
+    return came;
 }
 
 /// Called when a slice of waiting has brought nothing.
@@ -230,7 +262,10 @@ void Connection::send_file(int file, off_t offset, std::size_t count) {
 }
 
 std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
-    if (server_.parks) return send_file_part(file, offset, count);
+    if (server_.parks) {
+        const NonblockingWhile others_wait{fd(), somebody_may_wait()};
+        return send_file_part(file, offset, count);
+    }
     send_file(file, offset, count);
     return count;
 }

@@ -25,6 +25,7 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] bool has_idle() const noexcept { return oldest_ != none; }
 
     /// How many have not been served yet: silent since they came, or in the middle of their first request.
     [[nodiscard]] std::size_t unserved() const noexcept { return unserved_; }
@@ -67,6 +68,7 @@ private:
         std::uint32_t after = none;   ///< of vacant places, the next.
         bool taken = false;
     };
+    static_assert(sizeof(Place) + sizeof(Leaving) <= 512, "each parked client costs so much");
 
     [[nodiscard]] std::uint32_t vacant_place();
     [[nodiscard]] Why why(const HeldClient& client, std::uint32_t events) const noexcept;

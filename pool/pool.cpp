@@ -149,15 +149,16 @@ bool Pool::prepare_to_wait() noexcept {
     if (!lot_.empty()) lot_watch_->arm();
     if (parks()) {  // As with `waiting` below: a count that is raised from here on wakes us.
         scoreboard_.header().asleep.store(1, std::memory_order_seq_cst);
-        if (anything_returned()) return false;
+        if (anything_returned() && has_descriptors_for_returned(Clock::now())) return false;
     }
     const bool queue_has_room = options_.queue_max > 0 && waiting_.size() < queue_max();
-    if (is(Delivery::handoff) && idle_.empty()) {
+    if (is(Delivery::handoff) && (idle_.empty() || is_full())) {
         ask_for_wake_up();
+        if (is_full()) return true;
         return idle_.empty() && (!queue_has_room || pausing(Clock::now()) || backlog_.watch());
     }
     if (has_room()) {
-        if (!held_.empty() || pausing(Clock::now())) return true;
+        if (!held_.empty() || pausing(Clock::now()) || is_full()) return true;
         return backlog_.watch();
     }
     if (is(Delivery::accept)) {  // Somebody begins: then the pool may have to grow.
@@ -254,19 +255,22 @@ void Pool::note_progress(TimePoint now) noexcept {
         start_again_ = {};
     });
     if (is(Delivery::fork)) return;
-    if (parks()) {  // Before what has ended: who gave one back names it, the others are told by their order.
-        busy_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
-        draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
-    }
-    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_finished(slot, now); });
-    if (!idle_.empty() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
+    if (parks()) draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
+    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_settled(slot, now); });
+    if (!idle_.empty() && !is_full() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
+}
+
+/// Who gives a connection back names it; those that have ended are told by their order. So what was given
+/// back before has to be known first, and what was counted after that look waits for the next.
+void Pool::note_settled(std::uint32_t number, TimePoint now) noexcept {
+    const std::uint64_t finished = scoreboard_.row(number).finished.load(std::memory_order_seq_cst);
+    if (!parks() || note_returned(number, now)) note_finished(number, finished, now);
 }
 
 /// Compares what the slot was handed with what its row says is finished.
-void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
+void Pool::note_finished(std::uint32_t number, std::uint64_t finished, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     const ScoreboardRow& row = scoreboard_.row(number);
-    const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
     if (slot.ended_by_us) return;
     if (slot.stuck && row.answers.load(std::memory_order_seq_cst) == slot.questions)
         slot.stuck = false;

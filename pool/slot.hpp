@@ -18,7 +18,7 @@
 namespace bullpen {
 
 /// A connection that was handed to a slot.
-struct Given {
+struct GivenClient {
     std::uint32_t number = 0;
     Account account;
 };
@@ -36,7 +36,7 @@ struct Slot {
     std::uint64_t lost = 0;      ///< Of those, ended by a worker's death.
     /// Those that are not settled, in their order. Not kept where a worker serves several at once: it can't
     /// be told then which of them has ended.
-    std::vector<Given> given;
+    std::vector<GivenClient> given;
     std::uint32_t number = 0;  ///< Of the last handoff.
     std::optional<ExitReason> ended_by_us;
     TimePoint handed_at{};        ///< The last one.
