@@ -35,8 +35,8 @@ bool is_what_was_handed(int socket, Account& account, int family) noexcept {
     if (account.cookie != 0) return cookie == account.cookie;
     account.cookie = cookie;
     return socket_option(socket, SO_DOMAIN, -1) == family &&
-           socket_option(socket, SO_TYPE, -1) == SOCK_STREAM && socket_option(socket, SO_ACCEPTCONN, -1) == 0 &&
-           !is_connected_to_another(socket, account.peer);
+           socket_option(socket, SO_TYPE, -1) == SOCK_STREAM &&
+           socket_option(socket, SO_ACCEPTCONN, -1) == 0 && !is_connected_to_another(socket, account.peer);
 }
 
 std::chrono::milliseconds time_for(Limit limit, const TimeLimits& limits) noexcept {

@@ -360,7 +360,7 @@ TEST_SUITE("core: connections") {
             }
             pair.server.close();
             reader.join();
-            CHECK(got == bytes);
+            CHECK((got == bytes));
         }
     }
 
@@ -374,7 +374,7 @@ TEST_SUITE("core: connections") {
         CHECK(pair.server.send_file_some(file.get(), 0, bytes.size()) == bytes.size());
         pair.server.close();
         reader.join();
-        CHECK(got == bytes + bytes);
+        CHECK((got == bytes + bytes));
     }
 
     TEST_CASE("waiting here ends with input, with the limit, and between requests at a stop") {

@@ -108,7 +108,8 @@ TEST_SUITE("pool: the parking lot") {
         CHECK(open_descriptors() == before);
     }
 
-    TEST_CASE("who ends its side leaves as ended, unless it has said something before, and who resets as broken") {
+    TEST_CASE(
+        "who ends its side leaves as ended, unless it has said something before, and who resets as broken") {
         for (auto* const sockets : {tcp_sockets, unix_sockets}) {
             ParkingLot lot;
             Guest silent{lot, sockets()};
@@ -205,7 +206,8 @@ TEST_SUITE("pool: the parking lot") {
         CHECK(lot.size() == 1);
     }
 
-    TEST_CASE("who has been idle for longest is taken out first, and who is in the middle of something never") {
+    TEST_CASE(
+        "who has been idle for longest is taken out first, and who is in the middle of something never") {
         ParkingLot lot;
         const Guest begun{lot, tcp_sockets(), {.limit = Limit::header}};
         const Guest sending{lot, tcp_sockets(), {.what = Await::output, .limit = Limit::idle}};

@@ -59,7 +59,7 @@ TEST_SUITE("pool: parking and the end") {
         CHECK(refused(master, Refusal::stopping) == 1);
         CHECK(master.totals().completed >= 1);
         CHECK(answer_to(begun, "g", 64).size() == 64);
-        CHECK(RunningMaster::answer(sending.get()) == large_content());
+        CHECK(is_large_content(RunningMaster::answer(sending.get())));
         check_stopped(master);
         CHECK(master.totals().completed == 4);
         CHECK(master.totals().lost == 0);
@@ -164,8 +164,8 @@ TEST_SUITE("pool: parking in other models") {
         RunningMaster master{{pool_that_obeys(2, prefork_accept)}};
         const UniqueFd client = master.connect();
         CHECK(answer_to(client, "sHg", 66).size() == 66);
-        CHECK(answer_to(client, "w") == large_content().substr(0, 1));
-        CHECK(RunningMaster::answer(client.get()) == large_content().substr(1));
+        say(client, "w");
+        CHECK(is_large_content(RunningMaster::answer(client.get())));
         CHECK(eventually([&] { return master.totals().completed == 1; }));
         CHECK(master.board().header().parkings == 0);
         CHECK(law_holds(master));

@@ -89,9 +89,8 @@ TEST_SUITE("pool: parking") {
         CHECK(master.totals().idle == 1);
         const UniqueFd other = master.connect();
         CHECK(answer_to(other, "s") == "s");
-        const std::string expected = large_content();
         for (const UniqueFd& client : slow)
-            CHECK(RunningMaster::answer(client.get()) == expected);
+            CHECK(is_large_content(RunningMaster::answer(client.get())));
         CHECK(law_holds(master));
         CHECK(master.totals().completed == 5);
     }
@@ -205,7 +204,7 @@ TEST_SUITE("pool: parking") {
         REQUIRE(eventually([&] { return master.totals().queued == 1; }));
         CHECK(master.totals().begun == 1);
         say(busy, "x");
-        CHECK(answer_to(one, "") .size() == 1);
+        CHECK(answer_to(one, "").size() == 1);
         CHECK(law_holds(master));
     }
 
@@ -259,7 +258,8 @@ TEST_SUITE("pool: parking") {
         CHECK(law_holds(master));
     }
 
-    TEST_CASE("with as many open as there may be and none of them idle, the next waits, and the master rests") {
+    TEST_CASE(
+        "with as many open as there may be and none of them idle, the next waits, and the master rests") {
         PoolOptions pool = pool_that_obeys(3);
         pool.connections_max = 2;
         RunningMaster master{{pool}};
