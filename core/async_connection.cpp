@@ -149,14 +149,26 @@ AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_nex
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);
     }
+    if (!draining()) failure_.time_out(Limit::idle, "the client sent nothing within the idle limit");
     co_return std::nullopt;
 }
 
 AsyncConnection::Awaitable<bool> AsyncConnection::read_exactly(std::span<std::byte> buffer) {
+    TransferProgress progress{limits_.body, limits_.body_rate};
+    std::size_t passed = 0;
     while (!buffer.empty()) {
-        const std::size_t size = co_await read_some(buffer);
-        if (size == 0) co_return false;
-        buffer = buffer.subspan(size);
+        if (has_had_its_turn()) co_await give_way();
+        std::optional<std::size_t> size = try_receive(buffer);
+        if (!size) {
+            ssize_t received = -ETIME;
+            if (!progress.is_too_slow(std::exchange(passed, 0)))
+                received = co_await receive_until(buffer, progress.deadline());
+            if (received == -ETIME) failure_.time_out(Limit::body, "the client sends too slowly");
+            size = judge(received);
+        }
+        if (*size == 0) co_return false;
+        passed += *size;
+        buffer = buffer.subspan(*size);
     }
     co_return true;
 }
@@ -179,13 +191,16 @@ AsyncConnection::Awaitable<void> AsyncConnection::write_last(std::string_view by
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::byte> bytes, int flags) {
+    TransferProgress progress{limits_.write, limits_.write_rate};
+    std::size_t passed = 0;
     while (!bytes.empty()) {
         if (has_had_its_turn()) co_await give_way();
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
         if (size >= 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(size));
+            passed += static_cast<std::size_t>(size);
         } else if (errno == EAGAIN) {
-            co_await until_writable();
+            co_await until_writable(progress, std::exchange(passed, 0));
         } else if (errno != EINTR) {
             failure_.fail(errno, "write to the client");
         }
@@ -194,15 +209,18 @@ AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::
 
 AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offset, std::size_t count) {
     waiter();  // Makes the socket non-blocking: sendfile(2) has no MSG_DONTWAIT.
+    TransferProgress progress{limits_.write, limits_.write_rate};
+    std::size_t passed = 0;
     while (count > 0) {
         if (has_had_its_turn()) co_await give_way();
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
         if (size > 0) {
             count -= static_cast<std::size_t>(size);
+            passed += static_cast<std::size_t>(size);
         } else if (size == 0) {
             throw std::runtime_error{"the file became shorter while it was sent"};
         } else if (errno == EAGAIN) {
-            co_await until_writable();
+            co_await until_writable(progress, std::exchange(passed, 0));
         } else if (errno != EINTR) {
             failure_.fail(errno, "send a file to the client");
         }
@@ -273,10 +291,12 @@ AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_until(std::span<std
     return Waiter::receive(waiter(), buffer, deadline);
 }
 
-AsyncConnection::Awaitable<void> AsyncConnection::until_writable() {
+AsyncConnection::Awaitable<void> AsyncConnection::until_writable(TransferProgress& progress,
+                                                                 std::size_t passed) {
     calls_in_a_row_ = 0;
-    const ssize_t error = co_await Waiter::writable(waiter(), Clock::now() + limits_.write);
-    if (error == -ETIME) failure_.time_out(Limit::write, "the client took nothing within the write limit");
+    ssize_t error = -ETIME;
+    if (!progress.is_too_slow(passed)) error = co_await Waiter::writable(waiter(), progress.deadline());
+    if (error == -ETIME) failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
 }
 

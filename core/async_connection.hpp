@@ -62,16 +62,17 @@ public:
     [[nodiscard]] Awaitable<std::size_t> read_before(std::span<std::byte> buffer, TimePoint deadline,
                                                      Limit limit = Limit::read);
 
-    /// As read_some, but for the moment between two requests: returns nothing once `idle_limit` has passed or
-    /// the server is draining (looked at every second, and when notice_drain() is called). The caller then
-    /// closes. Unlike Connection's it waits on when the pool has no spare worker: it holds none.
+    /// As read_some, but for the moment between two requests: returns nothing once the server is draining
+    /// (looked at every second, and when notice_drain() is called); the caller then closes. Throws TimedOut
+    /// once `idle_limit` has passed. Unlike Connection::peek it waits on when the pool has no spare worker:
+    /// it holds none.
     [[nodiscard]] Awaitable<std::optional<std::size_t>> read_next(std::span<std::byte> buffer,
                                                                   std::chrono::milliseconds idle_limit);
 
-    /// Fills the whole buffer; false if the client's side ended first.
+    /// Fills the whole buffer within the body limit; false if the client's side ended first.
     [[nodiscard]] Awaitable<bool> read_exactly(std::span<std::byte> buffer);
 
-    /// Writes everything (partial writes are continued).
+    /// Writes everything (partial writes are continued) within the write limit.
     [[nodiscard]] Awaitable<void> write_all(std::span<const std::byte> bytes);
     [[nodiscard]] Awaitable<void> write_all(std::string_view text);
 
@@ -127,7 +128,7 @@ private:
     [[nodiscard]] std::size_t judge(ssize_t received);
     [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
     [[nodiscard]] Awaitable<void> send_all(std::span<const std::byte> bytes, int flags);
-    [[nodiscard]] Awaitable<void> until_writable();
+    [[nodiscard]] Awaitable<void> until_writable(TransferProgress& progress, std::size_t passed);
     [[nodiscard]] bool has_had_its_turn() noexcept;
     [[nodiscard]] Awaitable<void> give_way();
 

@@ -43,24 +43,6 @@ private:
 
 }  // namespace
 
-class Connection::Progress {
-public:
-    Progress(milliseconds base, int rate) noexcept : base_{base}, rate_{rate} {}
-
-    /// After a call that didn't do all that it was to. The clock is only asked from the first of them on.
-    [[nodiscard]] bool is_too_slow(std::size_t bytes) noexcept {
-        const TimePoint now = Clock::now();
-        const bool first = deadline_ == TimePoint{};
-        deadline_ = first ? now + base_ : extended(deadline_, now, base_, rate_, bytes);
-        return now >= deadline_;
-    }
-
-private:
-    milliseconds base_;
-    int rate_;
-    TimePoint deadline_{};
-};
-
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
 
@@ -96,7 +78,7 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
 
 bool Connection::read_exactly(std::span<std::byte> buffer) {
     want_input(1);
-    Progress progress{limits_.body, limits_.body_rate};
+    TransferProgress progress{limits_.body, limits_.body_rate};
     while (!buffer.empty()) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (size == 0) return false;
@@ -235,7 +217,7 @@ std::size_t Connection::write_some(std::string_view bytes, bool more) {
 /// Returns how much was written: all, unless `in_part`.
 std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
     const std::size_t all = bytes.size();
-    Progress progress{limits_.write, limits_.write_rate};
+    TransferProgress progress{limits_.write, limits_.write_rate};
     while (!bytes.empty()) {
         const int wait = in_part && somebody_may_wait() ? MSG_DONTWAIT : 0;
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags | wait);
@@ -251,7 +233,7 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
-    Progress progress{limits_.write, limits_.write_rate};
+    TransferProgress progress{limits_.write, limits_.write_rate};
     while (count > 0) {
         const std::size_t sent = send_file_part(file, offset, count);
         offset += static_cast<off_t>(sent);

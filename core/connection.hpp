@@ -180,9 +180,6 @@ public:
     void close() noexcept { socket_.reset(); }
 
 private:
-    /// A transfer's beginning and what has moved since, as soon as the client has kept us waiting.
-    class Progress;
-
     std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
     [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
     void want_input(std::size_t at_least) noexcept;

@@ -42,4 +42,26 @@ constexpr TimePoint extended(TimePoint deadline, TimePoint now, std::chrono::mil
     return std::min(deadline + std::chrono::milliseconds{earned_ms}, latest);
 }
 
+/// A transfer's deadline, which begins once it has been waited for: the clock isn't asked before.
+class TransferProgress {
+public:
+    TransferProgress(std::chrono::milliseconds base, int rate) noexcept : base_{base}, rate_{rate} {}
+
+    /// Asked whenever the client keeps us waiting, with the bytes that have passed since it was last asked.
+    [[nodiscard]] bool is_too_slow(std::uint64_t bytes) noexcept {
+        const TimePoint now = Clock::now();
+        const bool first = deadline_ == TimePoint{};
+        deadline_ = first ? now + base_ : extended(deadline_, now, base_, rate_, bytes);
+        return now >= deadline_;
+    }
+
+    /// Once it has been asked.
+    [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+
+private:
+    std::chrono::milliseconds base_;
+    int rate_;
+    TimePoint deadline_{};
+};
+
 }  // namespace bullpen

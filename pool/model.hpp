@@ -44,6 +44,19 @@ struct Model {
     std::string_view crash_hides = {};  ///< What is lost then without having been counted.
     std::string_view choose_when = {};  ///< What it is good for, and what not.
     void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life. None where a program is it.
+
+    /// The master has each new client in its hands: it can park, queue or refuse it.
+    [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
+
+    /// Workers can give a connection back.
+    [[nodiscard]] constexpr bool parks() const noexcept {
+        return delivery == Delivery::handoff && !multiplexes;
+    }
+
+    /// A process can be ended for one slow request without ending everybody's.
+    [[nodiscard]] constexpr bool limits_requests() const noexcept {
+        return !multiplexes && housing == Housing::processes;
+    }
 };
 
 }  // namespace bullpen

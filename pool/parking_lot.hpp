@@ -25,7 +25,6 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-    [[nodiscard]] bool has_idle() const noexcept { return oldest_ != none; }
 
     /// How many have not been served yet: silent since they came, or in the middle of their first request.
     [[nodiscard]] std::size_t unserved() const noexcept { return unserved_; }

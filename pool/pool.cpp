@@ -149,18 +149,16 @@ bool Pool::prepare_to_wait() noexcept {
     if (!lot_.empty()) lot_watch_->arm();
     if (parks()) {  // As with `waiting` below: a count that is raised from here on wakes us.
         scoreboard_.header().asleep.store(1, std::memory_order_seq_cst);
-        if (anything_returned() && has_descriptors_for_returned(Clock::now())) return false;
+        if (anything_returned() && !short_of_descriptors_) return false;
     }
-    const bool queue_has_room = options_.queue_max > 0 && waiting_.size() < queue_max();
-    if (is(Delivery::handoff) && (idle_.empty() || is_full())) {
+    const bool may_accept = !crowded_ && !pausing(Clock::now());
+    const bool queues = options_.queue_max > 0;  // Full, too: then who comes is refused.
+    if (is(Delivery::handoff) && (idle_.empty() || crowded_)) {
         ask_for_wake_up();
-        if (is_full()) return true;
-        return idle_.empty() && (!queue_has_room || pausing(Clock::now()) || backlog_.watch());
+        return (idle_.empty() || crowded_) && (!queues || !may_accept || backlog_.watch());
     }
-    if (has_room()) {
-        if (!held_.empty() || pausing(Clock::now()) || is_full()) return true;
-        return backlog_.watch();
-    }
+    if (queues || (has_room() && held_.empty())) return !may_accept || backlog_.watch();
+    if (has_room()) return true;
     if (is(Delivery::accept)) {  // Somebody begins: then the pool may have to grow.
         const bool may_grow = phase_ == Phase::serving && !vacant_.empty();
         scoreboard_.header().waiting.store(may_grow && Clock::now() >= resized_ + options_.resize_interval,
@@ -183,13 +181,15 @@ TimePoint Pool::next_deadline() const noexcept {
     TimePoint deadline = now + bound;
     const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
 
-    if (!ahead_.empty() && !idle_.empty()) no_later_than(now + options_.steal_after);
+    if (!ahead_.empty() && (!idle_.empty() || options_.queue_max > 0))
+        no_later_than(now + options_.steal_after);
     if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
     if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
     if (backlog_.pausing(now)) no_later_than(backlog_.pause_end());
     if (options_.queue_max > 0 && !waiting_.empty())
         no_later_than(now + std::max(retry, options_.queue_wait / 8));
-    if (anything_returned()) no_later_than(now + options_.accept_pause);  // We are out of descriptors.
+    if (crowded_ || anything_returned())  // We are out of connections, or of descriptors.
+        no_later_than(now + options_.accept_pause);
     if (start_again_ > now) no_later_than(start_again_);
     if (!is(Delivery::fork) && phase_ != Phase::retiring) {
         const PoolCounts counts = count();
@@ -257,7 +257,7 @@ void Pool::note_progress(TimePoint now) noexcept {
     if (is(Delivery::fork)) return;
     if (parks()) draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
     if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_settled(slot, now); });
-    if (!idle_.empty() && !is_full() && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
+    if (!idle_.empty() && !crowded_ && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
 }
 
 /// Who gives a connection back names it; those that have ended are told by their order. So what was given

@@ -22,6 +22,7 @@
 #include "pool/admission.hpp"
 #include "pool/backlog.hpp"
 #include "pool/events.hpp"
+#include "pool/handoff_when.hpp"
 #include "pool/held_client.hpp"
 #include "pool/model.hpp"
 #include "pool/parking_lot.hpp"
@@ -32,12 +33,6 @@
 #include "pool/slot_set.hpp"
 
 namespace bullpen {
-
-/// When a new connection is handed to a worker.
-enum class HandoffWhen {
-    accepted,  ///< At once: the service speaks first, or need not wait for its client.
-    readable,  ///< Once its first bytes are there: who says nothing costs no worker.
-};
 
 struct PoolOptions {
     std::string name = "default";
@@ -219,8 +214,8 @@ private:
     [[nodiscard]] int unserved() const noexcept;
     void refuse_who_waited_too_long(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
+    [[nodiscard]] bool evict_idle() noexcept;
     [[nodiscard]] std::size_t open_connections() const noexcept;
-    [[nodiscard]] bool is_full() const noexcept;
     [[nodiscard]] bool parks() const noexcept;
     void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
     [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot,
@@ -271,6 +266,8 @@ private:
     std::size_t descriptors_at_start_ = 0;
     TimePoint expired_{};  ///< When the parked ones' deadlines were last looked at.
     std::size_t descriptor_limit_ = 0;
+    bool short_of_descriptors_ = false;  ///< What workers give back waits in the channels.
+    bool crowded_ = false;  ///< At connections_max, somebody waits in the backlog, and nobody is idle.
     TimePoint descriptors_looked_at_{};
     TimePoint warned_descriptors_{};
 

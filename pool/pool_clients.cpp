@@ -124,19 +124,24 @@ void Pool::reclassify(std::uint32_t number) noexcept {
     ahead_.set(number, usable && slot.outstanding() > capacity());
 }
 
-/// From those that are busy with something longer to those that are idle.
+/// From those that are busy with something longer to those that are idle, or to the queue that bounds its
+/// wait.
 void Pool::steal_queued(TimePoint now) noexcept {
-    if (ahead_.empty() || idle_.empty()) return;
+    const auto wanted = [this] { return !idle_.empty() || options_.queue_max > 0; };
+    if (ahead_.empty() || !wanted()) return;
     ahead_.for_each([&](std::uint32_t number) {
         Slot& slot = slots_[number];
-        if (idle_.empty() || now - slot.handed_at < options_.steal_after) return;
+        if (!wanted() || now - slot.handed_at < options_.steal_after) return;
         const Received taken = take_back_one(slot);
         scoreboard_.entry(number).handed.store(slot.handed, relaxed);
         reclassify(number);
         if (taken != Received::message) return;
         HeldClient client = std::move(held_.back());
         held_.pop_back();
-        if (!hand_off(*idle_.lowest(), client, now)) held_.push_front(std::move(client));
+        if (idle_.empty())
+            waiting_.push_front(std::move(client));
+        else if (!hand_off(*idle_.lowest(), client, now))
+            held_.push_front(std::move(client));
     });
 }
 

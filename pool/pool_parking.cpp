@@ -68,7 +68,7 @@ TimePoint deadline_of(const Parking& parking, const TimeLimits& limits, TimePoin
 }  // namespace
 
 bool Pool::parks() const noexcept {
-    return is(Delivery::handoff) && !options_.model.multiplexes;
+    return options_.model.parks();
 }
 
 void Pool::limit_connections(std::size_t possible) noexcept {
@@ -77,15 +77,11 @@ void Pool::limit_connections(std::size_t possible) noexcept {
 }
 
 std::size_t Pool::open_connections() const noexcept {
-    std::size_t open = lot_.size() + waiting_.size() + held_.size();
-    if (capacity() == 1) return open + static_cast<std::size_t>(busy_.size() + ahead_.size());
-    busy_.for_each([&](std::uint32_t slot) { open += slots_[slot].outstanding(); });
-    return open;
-}
-
-/// Nobody else can come in before somebody has left.
-bool Pool::is_full() const noexcept {
-    return open_connections() >= connections_max_ && !lot_.has_idle();
+    const std::size_t here = lot_.size() + waiting_.size() + held_.size();
+    if (!options_.model.multiplexes) return here + static_cast<std::size_t>(busy_.size() + ahead_.size());
+    std::uint64_t in_workers = 0;
+    busy_.for_each([&](std::uint32_t slot) { in_workers += slots_[slot].outstanding(); });
+    return here + in_workers;
 }
 
 void Pool::park(HeldClient client, TimePoint now) noexcept {
@@ -193,7 +189,8 @@ bool Pool::has_descriptors_for_returned(TimePoint now) noexcept {
     const std::size_t open = descriptors_at_start_ +
                              2 * (slots() - static_cast<std::size_t>(vacant_.size())) +
                              2 * (lot_.size() + waiting_.size() + held_.size());
-    if (open + reserve < descriptor_limit_) return true;
+    short_of_descriptors_ = open + reserve >= descriptor_limit_;
+    if (!short_of_descriptors_) return true;
     constexpr std::chrono::seconds between_warnings{1};
     if (now - warned_descriptors_ >= between_warnings) {
         warned_descriptors_ = now;
@@ -293,10 +290,17 @@ void Pool::refuse_who_waited_too_long(TimePoint now) noexcept {
         waiting_.push_front(std::move(busy_with_something.back()));
 }
 
-/// For one more connection: the one that has been idle for longest goes.
+/// For one more connection, if there is one.
 bool Pool::make_room() noexcept {
+    crowded_ = false;
     if (open_connections() < connections_max_) return true;
     if (!backlog_.has_clients()) return false;
+    crowded_ = !evict_idle();
+    return !crowded_;
+}
+
+/// The one that has been idle for longest goes.
+bool Pool::evict_idle() noexcept {
     std::optional<HeldClient> idle = lot_.evict_idle();
     if (!idle) return false;
     if (idle->account.served)

@@ -16,6 +16,9 @@
 #include "core/async_handler.hpp"
 #include "core/handler.hpp"
 #include "core/program.hpp"
+#include "core/time_limits.hpp"
+#include "pool/admission.hpp"
+#include "pool/handoff_when.hpp"
 #include "pool/sizing.hpp"
 
 namespace bullpen {
@@ -26,8 +29,25 @@ struct Options {
         "127.0.0.1:8080"};          ///< HOST:PORT, [V6]:PORT or unix:/path, one or several.
     std::string model = "prefork";  ///< One of those that `bullpen models` lists.
     PoolLimits limits = {};
-    int threads = 1;              ///< prefork: workers in each process, a thread each.
-    int capacity = 1000;          ///< event, prefork-event: connections that a worker serves at once.
+    int threads = 1;      ///< prefork: workers in each process, a thread each.
+    int capacity = 1000;  ///< event, prefork-event: connections that a worker serves at once.
+
+    TimeLimits time_limits = {};
+    std::chrono::milliseconds request_limit{0};      ///< For one request; 0: none. Then the worker is told to
+    std::chrono::milliseconds request_grace{5'000};  ///< stop (SIGTERM) and, after this, killed. Not with
+                                                     ///< models whose one process serves many.
+    /// How long a worker of prefork may itself wait for a client's next request, while others are idle,
+    /// before a connection is parked. 0: some 250 ms.
+    std::chrono::milliseconds linger{0};
+
+    // Where the master accepts: models prefork, prefork-event, fork and inetd.
+    HandoffWhen handoff_when = HandoffWhen::accepted;
+    AdmissionOptions admission = {};              ///< Who gets in.
+    int queue_max = 0;                            ///< Clients that wait in the master, not in the backlog,
+    std::chrono::milliseconds queue_wait{1'000};  ///< so long at most; then they are refused
+    std::string refusal = {};                     ///< with these bytes.
+    int connections_max = 0;                      ///< Open at once; 0: as many as RLIMIT_NOFILE has room for.
+
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.
 };

@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "servers/cli/nearest.hpp"
-#include "servers/cli/number_text.hpp"
-#include "servers/models/models.hpp"
+#include "servers/cli/setting_place.hpp"
 
 namespace bullpen {
 namespace {
@@ -15,16 +14,10 @@ namespace {
 constexpr std::string_view unix_prefix = "unix:";
 
 /// Reads settings and says of what is wrong which one it is.
-class Reader {
+class Reader : public SettingPlace {
 public:
     Reader(const PoolSettings& settings, std::string_view place, std::string (*spell)(std::string_view))
-        : settings_{settings}, place_{place}, spell_{spell} {}
-
-    [[noreturn]] void reject(const std::string& sentence) const {
-        throw SettingError{(place_.empty() ? "" : std::string{place_} + ": ") + sentence};
-    }
-
-    [[nodiscard]] std::string spelled(std::string_view key) const { return spell_(key); }
+        : SettingPlace{place, spell}, settings_{settings} {}
 
     /// What `parse` makes of a text.
     template <typename Parse>
@@ -68,8 +61,6 @@ private:
     }
 
     const PoolSettings& settings_;
-    std::string_view place_;
-    std::string (*spell_)(std::string_view);
 };
 
 /// "32:64": for IPv4 and IPv6.
@@ -107,23 +98,13 @@ std::string_view key_in_use(const PoolSettings& settings) {
     return {};
 }
 
-/// "fork, prefork and inetd"
-std::string models_whose_master_accepts() {
-    std::vector<std::string> names;
-    for (const Model& model : models())
-        if (model.delivery != Delivery::accept) names.emplace_back(model.name);
-    return enumerate(names);
-}
-
 }  // namespace
 
 AdmissionOptions make_admission(const PoolSettings& settings, const Model& model, std::string_view place,
                                 std::string (*spell)(std::string_view key)) {
     const Reader reader{settings, place, spell};
     const std::string_view in_use = key_in_use(settings);
-    if (!in_use.empty() && model.delivery == Delivery::accept)
-        reader.reject(reader.spelled(in_use) + " goes with models " + models_whose_master_accepts() +
-                      ", whose master accepts, not with model " + std::string{model.name});
+    if (!in_use.empty()) reader.require_accepting_master(in_use, model);
     if (settings.source_ban > 0 && settings.source_connections == 0 && settings.source_rate == 0)
         reader.reject(reader.spelled("source_ban") + " needs " + reader.spelled("source_connections") +
                       " or " + reader.spelled("source_rate") + ", whose refusals it counts");

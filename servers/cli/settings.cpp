@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "servers/cli/admission_settings.hpp"
+#include "servers/cli/limit_settings.hpp"
 #include "servers/cli/nearest.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
@@ -15,6 +16,8 @@ namespace bullpen {
 namespace {
 
 constexpr int workers_most = 10'000;
+constexpr int day = 86'400;               // In seconds.
+constexpr int rate_most = 1'000'000'000;  // Bytes a second.
 
 [[noreturn]] void reject(std::string_view place, const std::string& sentence) {
     throw SettingError{(place.empty() ? "" : std::string{place} + ": ") + sentence};
@@ -163,6 +166,24 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"source_ban_after", &P::source_ban_after, "N", "with so many refusals within 10 s (5)", 1,
          1'000'000},
         {"startups", &P::startups, "B:R:F", "B to F clients unserved: drop R to 100 % of new ones"},
+        {"handoff_when", &P::handoff_when, "WHEN", "a worker gets a new client: at accept or once readable"},
+        {"linger", &P::linger, "MS", "a worker with idle siblings awaits the next request (4)", 0, 1000},
+        {"idle_timeout", &P::idle_timeout, "S", "for a client that says nothing between requests", 1, day},
+        {"header_timeout", &P::header_timeout, "S", "from the first byte of a head to its last", 1, day},
+        {"body_timeout", &P::body_timeout, "S", "for a body; each body_rate bytes earn a second", 1, day},
+        {"body_rate", &P::body_rate, "N", "bytes a second (500); 0: any progress will do", 0, rate_most},
+        {"read_timeout", &P::read_timeout, "S", "for a client that falls silent in a conversation", 1, day},
+        {"write_timeout", &P::write_timeout, "S", "for an answer; write_rate bytes earn a second", 1, day},
+        {"write_rate", &P::write_rate, "N", "bytes a second (500); 0: any progress will do", 0, rate_most},
+        {"request_timeout", &P::request_timeout, "S", "then a request's worker is told to stop; 0: never", 0,
+         day},
+        {"request_grace", &P::request_grace, "S", "and, after this, it is killed", 0, day},
+        {"queue", &P::queue, "N", "clients that wait in the master; 0: in the kernel's backlog", 0,
+         1'000'000},
+        {"queue_timeout", &P::queue_timeout, "MS", "the longest of that wait; then the client is refused", 1,
+         3'600'000},
+        {"connections_max", &P::connections_max, "N", "open at once; 0: what RLIMIT_NOFILE has room for", 0,
+         10'000'000},
     };
     return table;
 }
@@ -236,6 +257,7 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
         .root = settings.root, .file_cache = settings.file_cache, .program = settings.program};
     if (const std::string lacking = set_form(pool, service, options); !lacking.empty())
         reject(place, lacking);
+    set_limits(pool, settings, place, spell);
     return pool;
 }
 

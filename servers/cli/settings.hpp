@@ -51,6 +51,20 @@ struct PoolSettings {
     int source_ban = 0;
     int source_ban_after = 5;
     std::string startups = "0";
+    std::string handoff_when = {};  ///< Empty: the service's own.
+    int linger = -1;                ///< Milliseconds; -1: the service's own.
+    int idle_timeout = 60;
+    int header_timeout = 10;
+    int body_timeout = 20;
+    int body_rate = 500;
+    int read_timeout = 60;
+    int write_timeout = 30;
+    int write_rate = 500;
+    int request_timeout = 0;
+    int request_grace = 5;
+    int queue = 0;
+    int queue_timeout = 1000;  ///< Milliseconds.
+    int connections_max = 0;
 
     std::set<std::string, std::less<>> given;  ///< Keys that were set and are no defaults.
 };

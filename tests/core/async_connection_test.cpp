@@ -265,7 +265,17 @@ TEST_SUITE("core: asynchronous connections") {
         CHECK(pair.server->exceeded() == Limit::none);
     }
 
-    TEST_CASE("waiting for the next request ends at its limit and at a stop, not for want of spare workers") {
+    TEST_CASE("waiting for the next request times out at its limit") {
+        Pair pair;
+        std::vector<std::byte> buffer(16);
+        const auto wait = [&] {
+            pair.run([&]() -> awaitable<void> { co_await pair.server->read_next(buffer, milliseconds{50}); });
+        };
+        CHECK_THROWS_AS(wait(), TimedOut);
+        CHECK(pair.server->exceeded() == Limit::idle);
+    }
+
+    TEST_CASE("waiting for the next request ends at a stop, and not for want of spare workers") {
         std::atomic<std::uint32_t> spare{0};
         std::atomic<std::uint32_t> draining{0};
         Pair pair{{.spare = &spare, .draining = &draining}};
@@ -274,8 +284,6 @@ TEST_SUITE("core: asynchronous connections") {
         pair.run([&]() -> awaitable<void> {
             const auto size = co_await pair.server->read_next(buffer, milliseconds{60'000});
             CHECK(size == std::optional<std::size_t>{4});
-            const auto nothing = co_await pair.server->read_next(buffer, milliseconds{50});
-            CHECK(!nothing);
             boost::asio::post(pair.loop, [&] {
                 pair.server->notice_drain();  // Nothing to notice: goes on waiting.
                 draining = 1;
@@ -296,6 +304,38 @@ TEST_SUITE("core: asynchronous connections") {
         });
         stopping.join();
         CHECK(pair.server->exceeded() == Limit::none);
+    }
+
+    TEST_CASE("a body that comes below its floor times out, a steady one doesn't") {
+        for (const bool steady : {false, true}) {
+            CAPTURE(steady);
+            Pair pair;
+            pair.server->limits().body = milliseconds{200};
+            pair.server->limits().body_rate = 1000;
+            std::vector<std::byte> buffer(steady ? 2'000 : 1'000'000);
+            const auto read = [&] {
+                std::atomic<bool> over{false};
+                std::thread writer{[&] {
+                    const std::string piece(steady ? 100 : 1, 'x');
+                    while (!over && ::send(pair.client.get(), piece.data(), piece.size(), MSG_NOSIGNAL) > 0)
+                        std::this_thread::sleep_for(milliseconds{20});
+                }};
+                std::exception_ptr thrown;
+                try {
+                    pair.run([&]() -> awaitable<void> { CHECK(co_await pair.server->read_exactly(buffer)); });
+                } catch (...) {
+                    thrown = std::current_exception();
+                }
+                over = true;
+                writer.join();
+                if (thrown) std::rethrow_exception(thrown);
+            };
+            if (steady)
+                CHECK_NOTHROW(read());
+            else
+                CHECK_THROWS_AS(read(), TimedOut);
+            CHECK(pair.server->exceeded() == (steady ? Limit::none : Limit::body));
+        }
     }
 
     TEST_CASE("lingering lets an answer arrive though the client's request was not read") {

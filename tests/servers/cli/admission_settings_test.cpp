@@ -2,32 +2,22 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/servers/cli/made_pool.hpp"
+
 using namespace bullpen;
 
 namespace {
 
 constexpr const char* listeners[] = {"127.0.0.1:80", "[::1]:80", "unix:/run/web@home"};
 
-/// A setting: its key and its values.
-using Given = std::vector<std::pair<std::string, std::vector<std::string>>>;
-
-AdmissionOptions made(const Given& given, const std::string& model = "prefork") {
-    PoolSettings settings;
-    settings.model = model;
+PoolSettings with_listeners(const std::string& model = "prefork") {
+    PoolSettings settings = under(model);
     settings.listen = {std::begin(listeners), std::end(listeners)};
-    for (const auto& [key, values] : given)
-        for (const auto& setting : pool_settings())
-            if (setting.key == key) set_from_text(settings, setting, values, setting.flag());
-    return make_pool("web", settings, "", spell_as_flag).admission;
+    return settings;
 }
 
-std::string complaint(const Given& given, const std::string& model = "prefork") {
-    try {
-        made(given, model);
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
+AdmissionOptions made(const Entries& entries) {
+    return made_pool(entries, with_listeners()).admission;
 }
 
 IpAddress ip(const char* text) {
@@ -80,22 +70,23 @@ TEST_SUITE("servers: settings of admission") {
 
     TEST_CASE("what is wrong is said in a sentence with the setting") {
         CHECK(
-            complaint({{"allow", {"10.0.0.0/8", "10.0.0.1/8"}}}) ==
+            complaint({{"allow", {"10.0.0.0/8", "10.0.0.1/8"}}}, with_listeners()) ==
             "--allow: '10.0.0.1/8' is not a network: bits beyond its prefix are set; expected 10.0.0.0/8 or "
             "10.0.0.1");
-        CHECK(complaint({{"trusted_proxies", {"localhost"}}})
+        CHECK(complaint({{"trusted_proxies", {"localhost"}}}, with_listeners())
                   .starts_with("--trusted-proxies: 'localhost' is not a network: expected "));
-        CHECK(complaint({{"deny", {"::1@[::1]:81"}}}) ==
+        CHECK(complaint({{"deny", {"::1@[::1]:81"}}}, with_listeners()) ==
               "--deny: there is no listener '[::1]:81'; known are 127.0.0.1:80, [::1]:80 and "
               "unix:/run/web@home "
               "(the nearest is [::1]:80)");
-        CHECK(complaint({{"deny", {"::1@"}}}).starts_with("--deny: there is no listener ''"));
-        CHECK(complaint({{"allow", {"::1@unix:/run/web@home"}}}) ==
+        CHECK(
+            complaint({{"deny", {"::1@"}}}, with_listeners()).starts_with("--deny: there is no listener ''"));
+        CHECK(complaint({{"allow", {"::1@unix:/run/web@home"}}}, with_listeners()) ==
               "--allow: the clients of unix:/run/web@home have no address; expected a TCP listener after the "
               "@");
-        CHECK(
-            complaint({{"startups", {"10:30"}}}).starts_with("--startups: '10:30' is no begin:rate:full; "));
-        CHECK(complaint({{"source_ban", {"9"}}}) ==
+        CHECK(complaint({{"startups", {"10:30"}}}, with_listeners())
+                  .starts_with("--startups: '10:30' is no begin:rate:full; "));
+        CHECK(complaint({{"source_ban", {"9"}}}, with_listeners()) ==
               "--source-ban needs --source-connections or --source-rate, whose refusals it counts");
     }
 
@@ -103,30 +94,31 @@ TEST_SUITE("servers: settings of admission") {
         for (const char* text :
              {"32", "32:", ":64", "0:64", "33:64", "32:0", "32:129", "32:64:1", "x:y", "32:64 "}) {
             CAPTURE(text);
-            CHECK(complaint({{"source_prefix", {text}}})
+            CHECK(complaint({{"source_prefix", {text}}}, with_listeners())
                       .starts_with("--source-prefix: '" + std::string{text} + "' is no V4:V6; expected "));
         }
         CHECK(made({{"source_prefix", {"1:128"}}}).sources.prefix_v6 == 128);
     }
 
     TEST_CASE("each goes only with models whose master accepts") {
-        const Given settings = {{"allow", {"::1"}},           {"deny", {"::1"}},
-                                {"trusted_proxies", {"::1"}}, {"source_connections", {"1"}},
-                                {"source_rate", {"1"}},       {"source_prefix", {"24:56"}},
-                                {"source_ban", {"1"}},        {"source_ban_after", {"1"}},
-                                {"startups", {"1"}}};
+        const Entries settings = {{"allow", {"::1"}},           {"deny", {"::1"}},
+                                  {"trusted_proxies", {"::1"}}, {"source_connections", {"1"}},
+                                  {"source_rate", {"1"}},       {"source_prefix", {"24:56"}},
+                                  {"source_ban", {"1"}},        {"source_ban_after", {"1"}},
+                                  {"startups", {"1"}}};
         for (const auto& setting : settings) {
             const std::string flag = spell_as_flag(setting.first);
             for (const char* model :
                  {"iterative", "prefork-accept", "prefork-reuseport", "thread", "prethread"})
-                CHECK(complaint({setting}, model) ==
+                CHECK(complaint({setting}, with_listeners(model)) ==
                       flag +
                           " goes with models fork, prefork, prefork-event and inetd, whose master accepts, "
                           "not with model " +
                           model);
             for (const char* model : {"fork", "prefork"})
-                if (setting.first != "source_ban") CHECK(complaint({setting}, model).empty());
+                if (setting.first != "source_ban") CHECK(complaint({setting}, with_listeners(model)).empty());
         }
-        CHECK(complaint({{"startups", {"0"}}, {"source_connections", {"0"}}}, "prethread").empty());
+        CHECK(complaint({{"startups", {"0"}}, {"source_connections", {"0"}}}, with_listeners("prethread"))
+                  .empty());
     }
 }

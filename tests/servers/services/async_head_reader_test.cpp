@@ -105,11 +105,11 @@ TEST_SUITE("asynchronous head reader") {
         CHECK(visitor.server->exceeded() == Limit::header);
     }
 
-    TEST_CASE("a client that is idle between two requests is let go without a complaint") {
+    TEST_CASE("a client that is idle between two requests is timed out") {
         Visitor visitor{{.idle = milliseconds{100}}};
         visitor.send(first);
         CHECK(visitor.next() == Outcome::head);
-        CHECK(visitor.next() == Outcome::end);
-        CHECK(visitor.server->exceeded() == Limit::none);
+        CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
+        CHECK(visitor.server->exceeded() == Limit::idle);
     }
 }
