@@ -370,6 +370,15 @@ TEST_SUITE("pool: parking and workers that lie") {
         CHECK(answer_to(scene.client, "s") == "s");
         CHECK(scene.master.totals().lost == 0);
         scene.check_peace();
+
+        Scene expired{[](Culprit& culprit) {
+            culprit.message.parking = {.deadline_ns = 1, .limit = static_cast<Limit>(200)};
+            culprit.give_back();
+            ::_exit(3);
+        }};
+        CHECK(RunningMaster::answer(expired.client.get()).empty());
+        CHECK(timed_out(expired.master, Limit::idle) == 1);
+        expired.check_peace();
     }
 }
 

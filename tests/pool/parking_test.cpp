@@ -112,6 +112,8 @@ TEST_SUITE("pool: parking") {
     TEST_CASE("a client that leaves while it is parked wakes the master once, and no worker") {
         constexpr long many = 50;
         RunningMaster master{{pool_that_obeys(1)}};
+        REQUIRE(eventually([&] { return master.totals().idle == 1; }));
+        const std::size_t descriptors = descriptors_of(master.pid());
         std::vector<UniqueFd> clients;
         for (int i = 0; i < many; ++i) {
             clients.push_back(master.connect());
@@ -127,6 +129,7 @@ TEST_SUITE("pool: parking") {
         }
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begun).count();
         CHECK(sleeps(master.pid()) - before <= many + 3 + 3 * seconds);  // It looks once a second, too.
+        CHECK(descriptors_of(master.pid()) == descriptors);  // All are closed as soon as they are counted.
         CHECK(handoffs(master) == handed);
         CHECK(master.totals().completed == many);
         CHECK(law_holds(master));
