@@ -24,6 +24,24 @@ bool ServerView::is_draining() const noexcept {
     return is_set(draining) || is_set(leaving);
 }
 
+namespace {
+
+/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile.
+class NonblockingWhile {
+public:
+    explicit NonblockingWhile(int socket) noexcept : socket_{socket} {
+        ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+    }
+    ~NonblockingWhile() { ::fcntl(socket_, F_SETFL, 0); }
+    NonblockingWhile(const NonblockingWhile&) = delete;
+    NonblockingWhile& operator=(const NonblockingWhile&) = delete;
+
+private:
+    int socket_;
+};
+
+}  // namespace
+
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
 
@@ -75,7 +93,9 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
 std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience,
                                                    std::size_t beyond) {
     wait_at_most(patience, beyond + 1);
-    const bool waits_here = !may_be_parked();
+    // UNIX sockets don't know SO_RCVLOWAT: parked with half a head they would come back at once.
+    const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
+    const bool waits_here = !server_.parks || knows_no_low_water;
     const bool overdue = patience.until && Clock::now() >= *patience.until;  // Else a drip would be no wait.
     const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && draining() : !may_linger());
     TimePoint waiting_since{};
@@ -89,6 +109,7 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
         if (there > 0 && client_has_ended()) return Peeked{there, true};
         if (overdue) failure_.time_out(patience.limit, "the client hasn't sent the whole of it in time");
+        if (knows_no_low_water && wait_for_byte(beyond)) continue;
         if (waits_here && may_wait_on(waiting_since)) continue;
         if (!waits_here && !hurry) note_vain_wait();
         return {};
@@ -108,9 +129,17 @@ void Connection::note_vain_wait() noexcept {
     parking_.skips = static_cast<std::uint8_t>((1U << parking_.in_vain) - 1);
 }
 
-/// A UNIX socket is readable whatever SO_RCVLOWAT says: parked with half a head it would come back at once.
-bool Connection::may_be_parked() const noexcept {
-    return server_.parks && (parking_.input_at_least == 1 || local_address().family() != AF_UNIX);
+/// Of a UNIX socket: whether the byte behind so many, or the end, has come within a slice.
+bool Connection::wait_for_byte(std::size_t offset) noexcept {
+    const auto peek_from = [this](int value) {
+        ::setsockopt(fd(), SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value);
+    };
+    constexpr int beginning = -1;
+    std::byte byte;
+    peek_from(static_cast<int>(offset));
+    const bool came = ::recv(fd(), &byte, 1, MSG_PEEK) >= 0;
+    peek_from(beginning);
+    return came;
 }
 
 /// Called when a slice of waiting has brought nothing.
@@ -236,13 +265,11 @@ std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count
         send_file(file, offset, count);
         return count;
     }
-    // sendfile(2) has no MSG_DONTWAIT. O_RDWR is what the socket has anyway; it leaves here as it came.
-    ::fcntl(fd(), F_SETFL, O_RDWR | O_NONBLOCK);
+    const NonblockingWhile in_here{fd()};
     std::size_t sent = 0;
     do
         sent += send_file_part(file, offset + static_cast<off_t>(sent), count - sent);
     while (sent < count && room_comes_soon());
-    ::fcntl(fd(), F_SETFL, O_RDWR);
     return sent;
 }
 

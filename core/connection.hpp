@@ -189,7 +189,7 @@ private:
     [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
     void want_input(std::size_t at_least) noexcept;
     [[nodiscard]] bool client_has_ended() const noexcept;
-    [[nodiscard]] bool may_be_parked() const noexcept;
+    [[nodiscard]] bool wait_for_byte(std::size_t offset) noexcept;
     [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
     [[nodiscard]] bool room_comes_soon() const noexcept;
     [[nodiscard]] bool may_linger() noexcept;

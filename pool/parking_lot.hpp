@@ -71,6 +71,7 @@ private:
         std::uint32_t after = none;   ///< of vacant places, the next.
         bool taken = false;
     };
+    static_assert(sizeof(Place) + sizeof(Leaving) <= 512, "each parked client costs so much");
 
     [[nodiscard]] std::uint32_t vacant_place();
     [[nodiscard]] Why why(const HeldClient& client, std::uint32_t events) const noexcept;

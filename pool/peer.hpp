@@ -18,6 +18,8 @@ struct Peer {
     /// From what accept4(2) filled in.
     static Peer of(const sockaddr* address, socklen_t size) noexcept;
 
+    friend bool operator==(const Peer&, const Peer&) = default;
+
     /// As Address::text(): "127.0.0.1:8080", "[::1]:8080", or "unix:" for a client without an address.
     [[nodiscard]] std::string text() const;
 };

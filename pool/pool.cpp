@@ -264,19 +264,22 @@ void Pool::note_progress(TimePoint now) noexcept {
         start_again_ = {};
     });
     if (is(Delivery::fork)) return;
-    if (parks()) {  // Before what has ended: who gave one back names it, the others are told by their order.
-        busy_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
-        draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
-    }
-    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_finished(slot, now); });
+    if (parks()) draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
+    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_settled(slot, now); });
     if (!idle_.empty() && !crowded_ && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
 }
 
+/// Who gives a connection back names it; those that have ended are told by their order. So what was given
+/// back before has to be known first, and what was counted after that look waits for the next.
+void Pool::note_settled(std::uint32_t number, TimePoint now) noexcept {
+    const std::uint64_t finished = scoreboard_.row(number).finished.load(std::memory_order_seq_cst);
+    if (!parks() || note_returned(number, now)) note_finished(number, finished, now);
+}
+
 /// Compares what the slot was handed with what its row says is finished.
-void Pool::note_finished(std::uint32_t number, TimePoint now) noexcept {
+void Pool::note_finished(std::uint32_t number, std::uint64_t finished, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     const ScoreboardRow& row = scoreboard_.row(number);
-    const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
     if (slot.ended_by_us) return;
     if (slot.stuck && row.answers.load(std::memory_order_seq_cst) == slot.questions)
         slot.stuck = false;

@@ -187,7 +187,8 @@ private:
     void make_vacant(std::uint32_t slot) noexcept;
     void forget(std::uint32_t slot) noexcept;
     void grow(int workers, TimePoint now);
-    void note_finished(std::uint32_t slot, TimePoint now) noexcept;
+    void note_finished(std::uint32_t slot, std::uint64_t finished, TimePoint now) noexcept;
+    void note_settled(std::uint32_t slot, TimePoint now) noexcept;
     void note_program_end(std::uint32_t slot, int status) noexcept;
     [[nodiscard]] bool anybody_waits() const noexcept;
     [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
@@ -201,7 +202,7 @@ private:
     bool hand_off(std::uint32_t slot, HeldClient& client, TimePoint now) noexcept;
 
     void park(HeldClient client, TimePoint now) noexcept;
-    void note_returned(std::uint32_t slot, TimePoint now) noexcept;
+    bool note_returned(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool take_returned(Slot& slot, TimePoint now) noexcept;
     [[nodiscard]] bool anything_returned() const noexcept;
     [[nodiscard]] bool has_descriptors_for_returned(TimePoint now) noexcept;

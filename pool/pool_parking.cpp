@@ -21,14 +21,23 @@ Value socket_option(int socket, int name, Value otherwise) noexcept {
     return ::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : otherwise;
 }
 
-/// A worker may be broken: only what it was given is taken back from it. At first a connected stream socket
-/// of its listener's kind; from then on the very same.
+/// Where there is still somebody at the other end.
+bool is_connected_to_another(int socket, const Peer& peer) noexcept {
+    sockaddr_storage other;
+    socklen_t size = sizeof other;
+    auto* const address = reinterpret_cast<sockaddr*>(&other);
+    return peer.has_address && ::getpeername(socket, address, &size) == 0 && Peer::of(address, size) != peer;
+}
+
+/// A worker may be broken: only what it was given is taken back from it. At first a stream socket of its
+/// listener's kind with its client at the other end; from then on the very same.
 bool is_what_was_handed(int socket, Account& account, int family) noexcept {
     const auto cookie = socket_option<std::uint64_t>(socket, SO_COOKIE, 0);
     if (account.cookie != 0) return cookie == account.cookie;
     account.cookie = cookie;
     return socket_option(socket, SO_DOMAIN, -1) == family &&
-           socket_option(socket, SO_TYPE, -1) == SOCK_STREAM && socket_option(socket, SO_ACCEPTCONN, -1) == 0;
+           socket_option(socket, SO_TYPE, -1) == SOCK_STREAM &&
+           socket_option(socket, SO_ACCEPTCONN, -1) == 0 && !is_connected_to_another(socket, account.peer);
 }
 
 std::chrono::milliseconds time_for(Limit limit, const TimeLimits& limits) noexcept {
@@ -106,23 +115,26 @@ void Pool::park(HeldClient client, TimePoint now) noexcept {
         waiting_.push_back(std::move(client));
 }
 
-/// The counts say how many connections lie in the channel; each is there before it is counted.
-void Pool::note_returned(std::uint32_t number, TimePoint now) noexcept {
+/// The counts say how many connections lie in the channel; each is there before it is counted. False: some
+/// of them still do.
+bool Pool::note_returned(std::uint32_t number, TimePoint now) noexcept {
     Slot& slot = slots_[number];
     const std::uint64_t returned = scoreboard_.row(number).returned.load(std::memory_order_seq_cst);
-    if (returned == slot.returned || slot.ended_by_us == ExitReason::replaced) return;
+    if (returned == slot.returned) return true;
+    if (slot.ended_by_us == ExitReason::replaced) return false;
     if (returned - slot.returned > slot.outstanding()) {
         replace(number, "its row counts more connections given back than it was handed");
-        return;
+        return false;
     }
-    if (!has_descriptors_for_returned(now)) return;
+    if (!has_descriptors_for_returned(now)) return false;
     while (slot.returned != returned) {
         if (take_returned(slot, now)) continue;
         replace(number, "it did not give back what it was handed");
-        return;
+        return false;
     }
     slot.moved_at = moved_at_ = now;
     if (ready_.contains(number)) reclassify(number);
+    return true;
 }
 
 /// False: what came is nothing that it may send.
@@ -221,7 +233,7 @@ void Pool::attend_parked(TimePoint now) noexcept {
 
 void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
     ScoreboardHeader& header = scoreboard_.header();
-    HeldClient& client = leaving.client;
+    HeldClient client = std::move(leaving.client);  // Else it would stay open until the lot's next look.
     switch (leaving.why) {
         case ParkingLot::Why::ready:
             client.envelope.message.since_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());

@@ -8,13 +8,16 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;
 using std::chrono::milliseconds;
@@ -26,13 +29,12 @@ struct Pair {
     UniqueFd client;
 };
 
+Pair pair_of(SocketPair sockets, ServerView view = {}) {
+    return {Connection{std::move(sockets.server), view}, std::move(sockets.client)};
+}
+
 Pair tcp_pair(ServerView view = {}) {
-    const Listener listener = Listener::open(resolve("127.0.0.1:0").front(), {});
-    UniqueFd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    const Address address = listener.address();
-    REQUIRE(::connect(client.get(), address.data(), address.size()) == 0);
-    return {Connection{UniqueFd{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)}, view},
-            std::move(client)};
+    return pair_of(tcp_sockets(), view);
 }
 
 std::string read_until_end(int fd) {
@@ -56,10 +58,8 @@ std::string many_bytes(std::size_t size) {
     return bytes;
 }
 
-void reset_by(UniqueFd& client) {
-    const linger now{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    client.reset();
+std::string text_of(const std::vector<std::byte>& buffer, std::size_t size) {
+    return {reinterpret_cast<const char*>(buffer.data()), size};
 }
 
 }  // namespace
@@ -220,5 +220,196 @@ TEST_SUITE("core: connections") {
         CHECK(plain(pair.server) == Next::close);
         CHECK(chosen(pair.server) == Next::close);
         CHECK(calls == 2);
+    }
+
+    TEST_CASE("what was only looked at is still there, for whoever takes it") {
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            Pair pair = pair_of(make());
+            std::vector<std::byte> buffer(16);
+            say(pair.client, "one two");
+            for (int look = 0; look < 2; ++look) {
+                const auto peeked = pair.server.peek(buffer, {});
+                REQUIRE(peeked);
+                CHECK(text_of(buffer, peeked->size) == "one two");
+                CHECK(!peeked->ended);
+            }
+            pair.server.take(std::span{buffer}.first(4));
+            CHECK(pair.server.peek(buffer, {})->size == 3);
+            CHECK(text_of(buffer, 3) == "two");
+            ::shutdown(pair.client.get(), SHUT_WR);
+            pair.server.take(std::span{buffer}.first(3));
+            const auto end = pair.server.peek(buffer, {});
+            REQUIRE(end);
+            CHECK(end->size == 0);
+            CHECK(end->ended);
+        }
+    }
+
+    TEST_CASE("more than was seen is waited for until it comes, or the client's end") {
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            for (const bool ends : {false, true}) {
+                Pair pair = pair_of(make());
+                pair.server.set_socket_timeouts(milliseconds{10});
+                std::vector<std::byte> buffer(16);
+                say(pair.client, "half");
+                const clock_t cpu_before = ::clock();
+                std::thread client{[&] {
+                    ::usleep(200'000);  // The rate of a slow client: the wait is to be one, and no spinning.
+                    if (ends)
+                        ::shutdown(pair.client.get(), SHUT_WR);
+                    else
+                        say(pair.client, "!");
+                }};
+                const auto peeked = pair.server.peek(buffer, {Limit::header}, 4);
+                client.join();
+                CHECK(::clock() - cpu_before < CLOCKS_PER_SEC / 10);
+                REQUIRE(peeked);
+                CHECK(peeked->size == (ends ? 4 : 5));
+                CHECK(peeked->ended == ends);
+            }
+        }
+    }
+
+    TEST_CASE("who is in the middle of something runs into that limit, and at a stop is waited for") {
+        const std::atomic<std::uint32_t> none{0};
+        const std::atomic<std::uint32_t> yes{1};
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            Pair pair = pair_of(make(), {.spare = &none, .draining = &yes});
+            pair.server.set_socket_timeouts(milliseconds{10});
+            pair.server.limits().header = milliseconds{100};
+            std::vector<std::byte> buffer(16);
+            say(pair.client, "half");
+            CHECK_THROWS_AS((void)pair.server.peek(buffer, {Limit::header}, 4), TimedOut);
+            CHECK(pair.server.exceeded() == Limit::header);
+        }
+    }
+
+    TEST_CASE("a connection that can be given back is not waited for when somebody else may wait") {
+        std::atomic<std::uint32_t> spare{0};
+        Pair pair = tcp_pair({.spare = &spare, .parks = true});
+        pair.server.set_socket_timeouts(milliseconds{0});  // For ever: whoever waits here hangs.
+        std::vector<std::byte> buffer(16);
+        CHECK(!pair.server.peek(buffer, {}));
+        CHECK(pair.server.parking().limit == Limit::idle);
+        CHECK(pair.server.parking().input_at_least == 1);
+        say(pair.client, "half");
+        CHECK(!pair.server.peek(buffer, {Limit::header, TimePoint{milliseconds{77}}}, 4));
+        CHECK(pair.server.parking().limit == Limit::header);
+        CHECK(pair.server.parking().deadline_ns == 77'000'000);
+        CHECK(pair.server.parking().input_at_least == 5);
+        int low_water = 0;
+        socklen_t size = sizeof low_water;
+        REQUIRE(::getsockopt(pair.server.fd(), SOL_SOCKET, SO_RCVLOWAT, &low_water, &size) == 0);
+        CHECK(low_water == 5);
+        ::shutdown(pair.client.get(), SHUT_WR);
+        const auto peeked = pair.server.peek(buffer, {Limit::header}, 4);
+        REQUIRE(peeked);
+        CHECK(peeked->size == 4);
+        CHECK(peeked->ended);
+        CHECK(pair.server.read_some(buffer) == 4);  // Less than it waited for before.
+    }
+
+    TEST_CASE("with a spare worker the next request is waited for a moment, and then no longer") {
+        const std::atomic<std::uint32_t> spare{1};
+        Pair pair = tcp_pair({.spare = &spare, .parks = true});
+        pair.server.set_socket_timeouts(milliseconds{0});
+        std::vector<std::byte> buffer(16);
+        std::thread client{[&] { say(pair.client, "next"); }};
+        CHECK(pair.server.peek(buffer, {})->size == 4);
+        client.join();
+        pair.server.take(std::span{buffer}.first(4));
+        pair.server.set_socket_timeouts(milliseconds{10});
+        CHECK(!pair.server.peek(buffer, {}));
+    }
+
+    TEST_CASE("half a head on a UNIX socket, which would come back at once, is waited for here") {
+        const std::atomic<std::uint32_t> none{0};
+        Pair pair = pair_of(unix_sockets(), {.spare = &none, .parks = true});
+        pair.server.set_socket_timeouts(milliseconds{10});
+        std::vector<std::byte> buffer(16);
+        say(pair.client, "half");
+        std::thread client{[&] { say(pair.client, "!"); }};
+        CHECK(pair.server.peek(buffer, {Limit::header}, 4)->size == 5);
+        client.join();
+    }
+
+    TEST_CASE("as much is written as a client takes, and the rest when it takes more") {
+        const std::atomic<std::uint32_t> none{0};
+        const std::string bytes = many_bytes(20'000'000);
+        const UniqueFd file = file_of(bytes);
+        for (const bool from_file : {false, true}) {
+            Pair pair = tcp_pair({.spare = &none, .parks = true});
+            pair.server.set_socket_timeouts(milliseconds{0});  // For ever: whoever waits here hangs.
+            const auto send_from = [&](std::size_t offset) {
+                const std::size_t left = bytes.size() - offset;
+                return from_file ? pair.server.send_file_some(file.get(), static_cast<off_t>(offset), left)
+                                 : pair.server.write_some(std::string_view{bytes}.substr(offset));
+            };
+            CHECK(pair.server.is_writable());
+            std::size_t sent = 0;
+            while (const std::size_t size = send_from(sent))
+                sent += size;
+            CHECK(sent > 0);
+            CHECK(sent < bytes.size());
+            CHECK(!pair.server.is_writable());
+            std::string got;
+            std::thread reader{[&] { got = read_until_end(pair.client.get()); }};
+            while (sent < bytes.size()) {
+                REQUIRE(pair.server.wait_here(Await::output));
+                sent += send_from(sent);
+            }
+            pair.server.close();
+            reader.join();
+            CHECK((got == bytes));
+        }
+    }
+
+    TEST_CASE("where nothing can be given back, all is written") {
+        Pair pair = tcp_pair();
+        const std::string bytes = many_bytes(5'000'000);
+        const UniqueFd file = file_of(bytes);
+        std::string got;
+        std::thread reader{[&] { got = read_until_end(pair.client.get()); }};
+        CHECK(pair.server.write_some(bytes, true) == bytes.size());
+        CHECK(pair.server.send_file_some(file.get(), 0, bytes.size()) == bytes.size());
+        pair.server.close();
+        reader.join();
+        CHECK((got == bytes + bytes));
+    }
+
+    TEST_CASE("waiting here ends with input, with the limit, and between requests at a stop") {
+        std::atomic<std::uint32_t> draining{0};
+        Pair pair = tcp_pair({.draining = &draining});
+        CHECK(pair.server.wait_here(Await::output));
+        say(pair.client, "x");
+        CHECK(pair.server.wait_here(Await::input));
+        std::vector<std::byte> buffer(16);
+        CHECK(pair.server.read_some(buffer) == 1);
+        draining = 1;
+        CHECK(!pair.server.wait_here(Await::input));
+        draining = 0;
+        Pair other = tcp_pair();
+        other.server.limits().header = milliseconds{10};
+        other.server.wait_at_most({Limit::header});
+        CHECK_THROWS_AS((void)other.server.wait_here(Await::input), TimedOut);
+        CHECK(other.server.exceeded() == Limit::header);
+    }
+
+    TEST_CASE("input is thrown away until the client ends its side, or sends too much") {
+        Pair pair = tcp_pair();
+        CHECK(pair.server.discard_input());
+        say(pair.client, many_bytes(40'000));
+        CHECK(pair.server.discard_input());
+        std::vector<std::byte> buffer(16);
+        CHECK(::recv(pair.server.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) == -1);
+        ::shutdown(pair.client.get(), SHUT_WR);
+        CHECK(!pair.server.discard_input());
+
+        // More than it throws away at once.
+        Pair hose = pair_of(unix_sockets());
+        constexpr int large = 8 << 20;
+        ::setsockopt(hose.client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
+        say(hose.client, std::string(2 << 20, 'x'));
+        CHECK(!hose.server.discard_input());
     }
 }
