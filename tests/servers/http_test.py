@@ -527,7 +527,8 @@ class Stopping(unittest.TestCase):
             client = socket.create_connection(("127.0.0.1", server.port), TIMEOUT)
             with client:
                 client.sendall(b"GET /a.txt HTTP/1.1\r\n")
-                wait_until(lambda: server.total("bullpen_connections_in_flight", where="begun") == 1, "a worker on it")
+                wait_until(lambda: server.total("bullpen_handoffs_total") == 1, "a worker to see the half of a head")
+                wait_until(lambda: server.total("bullpen_connections_in_flight", where="parked") == 1, "it to be parked")
                 os.kill(server.pid, signal.SIGTERM)
                 ready = server.metrics_url.replace("/metrics", "/readyz")
 

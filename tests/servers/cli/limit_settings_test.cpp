@@ -72,15 +72,15 @@ TEST_SUITE("servers: settings of limits") {
     }
 
     TEST_CASE("what needs a master that accepts goes only with such models") {
-        for (const auto& [key, value] :
-             {std::pair{"queue", "1"}, {"connections_max", "1"}, {"handoff_when", "readable"}}) {
-            CAPTURE(key);
-            CHECK(complaint({{key, {value}}}, under("prethread")) ==
-                  spell_as_flag(key) +
+        const Entries entries = {
+            {"queue", {"1"}}, {"connections_max", {"1"}}, {"handoff_when", {"readable"}}};
+        for (const auto& entry : entries) {
+            CHECK(complaint({entry}, under("prethread")) ==
+                  spell_as_flag(entry.first) +
                       " goes with models fork, prefork, prefork-event and inetd, whose master accepts, not "
                       "with model prethread");
-            CHECK(complaint({{key, {value}}}, under("prefork-event")).empty());
-            CHECK(complaint({{key, {value}}}, under("fork")).empty());
+            CHECK(complaint({entry}, under("prefork-event")).empty());
+            CHECK(complaint({entry}, under("fork")).empty());
         }
         CHECK(complaint({{"queue", {"0"}}, {"handoff_when", {"accept"}}}, under("event")).empty());
     }
