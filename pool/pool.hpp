@@ -206,6 +206,7 @@ private:
     [[nodiscard]] bool take_returned(Slot& slot, TimePoint now) noexcept;
     [[nodiscard]] bool anything_returned() const noexcept;
     [[nodiscard]] bool has_descriptors_for_returned(TimePoint now) noexcept;
+    void see_off(std::vector<ParkingLot::Leaving>& all, TimePoint now) noexcept;
     void see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
     [[nodiscard]] bool parked_again(ParkingLot::Leaving& leaving, TimePoint now) noexcept;
     void end_expired(const HeldClient& client) noexcept;

@@ -219,21 +219,25 @@ void Pool::attend_parked(TimePoint now) noexcept {
     if (parks()) scoreboard_.header().asleep.store(0, relaxed);
     if (lot_watch_ && lot_watch_->ready()) {
         lot_watch_->clear_ready();
-        for (ParkingLot::Leaving& leaving : lot_.leave(now))
-            see_off(leaving, now);
+        see_off(lot_.leave(now), now);
     }
     constexpr std::chrono::seconds between_looks{1};
     if (phase_ != Phase::serving || now - expired_ >= between_looks) {
         expired_ = now;
-        for (ParkingLot::Leaving& leaving : lot_.expire(now))
-            see_off(leaving, now);
+        see_off(lot_.expire(now), now);
     }
     refuse_who_waited_too_long(now);
 }
 
+void Pool::see_off(std::vector<ParkingLot::Leaving>& all, TimePoint now) noexcept {
+    for (ParkingLot::Leaving& leaving : all)
+        see_off(leaving, now);
+    all.clear();  // Else they would stay open until the lot's next look.
+}
+
 void Pool::see_off(ParkingLot::Leaving& leaving, TimePoint now) noexcept {
     ScoreboardHeader& header = scoreboard_.header();
-    HeldClient client = std::move(leaving.client);  // Else it would stay open until the lot's next look.
+    HeldClient& client = leaving.client;
     switch (leaving.why) {
         case ParkingLot::Why::ready:
             client.envelope.message.since_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
