@@ -52,6 +52,8 @@ void Connection::set_socket_timeouts(milliseconds slice) noexcept {
 }
 
 std::size_t Connection::read_some(std::span<std::byte> buffer) {
+    if (has_unread())
+        return read_behind_unread(buffer, [this](std::span<std::byte> rest) { return read_some(rest); });
     want_input(1);
     std::optional<TimePoint> deadline;  // The clock is only asked once the client has kept us waiting.
     for (;;) {
@@ -66,6 +68,9 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
 }
 
 std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline) {
+    if (has_unread())
+        return read_behind_unread(buffer,
+                                  [&](std::span<std::byte> rest) { return read_before(rest, deadline); });
     want_input(1);
     while (Clock::now() < deadline) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
@@ -76,6 +81,7 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
 }
 
 bool Connection::read_exactly(std::span<std::byte> buffer) {
+    buffer = buffer.subspan(take_unread(buffer));
     want_input(1);
     TransferProgress progress{limits_.body, limits_.body_rate};
     while (!buffer.empty()) {
@@ -88,6 +94,28 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
             failure_.time_out(Limit::body, "the client sends too slowly");
     }
     return true;
+}
+
+void Connection::unread(std::span<const std::byte> bytes) {
+    unread_.insert(unread_.begin(), bytes.begin(), bytes.end());
+}
+
+/// At the client's end: once more what is unread, and then 0.
+template <typename Read>
+std::size_t Connection::read_behind_unread(std::span<std::byte> buffer, Read read) {
+    const std::size_t old = take_unread(buffer);
+    if (old == buffer.size()) return old;
+    if (has_ended_) return 0;
+    const std::size_t added = read(buffer.subspan(old));
+    has_ended_ = added == 0;
+    return old + added;
+}
+
+std::size_t Connection::take_unread(std::span<std::byte> buffer) noexcept {
+    const std::size_t size = std::min(buffer.size(), unread_.size());
+    std::copy_n(unread_.begin(), size, buffer.begin());
+    unread_.erase(unread_.begin(), unread_.begin() + static_cast<std::ptrdiff_t>(size));
+    return size;
 }
 
 std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience,
@@ -144,7 +172,7 @@ bool Connection::wait_for_byte(std::size_t offset) noexcept {
 
 /// Called when a slice of waiting has brought nothing.
 bool Connection::may_wait_on(TimePoint& waiting_since) {
-    if (gave_up_ || (parking_.limit == Limit::idle && (draining() || pool_has_no_spare()))) {
+    if (gave_up_ || (parking_.limit == Limit::idle && (draining() || others_go_first()))) {
         gave_up_ = true;
         return false;
     }
@@ -351,6 +379,11 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     socklen_t size = sizeof credentials;
     if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
+}
+
+/// Where a worker can't be had back but by closing its connection.
+bool Connection::others_go_first() const noexcept {
+    return !server_.parks && pool_has_no_spare();
 }
 
 bool Connection::somebody_waits() const noexcept {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/address.hpp"
 #include "core/clock.hpp"
@@ -66,6 +67,14 @@ public:
     /// As read_some, but with a deadline in place of the read limit, which a client that sends byte by byte
     /// can't stretch: for what must be there as a whole by then.
     [[nodiscard]] std::size_t read_before(std::span<std::byte> buffer, TimePoint deadline);
+
+    /// Gives back what the handler has read and can't use yet: the next read begins with it, and waits for
+    /// what follows; at the client's end it returns what was unread alone, and then 0. As long as there is
+    /// any the connection is not parked, because it would be lost; where the handler returns
+    /// Next::await_input, the worker waits for more itself. peek() and take() don't go with it: they leave in
+    /// the kernel what is not used, and the worker free. Throws std::bad_alloc.
+    void unread(std::span<const std::byte> bytes);
+    [[nodiscard]] bool has_unread() const noexcept { return !unread_.empty(); }
 
     /// What peek() saw.
     struct Peeked {
@@ -187,9 +196,13 @@ public:
 private:
     std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
     [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
+    template <typename Read>
+    [[nodiscard]] std::size_t read_behind_unread(std::span<std::byte> buffer, Read read);
+    [[nodiscard]] std::size_t take_unread(std::span<std::byte> buffer) noexcept;
     void want_input(std::size_t at_least) noexcept;
     [[nodiscard]] bool client_has_ended() const noexcept;
     [[nodiscard]] bool wait_for_byte(std::size_t offset) noexcept;
+    [[nodiscard]] bool others_go_first() const noexcept;
     [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
     [[nodiscard]] bool room_comes_soon() const noexcept;
     [[nodiscard]] bool may_linger() noexcept;
@@ -201,7 +214,9 @@ private:
     ServerView server_;
     TimeLimits limits_;
     Parking parking_;
-    bool gave_up_ = false;  ///< Waiting, where others need the worker more.
+    std::vector<std::byte> unread_;
+    bool has_ended_ = false;  ///< The client, behind what is unread.
+    bool gave_up_ = false;    ///< Waiting, where others need the worker more.
     ConnectionState state_{};
     ConnectionFailure failure_;
 };

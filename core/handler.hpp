@@ -18,7 +18,7 @@ enum class Next {
 };
 // Until then the connection is parked: where the model hands off, the worker gives it back to the master and
 // serves others; elsewhere the worker itself waits. Connection::state() and file() survive, and nothing else
-// does: what the handler has read and not used is lost. See Connection::peek().
+// does: see Connection::peek() and unread() for what to do with half a message.
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
 /// Next, or void for Next::close. It runs in a worker, one connection at a time; what it throws ends that

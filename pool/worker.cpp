@@ -103,11 +103,12 @@ void Worker::serve(Client client) noexcept {
     end(begun_ns, connection, threw);
 }
 
-/// What is to become of the connection in the end. Where it can't be given back it waits here.
+/// What is to become of the connection in the end. Where it can't be given back, or something that was read
+/// would be lost, it waits here.
 Next Worker::handle(Connection& connection) {
     for (;;) {
         const Next next = process_.handler()(connection);
-        if (next == Next::close || connection.can_be_parked()) return next;
+        if (next == Next::close || (connection.can_be_parked() && !connection.has_unread())) return next;
         if (!connection.wait_here(next == Next::await_input ? Await::input : Await::output))
             return Next::close;
     }

@@ -282,6 +282,36 @@ TEST_SUITE("pool: parking") {
         CHECK(law_holds(master));
     }
 
+    TEST_CASE("a handler that holds half a line keeps its worker, and gets the line as a whole") {
+        const auto line_by_line = [](Connection& client) {
+            std::array<std::byte, 64> buffer;
+            const std::size_t size = client.read_some(buffer);
+            if (size == 0) return Next::close;
+            const auto read = std::span{buffer}.first(size);
+            if (read.back() == std::byte{'\n'})
+                client.write_all(read);
+            else
+                client.unread(read);
+            return Next::await_input;
+        };
+        RunningMaster master{{pool_of(1, line_by_line)}};
+        const UniqueFd client = master.connect();
+        say(client, "ab");
+        REQUIRE(eventually([&] { return master.totals().begun == 1; }));
+        say(client, "c");
+        const UniqueFd another = master.connect();
+        say(another, "me\n");
+        CHECK(master.totals().parked == 0);
+        say(client, "d\n");
+        CHECK(answer_to(client, "", 5) == "abcd\n");
+        CHECK(answer_to(another, "", 3) == "me\n");
+        CHECK(is_parked(master, 2));
+        say(client, "e");
+        REQUIRE(eventually([&] { return master.totals().begun == 1; }));
+        ::shutdown(client.get(), SHUT_WR);
+        CHECK(law_holds(master));
+    }
+
     TEST_CASE("threads of one process give connections back, too") {
         PoolOptions pool = pool_that_obeys(4, prefork);
         pool.threads = 2;
