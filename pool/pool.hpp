@@ -271,7 +271,7 @@ private:
     std::size_t connections_max_ = 0;
     std::size_t descriptors_max_ = 0;
     std::size_t descriptors_at_start_ = 0;
-    TimePoint moved_at_{};  ///< When a worker was last seen to finish something, or to give it back.
+    TimePoint moved_at_{};  ///< When a worker last got something, finished it, or gave it back.
     TimePoint expired_{};   ///< When the parked ones' deadlines were last looked at.
     std::size_t descriptor_limit_ = 0;
     bool short_of_descriptors_ = false;  ///< What workers give back waits in the channels.

@@ -92,7 +92,7 @@ bool Pool::hand_off(std::uint32_t number, HeldClient& client, TimePoint now) noe
     ++slot.number;
     if (parks()) slot.given.push_back({slot.number, client.account});
     ++slot.handed;
-    slot.handed_at = slot.moved_at = now;
+    slot.handed_at = slot.moved_at = moved_at_ = now;
     scoreboard_.entry(number).handed.store(slot.handed, relaxed);
     add(scoreboard_.header().handoffs);
     reclassify(number);
