@@ -124,7 +124,10 @@ class Connections(unittest.TestCase):
 
     def test_the_longest_idle_makes_room_for_who_comes(self):
         with Bullpen("work", "--workers", "1", "--connections-max", "4") as server, ExitStack() as stack:
-            first, second = keep(server, stack), keep(server, stack)
+            first = keep(server, stack)
+            wait_until(lambda: in_flight(server, "parked") == 1, "the first to be idle")
+            second = keep(server, stack)
+            wait_until(lambda: in_flight(server, "parked") == 2, "the second to be idle")
             silent = stack.enter_context(closing(connect(server)))
             download = stack.enter_context(closing(connect(server, 4096)))
             ask(download, f"/bytes/{LARGE}")
