@@ -48,7 +48,7 @@ struct PoolOptions {
     /// goes on without a wake-up. Another that falls idle first gets them.
     int queue_ahead = 1;
     HandoffWhen handoff_when = HandoffWhen::accepted;
-    /// How long a worker may itself wait for the next request of a client, if the pool has a spare one,
+    /// How long a worker may itself wait for the next request of a client, while nobody waits for a worker,
     /// before it gives the connection back. 0: as long as any call blocks (ListenOptions::slice).
     std::chrono::milliseconds linger{0};
     TimeLimits time_limits;
