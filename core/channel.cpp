@@ -86,6 +86,7 @@ Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
         if (size < 0) {
             if (errno == ECONNRESET) continue;  // Reported once; what is queued comes after it.
             if (errno == EINTR && wait == Wait::never) continue;
+            if (errno == ENOMEM || errno == ENOBUFS) return Received::later;
             return errno == EAGAIN || errno == EINTR ? Received::empty : Received::closed;
         }
         adopt_descriptors(header, envelope.descriptors);

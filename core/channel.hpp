@@ -45,6 +45,7 @@ enum class Sent {
 enum class Received {
     message,
     empty,      ///< Nothing there now (only where a wait was not asked for or was interrupted).
+    later,      ///< The kernel is out of memory for it now: it is still there.
     closed,     ///< End of file: nothing will ever come.
     truncated,  ///< A descriptor was lost on the way (MSG_CTRUNC): this process may open no more of them.
     malformed,  ///< Not a Message; what came with it has been closed.

@@ -27,36 +27,31 @@ constexpr double seconds(std::uint64_t ns) noexcept {
     return static_cast<double>(ns) / 1e9;
 }
 
-/// Sums of what broken workers wrote must not wrap: a bucket would hold less than the one before it.
-constexpr std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) noexcept {
-    return a + b < a ? ~std::uint64_t{0} : a + b;
-}
-
-bool was_ever_used(const ScoreboardReader& board, std::uint32_t slot) noexcept {
-    return read(board.entry(slot).generation) != 0;
+bool was_ever_used(const SlotNumbers& slot) noexcept {
+    return slot.generation != 0;
 }
 
 /// One histogram of all rows, with one bucket per octave. A row's sum_ns is believed only as far as its
 /// counts allow it, because a worker may be between storing the one and the other (or broken).
-ClientMetric::Histogram sum_of_rows(const ScoreboardReader& board, Histogram ScoreboardRow::*which) {
+ClientMetric::Histogram sum_of_rows(const Snapshot& snapshot, HistogramNumbers RowNumbers::*which) {
     std::array<std::uint64_t, histogram_buckets> counts{};
     ClientMetric::Histogram sum;
-    for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
-        if (!was_ever_used(board, slot)) continue;
-        const Histogram& row = board.row(slot).*which;
+    for (const SlotNumbers& slot : snapshot.slots) {
+        if (!was_ever_used(slot)) continue;
+        const HistogramNumbers& row = slot.row.*which;
         double shortest = 0;
         double longest = 0;
         for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket) {
-            const std::uint64_t count = read(row.counts[bucket]);
-            counts[bucket] = add_saturating(counts[bucket], count);
+            const std::uint64_t count = row.counts[bucket];
+            counts[bucket] += count;
             if (bucket > 0) shortest += static_cast<double>(count) * seconds(bucket_end_ns(bucket - 1));
             longest += static_cast<double>(count) * seconds(bucket_end_ns(bucket));
         }
-        sum.sample_sum += std::clamp(seconds(read(row.sum_ns)), shortest, longest);
+        sum.sample_sum += std::clamp(seconds(row.sum_ns), shortest, longest);
     }
     constexpr std::size_t steps_per_octave = 4;
     for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket) {
-        sum.sample_count = add_saturating(sum.sample_count, counts[bucket]);
+        sum.sample_count += counts[bucket];
         if (bucket % steps_per_octave == 0)
             sum.bucket.push_back({sum.sample_count, seconds(bucket_end_ns(bucket))});
     }
@@ -67,7 +62,8 @@ ClientMetric::Histogram sum_of_rows(const ScoreboardReader& board, Histogram Sco
 struct Reading {
     const PoolView& pool;
     const ScoreboardHeader& header;
-    PoolTotals totals;
+    const Snapshot& snapshot;
+    const PoolTotals& totals;
 };
 
 /// One family that is being filled, pool after pool.
@@ -103,9 +99,9 @@ using FromPool = std::function<void(const Reading&, Samples&)>;
 /// Collects the families, each with its samples of all pools.
 class Families {
 public:
-    explicit Families(const std::vector<PoolView>& pools) {
-        for (const PoolView& pool : pools)
-            readings_.push_back({pool, pool.board.header(), total(pool.board)});
+    Families(const std::vector<PoolView>& pools, const std::vector<Snapshot>& snapshots) {
+        for (std::size_t i = 0; i < pools.size(); ++i)
+            readings_.push_back({pools[i], pools[i].board.header(), snapshots[i], snapshots[i].totals});
     }
 
     void counter(const char* name, const char* help, const FromPool& samples_of) {
@@ -114,9 +110,9 @@ public:
     void gauge(const char* name, const char* help, const FromPool& samples_of) {
         append(MetricType::Gauge, name, help, samples_of);
     }
-    void histogram(const char* name, const char* help, Histogram ScoreboardRow::*which) {
+    void histogram(const char* name, const char* help, HistogramNumbers RowNumbers::*which) {
         append(MetricType::Histogram, name, help, [which](const Reading& now, Samples& samples) {
-            samples.add(sum_of_rows(now.pool.board, which));
+            samples.add(sum_of_rows(now.snapshot, which));
         });
     }
 
@@ -145,9 +141,10 @@ private:
     std::vector<MetricFamily> families_;
 };
 
-void add_by_reason(const std::array<SharedCounter, exit_reasons>& counters, Samples& samples) {
+template <typename Counters>
+void add_by_reason(const Counters& counters, Samples& samples) {
     for (std::size_t reason = 0; reason < exit_reasons; ++reason)
-        samples.add(read(counters[reason]), {{"reason", name_of(static_cast<ExitReason>(reason))}});
+        samples.add(std::uint64_t{counters[reason]}, {{"reason", name_of(static_cast<ExitReason>(reason))}});
 }
 
 void add_workers(Families& families) {
@@ -175,8 +172,8 @@ void add_workers(Families& families) {
         "bullpen_worker_exits_total",
         "Workers that ended, by why: retired (in order), start (before it was ready), exited (by "
         "itself), signal (a crash or a kill), descriptors (it had none left), replaced (it was broken), "
-        "drain_timeout (still busy when the stop's time was up) or request_timeout (too long with one "
-        "request).",
+        "drain_timeout (still busy when the stop's time was up), request_timeout (too long with one "
+        "request) or stopped (by SIGSTOP, for too long).",
         [](const Reading& now, Samples& samples) { add_by_reason(now.header.exits, samples); });
     families.counter(
         "bullpen_saturated_seconds_total",
@@ -200,7 +197,7 @@ void add_connections(Families& families) {
     families.counter("bullpen_connections_lost_total",
                      "Connections that ended with their worker, by why that worker ended (see "
                      "bullpen_worker_exits_total).",
-                     [](const Reading& now, Samples& samples) { add_by_reason(now.header.lost, samples); });
+                     [](const Reading& now, Samples& samples) { add_by_reason(now.totals.lost, samples); });
     families.counter(
         "bullpen_connections_refused_total",
         "Connections closed on purpose: overload (no worker in time), startups (early drop), source, rate or "
@@ -208,7 +205,7 @@ void add_connections(Families& families) {
         "stopping (silent at a stop).",
         [](const Reading& now, Samples& samples) {
             for (std::size_t reason = 0; reason < refusals; ++reason)
-                samples.add(read(now.header.refused[reason]),
+                samples.add(now.totals.refused[reason],
                             {{"reason", name_of(static_cast<Refusal>(reason))}});
         });
     families.counter("bullpen_connections_client_aborted_total", "Connections that the client broke off.",
@@ -249,9 +246,9 @@ void add_durations(Families& families) {
                        "From the accept of a connection, or from when a parked client spoke, until its "
                        "handler began: the wait "
                        "for a free worker. Time in the kernel's queue before the accept is not in it.",
-                       &ScoreboardRow::queue_wait);
+                       &RowNumbers::queue_wait);
     families.histogram("bullpen_service_seconds", "From a handler's begin to its end.",
-                       &ScoreboardRow::service);
+                       &RowNumbers::service);
 }
 
 void add_listen_queues(Families& families) {
@@ -274,18 +271,18 @@ void add_listen_queues(Families& families) {
 void add_slots(Families& families) {
     const auto each = [](auto&& value_of) {
         return [value_of](const Reading& now, Samples& samples) {
-            for (std::uint32_t slot = 0; slot < now.pool.board.slots(); ++slot)
-                if (was_ever_used(now.pool.board, slot))
-                    samples.add(value_of(now.pool.board.row(slot)), {{"slot", std::to_string(slot)}});
+            for (std::size_t slot = 0; slot < now.snapshot.slots.size(); ++slot)
+                if (was_ever_used(now.snapshot.slots[slot]))
+                    samples.add(value_of(now.snapshot.slots[slot].row), {{"slot", std::to_string(slot)}});
         };
     };
     families.counter("bullpen_slot_connections_total",
                      "Connections served to their end by the workers of one slot, one after another.",
-                     each([](const ScoreboardRow& row) { return read(row.finished); }));
+                     each([](const RowNumbers& row) { return row.ended(); }));
     families.counter(
         "bullpen_slot_busy_seconds_total",
         "Time that the workers of one slot spent in handlers; a connection counts when it has ended.",
-        each([](const ScoreboardRow& row) { return seconds(read(row.busy_ns)); }));
+        each([](const RowNumbers& row) { return seconds(row.busy_ns); }));
 }
 
 void add_server(Families& families, const std::string& version) {
@@ -305,7 +302,11 @@ PoolMetrics::PoolMetrics(const std::vector<PoolView>& pools, std::string version
     : pools_{pools}, version_{std::move(version)} {}
 
 std::vector<MetricFamily> PoolMetrics::Collect() const {
-    Families families{pools_};
+    std::vector<Snapshot> now;
+    for (std::size_t i = 0; i < pools_.size(); ++i)
+        now.push_back(take_snapshot(pools_[i].board, last_.empty() ? nullptr : &last_[i]));
+    last_ = std::move(now);
+    Families families{pools_, last_};
     add_connections(families);
     add_workers(families);
     add_durations(families);

@@ -17,12 +17,13 @@ public:
     PoolMetrics(const std::vector<PoolView>& pools, std::string version);
 
     /// Every family, with the numbers of now. Whatever a broken worker has written to its row, this takes the
-    /// same time and makes valid samples of it.
+    /// same time, and no counter goes back. One thread.
     [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
 private:
     const std::vector<PoolView>& pools_;
     std::string version_;
+    mutable std::vector<Snapshot> last_;  ///< Of each pool, from the last collection.
 };
 
 }  // namespace bullpen

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "pool/scoreboard.hpp"
+#include "pool/snapshot.hpp"
 
 namespace bullpen {
 

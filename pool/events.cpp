@@ -97,7 +97,7 @@ struct Events::Machinery {
 
     void record(int signal) noexcept {
         switch (signal) {
-            case SIGCHLD: wakeup.child_exited = true; break;
+            case SIGCHLD: wakeup.child_changed = true; break;
             case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
             case SIGHUP:  // The terminal is gone; to a server that has none it means nothing.
                 if (has_terminal) wakeup.stop = true;

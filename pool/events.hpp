@@ -11,7 +11,7 @@ namespace bullpen {
 struct Wakeup {
     bool stop = false;          ///< SIGTERM, SIGINT or SIGQUIT came.
     bool interrupted = false;   ///< It was SIGINT: a person at a terminal.
-    bool child_exited = false;  ///< At least one SIGCHLD.
+    bool child_changed = false;  ///< At least one SIGCHLD: a child has ended, was stopped or goes on.
 };
 
 /// Wraps Boost.Asio: one epoll_wait a turn. Must be made, used and destroyed in the master; a forked child

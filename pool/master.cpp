@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,10 +10,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
+#include <optional>
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "pool/start_pause.hpp"
 
 namespace bullpen {
 
@@ -23,42 +23,29 @@ struct Master::Attendant {
     Companion companion;
     pid_t pid = 0;
     UniqueFd lifeline = {};  ///< Our end: closed, the companion leaves.
-    int deaths = 0;
     TimePoint started{};
-    TimePoint start_again{};
+    StartPause pause = {};
+    std::optional<TimePoint> stopped_at = {};
 };
 
 namespace {
 
-/// Sees to it that there are enough for all workers; what is left is for connections.
-void share_descriptors(std::vector<Pool>& pools) {
-    constexpr std::size_t reserve = 64;  // Logs, signals, companions, what the user has open.
-    std::size_t needed = reserve;
-    std::size_t of_a_process = reserve;
-    for (const Pool& pool : pools) {
-        needed += pool.descriptors_needed();
-        of_a_process = std::max(of_a_process, reserve + pool.connections_of_a_process());
-    }
-    const rlim_t limit = raise_descriptor_limit();
-    if (of_a_process > limit)
-        throw std::runtime_error{"capacity is too large: a worker's process may need " +
-                                 std::to_string(of_a_process) +
-                                 " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
-    if (needed > limit)
-        throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
-                                 " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
-    for (Pool& pool : pools)
-        pool.limit_connections((limit - needed) / pools.size());
+void share_among(std::deque<Pool>& pools, std::size_t open) {
+    std::vector<DescriptorNeeds> needs;
+    for (const Pool& pool : pools)
+        needs.push_back(pool.descriptor_needs());
+    const std::vector<std::size_t> shares = share_descriptors(needs, raise_descriptor_limit(), open);
+    for (std::size_t i = 0; i < pools.size(); ++i)
+        pools[i].limit_connections(shares[i]);
 }
 
 }  // namespace
 
 Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
-    pools_.reserve(options_.pools.size());
     for (PoolOptions& pool : options_.pools)
         pools_.emplace_back(std::move(pool), options_.drain_timeout);
     options_.pools.clear();
-    share_descriptors(pools_);
+    share_among(pools_, inherited_.size());
 }
 
 Master::~Master() = default;
@@ -67,21 +54,22 @@ void Master::add_companion(Companion companion) {
     attendants_.push_back({.companion = std::move(companion)});
 }
 
-int Master::run() {
-    start();
+int Master::run(const std::function<void()>& ready) {
+    start(ready);
+    TimePoint now = Clock::now();
     while (!finished()) {
-        const TimePoint deadline = prepare_to_wait() ? next_deadline() : TimePoint::min();
-        const Wakeup wake = events_->wait_until(deadline);  // The only line that blocks.
-        const TimePoint now = Clock::now();
+        const TimePoint until = prepare_to_wait(now);
+        const Wakeup wake = events_->wait_until(until);  // The only line that blocks.
+        now = note_time(std::max(until, now));
 
         if (wake.stop) begin_stop(wake, now);
         for (Pool& pool : pools_)
             pool.note_progress(now);
-        if (wake.child_exited) bury(now);
+        look_after_children(wake, now);
         for (Pool& pool : pools_) {
+            pool.end_overdue_workers(now);
             pool.relieve_stuck_workers(now);
-            pool.attend_parked(now);
-            pool.end_slow_workers(now);
+            pool.attend_lobby(now);
             pool.hand_out_clients(now);
             pool.resize(now);
             if (stopping_) pool.continue_stop(now);
@@ -93,50 +81,77 @@ int Master::run() {
     return 0;
 }
 
-void Master::start() {
+/// Everything that can fail first, so that a failure leaves nothing behind.
+void Master::start(const std::function<void()>& ready) {
     events_ = std::make_unique<Events>();
-    set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
-    attend_companions(now);
     for (Pool& pool : pools_)
         pool.start(*events_, inherited_, now);
+    ready();
+    set_process_title("bullpen: master");
+    attend_companions(now);
+    for (Pool& pool : pools_)
+        pool.start_workers(now);
 }
 
 bool Master::finished() const noexcept {
-    return std::all_of(pools_.begin(), pools_.end(), [](const Pool& pool) { return pool.stopped(); });
+    return std::all_of(pools_.begin(), pools_.end(), [](const Pool& pool) { return pool.is_stopped(); });
 }
 
-bool Master::prepare_to_wait() noexcept {
-    bool may_block = true;
+TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
+    TimePoint until = TimePoint::max();
     for (Pool& pool : pools_)
-        may_block = pool.prepare_to_wait() && may_block;
-    return may_block;
+        until = std::min(until, pool.prepare_to_wait(now));
+    for (const Attendant& attendant : attendants_)
+        if (attendant.pid == 0) until = std::min(until, attendant.pause.end(false));
+    return until;
 }
 
-TimePoint Master::next_deadline() const noexcept {
-    TimePoint deadline = TimePoint::max();
-    for (const Pool& pool : pools_)
-        deadline = std::min(deadline, pool.next_deadline());
-    return deadline;
+/// The time of this turn. If it is much later than expected, the whole machine or process group was stopped, or the
+/// master was starved: nobody else is to blame for what didn't happen meanwhile.
+TimePoint Master::note_time(TimePoint expected) noexcept {
+    constexpr std::chrono::milliseconds late{500};
+    const TimePoint now = Clock::now();
+    if (now - expected < late) return now;
+    for (Pool& pool : pools_)
+        pool.forgive(now - expected, now);
+    for (Attendant& attendant : attendants_)
+        if (attendant.stopped_at) *attendant.stopped_at += now - expected;
+    return now;
 }
 
-/// Signals coalesce, so one SIGCHLD may stand for many children.
-void Master::bury(TimePoint now) {
-    int status = 0;
-    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (std::any_of(pools_.begin(), pools_.end(),
-                        [&](Pool& pool) { return pool.bury(pid, status, now); }))
-            continue;
-        for (Attendant& attendant : attendants_) {
-            if (attendant.pid != pid) continue;
-            attendant.pid = 0;
-            constexpr std::chrono::minutes long_life{1};
-            if (now - attendant.started >= long_life) attendant.deaths = 0;
-            attendant.start_again = now + std::chrono::milliseconds{start_pause_ms(attendant.deaths++)};
-            log(LogLevel::warning,
-                "the " + attendant.companion.title + " process has died; starting it again");
-        }
+/// Signals coalesce, so one SIGCHLD may stand for many children; and once a second they are asked for without one.
+void Master::look_after_children(const Wakeup& wake, TimePoint now) {
+    constexpr std::chrono::seconds between_sweeps{1};
+    if (!wake.child_changed && now - swept_ < between_sweeps) return;
+    swept_ = now;
+    for (;;) {
+        int status = 0;
+        const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+        if (pid < 0 && errno == EINTR) continue;
+        if (pid <= 0) break;
+        const auto is_its = [&](Pool& pool) { return pool.note_child(pid, status, now); };
+        if (std::none_of(pools_.begin(), pools_.end(), is_its)) note_companion(pid, status, now);
     }
+}
+
+bool Master::note_companion(pid_t pid, int status, TimePoint now) {
+    const auto found = std::find_if(attendants_.begin(), attendants_.end(),
+                                    [pid](const Attendant& attendant) { return attendant.pid == pid; });
+    if (found == attendants_.end()) return false;
+    if (WIFSTOPPED(status)) {
+        found->stopped_at = now;
+    } else if (WIFCONTINUED(status)) {
+        found->stopped_at.reset();
+    } else {
+        constexpr std::chrono::minutes long_life{1};
+        found->pid = 0;
+        found->stopped_at.reset();
+        if (now - found->started >= long_life) found->pause.note_success();
+        found->pause.note_failure(now, false);
+        log(LogLevel::warning, "the " + found->companion.title + " process has died; starting it again");
+    }
+    return true;
 }
 
 void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
@@ -151,8 +166,13 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
 }
 
 void Master::attend_companions(TimePoint now) {
-    for (Attendant& attendant : attendants_)
-        if (attendant.pid == 0 && now >= attendant.start_again) spawn_companion(attendant, now);
+    for (Attendant& attendant : attendants_) {
+        if (attendant.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
+        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_limit) continue;
+        attendant.stopped_at = now;
+        log(LogLevel::error, "the " + attendant.companion.title + " process has been stopped for too long; it is killed");
+        ::kill(attendant.pid, SIGKILL);
+    }
 }
 
 void Master::spawn_companion(Attendant& attendant, TimePoint now) {
@@ -175,9 +195,10 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
         });
     }
     if (!pid) {
-        attendant.start_again = now + std::chrono::milliseconds{start_pause_ms(++attendant.deaths)};
+        const int error = errno;
+        attendant.pause.note_failure(now, false);
         log(LogLevel::error,
-            "cannot start the " + attendant.companion.title + " process: " + std::strerror(errno));
+            "cannot start the " + attendant.companion.title + " process: " + std::strerror(error));
         return;
     }
     attendant.pid = *pid;

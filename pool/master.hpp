@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,6 +28,8 @@ struct Companion {
 struct MasterOptions {
     std::vector<PoolOptions> pools;
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
+    /// A companion that has been stopped (SIGSTOP) for so long of the master's running time is killed and replaced.
+    std::chrono::milliseconds stopped_limit{10'000};
 };
 
 /// Construct (which opens all listeners, so that a taken port is an error before anything has begun), then
@@ -39,23 +42,26 @@ public:
     Master(const Master&) = delete;
     Master& operator=(const Master&) = delete;
 
-    [[nodiscard]] const std::vector<Pool>& pools() const noexcept { return pools_; }
+    [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return pools_; }
 
     /// Before run().
     void add_companion(Companion companion);
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
-    /// ends its patience: what is still busy is killed. The caller's process becomes the master.
-    int run();
+    /// ends its patience: what is still busy is killed. The caller's process becomes the master. `ready` is called
+    /// once everything that can fail has been done; before that, run() throws std::system_error and has started
+    /// nothing.
+    int run(const std::function<void()>& ready = [] {});
 
 private:
     struct Attendant;
 
-    void start();
+    void start(const std::function<void()>& ready);
     [[nodiscard]] bool finished() const noexcept;
-    [[nodiscard]] TimePoint next_deadline() const noexcept;
-    bool prepare_to_wait() noexcept;
-    void bury(TimePoint now);
+    [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
+    [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
+    void look_after_children(const Wakeup& wake, TimePoint now);
+    bool note_companion(pid_t pid, int status, TimePoint now);
     void begin_stop(const Wakeup& wake, TimePoint now) noexcept;
     void attend_companions(TimePoint now);
     void spawn_companion(Attendant& attendant, TimePoint now);
@@ -64,8 +70,9 @@ private:
     MasterOptions options_;
     std::vector<int> inherited_;      ///< Open before we began: the user's own, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
-    std::vector<Pool> pools_;
+    std::deque<Pool> pools_;          // Which never move: their parts know each other.
     std::vector<Attendant> attendants_;
+    TimePoint swept_{};  ///< When all children were last asked for.
     bool stopping_ = false;
 };
 

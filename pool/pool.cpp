@@ -1,41 +1,16 @@
 #include "pool/pool.hpp"
 
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
+#include <cassert>
+#include <stdexcept>
 
 #include "core/log.hpp"
-#include "core/process.hpp"
 
 namespace bullpen {
-
 namespace {
-
-constexpr auto relaxed = std::memory_order_relaxed;
-
-std::string describe(int status) {
-    if (WIFSIGNALED(status)) {
-        const int signal = WTERMSIG(status);
-        return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
-    }
-    return "exited with status " + std::to_string(WEXITSTATUS(status));
-}
-
-PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept {
-    if (model.workers_fixed > 0) {
-        limits.policy = SizingPolicy::fixed;
-        limits.workers_max = model.workers_fixed;
-    }
-    if (limits.policy == SizingPolicy::fixed) limits.workers_start = limits.workers_max;
-    limits.workers_start = std::min(limits.workers_start, limits.workers_max);
-    return limits;
-}
 
 /// `texts` gets for each listener the text that it was opened from.
 std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
@@ -43,9 +18,8 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
     ListenOptions how = options.listen_options;
     if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
         how.slice = {};
-    if (options.linger.count() > 0) {
+    if (options.model.parks() && how.unsent_max == 0) {
         constexpr int unsent_max = 256 * 1024;  // Else each slow reader takes megabytes of the kernel's.
-        how.slice = options.linger;
         how.unsent_max = unsent_max;
     }
     for (const std::string& text : options.listen)
@@ -53,323 +27,283 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
             listeners.push_back(std::move(listener));
             texts.push_back(text);
         }
-    if (options.model.own_listeners) {
-        for (Listener& listener : listeners) {
-            if (listener.address().family() == AF_UNIX)
-                throw std::invalid_argument{"model " + std::string{options.model.name} +
-                                            " needs TCP listeners: " + listener.address().text() +
-                                            " can't be shared by SO_REUSEPORT"};
-            listener.share_port();
-        }
+    if (!options.model.own_listeners) return listeners;
+    for (Listener& listener : listeners) {
+        if (listener.address().family() == AF_UNIX)
+            throw std::invalid_argument{"model " + std::string{options.model.name} + " needs TCP listeners: " +
+                                        listener.address().text() + " can't be shared by SO_REUSEPORT"};
+        listener.share_port();
     }
     return listeners;
 }
 
+std::vector<int> families_of(const std::vector<Listener>& listeners) {
+    std::vector<int> families;
+    for (const Listener& listener : listeners)
+        families.push_back(listener.address().family());
+    return families;
+}
+
+PoolOptions with_limits_of_model(PoolOptions options) {
+    options.limits = limits_for(options.model, options.limits);
+    return options;
+}
+
+constexpr TimePoint not_at_all = TimePoint::min();
+
 }  // namespace
 
 Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
-    : options_{std::move(options)},
-      drain_timeout_{drain_timeout},
-      backlog_{options_.name, open_all(options_, listener_texts_), options_.accept_pause},
+    : options_{with_limits_of_model(std::move(options))},
+      shape_{shape_of(options_)},
+      opened_{open_all(options_, listener_texts_)},
       admission_{options_.admission, listener_texts_},
-      scoreboard_{static_cast<std::uint32_t>(limits_for(options_.model, options_.limits).workers_max)},
-      accept_lock_{options_.model.locks_accept ? std::make_unique<AcceptLock>(options_.accept_lock)
-                                               : nullptr},
-      wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-      slots_(scoreboard_.slots()),
-      vacant_{scoreboard_.slots()},
-      starting_{scoreboard_.slots()},
-      ready_{scoreboard_.slots()},
-      idle_{scoreboard_.slots()},
-      free_{scoreboard_.slots()},
-      busy_{scoreboard_.slots()},
-      ahead_{scoreboard_.slots()},
-      draining_{scoreboard_.slots()} {
-    options_.limits = limits_for(options_.model, options_.limits);
-    if (!wake_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
-    for (std::uint32_t slot = 0; slot < slots(); ++slot)
-        vacant_.insert(slot);
-    for (const Listener& listener : listeners())
-        listener_families_.push_back(listener.address().family());
-
-    ScoreboardHeader& header = scoreboard_.header();
-    const PoolLimits& limits = options_.limits;
-    const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool idles = !is(Delivery::fork);  // Else no worker lives without a client.
-    header.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
-    header.spare_max = static_cast<std::uint32_t>(!idles ? 0 : fixed ? limits.workers_max : limits.spare_max);
-    header.listeners = static_cast<std::uint32_t>(listeners().size());
-    header.hands_off = !is(Delivery::accept);
-    header.depth = static_cast<std::uint32_t>(depth());
-    header.spare = static_cast<std::uint32_t>(limits.workers_start);
-    header.heartbeat_ns = monotonic_ns();
+      scoreboard_{shape_.slots},
+      wake_up_{scoreboard_.header()},
+      connections_{scoreboard_, admission_, options_.refusal},
+      door_{options_.name, std::move(opened_), options_.accept_pause, connections_, admission_},
+      lobby_{options_, connections_, scoreboard_},
+      roster_{options_, shape_, scoreboard_},
+      workforce_{options_,
+                 shape_,
+                 scoreboard_,
+                 connections_,
+                 roster_,
+                 {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
+      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_, families_of(listeners())},
+      sizer_{options_},
+      shutdown_{options_.stop_settle},
+      gauges_{options_, shape_, scoreboard_} {
+    scoreboard_.header().listeners = static_cast<std::uint32_t>(listeners().size());
 }
 
-Pool::~Pool() = default;
-Pool::Pool(Pool&&) noexcept = default;
-
-std::size_t Pool::descriptors_needed() const noexcept {
-    constexpr std::size_t own = 3;  // The scoreboard, the eventfd and the parking lot.
-    const std::size_t channel_ends = is(Delivery::handoff) ? 2 : 0;
-    const std::size_t own_listeners = options_.model.own_listeners ? listeners().size() : 0;
-    // What lies in a channel may have to be taken back; it holds no more (net.unix.max_dgram_qlen).
-    constexpr std::uint64_t channel_holds = 16;
-    const std::size_t in_hand = std::min(depth(), channel_holds);
-    return listeners().size() + own + slots() * (channel_ends + own_listeners + in_hand);
+DescriptorNeeds Pool::descriptor_needs() const {
+    return {.pool = options_.name,
+            .slots = shape_.slots,
+            .listeners = listeners().size(),
+            .hands_off = shape_.hands_off(),
+            .own_listeners = options_.model.own_listeners,
+            .of_a_connection = shape_.parks ? 2U : 1U,
+            .connections_max = options_.connections_max,
+            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity};
 }
-
-std::size_t Pool::connections_of_a_process() const noexcept {
-    const SlotRange process = process_of(0);
-    return (process.end - process.first) * capacity();
-}
-
-// The verbs of a turn
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
-    kept_ = std::move(kept);
-    wake_watch_.emplace(events.watch(wake_.get()));
-    if (is(Delivery::accept)) {
-        backlog_.accept_in_workers(options_.model.multiplexes);
+    wake_up_.watch_by(events);
+    workforce_.keep(std::move(kept));
+    if (options_.model.master_accepts()) {
+        door_.accept_in_master(events);
+        lobby_.watch_by(events);
     } else {
-        backlog_.accept_in_master(events);
-        lot_watch_.emplace(events.watch(lot_.fd()));
-        descriptors_at_start_ = list_descriptors().size();
+        door_.accept_in_workers(options_.model.multiplexes);
     }
-    window_began_ = resized_ = sampled_ = saturated_since_ = now;
-    history_.idle_low = options_.limits.workers_start;
-    if (!is(Delivery::fork)) grow(options_.limits.workers_start, now);
+    sizer_.begin(now);
+    gauges_.begin(now);
 }
 
-/// By at least so many workers.
-void Pool::grow(int workers, TimePoint now) {
-    const int before = vacant_.size();
-    while (before - vacant_.size() < workers && !vacant_.empty() && now >= start_again_)
-        spawn(*vacant_.lowest(), std::nullopt, now);
+void Pool::start_workers(TimePoint now) noexcept {
+    if (shape_.pick != Pick::vacant) workforce_.grow(sizer_.limits().workers_start, now);
 }
 
-bool Pool::prepare_to_wait() noexcept {
-    wake_watch_->arm();
-    if (!lot_.empty()) lot_watch_->arm();
-    if (parks()) {  // As with `waiting` below: a count that is raised from here on wakes us.
-        scoreboard_.header().asleep.store(1, std::memory_order_seq_cst);
-        if (anything_returned() && !short_of_descriptors_) return false;
-    }
-    const bool may_accept = !crowded_ && !pausing(Clock::now());
-    const bool queues = options_.queue_max > 0;  // Full, too: then who comes is refused.
-    if (is(Delivery::handoff) && (idle_.empty() || crowded_)) {
-        ask_for_wake_up();
-        const bool competed_for = !waiting_.empty() || is_standing_still(Clock::now());
-        if (idle_.empty() && may_accept && competed_for) backlog_.watch_for_first();
-        return (idle_.empty() || crowded_) && (!queues || !may_accept || backlog_.watch());
-    }
-    if (queues || (has_room() && held_.empty())) return !may_accept || backlog_.watch();
-    if (has_room()) return true;
-    if (is(Delivery::accept)) {  // Somebody begins: then the pool may have to grow.
-        const bool may_grow = phase_ == Phase::serving && !vacant_.empty();
-        scoreboard_.header().waiting.store(may_grow && Clock::now() >= resized_ + options_.resize_interval,
-                                           relaxed);
-    }
-    return true;
-}
-
-/// Whoever falls idle from here on sees the word and wakes us; who finished before is seen by this look.
-void Pool::ask_for_wake_up() noexcept {
-    scoreboard_.header().waiting.store(1, std::memory_order_seq_cst);
-    note_progress(Clock::now());
-}
-
-TimePoint Pool::next_deadline() const noexcept {
-    using std::chrono::milliseconds;
-    constexpr milliseconds bound{1000};  // A worker can be killed between its count and its wake-up.
-    constexpr milliseconds retry{10};    // A connection that no channel took, or a stop's next look.
-    const TimePoint now = Clock::now();
-    TimePoint deadline = now + bound;
-    const auto no_later_than = [&](TimePoint time) { deadline = std::min(deadline, time); };
-
-    if (idle_.empty() && parks() && !is_standing_still(now))
-        no_later_than(moved_at_ + options_.standing_still);
-    if (parks() && wanted_)
-        no_later_than(now + options_.standing_still);  // What is given back then wakes nobody by itself.
-    if (!ahead_.empty() && (!idle_.empty() || options_.queue_max > 0))
-        no_later_than(now + options_.steal_after);
-    if (!busy_.empty() || !draining_.empty()) no_later_than(now + options_.stuck_after / 2);
-    if (phase_ != Phase::serving || (!held_.empty() && has_room())) no_later_than(now + retry);
-    if (backlog_.pausing(now)) no_later_than(backlog_.pause_end());
-    if (options_.queue_max > 0 && !waiting_.empty())
-        no_later_than(now + std::max(retry, options_.queue_wait / 8));
-    if (crowded_ || anything_returned())  // We are out of connections, or of descriptors.
-        no_later_than(now + options_.accept_pause);
-    if (start_again_ > now) no_later_than(start_again_);
-    if (!is(Delivery::fork) && phase_ != Phase::retiring) {
-        const PoolCounts counts = count();
-        const int wanted = options_.limits.policy == SizingPolicy::fixed ? 1 : options_.limits.spare_min;
-        const bool looking_on =
-            is(Delivery::accept) && counts.busy > 0;  // Nobody tells when the last spare begins.
-        if (!vacant_.empty() && (counts.starting + counts.idle < wanted || counts.idle == 0 || looking_on))
-            no_later_than(std::max(resized_ + options_.resize_interval, start_again_));
-    }
-    return deadline;
-}
-
-bool Pool::bury(pid_t pid, int status, TimePoint now) {
-    const auto found =
-        std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.pid == pid; });
-    if (found == slots_.end()) return false;
-    const SlotRange process = process_of(static_cast<std::uint32_t>(found - slots_.begin()));
-    const ExitReason reason = reason_for(*found, status);
-    bool was_ready = false;
-    std::uint64_t lost = 0;
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
-        was_ready = was_ready || ready_.contains(slot);
-        const std::uint64_t lost_before = slots_[slot].lost;
-        if (options_.model.form == Form::program) note_program_end(slot, status);
-        settle(slot, reason, now);
-        lost += slots_[slot].lost - lost_before;
-        make_vacant(slot);
-    }
-    add(scoreboard_.header().exits[static_cast<std::size_t>(reason)]);
-
-    if (reason != ExitReason::retired) {
-        log(LogLevel::warning, "worker " + options_.name + "/" + std::to_string(process.first) + " (pid " +
-                                   std::to_string(pid) + ") " + describe(status) +
-                                   (reason == ExitReason::start ? " before it was ready" : "") +
-                                   (lost > 0 ? "; connections lost: " + std::to_string(lost) : ""));
-    }
-    if (reason == ExitReason::start) {
-        // Once a pause: workers that were started together die together.
-        if (now >= start_again_)
-            start_again_ = now + std::chrono::milliseconds{start_pause_ms(++start_deaths_)};
-    } else if ((was_ready || reason == ExitReason::request_limit) && phase_ == Phase::serving &&
-               !is(Delivery::fork)) {
-        spawn(process.first, std::nullopt, now);  // Outside the ramp: it is no growth.
-    }
-    return true;
+void Pool::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
+    workforce_.forgive(gap, now);
+    handoffs_.forgive(gap);
 }
 
 void Pool::note_progress(TimePoint now) noexcept {
-    ScoreboardHeader& header = scoreboard_.header();
-    if (wake_watch_->ready()) {
-        std::uint64_t count = 0;
-        [[maybe_unused]] const auto ignored = ::read(wake_.get(), &count, sizeof count);
-        wake_watch_->clear_ready();
+    wake_up_.note_awake();
+    workforce_.note_ready();
+    handoffs_.note_progress(now);
+    if (shape_.hands_off() && roster_.has_idle() && !door_.is_crowded()) wake_up_.ask_for_room(false);
+}
+
+bool Pool::note_child(pid_t pid, int status, TimePoint now) noexcept {
+    if (WIFSTOPPED(status) || WIFCONTINUED(status))
+        return workforce_.note_stopped(pid, WIFSTOPPED(status), now);
+    std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving());
+    if (!death) return false;
+    for (std::uint32_t slot = death->process.first; slot < death->process.end; ++slot) {
+        handoffs_.take_back_all(slot, now);
+        handoffs_.take_last_returned(slot, now);
+        death->lost += workforce_.settle(slot, *death, now);
     }
-    starting_.for_each([&](std::uint32_t slot) {
-        if (scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst) != slots_[slot].generation)
-            return;
-        starting_.erase(slot);
-        ready_.insert(slot);
-        reclassify(slot);
-        set_stage(slot, Stage::ready);
-        start_deaths_ = 0;
-        start_again_ = {};
+    workforce_.bury(*death, !shutdown_.is_serving(), now);
+    return true;
+}
+
+void Pool::end_overdue_workers(TimePoint now) noexcept {
+    workforce_.end_slow(now, [&](std::uint32_t slow) {
+        const SlotRange process = shape_.process_of(slow);
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            handoffs_.take_back_all(slot, now);
     });
-    if (is(Delivery::fork)) return;
-    if (parks()) draining_.for_each([&](std::uint32_t slot) { note_returned(slot, now); });
-    if (is(Delivery::handoff)) busy_.for_each([&](std::uint32_t slot) { note_settled(slot, now); });
-    if (!idle_.empty() && !crowded_ && header.waiting.load(relaxed) != 0) header.waiting.store(0, relaxed);
-}
-
-/// Who gives a connection back names it; those that have ended are told by their order. So what was given
-/// back before has to be known first, and what was counted after that look waits for the next.
-void Pool::note_settled(std::uint32_t number, TimePoint now) noexcept {
-    const std::uint64_t finished = scoreboard_.row(number).finished.load(std::memory_order_seq_cst);
-    if (!parks() || note_returned(number, now)) note_finished(number, finished, now);
-}
-
-/// Compares what the slot was handed with what its row says is finished.
-void Pool::note_finished(std::uint32_t number, std::uint64_t finished, TimePoint now) noexcept {
-    Slot& slot = slots_[number];
-    const ScoreboardRow& row = scoreboard_.row(number);
-    if (slot.ended_by_us) return;
-    if (slot.stuck && row.answers.load(std::memory_order_seq_cst) == slot.questions)
-        slot.stuck = false;
-    else if (finished == slot.finished)
-        return;
-    if (finished - slot.finished > slot.outstanding()) {
-        replace(number, "its row counts more finished connections than it was handed");
-        return;
-    }
-    end_given(slot, finished - slot.finished);
-    slot.finished = finished;
-    slot.moved_at = moved_at_ = now;
-    reclassify(number);
+    workforce_.end_stopped(now);
+    workforce_.remind(now);
 }
 
 void Pool::relieve_stuck_workers(TimePoint now) noexcept {
-    if (is(Delivery::accept)) draining_.for_each([&](std::uint32_t slot) { remind(slot, now); });
-    if (!is(Delivery::handoff)) return;
-    const auto relieve = [&](std::uint32_t number) {
-        Slot& slot = slots_[number];
-        if (slot.stuck || slot.outstanding() == 0 || now - slot.moved_at < options_.stuck_after) return;
-        // Only a hint: whether the worker has received all is decided by the channel.
-        const std::uint64_t serves =
-            scoreboard_.row(number).begun.load(relaxed) - slot.finished - slot.returned - slot.lost;
-        if (serves >= std::min(slot.outstanding(), capacity())) return;
-        const std::uint64_t handed = slot.handed;
-        take_back_queued(slot);
-        if (slot.handed == handed) return;
-        scoreboard_.entry(number).handed.store(slot.handed, relaxed);
-        log(LogLevel::warning, "worker " + options_.name + "/" + std::to_string(number) + " (pid " +
-                                   std::to_string(slot.pid) + ") is stuck; its client goes to another");
-        slot.stuck = true;
-        ++slot.questions;
-        if (ready_.contains(number)) reclassify(number);
-        // What was taken back with the client may have been the order to retire.
-        const MessageKind kind = draining_.contains(number) ? MessageKind::retire : MessageKind::answer;
-        send_message(slot.channel.master.get(), {.kind = kind, .generation = slot.generation}, {});
-    };
-    busy_.for_each(relieve);
-    draining_.for_each(relieve);
+    handoffs_.relieve(now);
 }
 
-void Pool::hand_out_clients(TimePoint now) {
-    while (has_room() && !(is(Delivery::fork) && now < start_again_)) {
-        const auto slot = is(Delivery::fork) ? vacant_.lowest() : slot_for_next(now);
+void Pool::attend_lobby(TimePoint now) noexcept {
+    lobby_.attend(now);
+}
+
+void Pool::hand_out_clients(TimePoint now) noexcept {
+    while (may_give(now)) {
+        const std::optional<std::uint32_t> slot = roster_.slot_for_next(now);
         if (!slot) break;
-        std::optional<HeldClient> client = next_client(now);
+        const std::optional<Place> client = next_client(now);
         if (!client) break;
-        if (is(Delivery::fork)) {
-            spawn(*slot, std::move(client), now);
-        } else if (!hand_off(*slot, *client, now)) {
-            held_.push_front(std::move(*client));
-            break;
-        }
+        if (give(*slot, *client, now)) continue;
+        lobby_.put_first(*client);
+        break;
     }
-    steal_queued(now);
+    handoffs_.rebalance(now);
     fill_queue(now);
-    wanted_ = idle_.empty() && (!held_.empty() || !waiting_.empty() || backlog_.is_known_to_wait());
-    scoreboard_.header().wanted.store(wanted_ ? 1 : 0, relaxed);
-    history_.idle_low = std::min(history_.idle_low, count().idle);
+    say_whether_wanted();
+    sizer_.note_idle(roster_.count().idle);
 }
 
-void Pool::resize(TimePoint now) {
-    if (is(Delivery::fork) || now < start_again_) return;
-    if (phase_ == Phase::retiring) {
-        // Taken back from a worker that died at the very end: somebody must still serve it.
-        const bool in_time = now < stop_deadline_;
-        const bool wanted = !held_.empty() || !waiting_.empty();
-        if (in_time && wanted && free_.empty() && starting_.empty() && !vacant_.empty())
-            spawn(*vacant_.lowest(), std::nullopt, now);
-        return;
-    }
-    history_.window_ended = now - window_began_ >= options_.shrink_window;
-    if (!history_.window_ended && now - resized_ < options_.resize_interval) return;
-    if (history_.window_ended) window_began_ = now;
-    resized_ = now;
+/// A worker that is forked for each client can't be had while forks fail.
+bool Pool::may_give(TimePoint now) const noexcept {
+    return shape_.pick != Pick::vacant || workforce_.may_start(now);
+}
 
-    if (sizes_itself()) {
-        if (!vacant_.empty()) spawn(*vacant_.lowest(), std::nullopt, now);
+bool Pool::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
+    return shape_.pick == Pick::vacant ? workforce_.start(slot, client, now) : handoffs_.give(slot, client, now);
+}
+
+/// Clients that wait here and clients in the backlog take turns: neither can starve the other.
+std::optional<Place> Pool::next_client(TimePoint now) noexcept {
+    if (const auto first = lobby_.take_first()) return first;
+    if (lobby_.has_turn())
+        if (const auto next = lobby_.take_next()) return next;
+    // With a queue of our own, whoever comes goes to its end.
+    if (const auto newcomer = next_from_door(now)) {
+        if (options_.queue_max == 0 || lobby_.queued() == 0) return newcomer;
+        lobby_.put_last(*newcomer);
+    }
+    return lobby_.take_next();
+}
+
+/// The next that may come in and, where that is waited for, has spoken. The others are parked or refused.
+std::optional<Place> Pool::next_from_door(TimePoint now) noexcept {
+    while (!door_.is_pausing(now) && make_room()) {
+        const std::optional<Place> client = door_.let_in(now);
+        if (!client || lobby_.receive(*client, now)) return client;
+    }
+    return {};
+}
+
+/// For one more connection, if one waits: the one that has been idle for longest goes.
+bool Pool::make_room() noexcept {
+    door_.set_crowded(false);
+    if (connections_.has_room()) return true;
+    if (!door_.is_crowd_waiting()) return false;
+    const bool evicted = lobby_.evict_idle();
+    door_.set_crowded(!evicted);
+    return evicted;
+}
+
+/// When all workers are busy, those who come wait in the lobby, where it has a queue.
+void Pool::fill_queue(TimePoint now) noexcept {
+    if (options_.queue_max == 0) return;
+    constexpr int at_most = 64;  // In one turn.
+    for (int i = 0; i < at_most; ++i) {
+        const std::optional<Place> client = next_from_door(now);
+        if (!client) break;
+        lobby_.put_last(*client);
+    }
+    lobby_.keep_queue_short(now);
+}
+
+/// To workers that only await their client's next request.
+void Pool::say_whether_wanted() noexcept {
+    wanted_ = shape_.hands_off() && !roster_.has_idle() && (lobby_.waiting() > 0 || door_.is_known_to_wait());
+    scoreboard_.header().wanted.store(wanted_ ? 1 : 0, std::memory_order_relaxed);
+}
+
+// Waiting.
+
+TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
+    if (!wait_for_workers() || !wait_for_clients(now)) return not_at_all;
+    constexpr std::chrono::milliseconds longest{1000};  // A worker can be killed between its count and its wake-up.
+    return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
+                     handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
+                     next_resize(now)});
+}
+
+/// First the words, then one more look at the counts: what is counted from here on wakes us. False: something was.
+bool Pool::wait_for_workers() noexcept {
+    wake_up_.arm();
+    if (!shape_.hands_off()) return true;
+    if (shape_.parks) wake_up_.ask_for_returned();
+    const bool needs_worker = !roster_.has_idle() || door_.is_crowded();
+    if (needs_worker) wake_up_.ask_for_room();
+    if (!needs_worker && !shape_.parks) return true;
+    return !handoffs_.has_news(needs_worker ? News::any : News::returned);
+}
+
+/// A client that comes is to wake us if it can go somewhere. False: one is known to wait that can.
+bool Pool::wait_for_clients(TimePoint now) noexcept {
+    const bool open = door_.is_open(now) && may_give(now);
+    if (shape_.pick == Pick::never) {  // A worker that begins is to tell us: then the pool may have to grow.
+        const bool may_grow = shutdown_.is_serving() && !roster_.vacant().empty() && sizer_.is_due(now);
+        wake_up_.ask_for_room(may_grow);
+        return true;
+    }
+    if (!open) return true;
+    const bool goes_to_a_worker = roster_.has_idle() && !lobby_.goes_first();
+    if (goes_to_a_worker || options_.queue_max > 0) return door_.watch();
+    // It would have to wait, unless a worker only awaits its client's next request: that is worth a look then.
+    if (!roster_.has_idle() && (lobby_.queued() > 0 || is_standing_still(now))) door_.watch_for_first();
+    return true;
+}
+
+/// All workers are busy, and perhaps only wait for clients that they could give back.
+bool Pool::is_standing_still(TimePoint now) const noexcept {
+    return shape_.parks && now - roster_.moved_at() >= options_.standing_still;
+}
+
+TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
+    constexpr std::chrono::milliseconds retry{10};  // A connection that no channel took, or a stop's next look.
+    TimePoint next = TimePoint::max();
+    if (!shutdown_.is_serving() || (lobby_.goes_first() && roster_.has_room())) next = now + retry;
+    if (!shape_.parks || roster_.has_idle()) return next;
+    if (!is_standing_still(now)) next = std::min(next, roster_.moved_at() + options_.standing_still);
+    if (wanted_) next = std::min(next, now + options_.standing_still);
+    return next;
+}
+
+// Size.
+
+void Pool::resize(TimePoint now) noexcept {
+    if (shape_.pick == Pick::vacant) return;
+    if (shutdown_.is_retiring()) {
+        // Taken back from a worker that died at the very end: somebody must still serve it.
+        const bool wanted = lobby_.waiting() > 0 && !shutdown_.is_over(now);
+        if (wanted && !roster_.has_room() && roster_.starting().empty()) workforce_.grow(1, now);
         return;
     }
-    PoolCounts counts = count();
-    counts.waiting = static_cast<int>(held_.size() + waiting_.size()) +
-                     (counts.idle == 0 ? ahead_.size() + backlog_.length() : 0);
-    if (phase_ == Phase::emptying_backlog && counts.waiting == 0) return;
-    const Resize plan = plan_resize(counts, options_.limits, history_);
-    history_ = plan.next;
+    if (!sizer_.is_due(now) || !workforce_.may_start(now)) return;
+    if (shape_.sizes_itself) {
+        sizer_.begin_decision(now);
+        workforce_.grow(1, now);  // Its one process, if that is not there.
+        return;
+    }
+    PoolCounts counts = roster_.count();
+    counts.waiting = waiting_clients(counts);
+    if (shutdown_.is_emptying() && counts.waiting == 0) return;
+    const Resize plan = sizer_.decide(counts, now);
     announce(plan, counts);
-    grow(plan.spawn, now);
-    retire_idle(plan.retire);
+    workforce_.grow(plan.spawn, now);
+    workforce_.retire_idle(plan.retire, now);
+}
+
+int Pool::waiting_clients(const PoolCounts& counts) const noexcept {
+    const int here = static_cast<int>(lobby_.waiting());
+    return counts.idle > 0 ? here : here + roster_.ahead().size() + door_.length();
 }
 
 /// Every decision with what it was made from.
@@ -382,43 +316,59 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
                                             : "retiring " + std::to_string(plan.retire)));
 }
 
-void Pool::publish(TimePoint now) noexcept {
-    ScoreboardHeader& header = scoreboard_.header();
-    const PoolCounts counts = count();
-    const bool full_size = sizes_itself() ? counts.busy == static_cast<int>(slots()) : vacant_.empty();
-    const bool saturated =
-        full_size && starting_.empty() && (is(Delivery::fork) ? vacant_.empty() : counts.idle == 0);
-    if (saturated_) {
-        using std::chrono::nanoseconds;
-        const auto span = std::chrono::duration_cast<nanoseconds>(now - saturated_since_).count();
-        add(header.saturated_ns, static_cast<std::uint64_t>(std::max<std::int64_t>(0, span)));
-    }
-    saturated_since_ = now;
-    const bool worth_a_line = phase_ == Phase::serving && options_.model.workers_fixed == 0;
-    if (worth_a_line && saturated && !saturated_ && now - warned_saturated_ >= std::chrono::seconds{10}) {
-        warned_saturated_ = now;
-        log(LogLevel::warning, "pool " + options_.name + " is saturated: all " + std::to_string(slots()) +
-                                   " workers (workers-max) are busy, further clients wait in the backlog");
-    }
-    saturated_ = saturated;
+/// When something is missing now; what is missing later is seen at the turn in which it begins to be.
+TimePoint Pool::next_resize(TimePoint now) const noexcept {
+    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || roster_.vacant().empty()) return TimePoint::max();
+    if (!workforce_.may_start(now)) return TimePoint::max();  // The workforce says when.
+    const PoolCounts counts = roster_.count();
+    const PoolLimits& limits = sizer_.limits();
+    const bool fixed = limits.policy == SizingPolicy::fixed;
+    const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min;
+    // Nobody tells when the last spare worker begins that accepts by itself.
+    const bool looking_on = shape_.pick == Pick::never && counts.busy > 0;
+    if (!missing && !looking_on) return TimePoint::max();
+    return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
+}
 
-    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks
-    // at.
-    const int spare = is(Delivery::accept) ? std::max(0, counts.idle - 1) : counts.idle;
-    header.spare.store(static_cast<std::uint32_t>(spare), relaxed);
-    header.held.store(held_.size() + waiting_.size(), relaxed);
-    header.parked.store(lot_.size(), relaxed);
-    header.heartbeat_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()), relaxed);
-    constexpr std::chrono::seconds sampling{1};
-    if (now - sampled_ < sampling) return;
-    sampled_ = now;
-    admission_.sweep(now);
-    header.log_lines_dropped.store(log_lines_dropped(), relaxed);
-    for (std::size_t i = 0; i < listeners().size(); ++i) {
-        const ListenQueue queue = queue_of(i);
-        header.listen_queues[i].length.store(queue.length, relaxed);
-        header.listen_queues[i].limit.store(queue.limit, relaxed);
+void Pool::publish(TimePoint now) noexcept {
+    gauges_.publish(roster_, shutdown_.is_serving(), now);
+    if (gauges_.sample(door_, workforce_, now)) admission_.sweep(now);
+    check_books();
+}
+
+/// Every connection has exactly one owner.
+void Pool::check_books() const noexcept {
+    assert(shape_.pick == Pick::never ||
+           connections_.size() == lobby_.waiting() + lobby_.parked() + roster_.outstanding());
+}
+
+// The orderly stop.
+
+void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
+    if (!shutdown_.begin(now, deadline)) return;
+    scoreboard_.header().draining.store(1);
+    door_.stop_new_clients();
+    lobby_.begin_stop(now);
+    workforce_.stop_new_clients();
+}
+
+void Pool::continue_stop(TimePoint now) noexcept {
+    const bool none_left = lobby_.waiting() == 0 && lobby_.parked() == 0;
+    if (shutdown_.is_emptying()) {
+        const bool anybody_waits = !none_left || door_.has_clients() || workforce_.has_clients();
+        if (shutdown_.note_waiting(anybody_waits, now)) door_.close();
     }
+    if (shutdown_.is_over(now)) {  // Every turn: a burial may have brought something back.
+        lobby_.lose_all(ExitReason::drain_limit);
+        workforce_.kill_all();
+    } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
+        workforce_.retire_all(now);
+    }
+}
+
+bool Pool::is_stopped() const noexcept {
+    return shutdown_.is_retiring() && lobby_.waiting() == 0 && lobby_.parked() == 0 &&
+           roster_.vacant().size() == static_cast<int>(slots());
 }
 
 }  // namespace bullpen

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "core/clock.hpp"
+
 namespace bullpen {
 namespace {
 
@@ -53,7 +55,7 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
 const char* name_of(ExitReason reason) noexcept {
     static constexpr const char* names[exit_reasons] = {"retired",       "start",          "exited",
                                                         "signal",        "descriptors",    "replaced",
-                                                        "drain_timeout", "request_timeout"};
+                                                        "drain_timeout", "request_timeout", "stopped"};
     return names[static_cast<std::size_t>(reason)];
 }
 
@@ -74,6 +76,7 @@ Scoreboard::Scoreboard(std::uint32_t slots)
     if (::fcntl(memory_.get(), F_ADD_SEALS, seals) != 0) fail(errno, "cannot seal the scoreboard");
     header().slots = slots;
     header().depth = 1;
+    header().started_ns = monotonic_ns();
 }
 
 Scoreboard::~Scoreboard() = default;
@@ -130,63 +133,6 @@ const SlotEntry& ScoreboardReader::entry(std::uint32_t slot) const noexcept {
 
 const ScoreboardRow& ScoreboardReader::row(std::uint32_t slot) const noexcept {
     return at<const ScoreboardRow>(mapping_->all, head_size(slots_))[slot];
-}
-
-std::int64_t PoolTotals::unaccounted() const noexcept {
-    std::uint64_t ended = completed + failed + client_aborted + refused + lost;
-    for (const std::uint64_t limit : timed_out)
-        ended += limit;
-    return static_cast<std::int64_t>(accepted - ended - parked - queued - begun);
-}
-
-PoolTotals total(const ScoreboardReader& board) noexcept {
-    constexpr auto relaxed = std::memory_order_relaxed;
-    const ScoreboardHeader& header = board.header();
-    PoolTotals sum;
-    sum.accepted = header.accepted.load(relaxed);
-    sum.queued = header.held.load(relaxed);
-    sum.parked = header.parked.load(relaxed);
-    sum.completed = header.completed.load(relaxed);
-    sum.client_aborted = header.client_aborted.load(relaxed);
-    for (std::size_t limit = 0; limit < limits_count; ++limit)
-        sum.timed_out[limit] = header.timed_out[limit].load(relaxed);
-    for (const SharedCounter& refused : header.refused)
-        sum.refused += refused.load(relaxed);
-    for (const SharedCounter& lost : header.lost)
-        sum.lost += lost.load(relaxed);
-    const bool hands_off = header.hands_off.load(relaxed) != 0;
-    const std::uint64_t depth = std::max(1U, header.depth.load(relaxed));
-    for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
-        const ScoreboardRow& row = board.row(slot);
-        const std::uint64_t finished =
-            row.finished.load(relaxed) + row.returned.load(relaxed) + row.lost.load(relaxed);
-        const std::uint64_t begun = row.begun.load(relaxed);
-        const std::uint64_t handed = board.entry(slot).handed.load(relaxed);
-        const bool busy = hands_off ? handed > finished : begun > finished;
-        sum.accepted += row.accepted.load(relaxed);
-        sum.completed += row.completed.load(relaxed);
-        sum.failed += row.failed.load(relaxed);
-        sum.client_aborted += row.client_aborted.load(relaxed);
-        for (std::size_t limit = 0; limit < limits_count; ++limit)
-            sum.timed_out[limit] += row.timed_out[limit].load(relaxed);
-        // A worker has no more connections than its depth; a broken one may have written so.
-        const std::uint64_t in_handler = begun > finished ? std::min(begun - finished, depth) : 0;
-        sum.begun += in_handler;
-        if (hands_off && handed > begun) sum.queued += std::min(handed - begun, depth - in_handler);
-        switch (static_cast<Stage>(board.entry(slot).stage.load(relaxed))) {
-            case Stage::starting: ++sum.starting; break;
-            case Stage::ready:
-                if (busy)
-                    ++sum.busy;
-                else if (hands_off ||
-                         row.activity.load(relaxed) != static_cast<std::uint32_t>(Activity::absent))
-                    ++sum.idle;
-                break;
-            case Stage::draining: ++sum.draining; break;
-            case Stage::vacant: break;
-        }
-    }
-    return sum;
 }
 
 }  // namespace bullpen

@@ -30,9 +30,10 @@ static_assert(SharedCounter::is_always_lock_free && SharedWord::is_always_lock_f
 constexpr std::size_t scoreboard_page = 4096;
 constexpr std::size_t listeners_max = 64;  ///< Of one pool.
 
-/// For the one writer of a counter: no other process adds, so no locked instruction is needed.
+/// For the one writer of a counter: no other process adds, so no locked instruction is needed. Whoever sees the
+/// new value sees all that was stored before it, for example that a Scoreboard::Change is going on.
 inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
-    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
 }
 
 /// Why a worker's process ended (bullpen_worker_exits_total's label).
@@ -45,8 +46,9 @@ enum class ExitReason : std::uint8_t {
     replaced,       ///< By the master: it wrote something impossible, or its channel broke.
     drain_limit,    ///< By the master: still busy at the end of the drain time-out.
     request_limit,  ///< By the master: busy with one request for longer than the request limit.
+    stopped,        ///< By the master: stopped (SIGSTOP, a debugger) for longer than the stopped limit.
 };
-constexpr std::size_t exit_reasons = 8;
+constexpr std::size_t exit_reasons = 9;
 const char* name_of(ExitReason reason) noexcept;
 
 struct ListenQueueWords {
@@ -68,23 +70,28 @@ struct ScoreboardHeader {
     SharedWord listeners;        ///< How many of `listen_queues` are in use.
     SharedWord hands_off;        ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
     SharedWord depth;            ///< Most connections that a worker has at once, the queued ones included.
+    SharedCounter started_ns;    ///< CLOCK_MONOTONIC when the pool was made.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
-    SharedCounter accepted;      ///< By the master.
-    SharedCounter held;          ///< Gauge: connections in the master's hands that wait for a worker.
-    SharedCounter parked;        ///< Gauge: connections that wait for their client, in the master's hands.
-    SharedCounter parkings;      ///< Connections that were parked, each time counted.
-    // What became of connections that ended in the master's hands.
-    SharedCounter completed;       ///< Served before, and ended by the client or at a stop between requests.
-    SharedCounter client_aborted;  ///< The client left before it was served, or broke off.
+
+    // The master's accounts: every connection that it accepted is in exactly one of these words, or given to a
+    // slot (SlotEntry::handed). They change together, see Scoreboard::Change.
+    alignas(64) SharedWord version;  ///< Odd while they change.
+    SharedCounter accepted;          ///< By the master.
+    SharedCounter queued;            ///< Gauge: connections in the master's hands that wait for a worker.
+    SharedCounter parked;            ///< Gauge: connections in the master's hands that wait for their client.
+    SharedCounter completed;         ///< Served before, and ended by the client or at a stop between requests.
+    SharedCounter client_aborted;    ///< The client left before it was served, or broke off.
     std::array<SharedCounter, limits_count> timed_out;
     std::array<SharedCounter, refusals> refused;
+    std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
+
+    SharedCounter parkings;   ///< Connections that were parked, each time counted.
     SharedCounter handoffs;   ///< Connections given to a worker, each time counted.
     SharedCounter recovered;  ///< Connections taken back from a worker that could not receive them.
     SharedCounter spawns;
     SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
     std::array<SharedCounter, exit_reasons> exits;
-    std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
     std::array<ListenQueueWords, listeners_max> listen_queues;  ///< Sampled once a second.
 };
 static_assert(sizeof(ScoreboardHeader) <= scoreboard_page);
@@ -96,21 +103,25 @@ enum class Stage : std::uint32_t { vacant, starting, ready, draining };
 struct SlotEntry {
     SharedWord stage;       ///< Stage.
     SharedWord generation;  ///< Of the worker that occupies it; raised at each spawn.
-    SharedCounter handed;   ///< Connections handed to it and not taken back.
+    // Over the slot's life; of the master's accounts, as the header's.
+    SharedCounter handed;    ///< Connections given to it and not taken back.
+    SharedCounter returned;  ///< Of those, given back by a worker and received by the master.
+    SharedCounter lost;      ///< Of those (or of those a worker accepted itself), ended by a worker's death.
 };
-static_assert(sizeof(SlotEntry) == 16);
+static_assert(sizeof(SlotEntry) == 32);
 
 /// What a worker says of itself. For people only; the master decides by counts.
 enum class Activity : std::uint32_t {
     starting,
     idle,
     busy,
-    absent,  ///< Its process lives, but has no thread in this slot.
+    absent,    ///< Its process lives, but has no thread in this slot.
+    awaiting,  ///< Busy only with waiting for its client's next request: a message on its channel ends that.
 };
 
-/// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
-/// the connection's close: by it the master knows that the slot is free. In the same way `returned` is raised
-/// after the connection has been given back.
+/// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out, and is raised
+/// last, after the connection's close: by it the master knows that the slot is free. In the same way `returned`
+/// is raised after the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
@@ -122,8 +133,8 @@ struct alignas(scoreboard_page) ScoreboardRow {
     SharedCounter completed;       ///< The handler returned.
     SharedCounter failed;          ///< The handler threw.
     SharedCounter client_aborted;  ///< The client left in the middle.
+    SharedCounter refused;         ///< Closed unserved because the server stops.
     std::array<SharedCounter, limits_count> timed_out;
-    SharedCounter lost;     ///< Written by the master at a burial.
     SharedCounter busy_ns;  ///< Time with at least one connection in its handler, up to the last idleness.
     SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC since when that is so now; 0 when idle.
     RequestNote note;           ///< What is being worked on, where the handler says so.
@@ -137,7 +148,8 @@ static_assert(sizeof(ScoreboardRow) == scoreboard_page,
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     constexpr auto relaxed = std::memory_order_relaxed;
     std::uint64_t sum =
-        row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed);
+        row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed) +
+        row.refused.load(relaxed);
     for (const SharedCounter& limit : row.timed_out)
         sum += limit.load(relaxed);
     return sum;
@@ -162,6 +174,28 @@ public:
     /// The memfd, borrowed, for a ScoreboardReader.
     [[nodiscard]] int fd() const noexcept { return memory_.get(); }
 
+    /// While one lives, the master's accounts change: readers of them wait for its end, so that none sees a
+    /// connection twice or not at all (a sequence lock with one writer: Boehm, "Can seqlocks get along with
+    /// programming language memory models?"). A change within a change is part of the outer one.
+    class [[nodiscard]] Change {
+    public:
+        explicit Change(Scoreboard& board) noexcept : board_{board} {
+            if (board_.changes_++ == 0) bump();
+        }
+        ~Change() {
+            if (--board_.changes_ == 0) bump();
+        }
+        Change(const Change&) = delete;
+        Change& operator=(const Change&) = delete;
+
+    private:
+        void bump() noexcept {
+            SharedWord& version = board_.header().version;
+            version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        }
+        Scoreboard& board_;
+    };
+
     /// In a new worker process: gives up all of the inherited mapping but its own slots' rows, and maps the
     /// header anew, read-only (the seal keeps it so). From then on header() must not be written and entry()
     /// not be used.
@@ -172,6 +206,7 @@ private:
     UniqueFd memory_;
     std::uint32_t slots_;
     std::uint32_t first_kept_ = 0;
+    int changes_ = 0;  ///< Living Change objects.
     std::unique_ptr<Mapping> mapping_;
 };
 
@@ -195,27 +230,5 @@ private:
     std::uint32_t slots_;
     std::unique_ptr<Mapping> mapping_;
 };
-
-/// What a reader makes of a whole pool at one moment.
-struct PoolTotals {
-    std::uint64_t accepted = 0;
-    std::uint64_t completed = 0;  ///< Handler returned.
-    std::uint64_t failed = 0;     ///< Handler threw.
-    std::uint64_t client_aborted = 0;
-    std::array<std::uint64_t, limits_count> timed_out{};
-    std::uint64_t refused = 0;
-    std::uint64_t lost = 0;
-    std::uint64_t parked = 0;  ///< Accepted, and waiting for its client without a worker.
-    std::uint64_t queued = 0;  ///< Waiting for a worker: in the master's hands or in a channel.
-    std::uint64_t begun = 0;   ///< In a handler now.
-    std::uint32_t starting = 0;
-    std::uint32_t idle = 0;
-    std::uint32_t busy = 0;
-    std::uint32_t draining = 0;
-
-    /// accepted - (everything that became of a connection). 0 at rest; that is the conservation law.
-    [[nodiscard]] std::int64_t unaccounted() const noexcept;
-};
-PoolTotals total(const ScoreboardReader& board) noexcept;
 
 }  // namespace bullpen

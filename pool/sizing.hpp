@@ -72,13 +72,4 @@ constexpr Resize plan_resize(PoolCounts now, PoolLimits limits, SizingHistory hi
     return plan;
 }
 
-/// The pause before a worker is tried again when workers keep dying before they are ready: 0 after none, then
-/// 100 ms, doubled for each death in a row, at most 60 s.
-constexpr std::int64_t start_pause_ms(int deaths_in_a_row) noexcept {
-    constexpr std::int64_t first = 100;
-    constexpr std::int64_t longest = 60'000;
-    if (deaths_in_a_row <= 0) return 0;
-    return deaths_in_a_row > 10 ? longest : std::min(longest, first << (deaths_in_a_row - 1));
-}
-
 }  // namespace bullpen

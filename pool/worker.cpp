@@ -57,6 +57,11 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
         switch (receive_message(channel_, envelope, wait ? Wait::until_message : Wait::never)) {
             case Received::message: break;
             case Received::empty: return leave() == Leave::no ? Took::nothing : Took::leave;
+            case Received::later: {
+                constexpr useconds_t until_there_is_memory_us = 1000;
+                ::usleep(until_there_is_memory_us);
+                return Took::nothing;
+            }
             case Received::closed: return Took::leave;
             case Received::truncated: ::_exit(worker_exit_descriptors);
             case Received::malformed: log(LogLevel::error, "malformed message on the channel"); continue;

@@ -16,7 +16,7 @@ std::optional<Listener> open_metrics(const std::string& address) {
     return std::move(open_listeners(address, {}).front());
 }
 
-std::vector<ExportedPool> exported(const std::vector<Pool>& pools) {
+std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
     std::vector<ExportedPool> all;
     for (const Pool& pool : pools) {
         ExportedPool one{.name = pool.options().name,
@@ -30,7 +30,7 @@ std::vector<ExportedPool> exported(const std::vector<Pool>& pools) {
     return all;
 }
 
-Companion make_exporter(const Listener& listener, const std::vector<Pool>& pools) {
+Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools) {
     Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
     for (const Pool& pool : pools)
         exporter.keep.push_back(pool.scoreboard_fd());

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,13 +26,13 @@ class Server {
 public:
     explicit Server(ServerOptions options);
 
-    [[nodiscard]] const std::vector<Pool>& pools() const noexcept { return master_.pools(); }
+    [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return master_.pools(); }
 
     /// Where the exporter answers; nothing if metrics are off.
     [[nodiscard]] std::optional<Address> metrics_address() const noexcept;
 
     /// See Master::run().
-    int run() { return master_.run(); }
+    int run(const std::function<void()>& ready = [] {}) { return master_.run(ready); }
 
 private:
     Master master_;  // Before the exporter's listener, which must not look like the user's own to it.

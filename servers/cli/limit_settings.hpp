@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "pool/pool.hpp"
+#include "pool/pool_options.hpp"
 #include "servers/cli/settings.hpp"
 
 namespace bullpen {

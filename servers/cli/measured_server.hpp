@@ -10,8 +10,8 @@
 #include <string>
 
 #include "core/address.hpp"
-#include "pool/pool.hpp"
-#include "pool/scoreboard.hpp"
+#include "pool/pool_options.hpp"
+#include "pool/snapshot.hpp"
 #include "servers/cli/comparison.hpp"
 
 namespace bullpen {

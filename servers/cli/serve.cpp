@@ -93,8 +93,7 @@ int run_serve(const ServeArguments& arguments) {
     const Settings settings = settings_from(arguments);
     Events::hold_signals();
     Server server{make_server(settings, arguments.config)};
-    announce(server, settings);
-    return server.run();
+    return server.run([&] { announce(server, settings); });
 }
 
 int run_check_config(const std::string& file) {

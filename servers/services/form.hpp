@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "pool/pool.hpp"
+#include "pool/pool_options.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {

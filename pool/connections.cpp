@@ -1,0 +1,152 @@
+#include "pool/connections.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cassert>
+
+namespace bullpen {
+
+Connections::Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal)
+    : scoreboard_{scoreboard}, admission_{admission}, refusal_{std::move(refusal)} {}
+
+void Connections::limit(std::size_t most) {
+    assert(entries_.empty());
+    entries_.reserve(most);  // Memory that nobody has touched costs nothing.
+    most_ = most;
+}
+
+Place Connections::add(UniqueFd socket, const Peer& peer, std::uint32_t listener, TimePoint now) noexcept {
+    assert(has_room());
+    std::uint32_t index = vacant_;
+    if (index == none) {
+        index = static_cast<std::uint32_t>(entries_.size());
+        entries_.emplace_back();
+    } else {
+        vacant_ = entries_[index].after;
+    }
+    ConnectionEntry& entry = entries_[index];
+    const std::uint32_t generation = entry.generation + 1;
+    entry = {};
+    entry.socket = std::move(socket);
+    entry.peer = peer;
+    entry.listener = listener;
+    entry.generation = generation;
+    entry.since = now;
+    entry.taken = true;
+    ++size_;
+    ++unserved_;
+    const Scoreboard::Change change{scoreboard_};
+    bullpen::add(scoreboard_.header().accepted);
+    bullpen::add(*gauge_of(Where::waiting));
+    return {index, generation};
+}
+
+ConnectionEntry& Connections::at(Place place) noexcept {
+    assert(is_current(place));
+    return entries_[place.index];
+}
+
+const ConnectionEntry& Connections::at(Place place) const noexcept {
+    assert(is_current(place));
+    return entries_[place.index];
+}
+
+bool Connections::is_current(Place place) const noexcept {
+    return place.index < entries_.size() && entries_[place.index].taken &&
+           entries_[place.index].generation == place.generation;
+}
+
+void Connections::move(Place place, Where to) noexcept {
+    ConnectionEntry& entry = at(place);
+    const auto counts = [&entry](Where where) { return where == Where::waiting || !entry.served; };
+    if (entry.where == to) return;
+    const Scoreboard::Change change{scoreboard_};
+    if (entry.where != Where::given && counts(entry.where)) --unserved_;
+    if (SharedCounter* const gauge = gauge_of(entry.where)) bullpen::add(*gauge, ~std::uint64_t{0});
+    entry.where = to;
+    if (SharedCounter* const gauge = gauge_of(to)) bullpen::add(*gauge);
+    if (to != Where::given && counts(to)) ++unserved_;
+}
+
+void Connections::end(Place place, Ending how) noexcept {
+    ConnectionEntry& entry = at(place);
+    assert(!entry.watched);
+    if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
+    {
+        const Scoreboard::Change change{scoreboard_};
+        move(place, Where::given);  // Out of the lobby's gauges.
+        if (SharedCounter* const counter = counter_of(how)) bullpen::add(*counter);
+    }
+    if (entry.admitted) admission_.ended(entry.peer);
+    if (entry.socket && entry.given_back) {
+        constexpr linger off{.l_onoff = 0, .l_linger = 0};  // A handler's SO_LINGER would block us in close(2).
+        ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
+    }
+    entry.socket.reset();
+    entry.file.reset();
+    entry.taken = false;
+    entry.after = vacant_;
+    vacant_ = place.index;
+    --size_;
+}
+
+SharedCounter* Connections::gauge_of(Where where) noexcept {
+    switch (where) {
+        case Where::waiting: return &scoreboard_.header().queued;
+        case Where::parked: return &scoreboard_.header().parked;
+        case Where::given: break;
+    }
+    return nullptr;
+}
+
+SharedCounter* Connections::counter_of(Ending how) noexcept {
+    ScoreboardHeader& header = scoreboard_.header();
+    switch (how.kind_) {
+        case Ending::Kind::completed: return &header.completed;
+        case Ending::Kind::client_aborted: return &header.client_aborted;
+        case Ending::Kind::timed_out: return &header.timed_out[how.detail_];
+        case Ending::Kind::refused: return &header.refused[how.detail_];
+        case Ending::Kind::lost: return &header.lost[how.detail_];
+        case Ending::Kind::in_worker: break;
+    }
+    return nullptr;
+}
+
+/// In the service's words, where it has some and the client may expect an answer. What the client has sent is
+/// thrown away first, as far as it is here: unread, it would make the close a reset.
+void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept {
+    const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
+    if (silently || refusal_.empty()) return;
+    std::array<char, 16 * 1024> scrap;
+    (void)!::recv(entry.socket.get(), scrap.data(), scrap.size(), MSG_DONTWAIT);
+    (void)!::send(entry.socket.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(entry.socket.get(), SHUT_WR);
+}
+
+void ConnectionList::push_back(Place place) noexcept {
+    ConnectionEntry& entry = connections_.at(place);
+    entry.before = last_;
+    entry.after = none;
+    (last_ == none ? first_ : connections_.at(back()).after) = place.index;
+    last_ = place.index;
+    ++size_;
+}
+
+void ConnectionList::push_front(Place place) noexcept {
+    ConnectionEntry& entry = connections_.at(place);
+    entry.before = none;
+    entry.after = first_;
+    (first_ == none ? last_ : connections_.at(front()).before) = place.index;
+    first_ = place.index;
+    ++size_;
+}
+
+void ConnectionList::erase(Place place) noexcept {
+    const ConnectionEntry& entry = connections_.at(place);
+    (entry.before == none ? first_ : connections_.at(connections_.place_at(entry.before)).after) = entry.after;
+    (entry.after == none ? last_ : connections_.at(connections_.place_at(entry.after)).before) = entry.before;
+    --size_;
+}
+
+}  // namespace bullpen

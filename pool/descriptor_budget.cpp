@@ -1,0 +1,62 @@
+#include "pool/descriptor_budget.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+namespace bullpen {
+namespace {
+
+constexpr std::size_t reserve = 32;  ///< Logs, the event loop, companions, what a library opens for a moment.
+
+/// Beyond that a limit is no limit ("unlimited" is 2^30 in many containers).
+constexpr std::size_t connections_most = 1U << 20U;
+
+/// Without connections: the wake-up, the lobby's epoll, the scoreboard, the accept lock, the listeners, the slots.
+std::size_t fixed_of(const DescriptorNeeds& pool) noexcept {
+    constexpr std::size_t parts = 4;
+    const std::size_t of_a_slot = (pool.hands_off ? 2U : 0U) + (pool.own_listeners ? pool.listeners : 0U);
+    return parts + pool.listeners + pool.slots * of_a_slot;
+}
+
+std::size_t wanted_by(const DescriptorNeeds& pool) noexcept {
+    return pool.connections_max == 0 ? connections_most : std::min(pool.connections_max, connections_most);
+}
+
+}  // namespace
+
+std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pools, std::size_t limit,
+                                           std::size_t open) {
+    std::size_t needed = open + reserve;
+    for (const DescriptorNeeds& pool : pools) {
+        needed += fixed_of(pool) + pool.of_a_connection;
+        const std::size_t of_a_process = open + reserve + pool.listeners + 2 * pool.connections_of_a_process;
+        if (of_a_process > limit)
+            throw std::runtime_error{"capacity of pool '" + pool.pool +
+                                     "' is too large: a worker's process may need " +
+                                     std::to_string(of_a_process) + " descriptors, and the limit (ulimit -Hn) is " +
+                                     std::to_string(limit)};
+    }
+    if (needed > limit)
+        throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
+                                 " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
+
+    std::vector<std::size_t> shares(pools.size(), 1);
+    std::size_t left = limit - needed;
+    std::vector<std::size_t> order(pools.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    // Those that want least first: what they leave is shared by the others.
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return wanted_by(pools[a]) * pools[a].of_a_connection < wanted_by(pools[b]) * pools[b].of_a_connection;
+    });
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        const DescriptorNeeds& pool = pools[order[i]];
+        const std::size_t share = left / (order.size() - i) / pool.of_a_connection;
+        const std::size_t more = std::min(share, wanted_by(pool) - 1);
+        shares[order[i]] += more;
+        left -= more * pool.of_a_connection;
+    }
+    return shares;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,74 @@
+/// What follows for a pool from its model and its options, asked once.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "pool/pool_options.hpp"
+
+namespace bullpen {
+
+/// The slots of one process: a worker each, which are born and die together.
+struct SlotRange {
+    std::uint32_t first = 0;
+    std::uint32_t end = 0;
+};
+
+/// How the master picks the slot for the next client.
+enum class Pick {
+    lowest_idle,   ///< A worker serves one client at a time; the lowest keeps its caches warm.
+    least_loaded,  ///< A worker serves many at a time.
+    vacant,        ///< A worker is forked for the client.
+    never,         ///< The workers accept by themselves.
+};
+
+struct PoolShape {
+    std::uint32_t slots = 1;
+    std::uint32_t slots_of_a_process = 1;
+    std::uint64_t capacity = 1;  ///< Connections that a worker serves at once.
+    std::uint64_t depth = 1;     ///< And, with those in its channel, has at once.
+    Pick pick = Pick::lowest_idle;
+    bool parks = false;         ///< Workers give connections back.
+    bool sizes_itself = false;  ///< One process, whose workers are threads that come and go by themselves.
+
+    [[nodiscard]] bool hands_off() const noexcept {
+        return pick == Pick::lowest_idle || pick == Pick::least_loaded;
+    }
+    [[nodiscard]] SlotRange process_of(std::uint32_t slot) const noexcept {
+        const std::uint32_t first = slot / slots_of_a_process * slots_of_a_process;
+        return {first, std::min(first + slots_of_a_process, slots)};
+    }
+};
+
+/// The limits that the model leaves room for.
+constexpr PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept {
+    if (model.workers_fixed > 0) {
+        limits.policy = SizingPolicy::fixed;
+        limits.workers_max = model.workers_fixed;
+    }
+    if (limits.policy == SizingPolicy::fixed) limits.workers_start = limits.workers_max;
+    limits.workers_start = std::min(limits.workers_start, limits.workers_max);
+    return limits;
+}
+
+inline PoolShape shape_of(const PoolOptions& options) noexcept {
+    const Model& model = options.model;
+    PoolShape shape;
+    shape.slots = static_cast<std::uint32_t>(limits_for(model, options.limits).workers_max);
+    shape.sizes_itself = model.housing == Housing::threads_of_one;
+    shape.slots_of_a_process = shape.sizes_itself ? shape.slots : static_cast<std::uint32_t>(options.threads);
+    shape.capacity = model.multiplexes ? static_cast<std::uint64_t>(options.capacity) : 1;
+    shape.depth = shape.capacity;
+    shape.parks = model.parks();
+    switch (model.delivery) {
+        case Delivery::handoff:
+            shape.pick = model.multiplexes ? Pick::least_loaded : Pick::lowest_idle;
+            if (!model.multiplexes) shape.depth += static_cast<std::uint64_t>(options.queue_ahead);
+            break;
+        case Delivery::fork: shape.pick = Pick::vacant; break;
+        case Delivery::accept: shape.pick = Pick::never; break;
+    }
+    return shape;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,52 @@
+/// The orderly stop: how far it has come.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/clock.hpp"
+
+namespace bullpen {
+
+/// serving → emptying (no new client gets in; those in the backlog are served) → retiring (the listeners are
+/// closed; what is begun is finished) → over, at the deadline or when nothing is left. No clock in it.
+class Shutdown {
+public:
+    explicit Shutdown(std::chrono::milliseconds settle) : settle_{settle} {}
+
+    [[nodiscard]] bool is_serving() const noexcept { return phase_ == Phase::serving; }
+    [[nodiscard]] bool is_emptying() const noexcept { return phase_ == Phase::emptying; }
+    [[nodiscard]] bool is_retiring() const noexcept { return phase_ == Phase::retiring; }
+    [[nodiscard]] bool is_over(TimePoint now) const noexcept { return is_retiring() && now >= deadline_; }
+    [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+
+    /// False: it had begun already, and only its deadline may come nearer.
+    bool begin(TimePoint now, TimePoint deadline) noexcept {
+        if (!is_serving()) {
+            deadline_ = std::min(deadline_, deadline);
+            return false;
+        }
+        phase_ = Phase::emptying;
+        deadline_ = deadline;
+        empty_since_ = now;
+        return true;
+    }
+
+    /// While it is emptying. True: nobody has waited for so long that a handshake begun before has been completed,
+    /// or time is up; it is retiring from here on.
+    bool note_waiting(bool anybody_waits, TimePoint now) noexcept {
+        if (anybody_waits) empty_since_ = now;
+        if (now - empty_since_ < settle_ && now < deadline_) return false;
+        phase_ = Phase::retiring;
+        return true;
+    }
+
+private:
+    enum class Phase { serving, emptying, retiring };
+    std::chrono::milliseconds settle_;
+    Phase phase_ = Phase::serving;
+    TimePoint deadline_{};
+    TimePoint empty_since_{};
+};
+
+}  // namespace bullpen

@@ -1,0 +1,238 @@
+#include "pool/snapshot.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/clock.hpp"
+
+namespace bullpen {
+namespace {
+
+template <typename Number>
+Number load(const std::atomic<Number>& shared) noexcept {
+    return shared.load(std::memory_order_acquire);
+}
+
+/// Of what broken workers wrote: a sum must not wrap.
+constexpr std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) noexcept {
+    return a + b < a ? ~std::uint64_t{0} : a + b;
+}
+
+template <typename Numbers>
+std::uint64_t sum_of(const Numbers& numbers) noexcept {
+    return std::accumulate(numbers.begin(), numbers.end(), std::uint64_t{0}, add_saturating);
+}
+
+template <std::size_t size>
+void copy(const std::array<SharedCounter, size>& from, std::array<std::uint64_t, size>& to) noexcept {
+    for (std::size_t i = 0; i < size; ++i)
+        to[i] = load(from[i]);
+}
+
+HistogramNumbers copy(const Histogram& shared) noexcept {
+    HistogramNumbers numbers;
+    copy(shared.counts, numbers.counts);
+    numbers.sum_ns = load(shared.sum_ns);
+    return numbers;
+}
+
+/// The ends before the beginnings: a worker raises them the other way round, so that none is missed.
+RowNumbers copy(const ScoreboardRow& row) noexcept {
+    RowNumbers numbers;
+    numbers.completed = load(row.completed);
+    numbers.failed = load(row.failed);
+    numbers.client_aborted = load(row.client_aborted);
+    numbers.refused = load(row.refused);
+    copy(row.timed_out, numbers.timed_out);
+    numbers.service = copy(row.service);
+    numbers.returned = load(row.returned);
+    numbers.busy_ns = load(row.busy_ns);
+    numbers.queue_wait = copy(row.queue_wait);
+    numbers.begun = load(row.begun);
+    numbers.accepted = load(row.accepted);
+    return numbers;
+}
+
+/// Everything that a row counts and that never goes back while one worker writes it.
+std::array<std::uint64_t, 16> counters_of(const RowNumbers& row) noexcept {
+    std::array<std::uint64_t, 16> all{row.accepted,       row.begun,   row.returned,
+                                      row.completed,      row.failed,  row.client_aborted,
+                                      row.refused,        row.busy_ns, sum_of(row.queue_wait.counts),
+                                      sum_of(row.service.counts)};
+    static_assert(10 + limits_count == 16);
+    std::copy(row.timed_out.begin(), row.timed_out.end(), all.begin() + 10);
+    return all;
+}
+
+/// The master's accounts, which change together.
+struct Accounts {
+    std::uint64_t accepted = 0;
+    std::uint64_t queued = 0;
+    std::uint64_t parked = 0;
+    std::uint64_t completed = 0;
+    std::uint64_t client_aborted = 0;
+    std::array<std::uint64_t, limits_count> timed_out{};
+    std::array<std::uint64_t, refusals> refused{};
+    std::array<std::uint64_t, exit_reasons> lost{};
+};
+
+Accounts copy_accounts(const ScoreboardReader& board, std::vector<SlotNumbers>& slots) noexcept {
+    const ScoreboardHeader& header = board.header();
+    Accounts accounts{.accepted = load(header.accepted),
+                      .queued = load(header.queued),
+                      .parked = load(header.parked),
+                      .completed = load(header.completed),
+                      .client_aborted = load(header.client_aborted)};
+    copy(header.timed_out, accounts.timed_out);
+    copy(header.refused, accounts.refused);
+    copy(header.lost, accounts.lost);
+    for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
+        const SlotEntry& entry = board.entry(slot);
+        slots[slot].stage = static_cast<Stage>(load(entry.stage));
+        slots[slot].generation = load(entry.generation);
+        slots[slot].handed = load(entry.handed);
+        slots[slot].returned = load(entry.returned);
+        slots[slot].lost = load(entry.lost);
+    }
+    return accounts;
+}
+
+/// Between two changes. A master that never pauses between them would be a broken one: then as they are.
+Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNumbers>& slots) noexcept {
+    constexpr int tries = 100'000;
+    for (int i = 0; i < tries; ++i) {
+        const std::uint32_t before = load(board.header().version);
+        if (before % 2 != 0) continue;
+        const Accounts accounts = copy_accounts(board, slots);
+        if (load(board.header().version) == before) return accounts;
+    }
+    return copy_accounts(board, slots);
+}
+
+/// The most that a worker can have counted by then.
+std::uint64_t connections_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last,
+                                   double elapsed_s) noexcept {
+    if (hands_off) return slot.handed;
+    constexpr double accepts_per_second = 1e7;  // No machine of today accepts faster in one process.
+    return (last != nullptr ? last->row.accepted : 0) +
+           static_cast<std::uint64_t>((1 + elapsed_s) * accepts_per_second);
+}
+
+bool is_believable(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
+                   std::uint64_t age_ns) noexcept {
+    const RowNumbers& row = slot.row;
+    const std::uint64_t most = connections_possible(slot, hands_off, last, elapsed_s);
+    const std::uint64_t gone = slot.returned + slot.lost;
+    if (row.ended() > most || (hands_off && row.ended() + gone > most) || row.begun > most ||
+        row.accepted > most || row.returned > row.begun || row.busy_ns > age_ns ||
+        sum_of(row.queue_wait.counts) > most || sum_of(row.service.counts) > most)
+        return false;
+    if (last == nullptr || last->generation != slot.generation) return true;
+    const auto now = counters_of(row);
+    const auto then = counters_of(last->row);
+    return std::equal(now.begin(), now.end(), then.begin(), [](auto a, auto b) { return a >= b; });
+}
+
+void add_row(PoolTotals& sum, const RowNumbers& row) noexcept {
+    sum.accepted += row.accepted;
+    sum.completed += row.completed;
+    sum.failed += row.failed;
+    sum.client_aborted += row.client_aborted;
+    sum.refused[static_cast<std::size_t>(Refusal::stopping)] += row.refused;
+    for (std::size_t limit = 0; limit < limits_count; ++limit)
+        sum.timed_out[limit] += row.timed_out[limit];
+}
+
+/// False: the row was read before a burial and the accounts after it.
+bool add_slot(PoolTotals& sum, const SlotNumbers& slot, bool hands_off) noexcept {
+    const std::uint64_t given = hands_off ? slot.handed - slot.returned : slot.row.accepted;
+    const std::uint64_t ended = slot.row.ended() + slot.lost;
+    if (ended > given) return false;
+    const std::uint64_t in_flight = given - ended;
+    const std::uint64_t away = slot.row.ended() + slot.row.returned + slot.lost;
+    const std::uint64_t begun = slot.row.begun > away ? std::min(slot.row.begun - away, in_flight) : 0;
+    const std::uint64_t in_handler = hands_off ? begun : in_flight;
+    add_row(sum, slot.row);
+    sum.begun += in_handler;
+    sum.queued += in_flight - in_handler;
+    switch (slot.stage) {
+        case Stage::starting: ++sum.starting; break;
+        case Stage::ready:
+            if (in_flight > 0)
+                ++sum.busy;
+            else if (hands_off || slot.activity != Activity::absent)
+                ++sum.idle;
+            break;
+        case Stage::draining: ++sum.draining; break;
+        case Stage::vacant: break;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::uint64_t PoolTotals::refused_in_all() const noexcept {
+    return sum_of(refused);
+}
+
+std::uint64_t PoolTotals::lost_in_all() const noexcept {
+    return sum_of(lost);
+}
+
+std::int64_t PoolTotals::unaccounted() const noexcept {
+    const std::uint64_t ended =
+        completed + failed + client_aborted + sum_of(timed_out) + refused_in_all() + lost_in_all();
+    return static_cast<std::int64_t>(accepted - ended - parked - queued - begun);
+}
+
+std::uint64_t RowNumbers::ended() const noexcept {
+    std::uint64_t sum = sum_of(timed_out);
+    for (const std::uint64_t outcome : {completed, failed, client_aborted, refused})
+        sum = add_saturating(sum, outcome);
+    return sum;
+}
+
+Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
+    constexpr int tries = 100;  // A burial in between is rare.
+    Snapshot snapshot;
+    snapshot.slots.resize(board.slots());
+    const bool hands_off = load(board.header().hands_off) != 0;
+    for (int i = 0; i < tries; ++i) {
+        for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
+            if (load(board.entry(slot).generation) == 0) continue;
+            snapshot.slots[slot].row = copy(board.row(slot));
+            snapshot.slots[slot].activity = static_cast<Activity>(load(board.row(slot).activity));
+        }
+        const Accounts accounts = copy_accounts_at_rest(board, snapshot.slots);
+        snapshot.taken_ns = monotonic_ns();
+        const std::uint64_t started_ns = load(board.header().started_ns);
+        const std::uint64_t since_ns = last != nullptr ? last->taken_ns : started_ns;
+        const double elapsed_s = static_cast<double>(snapshot.taken_ns - since_ns) / 1e9;
+
+        PoolTotals& sum = snapshot.totals;
+        sum = {.accepted = accounts.accepted,
+               .completed = accounts.completed,
+               .client_aborted = accounts.client_aborted,
+               .timed_out = accounts.timed_out,
+               .refused = accounts.refused,
+               .lost = accounts.lost,
+               .parked = accounts.parked,
+               .queued = accounts.queued};
+        bool consistent = true;
+        for (std::uint32_t number = 0; number < board.slots(); ++number) {
+            SlotNumbers& slot = snapshot.slots[number];
+            const SlotNumbers* const before = last != nullptr ? &last->slots[number] : nullptr;
+            if (!is_believable(slot, hands_off, before, elapsed_s, snapshot.taken_ns - started_ns))
+                slot.row = before != nullptr ? before->row : RowNumbers{};
+            consistent = add_slot(sum, slot, hands_off) && consistent;
+        }
+        if (consistent) break;
+    }
+    return snapshot;
+}
+
+PoolTotals total(const ScoreboardReader& board) {
+    return take_snapshot(board).totals;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,43 @@
+/// How workers wake the master, and when they do.
+#pragma once
+
+#include <optional>
+
+#include "core/unique_fd.hpp"
+#include "pool/events.hpp"
+#include "pool/scoreboard.hpp"
+
+namespace bullpen {
+
+/// An eventfd, which workers write when a word in the scoreboard's header asks for it. Lives in the master. Both
+/// sides are sequentially consistent: the master sets the word, looks at the workers' counts once more, then waits;
+/// a worker counts, then looks at the word. (A worker can be killed between the two: each wait is bounded.)
+class WakeUp {
+public:
+    /// Throws std::system_error.
+    explicit WakeUp(ScoreboardHeader& header);
+
+    void watch_by(Events& events) { watch_.emplace(events.watch(eventfd_.get())); }
+
+    /// For the workers, borrowed.
+    [[nodiscard]] int fd() const noexcept { return eventfd_.get(); }
+
+    void arm() { watch_->arm(); }
+
+    /// From here on a worker that has finished something wakes the master.
+    void ask_for_room() noexcept { header_.waiting.store(1, std::memory_order_seq_cst); }
+    void ask_for_room(bool wanted) noexcept { header_.waiting.store(wanted ? 1 : 0, std::memory_order_relaxed); }
+
+    /// From here on a worker that has given a connection back wakes the master.
+    void ask_for_returned() noexcept { header_.asleep.store(1, std::memory_order_seq_cst); }
+
+    /// At the begin of a turn.
+    void note_awake() noexcept;
+
+private:
+    ScoreboardHeader& header_;
+    UniqueFd eventfd_;
+    std::optional<Events::Watch> watch_;
+};
+
+}  // namespace bullpen

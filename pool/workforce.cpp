@@ -1,0 +1,531 @@
+#include "pool/workforce.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include "core/log.hpp"
+#include "core/process.hpp"
+#include "pool/worker_process.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+std::string describe(int status) {
+    if (WIFSIGNALED(status)) {
+        const int signal = WTERMSIG(status);
+        return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+    }
+    return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
+                     Connections& connections, Roster& roster, Common common)
+    : options_{options},
+      shape_{shape},
+      scoreboard_{scoreboard},
+      connections_{connections},
+      roster_{roster},
+      common_{std::move(common)},
+      accept_lock_{options.model.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
+      seats_(shape.slots) {
+    slot_of_.reserve(shape.slots);
+}
+
+Workforce::~Workforce() = default;
+
+std::string Workforce::name_of(std::uint32_t slot) const {
+    return "worker " + options_.name + "/" + std::to_string(slot) + " (pid " + std::to_string(seats_[slot].pid) +
+           ")";
+}
+
+// Birth.
+
+bool Workforce::may_start(TimePoint now) const noexcept {
+    return pause_.is_over(now, !roster_.ready().empty());
+}
+
+void Workforce::grow(int workers, TimePoint now) noexcept {
+    const SlotSet& vacant = roster_.vacant();
+    const int before = vacant.size();
+    while (before - vacant.size() < workers && !vacant.empty() && start(*vacant.lowest(), {}, now))
+        continue;
+}
+
+bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoint now) noexcept {
+    if (!may_start(now)) return false;
+    const SlotRange process = shape_.process_of(number);
+    std::optional<pid_t> pid;
+    try {
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            prepare(slot);
+        pid = start_process(process, client);
+    } catch (const std::system_error& error) {  // Out of descriptors: weather, as a failed fork is.
+        errno = error.code().value();
+    }
+    if (!pid) {
+        const int error = errno;
+        pause_.note_failure(now, !roster_.ready().empty());
+        log(LogLevel::error, "pool " + options_.name + ": cannot start a worker: " + std::strerror(error));
+        return false;
+    }
+    add(scoreboard_.header().spawns);
+    slot_of_[*pid] = process.first;
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        occupy(slot, *pid);
+        seats_[slot].born = now;
+    }
+    if (client) give_to_child(number, *client, now);
+    return true;
+}
+
+/// What a slot must have before its worker is born, and what its row shall say.
+void Workforce::prepare(std::uint32_t number) {
+    Seat& seat = seats_[number];
+    ScoreboardRow& row = scoreboard_.row(number);
+    if (shape_.hands_off()) seat.channel = make_channel();
+    if (options_.model.own_listeners && number > 0 && seat.listeners.empty())
+        for (const Listener& listener : *common_.listeners)
+            seat.listeners.push_back(listener.open_sibling(options_.listen_options));
+    ++seat.generation;
+    std::memcpy(seat.row_at_start.data(), static_cast<const void*>(&row), seat.row_at_start.size());
+    const Activity activity = shape_.sizes_itself ? Activity::absent : Activity::starting;
+    row.activity.store(static_cast<std::uint32_t>(activity), relaxed);
+    row.begun_at_ns.store(0, relaxed);
+    row.note.begun_ns.store(0, relaxed);
+    scoreboard_.entry(number).generation.store(seat.generation, relaxed);
+}
+
+std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<Place> client) {
+    if (options_.model.form == Form::program && client)
+        return start_program(process.first, connections_.at(*client));
+    const pid_t master = ::getpid();
+    return spawn_child([&] { return become_worker(process, master, client); });
+}
+
+/// It can't write its row, so the master does: nobody else occupies it.
+std::optional<pid_t> Workforce::start_program(std::uint32_t number, const ConnectionEntry& client) {
+    const std::optional<pid_t> pid = spawn_program(options_.program, client.socket.get());
+    if (!pid) return {};
+    ScoreboardRow& row = scoreboard_.row(number);
+    const std::uint64_t begun_ns = monotonic_ns();
+    const auto since_ns = static_cast<std::uint64_t>(client.since.time_since_epoch().count());
+    add(row.begun);
+    row.begun_at_ns.store(begun_ns, relaxed);
+    row.note.begun_ns.store(begun_ns, relaxed);
+    row.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
+    row.queue_wait.record(begun_ns - std::min(begun_ns, since_ns));
+    return pid;
+}
+
+void Workforce::occupy(std::uint32_t number, pid_t pid) noexcept {
+    Seat& seat = seats_[number];
+    seat.pid = pid;
+    seat.ended_by_us.reset();
+    seat.stopped_at.reset();
+    roster_.place(number, Stage::starting, Usable::yes);
+}
+
+/// The child has its socket from its birth.
+void Workforce::give_to_child(std::uint32_t number, Place client, TimePoint now) noexcept {
+    roster_.place(number, Stage::ready, Usable::yes);
+    const Scoreboard::Change change{scoreboard_};
+    connections_.move(client, Where::given);
+    roster_.account(number).give(client);
+    roster_.moved(number, now);
+    connections_.at(client).socket.reset();
+    pause_.note_success();
+}
+
+/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by mistake
+/// would stay open for everybody.
+int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Place> client) {
+    const WorkerSeat seat = seat_for(process, master);
+    std::vector<int> kept = common_.kept;
+    kept.push_back(common_.wake);
+    kept.push_back(scoreboard_.fd());
+    Envelope envelope;
+    if (client) {
+        ConnectionEntry& entry = connections_.at(*client);
+        envelope.message.since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count());
+        envelope.message.listener = entry.listener;
+        envelope.descriptors[0] = std::move(entry.socket);
+        kept.push_back(envelope.descriptors[0].get());
+    }
+    kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
+    if (is(Delivery::accept))
+        for (const Listener& listener : seat.listeners)
+            kept.push_back(listener.fd());
+    if (accept_lock_ && accept_lock_->fd() >= 0) kept.push_back(accept_lock_->fd());
+    close_all_except(kept);
+    set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(process.first) + "]");
+    scoreboard_.keep_only(process.first, process.end - process.first);
+
+    WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
+    if (client) worker.set_forked_for(std::move(envelope));
+    options_.model.work(worker);
+    return worker_exit_retired;
+}
+
+WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
+    const std::vector<Listener>& own = seats_[process.first].listeners;
+    WorkerSeat seat{
+        .first_slot = process.first,
+        .slots = process.end - process.first,
+        .generation = seats_[process.first].generation,
+        .master = master,
+        .wake = common_.wake,
+        .listeners = own.empty() ? *common_.listeners : own,
+        .delivery = options_.model.delivery,
+        .owns_listeners = options_.model.own_listeners,
+        .accept_lock = accept_lock_.get(),
+        .limits = options_.limits,
+        .resize_interval = options_.resize_interval,
+        .shrink_window = options_.shrink_window,
+        .capacity = static_cast<int>(shape_.capacity),
+        .batch = options_.batch_workers && !is(Delivery::fork),
+        .parks = shape_.parks,
+        .slice = options_.listen_options.slice,
+        .time_limits = options_.time_limits,
+        .drain_timeout = common_.drain_timeout,
+    };
+    if (shape_.hands_off())
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            seat.channels.push_back(seats_[slot].channel.worker.get());
+    return seat;
+}
+
+// Duty.
+
+void Workforce::note_ready() noexcept {
+    roster_.starting().for_each([&](std::uint32_t slot) {
+        const auto ready = scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst);
+        if (ready == seats_[slot].generation) roster_.place(slot, Stage::ready, Usable::yes);
+    });
+}
+
+bool Workforce::note_stopped(pid_t pid, bool stopped, TimePoint now) noexcept {
+    const auto found = slot_of_.find(pid);
+    if (found == slot_of_.end()) return false;
+    Seat& seat = seats_[found->second];
+    if (!stopped)
+        seat.stopped_at.reset();
+    else if (!seat.stopped_at)
+        seat.stopped_at = now;
+    return true;
+}
+
+void Workforce::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
+    resumed_at_ = now;
+    for (Seat& seat : seats_) {
+        if (seat.stopped_at) *seat.stopped_at += gap;
+        seat.told_at += gap;
+    }
+}
+
+// Leaving.
+
+void Workforce::retire(std::uint32_t number, TimePoint now) noexcept {
+    if (roster_.draining().contains(number)) return;
+    const SlotRange process = shape_.process_of(number);
+    bool told = shape_.hands_off();
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        if (shape_.hands_off()) {
+            const Message order{.kind = MessageKind::retire, .generation = seats_[slot].generation};
+            told = send_message(seats_[slot].channel.master.get(), order, {}) == Sent::sent && told;
+        }
+        for (Listener& listener : seats_[slot].listeners)
+            listener.stop_as_sibling();
+    }
+    tell(number, ExitReason::retired, now);
+    // Who owns a listener first lets the handshakes come to their end: see remind().
+    const bool serves_on = options_.model.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
+    if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
+}
+
+/// From here on the slot's process is given nothing more.
+void Workforce::tell(std::uint32_t number, ExitReason reason, TimePoint now) noexcept {
+    const SlotRange process = shape_.process_of(number);
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        seats_[slot].ended_by_us = reason;
+        seats_[slot].told_at = now;
+        roster_.place(slot, Stage::draining, Usable::yes);
+    }
+}
+
+void Workforce::retire_all(TimePoint now) noexcept {
+    const auto retire_each = [&](std::uint32_t slot) { retire(slot, now); };
+    roster_.starting().for_each(retire_each);
+    roster_.ready().for_each(retire_each);
+}
+
+void Workforce::retire_idle(int workers, TimePoint now) noexcept {
+    for (std::uint32_t end = shape_.slots; end > 0 && workers > 0;) {
+        const SlotRange process = shape_.process_of(end - 1);
+        end = process.first;
+        const int size = static_cast<int>(process.end - process.first);
+        bool idle = size <= workers;
+        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
+            idle = idle && roster_.ready().contains(slot) && !roster_.is_busy(slot);
+        if (!idle) continue;
+        retire(process.first, now);
+        workers -= size;
+    }
+}
+
+void Workforce::remind(TimePoint now) noexcept {
+    if (!is(Delivery::accept)) return;
+    roster_.draining().for_each([&](std::uint32_t slot) {
+        Seat& seat = seats_[slot];
+        const bool first = slot == shape_.process_of(slot).first;
+        if (!first || roster_.is_busy(slot) || now - seat.told_at < options_.stop_settle) return;
+        seat.told_at = now;
+        ::kill(seat.pid, SIGTERM);
+    });
+}
+
+void Workforce::replace(std::uint32_t slot, const char* why) noexcept {
+    log(LogLevel::error, name_of(slot) + " is replaced: " + why);
+    kill(slot, ExitReason::replaced);
+}
+
+void Workforce::replace_in_order(std::uint32_t slot, const char* why, TimePoint now) noexcept {
+    log(LogLevel::error, name_of(slot) + " is replaced: " + why);
+    tell(slot, ExitReason::replaced, now);
+    ::kill(seats_[slot].pid, SIGTERM);
+}
+
+/// Until its burial nothing more is handed to it.
+void Workforce::kill(std::uint32_t number, ExitReason reason) noexcept {
+    const SlotRange process = shape_.process_of(number);
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        seats_[slot].ended_by_us = reason;
+        roster_.set_usable(slot, Usable::no);
+    }
+    ::kill(seats_[number].pid, SIGKILL);
+}
+
+/// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun before
+/// the master itself was stopped is counted from when it went on.
+std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept {
+    const std::uint64_t begun_ns = scoreboard_.row(slot).note.begun_ns.load(relaxed);
+    const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    const auto& ended_by_us = seats_[slot].ended_by_us;
+    if (begun_ns == 0 || begun_ns >= now_ns || (ended_by_us && *ended_by_us != ExitReason::retired)) return {};
+    return std::min<std::chrono::nanoseconds>(std::chrono::nanoseconds{now_ns - begun_ns}, now - resumed_at_);
+}
+
+/// Its whole process; the other threads of it finish what they have begun, as far as the grace lasts.
+void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept {
+    log_slow(slot, elapsed);
+    tell(slot, ExitReason::request_limit, now);
+    ::kill(seats_[slot].pid, SIGTERM);
+}
+
+void Workforce::kill_unyielding(TimePoint now) noexcept {
+    roster_.draining().for_each([&](std::uint32_t slot) {
+        Seat& seat = seats_[slot];
+        if (seat.ended_by_us != ExitReason::request_limit || now - seat.told_at < options_.request_grace) return;
+        seat.told_at = now;
+        ::kill(seat.pid, SIGKILL);
+    });
+}
+
+void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept {
+    const std::string request = scoreboard_.row(slot).note.read();
+    const std::optional<Place> client = roster_.account(slot).oldest();
+    std::array<char, 32> seconds{};
+    std::snprintf(seconds.data(), seconds.size(), "%.1f s", static_cast<double>(elapsed.count()) / 1e9);
+    log(LogLevel::warning, "slow request: " + name_of(slot) +
+                               (client ? ", client " + connections_.at(*client).peer.text() : "") +
+                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data() +
+                               "; it is told to stop");
+}
+
+void Workforce::end_stopped(TimePoint now) noexcept {
+    for (const auto& [pid, slot] : slot_of_) {
+        const Seat& seat = seats_[slot];
+        if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_limit) continue;
+        if (seat.ended_by_us == ExitReason::stopped) continue;
+        log(LogLevel::error, name_of(slot) + " has been stopped for too long; it is killed");
+        kill(slot, ExitReason::stopped);
+    }
+}
+
+void Workforce::kill_all() noexcept {
+    for (const auto& [pid, slot] : slot_of_)
+        if (seats_[slot].ended_by_us != ExitReason::drain_limit) kill(slot, ExitReason::drain_limit);
+}
+
+// Death.
+
+std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping) noexcept {
+    const auto found = slot_of_.find(pid);
+    if (found == slot_of_.end()) return {};
+    const std::uint32_t first = found->second;
+    slot_of_.erase(found);
+    Death death{.process = shape_.process_of(first), .pid = pid, .status = status};
+    death.reason = reason_for(first, status, stopping);
+    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot)
+        death.was_ready = death.was_ready || roster_.ready().contains(slot);
+    return death;
+}
+
+ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) const noexcept {
+    const auto& ended_by_us = seats_[slot].ended_by_us;
+    const bool starting = roster_.starting().contains(slot);
+    if (ended_by_us && *ended_by_us != ExitReason::retired) return *ended_by_us;
+    if (WIFSIGNALED(status)) return starting ? ExitReason::start : ExitReason::signalled;
+    if (WEXITSTATUS(status) == worker_exit_descriptors) return ExitReason::descriptors;
+    const bool in_order = ended_by_us || stopping || is(Delivery::fork);
+    if (in_order && WEXITSTATUS(status) == worker_exit_retired) return ExitReason::retired;
+    return starting ? ExitReason::start : ExitReason::exited;
+}
+
+void Workforce::note_program_end(std::uint32_t number, int status) noexcept {
+    ScoreboardRow& row = scoreboard_.row(number);
+    if (!WIFEXITED(status)) return;  // Lost.
+    const std::uint64_t served_ns = monotonic_ns() - row.begun_at_ns.load(relaxed);
+    row.service.record(served_ns);
+    add(row.busy_ns, served_ns);
+    add(WEXITSTATUS(status) == 0 ? row.completed : row.failed);
+}
+
+/// A worker that died between counting the outcome and raising `finished` had finished.
+std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
+    if (options_.model.form == Form::program) note_program_end(slot, death.status);
+    const Scoreboard::Change change{scoreboard_};
+    std::uint64_t lost = 0;
+    if (is(Delivery::accept)) {
+        const std::optional<std::uint64_t> had = lost_of_acceptor(slot);
+        if (!had) restore_row(slot);
+        lost = had.value_or(0);
+        add(scoreboard_.entry(slot).lost, lost);
+        add(scoreboard_.header().lost[static_cast<std::size_t>(death.reason)], lost);
+    } else {
+        SlotAccount& account = roster_.account(slot);
+        const auto in_worker = [this](Place client) { connections_.end(client, Ending::in_worker()); };
+        if (!account.finish_to(outcomes(scoreboard_.row(slot)), in_worker)) {
+            restore_row(slot);
+            ScoreboardRow& row = scoreboard_.row(slot);
+            add(row.completed, account.finished() - outcomes(row));
+        }
+        lost = account.lose_rest([&](Place client) { connections_.end(client, Ending::lost(death.reason)); });
+        roster_.moved(slot, now);
+    }
+    close_row(slot);
+    return lost;
+}
+
+/// What it had accepted and not ended. Nothing: it left counts that can't be. They are believed only if they leave
+/// no more connections than a worker may have at once.
+std::optional<std::uint64_t> Workforce::lost_of_acceptor(std::uint32_t slot) const noexcept {
+    const ScoreboardRow& row = scoreboard_.row(slot);
+    ScoreboardRow before{};
+    std::memcpy(static_cast<void*>(&before), seats_[slot].row_at_start.data(), sizeof before);
+    const std::uint64_t ended = outcomes(row);
+    const std::uint64_t lost_before = scoreboard_.entry(slot).lost.load(relaxed);
+    const std::uint64_t had = row.accepted.load(relaxed) - ended - lost_before;
+    if (ended < outcomes(before) || had > shape_.capacity) return {};
+    return had;
+}
+
+void Workforce::restore_row(std::uint32_t slot) noexcept {
+    log(LogLevel::error, name_of(slot) + " left impossible counts in its row; they are put right");
+    std::memcpy(static_cast<void*>(&scoreboard_.row(slot)), seats_[slot].row_at_start.data(),
+                seats_[slot].row_at_start.size());
+}
+
+/// As if its worker had come to the end of everything.
+void Workforce::close_row(std::uint32_t slot) noexcept {
+    ScoreboardRow& row = scoreboard_.row(slot);
+    const SlotAccount& account = roster_.account(slot);
+    const std::uint64_t finished = outcomes(row);
+    row.finished.store(finished, relaxed);
+    row.returned.store(account.returned(), relaxed);
+    row.begun.store(finished + account.returned() + account.lost(), relaxed);
+    row.begun_at_ns.store(0, relaxed);
+    row.note.begun_ns.store(0, relaxed);
+}
+
+void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept {
+    add(scoreboard_.header().exits[static_cast<std::size_t>(death.reason)]);
+    if (death.reason != ExitReason::retired)
+        log(LogLevel::warning,
+            name_of(death.process.first) + " " + describe(death.status) +
+                (death.reason == ExitReason::start ? " before it was ready" : "") +
+                (death.lost > 0 ? "; connections lost: " + std::to_string(death.lost) : ""));
+
+    constexpr std::chrono::seconds long_life{10};
+    const bool of_use = served_since_start(death.process) || now - seats_[death.process.first].born >= long_life;
+    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
+        Seat& seat = seats_[slot];
+        if (seat.ended_by_us == ExitReason::retired) seat.listeners.clear();
+        seat.pid = 0;
+        seat.channel = {};
+        roster_.place(slot, Stage::vacant, Usable::yes);
+    }
+    if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
+    const bool ended_by_us = death.reason == ExitReason::request_limit || death.reason == ExitReason::stopped ||
+                             death.reason == ExitReason::replaced;
+    if (of_use)
+        pause_.note_success();
+    else if (death.reason != ExitReason::request_limit && death.reason != ExitReason::stopped)
+        pause_.note_failure(now, !roster_.ready().empty());  // It may die in its first request again and again.
+    if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
+}
+
+bool Workforce::served_since_start(SlotRange process) const noexcept {
+    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+        ScoreboardRow before{};
+        std::memcpy(static_cast<void*>(&before), seats_[slot].row_at_start.data(), sizeof before);
+        const ScoreboardRow& row = scoreboard_.row(slot);
+        if (outcomes(row) != outcomes(before) || row.returned.load(relaxed) != before.returned.load(relaxed))
+            return true;
+    }
+    return false;
+}
+
+// Listeners of their own.
+
+bool Workforce::has_clients() const noexcept {
+    return std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
+        return std::any_of(seat.listeners.begin(), seat.listeners.end(),
+                           [](const Listener& listener) { return listener.has_clients(); });
+    });
+}
+
+ListenQueue Workforce::queue_of(std::size_t listener) const noexcept {
+    ListenQueue sum;
+    for (const Seat& seat : seats_) {
+        if (seat.listeners.empty()) continue;
+        const ListenQueue own = seat.listeners[listener].queue().value_or(ListenQueue{});
+        sum.length += own.length;
+        sum.limit += own.limit;
+    }
+    return sum;
+}
+
+void Workforce::stop_new_clients() noexcept {
+    for (Seat& seat : seats_)
+        for (Listener& listener : seat.listeners)
+            listener.stop_new_clients();
+}
+
+TimePoint Workforce::prepare_to_wait(TimePoint now) const noexcept {
+    return may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
+}
+
+}  // namespace bullpen

@@ -1,0 +1,201 @@
+/// The workers' processes: how they are born, told to leave, ended, and what is known of the dead.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/channel.hpp"
+#include "core/clock.hpp"
+#include "core/listener.hpp"
+#include "pool/accept_lock.hpp"
+#include "pool/connections.hpp"
+#include "pool/pool_options.hpp"
+#include "pool/pool_shape.hpp"
+#include "pool/roster.hpp"
+#include "pool/scoreboard.hpp"
+#include "pool/start_pause.hpp"
+
+namespace bullpen {
+
+struct WorkerSeat;
+
+/// A process of workers that has died.
+struct Death {
+    SlotRange process;
+    pid_t pid = 0;
+    int status = 0;  ///< As waitpid(2) gave it.
+    ExitReason reason = ExitReason::exited;
+    bool was_ready = false;
+    std::uint64_t lost = 0;  ///< Connections.
+};
+
+/// Lives in the master and is the only part that forks and kills.
+class Workforce {
+public:
+    /// What every worker gets from the pool, all borrowed.
+    struct Common {
+        const std::vector<Listener>* listeners = nullptr;
+        int wake = -1;                ///< The eventfd on which the master waits.
+        std::vector<int> kept = {};   ///< The user's own descriptors.
+        std::chrono::seconds drain_timeout{30};
+    };
+
+    /// Throws std::system_error.
+    Workforce(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard, Connections& connections,
+              Roster& roster, Common common);
+    ~Workforce();
+    Workforce(const Workforce&) = delete;
+    Workforce& operator=(const Workforce&) = delete;
+
+    /// What workers keep besides their own, before the first start.
+    void keep(std::vector<int> kept) { common_.kept = std::move(kept); }
+
+    // Birth.
+
+    /// Whether a worker may be started now: not for a while after starts have failed.
+    [[nodiscard]] bool may_start(TimePoint now) const noexcept;
+
+    /// Starts the process of a vacant slot, for that client alone where there is one. False: the system is out of
+    /// something, and the client is still the caller's.
+    bool start(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept;
+
+    /// Starts workers in the lowest vacant slots, at least so many, as far as there is room.
+    void grow(int workers, TimePoint now) noexcept;
+
+    // Duty.
+
+    /// The master's end of the slot's channel, and the worker's, from which the master takes back what was not
+    /// received. A channel lives as long as its worker.
+    [[nodiscard]] const ChannelEnds& channel(std::uint32_t slot) const noexcept { return seats_[slot].channel; }
+    [[nodiscard]] std::uint32_t generation(std::uint32_t slot) const noexcept { return seats_[slot].generation; }
+    [[nodiscard]] pid_t pid(std::uint32_t slot) const noexcept { return seats_[slot].pid; }
+    /// "web/3 (pid 812)", for the log.
+    [[nodiscard]] std::string name_of(std::uint32_t slot) const;
+
+    /// Sees who has become ready.
+    void note_ready() noexcept;
+
+    /// A process that waitpid(2) reports as stopped, or as going on. False: none of ours.
+    bool note_stopped(pid_t pid, bool stopped, TimePoint now) noexcept;
+
+    [[nodiscard]] bool is_stopped(std::uint32_t slot) const noexcept {
+        return seats_[shape_.process_of(slot).first].stopped_at.has_value();
+    }
+
+    /// The master itself wasn't running for so long: no worker is to blame for what it didn't do meanwhile.
+    void forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept;
+
+    // Leaving.
+
+    /// Tells the slot's process to leave once it has finished what it has.
+    void retire(std::uint32_t slot, TimePoint now) noexcept;
+    void retire_all(TimePoint now) noexcept;
+    /// The highest that are idle with their whole process; no more than so many workers.
+    void retire_idle(int workers, TimePoint now) noexcept;
+    /// Tells those once more that were told before and are idle: blocking in accept they may have missed it.
+    void remind(TimePoint now) noexcept;
+
+    /// Kills the slot's process because of something impossible.
+    void replace(std::uint32_t slot, const char* why) noexcept;
+    /// The same of a process that has done nothing wrong itself: it is told to leave.
+    void replace_in_order(std::uint32_t slot, const char* why, TimePoint now) noexcept;
+
+    /// Calls visit(slot) for each worker that has been busy with one request for longer than the request limit,
+    /// then tells it to stop; kills those that were told and didn't within the grace.
+    template <typename Visit>
+    void end_slow(TimePoint now, Visit visit) noexcept {
+        if (options_.request_limit.count() == 0) return;
+        const auto end_if_slow = [&](std::uint32_t slot) {
+            const auto elapsed = busy_with_one_request(slot, now);
+            if (elapsed < options_.request_limit) return;
+            visit(slot);
+            end_slow(slot, elapsed, now);
+        };
+        roster_.ready().for_each(end_if_slow);
+        roster_.draining().for_each(end_if_slow);
+        kill_unyielding(now);
+    }
+
+    /// Kills processes that have been stopped for longer than the stopped limit.
+    void end_stopped(TimePoint now) noexcept;
+
+    /// All that are left, at the end of the drain time.
+    void kill_all() noexcept;
+
+    // Death.
+
+    /// Whose process that was and why it ended; it is no longer one of ours. Nothing: it never was.
+    std::optional<Death> take_dead(pid_t pid, int status, bool stopping) noexcept;
+
+    /// Closes the books of a dead worker's slot, after what could be taken back has been: its row is put right, and
+    /// what is left is lost. Returns how many that were.
+    std::uint64_t settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept;
+
+    /// Says so in the log, makes the slots vacant, and refills them at once if they were in service.
+    void bury(const Death& death, bool stopping, TimePoint now) noexcept;
+
+    // Listeners of their own.
+
+    [[nodiscard]] bool has_clients() const noexcept;
+    [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
+    void stop_new_clients() noexcept;
+
+    /// When to look again even if nothing happens.
+    [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
+
+private:
+    /// What is needed of a slot at a birth and a death only.
+    struct Seat {
+        pid_t pid = 0;  ///< 0: vacant.
+        std::uint32_t generation = 0;
+        ChannelEnds channel;
+        std::vector<Listener> listeners;  ///< Its own, where the model wants that: so is their backlog.
+        std::optional<ExitReason> ended_by_us;
+        TimePoint told_at{};                   ///< When it was last told to leave.
+        std::optional<TimePoint> stopped_at;   ///< Since when it has been stopped.
+        TimePoint born{};
+        std::array<std::byte, sizeof(ScoreboardRow)> row_at_start;  ///< To undo what a broken worker writes.
+    };
+
+    void prepare(std::uint32_t slot);
+    std::optional<pid_t> start_process(SlotRange process, std::optional<Place> client);
+    std::optional<pid_t> start_program(std::uint32_t slot, const ConnectionEntry& client);
+    void occupy(std::uint32_t slot, pid_t pid) noexcept;
+    void give_to_child(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    int become_worker(SlotRange process, pid_t master, std::optional<Place> client);
+    [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
+    void tell(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept;
+    void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
+    void kill_unyielding(TimePoint now) noexcept;
+    [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept;
+    void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept;
+    void kill(std::uint32_t slot, ExitReason reason) noexcept;
+    void note_program_end(std::uint32_t slot, int status) noexcept;
+    [[nodiscard]] std::optional<std::uint64_t> lost_of_acceptor(std::uint32_t slot) const noexcept;
+    void restore_row(std::uint32_t slot) noexcept;
+    void close_row(std::uint32_t slot) noexcept;
+    [[nodiscard]] bool served_since_start(SlotRange process) const noexcept;
+    [[nodiscard]] ExitReason reason_for(std::uint32_t slot, int status, bool stopping) const noexcept;
+    [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.model.delivery == delivery; }
+
+    const PoolOptions& options_;
+    const PoolShape& shape_;
+    Scoreboard& scoreboard_;
+    Connections& connections_;
+    Roster& roster_;
+    Common common_;
+    std::unique_ptr<AcceptLock> accept_lock_;
+    std::vector<Seat> seats_;
+    std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
+    StartPause pause_;
+    TimePoint resumed_at_{};  ///< When the master last went on after it had not been running.
+};
+
+}  // namespace bullpen
