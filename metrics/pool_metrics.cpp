@@ -194,10 +194,11 @@ void add_connections(Families& families) {
             samples.add(now.totals.completed, {{"outcome", "ok"}});
             samples.add(now.totals.failed, {{"outcome", "error"}});
         });
-    families.counter("bullpen_connections_lost_total",
-                     "Connections that ended with their worker, by why that worker ended (see "
-                     "bullpen_worker_exits_total).",
-                     [](const Reading& now, Samples& samples) { add_by_reason(now.totals.lost, samples); });
+    families.counter(
+        "bullpen_connections_lost_total",
+        "Connections that ended with their worker, by why that worker ended (see "
+        "bullpen_worker_exits_total).",
+        [](const Reading& now, Samples& samples) { add_by_reason(now.totals.lost_by, samples); });
     families.counter(
         "bullpen_connections_refused_total",
         "Connections closed on purpose: overload (no worker in time), startups (early drop), source, rate or "
@@ -205,7 +206,7 @@ void add_connections(Families& families) {
         "stopping (silent at a stop).",
         [](const Reading& now, Samples& samples) {
             for (std::size_t reason = 0; reason < refusals; ++reason)
-                samples.add(now.totals.refused[reason],
+                samples.add(now.totals.refused_by[reason],
                             {{"reason", name_of(static_cast<Refusal>(reason))}});
         });
     families.counter("bullpen_connections_client_aborted_total", "Connections that the client broke off.",
@@ -247,8 +248,7 @@ void add_durations(Families& families) {
                        "handler began: the wait "
                        "for a free worker. Time in the kernel's queue before the accept is not in it.",
                        &RowNumbers::queue_wait);
-    families.histogram("bullpen_service_seconds", "From a handler's begin to its end.",
-                       &RowNumbers::service);
+    families.histogram("bullpen_service_seconds", "From a handler's begin to its end.", &RowNumbers::service);
 }
 
 void add_listen_queues(Families& families) {

@@ -80,7 +80,8 @@ void Connections::end(Place place, Ending how) noexcept {
     }
     if (entry.admitted) admission_.ended(entry.peer);
     if (entry.socket && entry.given_back) {
-        constexpr linger off{.l_onoff = 0, .l_linger = 0};  // A handler's SO_LINGER would block us in close(2).
+        constexpr linger off{.l_onoff = 0,
+                             .l_linger = 0};  // A handler's SO_LINGER would block us in close(2).
         ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
     }
     entry.socket.reset();
@@ -144,7 +145,8 @@ void ConnectionList::push_front(Place place) noexcept {
 
 void ConnectionList::erase(Place place) noexcept {
     const ConnectionEntry& entry = connections_.at(place);
-    (entry.before == none ? first_ : connections_.at(connections_.place_at(entry.before)).after) = entry.after;
+    (entry.before == none ? first_ : connections_.at(connections_.place_at(entry.before)).after) =
+        entry.after;
     (entry.after == none ? last_ : connections_.at(connections_.place_at(entry.after)).before) = entry.before;
     --size_;
 }

@@ -67,11 +67,11 @@ struct ConnectionEntry {
     std::uint32_t before = 0;           ///< Neighbours in the list it is in, see ConnectionList;
     std::uint32_t after = 0;            ///< of a vacant place, the next vacant one.
     Where where = Where::waiting;
-    bool taken = false;         ///< The place is.
-    bool watched = false;       ///< By the lobby's epoll.
-    bool admitted = true;       ///< Admission knows it.
-    bool given_back = false;    ///< A worker has had the socket: it may have set anything on it.
-    bool served = false;        ///< Given back between two requests.
+    bool taken = false;           ///< The place is.
+    bool watched = false;         ///< By the lobby's epoll.
+    bool admitted = true;         ///< Admission knows it.
+    bool given_back = false;      ///< A worker has had the socket: it may have set anything on it.
+    bool served = false;          ///< Given back between two requests.
     std::uint8_t half_heads = 0;  ///< Times in a row that it came back with its head incomplete.
 
     /// Between two requests, or before the first: nothing is lost if it is closed.
@@ -84,9 +84,9 @@ struct ConnectionEntry {
     }
 };
 
-/// The table. A connection has its place from add() to end(), and every other part of the pool names it by that;
-/// end() is the only way out. So accepted == ended + size() by construction, and each change is seen by readers
-/// of the scoreboard as a whole. Places are reused and never move. Lives in the master.
+/// The table. A connection has its place from add() to end(), and every other part of the pool names it by
+/// that; end() is the only way out. So accepted == ended + size() by construction, and each change is seen by
+/// readers of the scoreboard as a whole. Places are reused and never move. Lives in the master.
 class Connections {
 public:
     /// `refusal` is what a refused client is told, in the service's words. Throws std::bad_alloc.

@@ -12,7 +12,8 @@ constexpr std::size_t reserve = 32;  ///< Logs, the event loop, companions, what
 /// Beyond that a limit is no limit ("unlimited" is 2^30 in many containers).
 constexpr std::size_t connections_most = 1U << 20U;
 
-/// Without connections: the wake-up, the lobby's epoll, the scoreboard, the accept lock, the listeners, the slots.
+/// Without connections: the wake-up, the lobby's epoll, the scoreboard, the accept lock, the listeners, the
+/// slots.
 std::size_t fixed_of(const DescriptorNeeds& pool) noexcept {
     constexpr std::size_t parts = 4;
     const std::size_t of_a_slot = (pool.hands_off ? 2U : 0U) + (pool.own_listeners ? pool.listeners : 0U);
@@ -34,8 +35,8 @@ std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pool
         if (of_a_process > limit)
             throw std::runtime_error{"capacity of pool '" + pool.pool +
                                      "' is too large: a worker's process may need " +
-                                     std::to_string(of_a_process) + " descriptors, and the limit (ulimit -Hn) is " +
-                                     std::to_string(limit)};
+                                     std::to_string(of_a_process) +
+                                     " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
     }
     if (needed > limit)
         throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
@@ -47,7 +48,8 @@ std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pool
     std::iota(order.begin(), order.end(), std::size_t{0});
     // Those that want least first: what they leave is shared by the others.
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return wanted_by(pools[a]) * pools[a].of_a_connection < wanted_by(pools[b]) * pools[b].of_a_connection;
+        return wanted_by(pools[a]) * pools[a].of_a_connection <
+               wanted_by(pools[b]) * pools[b].of_a_connection;
     });
     for (std::size_t i = 0; i < order.size(); ++i) {
         const DescriptorNeeds& pool = pools[order[i]];

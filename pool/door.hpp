@@ -14,13 +14,14 @@
 
 namespace bullpen {
 
-/// Lives in the master. Accepts one client at a time and never until EAGAIN: a failing accept4 costs a tenth of a
-/// handoff. It knows a lower bound of how many wait, because only the master takes from the backlog. The listeners
-/// take turns.
+/// Lives in the master. Accepts one client at a time and never until EAGAIN: a failing accept4 costs a tenth
+/// of a handoff. It knows a lower bound of how many wait, because only the master takes from the backlog. The
+/// listeners take turns.
 class Door {
 public:
-    /// `pool` is the name for log lines; `pause` how long to leave the listeners alone after accept4 failed for
-    /// want of descriptors or memory. Throws std::runtime_error if there are none or more than listeners_max.
+    /// `pool` is the name for log lines; `pause` how long to leave the listeners alone after accept4 failed
+    /// for want of descriptors or memory. Throws std::runtime_error if there are none or more than
+    /// listeners_max.
     Door(std::string pool, std::vector<Listener> listeners, std::chrono::milliseconds pause,
          Connections& connections, Admission& admission);
 
@@ -29,16 +30,16 @@ public:
     /// For a pool whose master accepts: from here on they are non-blocking and can be watched.
     void accept_in_master(Events& events);
 
-    /// For a pool whose workers accept: blocking, unless a worker has several to wait on or waits for more than
-    /// clients.
+    /// For a pool whose workers accept: blocking, unless a worker has several to wait on or waits for more
+    /// than clients.
     void accept_in_workers(bool event_driven) noexcept;
 
-    /// The next client that admission lets in, which waits from then on; the others are refused. Nothing if none is
-    /// known to wait, or at a failure (which may begin a pause). Needs room in the table for one.
+    /// The next client that admission lets in, which waits from then on; the others are refused. Nothing if
+    /// none is known to wait, or at a failure (which may begin a pause). Needs room in the table for one.
     std::optional<Place> let_in(TimePoint now) noexcept;
 
-    /// There is no place for one more connection. Whether one waits, from the kernel; from then on, none is let in
-    /// until a turn in which there may be room.
+    /// There is no place for one more connection. Whether one waits, from the kernel; from then on, none is
+    /// let in until a turn in which there may be room.
     [[nodiscard]] bool is_crowd_waiting() noexcept;
     void set_crowded(bool crowded) noexcept { crowded_ = crowded; }
     [[nodiscard]] bool is_crowded() const noexcept { return crowded_; }
@@ -49,7 +50,8 @@ public:
     }
     [[nodiscard]] bool is_pausing(TimePoint now) const noexcept { return now < again_; }
 
-    /// Arms the watches of the listeners on which no client is known to wait. False if one is known: do not block.
+    /// Arms the watches of the listeners on which no client is known to wait. False if one is known: do not
+    /// block.
     bool watch() noexcept;
 
     /// The same when no client is to be taken: to learn that one is there.

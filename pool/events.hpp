@@ -9,8 +9,8 @@ namespace bullpen {
 
 /// What one wait can report of signals. Sources record; only Master::run() decides.
 struct Wakeup {
-    bool stop = false;          ///< SIGTERM, SIGINT or SIGQUIT came.
-    bool interrupted = false;   ///< It was SIGINT: a person at a terminal.
+    bool stop = false;           ///< SIGTERM, SIGINT or SIGQUIT came.
+    bool interrupted = false;    ///< It was SIGINT: a person at a terminal.
     bool child_changed = false;  ///< At least one SIGCHLD: a child has ended, was stopped or goes on.
 };
 

@@ -18,7 +18,9 @@ Gauges::Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& s
     const bool fixed = limits.policy == SizingPolicy::fixed;
     const bool idles = shape.pick != Pick::vacant;  // Else no worker lives without a client.
     header_.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
-    header_.spare_max = static_cast<std::uint32_t>(!idles ? 0 : fixed ? limits.workers_max : limits.spare_max);
+    header_.spare_max = static_cast<std::uint32_t>(!idles  ? 0
+                                                   : fixed ? limits.workers_max
+                                                           : limits.spare_max);
     header_.hands_off = shape.pick != Pick::never;
     header_.depth = static_cast<std::uint32_t>(shape.depth);
     header_.spare = static_cast<std::uint32_t>(limits.workers_start);
@@ -36,12 +38,14 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     const bool worth_a_line = serving && options_.model.workers_fixed == 0;
     if (worth_a_line && saturated && !saturated_ && now - warned_ >= between_warnings) {
         warned_ = now;
-        log(LogLevel::warning, "pool " + options_.name + " is saturated: all " + std::to_string(shape_.slots) +
+        log(LogLevel::warning, "pool " + options_.name + " is saturated: all " +
+                                   std::to_string(shape_.slots) +
                                    " workers (workers-max) are busy, further clients wait in the backlog");
     }
     saturated_ = saturated;
 
-    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks at.
+    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks
+    // at.
     const int idle = roster.count().idle;
     const int spare = shape_.pick == Pick::never ? std::max(0, idle - 1) : idle;
     header_.spare.store(static_cast<std::uint32_t>(spare), relaxed);

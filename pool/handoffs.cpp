@@ -122,10 +122,11 @@ void Handoffs::note_progress(TimePoint now) noexcept {
     roster_.owing().for_each([&](std::uint32_t slot) {
         if (is_being_replaced(slot)) return;
         const ScoreboardRow& row = scoreboard_.row(slot);
-        // Who gives a connection back names it; those that have ended are told by their order. So what was given
-        // back before has to be known first, and what was counted after that look waits for the next.
+        // Who gives a connection back names it; those that have ended are told by their order. So what was
+        // given back before has to be known first, and what was counted after that look waits for the next.
         const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
-        roster_.note_awaiting(slot, row.activity.load(relaxed) == static_cast<std::uint32_t>(Activity::awaiting));
+        roster_.note_awaiting(slot,
+                              row.activity.load(relaxed) == static_cast<std::uint32_t>(Activity::awaiting));
         if (!shape_.parks || note_returned(slot, now)) note_finished(slot, finished, now);
     });
     for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
@@ -157,8 +158,8 @@ void Handoffs::note_finished(std::uint32_t slot, std::uint64_t finished, TimePoi
     roster_.moved(slot, now);
 }
 
-/// The counts say how many connections lie in the channel; each is there before it is counted. False: some of them
-/// still do.
+/// The counts say how many connections lie in the channel; each is there before it is counted. False: some of
+/// them still do.
 bool Handoffs::note_returned(std::uint32_t slot, TimePoint now) noexcept {
     const SlotAccount& account = roster_.account(slot);
     const std::uint64_t returned = scoreboard_.row(slot).returned.load(std::memory_order_seq_cst);
@@ -236,14 +237,14 @@ void Handoffs::relieve(TimePoint now) noexcept {
 /// Only a hint: whether the worker has received all is decided by the channel.
 bool Handoffs::holds_what_it_was_given(std::uint32_t slot) const noexcept {
     const SlotAccount& account = roster_.account(slot);
-    const std::uint64_t serves = scoreboard_.row(slot).begun.load(relaxed) - account.finished() -
-                                 account.returned() - account.lost();
+    const std::uint64_t serves =
+        scoreboard_.row(slot).begun.load(relaxed) - account.finished() - account.returned() - account.lost();
     return serves >= std::min(account.outstanding(), shape_.capacity);
 }
 
 void Handoffs::relieve(std::uint32_t slot, TimePoint now) noexcept {
-    if (doubts_[slot].asked_at || !roster_.is_usable(slot) || now - roster_.moved_at(slot) < options_.stuck_after ||
-        holds_what_it_was_given(slot))
+    if (doubts_[slot].asked_at || !roster_.is_usable(slot) ||
+        now - roster_.moved_at(slot) < options_.stuck_after || holds_what_it_was_given(slot))
         return;
     const std::uint64_t before = roster_.account(slot).outstanding();
     take_back_all(slot, now);
@@ -267,8 +268,8 @@ void Handoffs::ask(std::uint32_t slot, TimePoint now) noexcept {
     send_message(workforce_.channel(slot).master.get(), {.kind = kind, .generation = doubt.generation}, {});
 }
 
-/// Asked again by each turn until it is settled: by the answer of a worker that has nothing of ours, by the death
-/// of the worker, or by its replacement.
+/// Asked again by each turn until it is settled: by the answer of a worker that has nothing of ours, by the
+/// death of the worker, or by its replacement.
 void Handoffs::note_answer(std::uint32_t slot, TimePoint now) noexcept {
     Doubt& doubt = doubts_[slot];
     if (doubt.generation != workforce_.generation(slot) || workforce_.pid(slot) == 0)
@@ -287,8 +288,8 @@ void Handoffs::settle_doubt(std::uint32_t slot) noexcept {
     --asked_;
 }
 
-/// It was asked. What it had received before the question it has begun when it answers; and who has nothing to do
-/// and isn't stopped answers at once.
+/// It was asked. What it had received before the question it has begun when it answers; and who has nothing
+/// to do and isn't stopped answers at once.
 void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
     const Doubt& doubt = doubts_[slot];
     const bool answered = doubt.answered_at != TimePoint{};
@@ -317,17 +318,20 @@ void Handoffs::take_back_all(std::uint32_t slot, TimePoint now) noexcept {
         lobby_.put_first(*client);
 }
 
-/// The master holds the channel's other end too, so what a worker has not received still lies there; the kernel
-/// gives each message to exactly one receiver. What else lies there, orders of ours, goes too.
+/// The master holds the channel's other end too, so what a worker has not received still lies there; the
+/// kernel gives each message to exactly one receiver. What else lies there, orders of ours, goes too.
 std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) noexcept {
     for (;;) {
         Envelope envelope;
-        const Received received = receive_message(workforce_.channel(slot).worker.get(), envelope, Wait::never);
-        if (received == Received::empty || received == Received::closed || received == Received::later) return {};
+        const Received received =
+            receive_message(workforce_.channel(slot).worker.get(), envelope, Wait::never);
+        if (received == Received::empty || received == Received::closed || received == Received::later)
+            return {};
         if (received == Received::malformed || envelope.message.kind != MessageKind::connection) continue;
         const Scoreboard::Change change{scoreboard_};
         SlotAccount& account = roster_.account(slot);
-        if (received == Received::truncated || !envelope.descriptors[0]) {  // We are out of descriptors ourselves.
+        if (received == Received::truncated ||
+            !envelope.descriptors[0]) {  // We are out of descriptors ourselves.
             const std::optional<Place> client = account.lose(envelope.message.number);
             if (client) connections_.end(*client, Ending::lost(ExitReason::descriptors));
             roster_.moved(slot, now);

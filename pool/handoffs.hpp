@@ -23,32 +23,34 @@ enum class News { returned, any };
 class Handoffs {
 public:
     /// `families` are those of the pool's listeners' sockets (AF_INET …).
-    Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard, Connections& connections,
-             Lobby& lobby, Roster& roster, Workforce& workforce, std::vector<int> families);
+    Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
+             Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce,
+             std::vector<int> families);
 
     /// Hands the connection to the slot's worker. False: its channel takes no more now.
     [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
 
-    /// Compares what the slots were given with what their rows say has ended or was given back, and parks what
-    /// was given back.
+    /// Compares what the slots were given with what their rows say has ended or was given back, and parks
+    /// what was given back.
     void note_progress(TimePoint now) noexcept;
 
     /// Whether a row says so of something that isn't noted yet.
     [[nodiscard]] bool has_news(News which) const noexcept;
 
-    /// What is queued ahead at workers that are busy for longer goes to idle ones, or to the queue that bounds
-    /// its wait.
+    /// What is queued ahead at workers that are busy for longer goes to idle ones, or to the queue that
+    /// bounds its wait.
     void rebalance(TimePoint now) noexcept;
 
-    /// Takes back what a worker was given and has not received for stuck_after (it is stopped, or starved); it
-    /// gets nothing more until it answers. A worker that answers, or never does, and doesn't hold what it was given
-    /// is replaced: somebody else reads its channel.
+    /// Takes back what a worker was given and has not received for stuck_after (it is stopped, or starved);
+    /// it gets nothing more until it answers. A worker that answers, or never does, and doesn't hold what it
+    /// was given is replaced: somebody else reads its channel.
     void relieve(TimePoint now) noexcept;
 
     /// The master itself wasn't running for so long: nobody is to blame for an answer that didn't come.
     void forgive(std::chrono::nanoseconds gap) noexcept;
 
-    /// Takes back all that lies in the slot's channel, of a worker that is dead or is to be given nothing more.
+    /// Takes back all that lies in the slot's channel, of a worker that is dead or is to be given nothing
+    /// more.
     void take_back_all(std::uint32_t slot, TimePoint now) noexcept;
 
     /// What a dead worker has sent is as good as any: each message is whole.
@@ -60,8 +62,8 @@ public:
 private:
     /// What is needed of a slot only when something is not as usual.
     struct Doubt {
-        TimePoint handed_at{};        ///< The last one.
-        std::uint32_t questions = 0;  ///< Asked over the slot's life: is anybody there?
+        TimePoint handed_at{};              ///< The last one.
+        std::uint32_t questions = 0;        ///< Asked over the slot's life: is anybody there?
         std::optional<TimePoint> asked_at;  ///< The last question is not settled yet.
         TimePoint answered_at{};
         std::uint32_t generation = 0;  ///< Of the worker that was asked.

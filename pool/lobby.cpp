@@ -42,7 +42,8 @@ std::chrono::milliseconds time_for(Limit limit, const TimeLimits& limits) noexce
 }
 
 template <std::size_t... index>
-std::array<ConnectionList, sizeof...(index)> lists_of(Connections& connections, std::index_sequence<index...>) {
+std::array<ConnectionList, sizeof...(index)> lists_of(Connections& connections,
+                                                      std::index_sequence<index...>) {
     return {((void)index, ConnectionList{connections})...};
 }
 
@@ -110,7 +111,8 @@ void Lobby::keep_queue_short(TimePoint now) noexcept {
 void Lobby::park(Place client, TimePoint now) noexcept {
     ConnectionEntry& entry = connections_.at(client);
     entry.deadline = deadline_of(entry, now);
-    entry.half_heads = is_half_message(entry) ? static_cast<std::uint8_t>(std::min(entry.half_heads + 1, 255)) : 0;
+    entry.half_heads =
+        is_half_message(entry) ? static_cast<std::uint8_t>(std::min(entry.half_heads + 1, 255)) : 0;
     add(scoreboard_.header().parkings);
     connections_.move(client, Where::parked);
     ++parked_;
@@ -149,7 +151,8 @@ void Lobby::unpark(Place client) noexcept {
     --parked_;
 }
 
-/// Each byte of a half head would cost a handoff: the more often it was looked at in vain, the longer the pause.
+/// Each byte of a half head would cost a handoff: the more often it was looked at in vain, the longer the
+/// pause.
 void Lobby::rest(Place client, TimePoint now) noexcept {
     ConnectionEntry& entry = connections_.at(client);
     const auto doubled = options_.drip_pause_min * (1 << std::min<int>(entry.half_heads - 2, pauses - 1));
@@ -224,8 +227,8 @@ void Lobby::see_off(Place client, Look look) noexcept {
     }
 }
 
-/// What epoll or poll(2), whose bits are the same, reported. A client that has only ended its side may still want
-/// its answer, so what it sent counts first.
+/// What epoll or poll(2), whose bits are the same, reported. A client that has only ended its side may still
+/// want its answer, so what it sent counts first.
 Lobby::Look Lobby::look_at(const ConnectionEntry& entry, std::uint32_t events) noexcept {
     if ((events & EPOLLERR) != 0) return Look::broken;
     if (entry.parking.what == Await::output) {
@@ -237,8 +240,8 @@ Lobby::Look Lobby::look_at(const ConnectionEntry& entry, std::uint32_t events) n
     return (events & EPOLLIN) != 0 ? Look::ready : Look::nothing;
 }
 
-/// Those whose deadline has passed. They are looked at once more: what came in time, or while the server itself was
-/// late, counts.
+/// Those whose deadline has passed. They are looked at once more: what came in time, or while the server
+/// itself was late, counts.
 void Lobby::expire(TimePoint now) noexcept {
     connections_.for_each(Where::parked, [&](Place client, ConnectionEntry& entry) {
         if (entry.deadline > now) return;
@@ -274,8 +277,8 @@ void Lobby::end_expired(Place client) noexcept {
         connections_.end(client, Ending::timed_out(entry.parking.limit));
 }
 
-/// Of those that wait for a worker: broken connections take no place in the queue. Who has only ended its side may
-/// still want its answer.
+/// Of those that wait for a worker: broken connections take no place in the queue. Who has only ended its
+/// side may still want its answer.
 void Lobby::end_departed(TimePoint now) noexcept {
     constexpr std::chrono::milliseconds between_looks{100};
     constexpr std::size_t at_once = 256;
@@ -328,7 +331,8 @@ void Lobby::lose_all(ExitReason why) noexcept {
 }
 
 TimePoint Lobby::deadline_of(const ConnectionEntry& entry, TimePoint now) const noexcept {
-    constexpr std::chrono::hours longest{1};  // The worker's word is believed so far: slow and steady takes time.
+    constexpr std::chrono::hours longest{
+        1};  // The worker's word is believed so far: slow and steady takes time.
     const Parking& parking = entry.parking;
     TimePoint deadline = now + time_for(parking.limit, options_.time_limits);
     if (parking.deadline_ns != 0) {

@@ -1,4 +1,5 @@
-/// Where connections are while no slot has them: those that wait for a worker, and those that wait for their client.
+/// Where connections are while no slot has them: those that wait for a worker, and those that wait for their
+/// client.
 #pragma once
 
 #include <array>
@@ -13,10 +14,11 @@
 
 namespace bullpen {
 
-/// Lives in the master. Parked connections are watched by an epoll of its own, which the master watches as one
-/// descriptor. A registration never outlives the parking: it is removed before the descriptor goes anywhere,
-/// because one that survives (another process has the socket, too) could not be removed any more and would report
-/// for ever. Those that wait stand in one queue, before it those that were given once already.
+/// Lives in the master. Parked connections are watched by an epoll of its own, which the master watches as
+/// one descriptor. A registration never outlives the parking: it is removed before the descriptor goes
+/// anywhere, because one that survives (another process has the socket, too) could not be removed any more
+/// and would report for ever. Those that wait stand in one queue, before it those that were given once
+/// already.
 class Lobby {
 public:
     /// Throws std::system_error.
@@ -32,7 +34,8 @@ public:
     void put_before_others(Place client) noexcept;
     void put_last(Place client) noexcept;
 
-    /// A client that was just accepted. False: it hasn't spoken yet, its handler wants that, and it is parked.
+    /// A client that was just accepted. False: it hasn't spoken yet, its handler wants that, and it is
+    /// parked.
     [[nodiscard]] bool receive(Place client, TimePoint now) noexcept;
 
     /// Takes out the first of those that go first.
@@ -40,15 +43,16 @@ public:
     /// Takes out the first of the queue.
     std::optional<Place> take_next() noexcept { return take(queue_); }
 
-    /// Clients in the queue and clients in the kernel's backlog take turns; whose it is changes with each call.
+    /// Clients in the queue and clients in the kernel's backlog take turns; whose it is changes with each
+    /// call.
     [[nodiscard]] bool has_turn() noexcept { return turn_ = !turn_; }
 
     [[nodiscard]] bool goes_first() const noexcept { return !first_.empty(); }
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
     [[nodiscard]] std::size_t waiting() const noexcept { return first_.size() + queue_.size(); }
 
-    /// Refuses the last of the queue while it is longer than queue_max, and the first that have waited for longer
-    /// than queue_wait. Those whose answer has begun stay.
+    /// Refuses the last of the queue while it is longer than queue_max, and the first that have waited for
+    /// longer than queue_wait. Those whose answer has begun stay.
     void keep_queue_short(TimePoint now) noexcept;
 
     // Those that wait for their client.
@@ -56,8 +60,8 @@ public:
     /// Until what its `parking` says comes true or its deadline passes.
     void park(Place client, TimePoint now) noexcept;
 
-    /// Sees which parked clients have spoken (they wait for a worker then), have left, or have been silent for too
-    /// long, and which of those that wait for a worker have left.
+    /// Sees which parked clients have spoken (they wait for a worker then), have left, or have been silent
+    /// for too long, and which of those that wait for a worker have left.
     void attend(TimePoint now) noexcept;
 
     /// Closes the connection that has been idle for longest. False: there is none.
@@ -67,7 +71,8 @@ public:
 
     // The orderly stop.
 
-    /// From here on no client that is between two requests, or hasn't said anything yet, is waited for for long.
+    /// From here on no client that is between two requests, or hasn't said anything yet, is waited for for
+    /// long.
     void begin_stop(TimePoint now) noexcept;
 
     /// All of them are lost.
@@ -103,13 +108,13 @@ private:
     std::optional<Events::Watch> watch_;
     ConnectionList first_;
     ConnectionList queue_;
-    ConnectionList idle_;  ///< Parked and idle, the longest first.
+    ConnectionList idle_;                         ///< Parked and idle, the longest first.
     std::array<ConnectionList, pauses> resting_;  ///< Parked and not watched: by the length of their pause.
     std::size_t parked_ = 0;
     bool turn_ = false;
     bool stopping_ = false;
-    TimePoint now_{};      ///< Of the turn.
-    TimePoint expired_{};  ///< When the deadlines were last looked at,
+    TimePoint now_{};       ///< Of the turn.
+    TimePoint expired_{};   ///< When the deadlines were last looked at,
     TimePoint departed_{};  ///< and those that wait.
 };
 

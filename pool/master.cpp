@@ -107,8 +107,8 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     return until;
 }
 
-/// The time of this turn. If it is much later than expected, the whole machine or process group was stopped, or the
-/// master was starved: nobody else is to blame for what didn't happen meanwhile.
+/// The time of this turn. If it is much later than expected, the whole machine or process group was stopped,
+/// or the master was starved: nobody else is to blame for what didn't happen meanwhile.
 TimePoint Master::note_time(TimePoint expected) noexcept {
     constexpr std::chrono::milliseconds late{500};
     const TimePoint now = Clock::now();
@@ -120,7 +120,8 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     return now;
 }
 
-/// Signals coalesce, so one SIGCHLD may stand for many children; and once a second they are asked for without one.
+/// Signals coalesce, so one SIGCHLD may stand for many children; and once a second they are asked for without
+/// one.
 void Master::look_after_children(const Wakeup& wake, TimePoint now) {
     constexpr std::chrono::seconds between_sweeps{1};
     if (!wake.child_changed && now - swept_ < between_sweeps) return;
@@ -170,7 +171,8 @@ void Master::attend_companions(TimePoint now) {
         if (attendant.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
         if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_limit) continue;
         attendant.stopped_at = now;
-        log(LogLevel::error, "the " + attendant.companion.title + " process has been stopped for too long; it is killed");
+        log(LogLevel::error,
+            "the " + attendant.companion.title + " process has been stopped for too long; it is killed");
         ::kill(attendant.pid, SIGKILL);
     }
 }

@@ -28,7 +28,8 @@ struct Companion {
 struct MasterOptions {
     std::vector<PoolOptions> pools;
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
-    /// A companion that has been stopped (SIGSTOP) for so long of the master's running time is killed and replaced.
+    /// A companion that has been stopped (SIGSTOP) for so long of the master's running time is killed and
+    /// replaced.
     std::chrono::milliseconds stopped_limit{10'000};
 };
 
@@ -48,9 +49,9 @@ public:
     void add_companion(Companion companion);
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
-    /// ends its patience: what is still busy is killed. The caller's process becomes the master. `ready` is called
-    /// once everything that can fail has been done; before that, run() throws std::system_error and has started
-    /// nothing.
+    /// ends its patience: what is still busy is killed. The caller's process becomes the master. `ready` is
+    /// called once everything that can fail has been done; before that, run() throws std::system_error and
+    /// has started nothing.
     int run(const std::function<void()>& ready = [] {});
 
 private:

@@ -30,8 +30,9 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
     if (!options.model.own_listeners) return listeners;
     for (Listener& listener : listeners) {
         if (listener.address().family() == AF_UNIX)
-            throw std::invalid_argument{"model " + std::string{options.model.name} + " needs TCP listeners: " +
-                                        listener.address().text() + " can't be shared by SO_REUSEPORT"};
+            throw std::invalid_argument{"model " + std::string{options.model.name} +
+                                        " needs TCP listeners: " + listener.address().text() +
+                                        " can't be shared by SO_REUSEPORT"};
         listener.share_port();
     }
     return listeners;
@@ -70,7 +71,8 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
                  connections_,
                  roster_,
                  {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
-      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_, families_of(listeners())},
+      handoffs_{options_, shape_,  scoreboard_, connections_,
+                lobby_,   roster_, workforce_,  families_of(listeners())},
       sizer_{options_},
       shutdown_{options_.stop_settle},
       gauges_{options_, shape_, scoreboard_} {
@@ -171,7 +173,8 @@ bool Pool::may_give(TimePoint now) const noexcept {
 }
 
 bool Pool::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
-    return shape_.pick == Pick::vacant ? workforce_.start(slot, client, now) : handoffs_.give(slot, client, now);
+    return shape_.pick == Pick::vacant ? workforce_.start(slot, client, now)
+                                       : handoffs_.give(slot, client, now);
 }
 
 /// Clients that wait here and clients in the backlog take turns: neither can starve the other.
@@ -228,13 +231,15 @@ void Pool::say_whether_wanted() noexcept {
 
 TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
     if (!wait_for_workers() || !wait_for_clients(now)) return not_at_all;
-    constexpr std::chrono::milliseconds longest{1000};  // A worker can be killed between its count and its wake-up.
+    constexpr std::chrono::milliseconds longest{
+        1000};  // A worker can be killed between its count and its wake-up.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
                      handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
                      next_resize(now)});
 }
 
-/// First the words, then one more look at the counts: what is counted from here on wakes us. False: something was.
+/// First the words, then one more look at the counts: what is counted from here on wakes us. False: something
+/// was.
 bool Pool::wait_for_workers() noexcept {
     wake_up_.arm();
     if (!shape_.hands_off()) return true;
@@ -256,7 +261,8 @@ bool Pool::wait_for_clients(TimePoint now) noexcept {
     if (!open) return true;
     const bool goes_to_a_worker = roster_.has_idle() && !lobby_.goes_first();
     if (goes_to_a_worker || options_.queue_max > 0) return door_.watch();
-    // It would have to wait, unless a worker only awaits its client's next request: that is worth a look then.
+    // It would have to wait, unless a worker only awaits its client's next request: that is worth a look
+    // then.
     if (!roster_.has_idle() && (lobby_.queued() > 0 || is_standing_still(now))) door_.watch_for_first();
     return true;
 }
@@ -267,7 +273,8 @@ bool Pool::is_standing_still(TimePoint now) const noexcept {
 }
 
 TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
-    constexpr std::chrono::milliseconds retry{10};  // A connection that no channel took, or a stop's next look.
+    constexpr std::chrono::milliseconds retry{
+        10};  // A connection that no channel took, or a stop's next look.
     TimePoint next = TimePoint::max();
     if (!shutdown_.is_serving() || (lobby_.goes_first() && roster_.has_room())) next = now + retry;
     if (!shape_.parks || roster_.has_idle()) return next;
@@ -318,7 +325,8 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 
 /// When something is missing now; what is missing later is seen at the turn in which it begins to be.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
-    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || roster_.vacant().empty()) return TimePoint::max();
+    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || roster_.vacant().empty())
+        return TimePoint::max();
     if (!workforce_.may_start(now)) return TimePoint::max();  // The workforce says when.
     const PoolCounts counts = roster_.count();
     const PoolLimits& limits = sizer_.limits();

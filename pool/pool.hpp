@@ -29,8 +29,8 @@
 
 namespace bullpen {
 
-/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after start()) or trusts
-/// the scoreboard. Each duty has its owner among the parts; who owns a connection in which state:
+/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after start()) or
+/// trusts the scoreboard. Each duty has its owner among the parts; who owns a connection in which state:
 ///
 ///   in the kernel's backlog       the listener, see Door; nobody has accepted it
 ///   waiting                       Lobby: for a worker
@@ -60,7 +60,8 @@ public:
 
     // The master's verbs, in the order of a turn.
 
-    /// Watches what there is to watch. `kept` are the descriptors that workers keep besides their own. Throws.
+    /// Watches what there is to watch. `kept` are the descriptors that workers keep besides their own.
+    /// Throws.
     void start(Events& events, std::vector<int> kept, TimePoint now);
 
     /// Forks the first workers.
@@ -75,8 +76,8 @@ public:
     /// Sees which workers have become ready, have finished, or have given a connection back.
     void note_progress(TimePoint now) noexcept;
 
-    /// One of waitpid(2)'s reports. A process that has died is buried: what lay in its channel is taken back, what it
-    /// had is lost, its slot is refilled. False: the pid is not one of this pool's workers.
+    /// One of waitpid(2)'s reports. A process that has died is buried: what lay in its channel is taken back,
+    /// what it had is lost, its slot is refilled. False: the pid is not one of this pool's workers.
     bool note_child(pid_t pid, int status, TimePoint now) noexcept;
 
     /// Ends workers that are busy with one request, or stopped, for longer than their limit.
@@ -88,7 +89,8 @@ public:
     /// Sees which parked clients have spoken, have left, or have been silent for too long.
     void attend_lobby(TimePoint now) noexcept;
 
-    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free workers.
+    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free
+    /// workers.
     void hand_out_clients(TimePoint now) noexcept;
 
     /// Grows or shrinks as plan_resize says.

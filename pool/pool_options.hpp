@@ -33,8 +33,8 @@ struct PoolOptions {
     /// goes on without a wake-up. Another that falls idle first gets them.
     int queue_ahead = 1;
     HandoffWhen handoff_when = HandoffWhen::accepted;
-    /// How long a worker may itself wait for the next request of a client before it gives the connection back,
-    /// where the model parks; a client that is handed to it ends the wait. 0: it gives it back at once.
+    /// How long a worker may itself wait for the next request of a client before it gives the connection
+    /// back, where the model parks; a client that is handed to it ends the wait. 0: it gives it back at once.
     std::chrono::milliseconds linger{4};
     TimeLimits time_limits;
     std::chrono::milliseconds request_limit{
@@ -43,8 +43,8 @@ struct PoolOptions {
     std::string refusal = {};  ///< What a client is told that is refused, in the service's words.
     int queue_max = 0;         ///< Clients that wait for a worker in the master; 0: in the kernel's backlog.
     std::chrono::milliseconds queue_wait{1'000};  ///< The longest of that wait; then the client is refused.
-    std::size_t connections_max = 0;  ///< Open at once; 0: as many as RLIMIT_NOFILE has room for. No more than
-                                      ///< that in any case.
+    std::size_t connections_max = 0;  ///< Open at once; 0: as many as RLIMIT_NOFILE has room for. No more
+                                      ///< than that in any case.
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< Where the model takes turns at accept.
     PoolLimits limits;
     AdmissionOptions admission = {};  ///< Where the master accepts.
@@ -55,14 +55,14 @@ struct PoolOptions {
     std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't taken what it was handed by then
                                                  ///< is stuck: others get it.
-    /// A worker that is stopped (SIGSTOP, a debugger), or that doesn't hold what it was handed and doesn't answer,
-    /// for so long of the master's running time is killed, and what it held is lost.
+    /// A worker that is stopped (SIGSTOP, a debugger), or that doesn't hold what it was handed and doesn't
+    /// answer, for so long of the master's running time is killed, and what it held is lost.
     std::chrono::milliseconds stopped_limit{10'000};
-    std::chrono::milliseconds steal_after{1};    ///< What is queued ahead for so long goes to an idle worker.
+    std::chrono::milliseconds steal_after{1};  ///< What is queued ahead for so long goes to an idle worker.
     std::chrono::milliseconds standing_still{2};  ///< No worker has moved for so long: look who waits.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for want of descriptors or memory.
-    /// A client whose head stays incomplete whenever it has sent something is looked at again only after a pause
-    /// that doubles: none after the first time, then from the first to the second of these.
+    /// A client whose head stays incomplete whenever it has sent something is looked at again only after a
+    /// pause that doubles: none after the first time, then from the first to the second of these.
     std::chrono::milliseconds drip_pause_min{1};
     std::chrono::milliseconds drip_pause_max{250};
     std::chrono::milliseconds stop_patience{1'000};  ///< At a stop, for the request of a client that has said

@@ -129,7 +129,8 @@ bool Roster::is_saturated() const noexcept {
     if (pick_ == Pick::vacant) return vacant_.empty();
     if (!starting_.empty() || (!vacant_.empty() && !sizes_itself_)) return false;
     if (pick_ != Pick::never) return idle_.empty();
-    const bool room = ready_.find_if([&](std::uint32_t slot) { return connections_of(slot) < capacity_; }).has_value();
+    const bool room =
+        ready_.find_if([&](std::uint32_t slot) { return connections_of(slot) < capacity_; }).has_value();
     return !room;
 }
 

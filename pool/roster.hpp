@@ -36,7 +36,9 @@ public:
 
     /// The slot's account; whoever changes it calls moved() in the same Scoreboard::Change.
     [[nodiscard]] SlotAccount& account(std::uint32_t slot) noexcept { return slots_[slot].account; }
-    [[nodiscard]] const SlotAccount& account(std::uint32_t slot) const noexcept { return slots_[slot].account; }
+    [[nodiscard]] const SlotAccount& account(std::uint32_t slot) const noexcept {
+        return slots_[slot].account;
+    }
     void moved(std::uint32_t slot, TimePoint now) noexcept;
 
     /// What the worker's row says of itself, as it was seen this turn.
@@ -64,10 +66,12 @@ public:
     [[nodiscard]] bool has_room() const noexcept {
         return pick_ == Pick::vacant ? !vacant_.empty() : !free_.empty();
     }
-    [[nodiscard]] bool has_idle() const noexcept { return pick_ == Pick::vacant ? !vacant_.empty() : !idle_.empty(); }
+    [[nodiscard]] bool has_idle() const noexcept {
+        return pick_ == Pick::vacant ? !vacant_.empty() : !idle_.empty();
+    }
 
-    /// Whom to give the next client. When none is idle: a worker that only awaits its client's next request, or
-    /// one to queue ahead at, but only where something has moved lately: who is busy for long stays so.
+    /// Whom to give the next client. When none is idle: a worker that only awaits its client's next request,
+    /// or one to queue ahead at, but only where something has moved lately: who is busy for long stays so.
     [[nodiscard]] std::optional<std::uint32_t> slot_for_next(TimePoint now) const noexcept;
 
     /// Connections given and not settled.

@@ -53,8 +53,8 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
 }  // namespace
 
 const char* name_of(ExitReason reason) noexcept {
-    static constexpr const char* names[exit_reasons] = {"retired",       "start",          "exited",
-                                                        "signal",        "descriptors",    "replaced",
+    static constexpr const char* names[exit_reasons] = {"retired",       "start",           "exited",
+                                                        "signal",        "descriptors",     "replaced",
                                                         "drain_timeout", "request_timeout", "stopped"};
     return names[static_cast<std::size_t>(reason)];
 }

@@ -30,8 +30,8 @@ static_assert(SharedCounter::is_always_lock_free && SharedWord::is_always_lock_f
 constexpr std::size_t scoreboard_page = 4096;
 constexpr std::size_t listeners_max = 64;  ///< Of one pool.
 
-/// For the one writer of a counter: no other process adds, so no locked instruction is needed. Whoever sees the
-/// new value sees all that was stored before it, for example that a Scoreboard::Change is going on.
+/// For the one writer of a counter: no other process adds, so no locked instruction is needed. Whoever sees
+/// the new value sees all that was stored before it, for example that a Scoreboard::Change is going on.
 inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
 }
@@ -73,14 +73,14 @@ struct ScoreboardHeader {
     SharedCounter started_ns;    ///< CLOCK_MONOTONIC when the pool was made.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
 
-    // The master's accounts: every connection that it accepted is in exactly one of these words, or given to a
-    // slot (SlotEntry::handed). They change together, see Scoreboard::Change.
+    // The master's accounts: every connection that it accepted is in exactly one of these words, or given to
+    // a slot (SlotEntry::handed). They change together, see Scoreboard::Change.
     alignas(64) SharedWord version;  ///< Odd while they change.
     SharedCounter accepted;          ///< By the master.
     SharedCounter queued;            ///< Gauge: connections in the master's hands that wait for a worker.
     SharedCounter parked;            ///< Gauge: connections in the master's hands that wait for their client.
-    SharedCounter completed;         ///< Served before, and ended by the client or at a stop between requests.
-    SharedCounter client_aborted;    ///< The client left before it was served, or broke off.
+    SharedCounter completed;       ///< Served before, and ended by the client or at a stop between requests.
+    SharedCounter client_aborted;  ///< The client left before it was served, or broke off.
     std::array<SharedCounter, limits_count> timed_out;
     std::array<SharedCounter, refusals> refused;
     std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
@@ -120,8 +120,8 @@ enum class Activity : std::uint32_t {
 };
 
 /// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out, and is raised
-/// last, after the connection's close: by it the master knows that the slot is free. In the same way `returned`
-/// is raised after the connection has been given back.
+/// last, after the connection's close: by it the master knows that the slot is free. In the same way
+/// `returned` is raised after the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
@@ -147,9 +147,8 @@ static_assert(sizeof(ScoreboardRow) == scoreboard_page,
 /// The connections that ended in a way the row itself knows of.
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     constexpr auto relaxed = std::memory_order_relaxed;
-    std::uint64_t sum =
-        row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed) +
-        row.refused.load(relaxed);
+    std::uint64_t sum = row.completed.load(relaxed) + row.failed.load(relaxed) +
+                        row.client_aborted.load(relaxed) + row.refused.load(relaxed);
     for (const SharedCounter& limit : row.timed_out)
         sum += limit.load(relaxed);
     return sum;

@@ -32,8 +32,8 @@ public:
         return true;
     }
 
-    /// While it is emptying. True: nobody has waited for so long that a handshake begun before has been completed,
-    /// or time is up; it is retiring from here on.
+    /// While it is emptying. True: nobody has waited for so long that a handshake begun before has been
+    /// completed, or time is up; it is retiring from here on.
     bool note_waiting(bool anybody_waits, TimePoint now) noexcept {
         if (anybody_waits) empty_since_ = now;
         if (now - empty_since_ < settle_ && now < deadline_) return false;

@@ -10,9 +10,9 @@
 
 namespace bullpen {
 
-/// The master's own, which it trusts more than the scoreboard: outstanding() == 0 is "free", and nothing but the
-/// verbs below adds or subtracts. Each connection that was given leaves by exactly one of take_back, give_back,
-/// finish_to and lose_rest. It outlives the workers that occupy the slot.
+/// The master's own, which it trusts more than the scoreboard: outstanding() == 0 is "free", and nothing but
+/// the verbs below adds or subtracts. Each connection that was given leaves by exactly one of take_back,
+/// give_back, finish_to and lose_rest. It outlives the workers that occupy the slot.
 class SlotAccount {
 public:
     /// Before the first give: no more than so many are ever outstanding, and giving needs no memory.
@@ -34,8 +34,8 @@ public:
         return client;
     }
 
-    /// In the worker have ended `total` connections over the slot's life: calls ended(place) for each new one, in
-    /// the order in which they were given. False: more than it was given, and nothing is changed.
+    /// In the worker have ended `total` connections over the slot's life: calls ended(place) for each new
+    /// one, in the order in which they were given. False: more than it was given, and nothing is changed.
     template <class Ended>
     [[nodiscard]] bool finish_to(std::uint64_t total, Ended ended) {
         const std::uint64_t count = total - finished_;

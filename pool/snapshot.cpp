@@ -55,9 +55,15 @@ RowNumbers copy(const ScoreboardRow& row) noexcept {
 
 /// Everything that a row counts and that never goes back while one worker writes it.
 std::array<std::uint64_t, 16> counters_of(const RowNumbers& row) noexcept {
-    std::array<std::uint64_t, 16> all{row.accepted,       row.begun,   row.returned,
-                                      row.completed,      row.failed,  row.client_aborted,
-                                      row.refused,        row.busy_ns, sum_of(row.queue_wait.counts),
+    std::array<std::uint64_t, 16> all{row.accepted,
+                                      row.begun,
+                                      row.returned,
+                                      row.completed,
+                                      row.failed,
+                                      row.client_aborted,
+                                      row.refused,
+                                      row.busy_ns,
+                                      sum_of(row.queue_wait.counts),
                                       sum_of(row.service.counts)};
     static_assert(10 + limits_count == 16);
     std::copy(row.timed_out.begin(), row.timed_out.end(), all.begin() + 10);
@@ -138,7 +144,7 @@ void add_row(PoolTotals& sum, const RowNumbers& row) noexcept {
     sum.completed += row.completed;
     sum.failed += row.failed;
     sum.client_aborted += row.client_aborted;
-    sum.refused[static_cast<std::size_t>(Refusal::stopping)] += row.refused;
+    sum.refused_by[static_cast<std::size_t>(Refusal::stopping)] += row.refused;
     for (std::size_t limit = 0; limit < limits_count; ++limit)
         sum.timed_out[limit] += row.timed_out[limit];
 }
@@ -171,17 +177,8 @@ bool add_slot(PoolTotals& sum, const SlotNumbers& slot, bool hands_off) noexcept
 
 }  // namespace
 
-std::uint64_t PoolTotals::refused_in_all() const noexcept {
-    return sum_of(refused);
-}
-
-std::uint64_t PoolTotals::lost_in_all() const noexcept {
-    return sum_of(lost);
-}
-
 std::int64_t PoolTotals::unaccounted() const noexcept {
-    const std::uint64_t ended =
-        completed + failed + client_aborted + sum_of(timed_out) + refused_in_all() + lost_in_all();
+    const std::uint64_t ended = completed + failed + client_aborted + sum_of(timed_out) + refused + lost;
     return static_cast<std::int64_t>(accepted - ended - parked - queued - begun);
 }
 
@@ -214,8 +211,8 @@ Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
                .completed = accounts.completed,
                .client_aborted = accounts.client_aborted,
                .timed_out = accounts.timed_out,
-               .refused = accounts.refused,
-               .lost = accounts.lost,
+               .refused_by = accounts.refused,
+               .lost_by = accounts.lost,
                .parked = accounts.parked,
                .queued = accounts.queued};
         bool consistent = true;
@@ -226,6 +223,8 @@ Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
                 slot.row = before != nullptr ? before->row : RowNumbers{};
             consistent = add_slot(sum, slot, hands_off) && consistent;
         }
+        sum.refused = sum_of(sum.refused_by);
+        sum.lost = sum_of(sum.lost_by);
         if (consistent) break;
     }
     return snapshot;

@@ -1,9 +1,9 @@
 /// A pool's numbers of one moment, as somebody outside of the master reads them from the scoreboard.
 ///
-/// The conservation law holds in each snapshot, also under load: accepted = ended + in flight. It rests on three
-/// things. The master's accounts are read between two of its changes (Scoreboard::Change). A slot's connections in
-/// flight are what the master gave it less what its row says has ended, as in the master itself. And the rows are
-/// read first: what a row says has ended, the master had given before.
+/// The conservation law holds in each snapshot, also under load: accepted = ended + in flight. It rests on
+/// three things. The master's accounts are read between two of its changes (Scoreboard::Change). A slot's
+/// connections in flight are what the master gave it less what its row says has ended, as in the master
+/// itself. And the rows are read first: what a row says has ended, the master had given before.
 #pragma once
 
 #include <array>
@@ -21,18 +21,17 @@ struct PoolTotals {
     std::uint64_t failed = 0;     ///< Handler threw.
     std::uint64_t client_aborted = 0;
     std::array<std::uint64_t, limits_count> timed_out{};
-    std::array<std::uint64_t, refusals> refused{};
-    std::array<std::uint64_t, exit_reasons> lost{};
-    std::uint64_t parked = 0;  ///< Accepted, and waiting for its client without a worker.
-    std::uint64_t queued = 0;  ///< Waiting for a worker: in the master's hands or in a channel.
-    std::uint64_t begun = 0;   ///< In a handler now.
+    std::array<std::uint64_t, refusals> refused_by{};
+    std::array<std::uint64_t, exit_reasons> lost_by{};
+    std::uint64_t refused = 0;  ///< For whatever reason,
+    std::uint64_t lost = 0;     ///< likewise.
+    std::uint64_t parked = 0;   ///< Accepted, and waiting for its client without a worker.
+    std::uint64_t queued = 0;   ///< Waiting for a worker: in the master's hands or in a channel.
+    std::uint64_t begun = 0;    ///< In a handler now.
     std::uint32_t starting = 0;
     std::uint32_t idle = 0;
     std::uint32_t busy = 0;
     std::uint32_t draining = 0;
-
-    [[nodiscard]] std::uint64_t refused_in_all() const noexcept;
-    [[nodiscard]] std::uint64_t lost_in_all() const noexcept;
 
     /// accepted - (everything that became of a connection): 0 by the conservation law.
     [[nodiscard]] std::int64_t unaccounted() const noexcept;
@@ -77,9 +76,9 @@ struct Snapshot {
     std::uint64_t taken_ns = 0;  ///< CLOCK_MONOTONIC.
 };
 
-/// `last` is an earlier snapshot of the same scoreboard: a row that contradicts it, or the master's accounts, was
-/// written by a broken worker, and its last believable numbers stand in for it. So no counter goes back and none
-/// shows what can't be. Without `last`, such a row counts as empty.
+/// `last` is an earlier snapshot of the same scoreboard: a row that contradicts it, or the master's accounts,
+/// was written by a broken worker, and its last believable numbers stand in for it. So no counter goes back
+/// and none shows what can't be. Without `last`, such a row counts as empty.
 Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last = nullptr);
 
 /// Of a snapshot without a predecessor.

@@ -16,12 +16,12 @@ constexpr std::chrono::milliseconds start_pause(int failures_in_a_row,
     return std::min(longest, first * (1 << std::min(failures_in_a_row - 1, 20)));
 }
 
-/// A start has failed if there was no process for it, or if the process died before it had done anything of use. No
-/// clock in it.
+/// A start has failed if there was no process for it, or if the process died before it had done anything of
+/// use. No clock in it.
 class StartPause {
 public:
-    /// While nothing works at all, for example because no process may be forked, the cause may end at any time:
-    /// it is tried every second. Where others work, a start that keeps failing gets rarer.
+    /// While nothing works at all, for example because no process may be forked, the cause may end at any
+    /// time: it is tried every second. Where others work, a start that keeps failing gets rarer.
     static constexpr std::chrono::milliseconds longest_outage{1'000};
     static constexpr std::chrono::milliseconds longest{60'000};
 

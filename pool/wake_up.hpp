@@ -9,9 +9,10 @@
 
 namespace bullpen {
 
-/// An eventfd, which workers write when a word in the scoreboard's header asks for it. Lives in the master. Both
-/// sides are sequentially consistent: the master sets the word, looks at the workers' counts once more, then waits;
-/// a worker counts, then looks at the word. (A worker can be killed between the two: each wait is bounded.)
+/// An eventfd, which workers write when a word in the scoreboard's header asks for it. Lives in the master.
+/// Both sides are sequentially consistent: the master sets the word, looks at the workers' counts once more,
+/// then waits; a worker counts, then looks at the word. (A worker can be killed between the two: each wait is
+/// bounded.)
 class WakeUp {
 public:
     /// Throws std::system_error.
@@ -26,7 +27,9 @@ public:
 
     /// From here on a worker that has finished something wakes the master.
     void ask_for_room() noexcept { header_.waiting.store(1, std::memory_order_seq_cst); }
-    void ask_for_room(bool wanted) noexcept { header_.waiting.store(wanted ? 1 : 0, std::memory_order_relaxed); }
+    void ask_for_room(bool wanted) noexcept {
+        header_.waiting.store(wanted ? 1 : 0, std::memory_order_relaxed);
+    }
 
     /// From here on a worker that has given a connection back wakes the master.
     void ask_for_returned() noexcept { header_.asleep.store(1, std::memory_order_seq_cst); }

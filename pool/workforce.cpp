@@ -47,8 +47,8 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
 Workforce::~Workforce() = default;
 
 std::string Workforce::name_of(std::uint32_t slot) const {
-    return "worker " + options_.name + "/" + std::to_string(slot) + " (pid " + std::to_string(seats_[slot].pid) +
-           ")";
+    return "worker " + options_.name + "/" + std::to_string(slot) + " (pid " +
+           std::to_string(seats_[slot].pid) + ")";
 }
 
 // Birth.
@@ -149,8 +149,8 @@ void Workforce::give_to_child(std::uint32_t number, Place client, TimePoint now)
     pause_.note_success();
 }
 
-/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by mistake
-/// would stay open for everybody.
+/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by
+/// mistake would stay open for everybody.
 int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Place> client) {
     const WorkerSeat seat = seat_for(process, master);
     std::vector<int> kept = common_.kept;
@@ -317,13 +317,14 @@ void Workforce::kill(std::uint32_t number, ExitReason reason) noexcept {
     ::kill(seats_[number].pid, SIGKILL);
 }
 
-/// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun before
-/// the master itself was stopped is counted from when it went on.
+/// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun
+/// before the master itself was stopped is counted from when it went on.
 std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept {
     const std::uint64_t begun_ns = scoreboard_.row(slot).note.begun_ns.load(relaxed);
     const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     const auto& ended_by_us = seats_[slot].ended_by_us;
-    if (begun_ns == 0 || begun_ns >= now_ns || (ended_by_us && *ended_by_us != ExitReason::retired)) return {};
+    if (begun_ns == 0 || begun_ns >= now_ns || (ended_by_us && *ended_by_us != ExitReason::retired))
+        return {};
     return std::min<std::chrono::nanoseconds>(std::chrono::nanoseconds{now_ns - begun_ns}, now - resumed_at_);
 }
 
@@ -337,7 +338,8 @@ void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, T
 void Workforce::kill_unyielding(TimePoint now) noexcept {
     roster_.draining().for_each([&](std::uint32_t slot) {
         Seat& seat = seats_[slot];
-        if (seat.ended_by_us != ExitReason::request_limit || now - seat.told_at < options_.request_grace) return;
+        if (seat.ended_by_us != ExitReason::request_limit || now - seat.told_at < options_.request_grace)
+            return;
         seat.told_at = now;
         ::kill(seat.pid, SIGKILL);
     });
@@ -429,8 +431,8 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
     return lost;
 }
 
-/// What it had accepted and not ended. Nothing: it left counts that can't be. They are believed only if they leave
-/// no more connections than a worker may have at once.
+/// What it had accepted and not ended. Nothing: it left counts that can't be. They are believed only if they
+/// leave no more connections than a worker may have at once.
 std::optional<std::uint64_t> Workforce::lost_of_acceptor(std::uint32_t slot) const noexcept {
     const ScoreboardRow& row = scoreboard_.row(slot);
     ScoreboardRow before{};
@@ -469,7 +471,8 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
                 (death.lost > 0 ? "; connections lost: " + std::to_string(death.lost) : ""));
 
     constexpr std::chrono::seconds long_life{10};
-    const bool of_use = served_since_start(death.process) || now - seats_[death.process.first].born >= long_life;
+    const bool of_use =
+        served_since_start(death.process) || now - seats_[death.process.first].born >= long_life;
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         Seat& seat = seats_[slot];
         if (seat.ended_by_us == ExitReason::retired) seat.listeners.clear();
@@ -478,12 +481,13 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         roster_.place(slot, Stage::vacant, Usable::yes);
     }
     if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
-    const bool ended_by_us = death.reason == ExitReason::request_limit || death.reason == ExitReason::stopped ||
-                             death.reason == ExitReason::replaced;
+    const bool ended_by_us = death.reason == ExitReason::request_limit ||
+                             death.reason == ExitReason::stopped || death.reason == ExitReason::replaced;
     if (of_use)
         pause_.note_success();
     else if (death.reason != ExitReason::request_limit && death.reason != ExitReason::stopped)
-        pause_.note_failure(now, !roster_.ready().empty());  // It may die in its first request again and again.
+        pause_.note_failure(now,
+                            !roster_.ready().empty());  // It may die in its first request again and again.
     if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
 }
 

@@ -42,14 +42,14 @@ public:
     /// What every worker gets from the pool, all borrowed.
     struct Common {
         const std::vector<Listener>* listeners = nullptr;
-        int wake = -1;                ///< The eventfd on which the master waits.
-        std::vector<int> kept = {};   ///< The user's own descriptors.
+        int wake = -1;               ///< The eventfd on which the master waits.
+        std::vector<int> kept = {};  ///< The user's own descriptors.
         std::chrono::seconds drain_timeout{30};
     };
 
     /// Throws std::system_error.
-    Workforce(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard, Connections& connections,
-              Roster& roster, Common common);
+    Workforce(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
+              Connections& connections, Roster& roster, Common common);
     ~Workforce();
     Workforce(const Workforce&) = delete;
     Workforce& operator=(const Workforce&) = delete;
@@ -62,8 +62,8 @@ public:
     /// Whether a worker may be started now: not for a while after starts have failed.
     [[nodiscard]] bool may_start(TimePoint now) const noexcept;
 
-    /// Starts the process of a vacant slot, for that client alone where there is one. False: the system is out of
-    /// something, and the client is still the caller's.
+    /// Starts the process of a vacant slot, for that client alone where there is one. False: the system is
+    /// out of something, and the client is still the caller's.
     bool start(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept;
 
     /// Starts workers in the lowest vacant slots, at least so many, as far as there is room.
@@ -71,10 +71,14 @@ public:
 
     // Duty.
 
-    /// The master's end of the slot's channel, and the worker's, from which the master takes back what was not
-    /// received. A channel lives as long as its worker.
-    [[nodiscard]] const ChannelEnds& channel(std::uint32_t slot) const noexcept { return seats_[slot].channel; }
-    [[nodiscard]] std::uint32_t generation(std::uint32_t slot) const noexcept { return seats_[slot].generation; }
+    /// The master's end of the slot's channel, and the worker's, from which the master takes back what was
+    /// not received. A channel lives as long as its worker.
+    [[nodiscard]] const ChannelEnds& channel(std::uint32_t slot) const noexcept {
+        return seats_[slot].channel;
+    }
+    [[nodiscard]] std::uint32_t generation(std::uint32_t slot) const noexcept {
+        return seats_[slot].generation;
+    }
     [[nodiscard]] pid_t pid(std::uint32_t slot) const noexcept { return seats_[slot].pid; }
     /// "web/3 (pid 812)", for the log.
     [[nodiscard]] std::string name_of(std::uint32_t slot) const;
@@ -107,8 +111,8 @@ public:
     /// The same of a process that has done nothing wrong itself: it is told to leave.
     void replace_in_order(std::uint32_t slot, const char* why, TimePoint now) noexcept;
 
-    /// Calls visit(slot) for each worker that has been busy with one request for longer than the request limit,
-    /// then tells it to stop; kills those that were told and didn't within the grace.
+    /// Calls visit(slot) for each worker that has been busy with one request for longer than the request
+    /// limit, then tells it to stop; kills those that were told and didn't within the grace.
     template <typename Visit>
     void end_slow(TimePoint now, Visit visit) noexcept {
         if (options_.request_limit.count() == 0) return;
@@ -134,8 +138,8 @@ public:
     /// Whose process that was and why it ended; it is no longer one of ours. Nothing: it never was.
     std::optional<Death> take_dead(pid_t pid, int status, bool stopping) noexcept;
 
-    /// Closes the books of a dead worker's slot, after what could be taken back has been: its row is put right, and
-    /// what is left is lost. Returns how many that were.
+    /// Closes the books of a dead worker's slot, after what could be taken back has been: its row is put
+    /// right, and what is left is lost. Returns how many that were.
     std::uint64_t settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept;
 
     /// Says so in the log, makes the slots vacant, and refills them at once if they were in service.
@@ -158,8 +162,8 @@ private:
         ChannelEnds channel;
         std::vector<Listener> listeners;  ///< Its own, where the model wants that: so is their backlog.
         std::optional<ExitReason> ended_by_us;
-        TimePoint told_at{};                   ///< When it was last told to leave.
-        std::optional<TimePoint> stopped_at;   ///< Since when it has been stopped.
+        TimePoint told_at{};                  ///< When it was last told to leave.
+        std::optional<TimePoint> stopped_at;  ///< Since when it has been stopped.
         TimePoint born{};
         std::array<std::byte, sizeof(ScoreboardRow)> row_at_start;  ///< To undo what a broken worker writes.
     };
@@ -174,7 +178,8 @@ private:
     void tell(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept;
     void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
     void kill_unyielding(TimePoint now) noexcept;
-    [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept;
+    [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot,
+                                                                 TimePoint now) const noexcept;
     void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept;
     void kill(std::uint32_t slot, ExitReason reason) noexcept;
     void note_program_end(std::uint32_t slot, int status) noexcept;

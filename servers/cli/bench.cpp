@@ -150,7 +150,7 @@ std::optional<Run> Bench::run(const Contender& contender, const Workload& worklo
     if (!failure.empty()) throw RunFailed{failure};
     run.server = end.used;
     const PoolTotals totals = total(server.scoreboard());
-    run.lost = totals.lost_in_all();
+    run.lost = totals.lost;
     run.unaccounted = totals.unaccounted();
     return run;
 }

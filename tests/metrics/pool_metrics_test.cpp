@@ -51,6 +51,7 @@ std::map<std::string, double> samples_in(const std::string& text) {
 void occupy(Scoreboard& board, std::uint32_t slot, Stage stage) {
     board.entry(slot).stage = static_cast<std::uint32_t>(stage);
     board.entry(slot).generation = 1;
+    board.header().started_ns = 1;  // Long enough ago for any time in the rows.
 }
 
 /// Eleven accepted: 4 ok, 1 thrown, 1 aborted, 2 + 1 timed out, 1 lost; 1 in a handler.
@@ -94,7 +95,7 @@ void fill(Scoreboard& board) {
     ScoreboardRow& second = board.row(1);
     second.begun = 3;
     second.finished = 2;
-    second.lost = 1;
+    board.entry(1).lost = 1;
     second.client_aborted = 1;
     second.timed_out[static_cast<std::size_t>(Limit::write)] = 1;
     second.busy_ns = second_ns / 4;
@@ -121,6 +122,7 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_connections_lost_total{pool="web",reason="replaced"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="drain_timeout"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="request_timeout"})", 0},
+            {R"(bullpen_connections_lost_total{pool="web",reason="stopped"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="overload"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="startups"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="source"})", 0},
@@ -157,6 +159,7 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_worker_exits_total{pool="web",reason="replaced"})", 0},
             {R"(bullpen_worker_exits_total{pool="web",reason="drain_timeout"})", 0},
             {R"(bullpen_worker_exits_total{pool="web",reason="request_timeout"})", 0},
+            {R"(bullpen_worker_exits_total{pool="web",reason="stopped"})", 0},
             {R"(bullpen_saturated_seconds_total{pool="web"})", 2.5},
             {R"(bullpen_queue_wait_seconds_count{pool="web"})", 0},
             {R"(bullpen_queue_wait_seconds_sum{pool="web"})", 0},

@@ -131,8 +131,8 @@ TEST_SUITE("pool: who gets the next client") {
         ::kill(names[0], SIGKILL);
         CHECK(eventually([&] { return master.totals().lost == 2 && master.totals().idle == 2; }));
         CHECK(master.board().header().spawns == 3);
-        CHECK(master.board().row(0).lost == 1);
-        CHECK(master.board().row(1).lost == 1);
+        CHECK(master.board().entry(0).lost == 1);
+        CHECK(master.board().entry(1).lost == 1);
         const UniqueFd next = master.connect();
         CHECK(named(next) != names[0]);
         clients.clear();

@@ -113,16 +113,4 @@ TEST_SUITE("pool: sizing") {
         CHECK(plan_resize({.idle = 7, .draining = 1}, fixed, {}).spawn == 0);
         CHECK(plan_resize({.idle = 8}, fixed, {.idle_low = 8, .window_ended = true}).retire == 0);
     }
-
-    TEST_CASE("workers that die before they are ready are retried after a doubling pause of at most 60 s") {
-        CHECK(start_pause_ms(0) == 0);
-        CHECK(start_pause_ms(1) == 100);
-        CHECK(start_pause_ms(2) == 200);
-        CHECK(start_pause_ms(9) == 25'600);
-        CHECK(start_pause_ms(11) == 60'000);
-        for (int deaths = 1; deaths < 200; ++deaths) {
-            CHECK(start_pause_ms(deaths) >= start_pause_ms(deaths - 1));
-            CHECK(start_pause_ms(deaths) <= 60'000);
-        }
-    }
 }
