@@ -199,6 +199,7 @@ private:
     std::unique_ptr<AcceptLock> accept_lock_;
     std::vector<Seat> seats_;
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
+    int stopped_ = 0;                                   ///< Processes that are stopped.
     StartPause pause_;
     TimePoint resumed_at_{};  ///< When the master last went on after it had not been running.
 };
