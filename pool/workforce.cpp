@@ -533,7 +533,12 @@ void Workforce::stop_new_clients() noexcept {
 }
 
 TimePoint Workforce::prepare_to_wait(TimePoint now) const noexcept {
-    return may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
+    constexpr std::chrono::milliseconds between_looks{250};
+    TimePoint next = may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
+    const bool leaving = !roster_.draining().empty();
+    const bool limited = options_.request_limit.count() > 0 && roster_.count().busy > 0;
+    if (leaving || limited) next = std::min(next, now + between_looks);
+    return next;
 }
 
 }  // namespace bullpen
