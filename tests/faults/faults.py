@@ -18,6 +18,7 @@ PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED") or PROGRAM  # Where time, descriptors or strace matter.
 HOSTILE = str(Path(PROGRAM).with_name("hostile"))
 NOBODY = 65534
+NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # It can't look for leaks under strace.
 PATIENCE = 30  # Seconds for what must happen at all.
 OUTCOMES = ("completed", "client_aborted", "timed_out", "refused", "lost")
 
@@ -48,18 +49,15 @@ class Hostile(Bullpen):
                         *(f"listen={address}" for address in self.addresses), *settings]
 
     def _read_announcements(self):
-        """The library announces nothing: it is ready once the exporter says so."""
+        """The library announces nothing: it is there once the exporter is."""
         def ready():
             if self._process.poll() is not None:
                 raise AssertionError(f"{' '.join(self.command)} ended with {self._process.returncode}")
-            return self.workers_ready()
-        wait_until(ready, "the first idle worker")
-
-    def workers_ready(self):
-        try:
-            return self.total("bullpen_workers", state="idle") > 0
-        except OSError:
-            return False
+            try:
+                return self.metrics()
+            except OSError:
+                return None
+        wait_until(ready, "its metrics")
 
 
 def free_ports(count):
@@ -176,10 +174,10 @@ def stopped_group(server):
 
 
 @contextmanager
-def injected(pid, *faults):
-    """strace makes the process and its children fail; faults as its -e inject= takes them. Yields its end."""
+def injected(pid, *faults, follow=True):
+    """strace makes the process (and its future children) fail; the faults are what its -e inject= takes."""
     traced = ",".join(fault.partition(":")[0] for fault in faults)
-    tracer = subprocess.Popen(["strace", "-f", "-p", str(pid), "-e", f"trace={traced}", "-e", "signal=none",
+    tracer = subprocess.Popen(["strace", *(["-f"] if follow else []), "-p", str(pid), "-e", f"trace={traced}", "-e", "signal=none",
                                *(word for fault in faults for word in ("-e", f"inject={fault}"))],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
