@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -174,20 +175,28 @@ def stopped_group(server):
 
 
 @contextmanager
-def injected(pid, *faults, follow=True):
-    """strace makes the process (and its future children) fail; the faults are what its -e inject= takes."""
+def injected(pids, *faults, follow=True):
+    """strace makes these processes (and their future children) fail; faults are what its -e inject= takes."""
+    pids = [pids] if isinstance(pids, int) else pids
     traced = ",".join(fault.partition(":")[0] for fault in faults)
-    tracer = subprocess.Popen(["strace", *(["-f"] if follow else []), "-p", str(pid), "-e", f"trace={traced}", "-e", "signal=none",
+    tracer = subprocess.Popen(["strace", *(["-f"] if follow else []), "-e", f"trace={traced}", "-e", "signal=none",
+                               *(word for pid in pids for word in ("-p", str(pid))),
                                *(word for fault in faults for word in ("-e", f"inject={fault}"))],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    drain = threading.Thread(target=tracer.stderr.read)  # Else strace would wait for us, and its tracees for it.
     try:
-        while "attached" not in (line := tracer.stderr.readline()):
-            if not line:
-                raise AssertionError("strace could not attach")
+        for _ in pids:
+            while "attached" not in (line := tracer.stderr.readline()):
+                if not line:
+                    raise AssertionError("strace could not attach")
+        drain.start()
         yield
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.communicate()
+        tracer.wait()
+        if drain.ident:
+            drain.join()
+        tracer.stderr.close()
 
 
 def load(server, *flags, path="/bytes/10", program=OPTIMISED):

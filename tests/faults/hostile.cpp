@@ -133,6 +133,12 @@ void make_child_or_echo(Connection& client) {
     }
 }
 
+/// What a coroutine does in place of each of the handlers that the event models are tried with.
+boost::asio::awaitable<void> crash_coroutine(bullpen::AsyncConnection&) {
+    ::raise(SIGKILL);
+    co_return;
+}
+
 boost::asio::awaitable<void> kill_child_or_echo(bullpen::AsyncConnection& client) {
     Buffer buffer;
     while (const std::size_t size = co_await client.read_some(buffer)) {
@@ -264,6 +270,7 @@ int main(int argc, char** argv) {
     }
     const std::string_view handler{argv[1]};
     if (options.model.ends_with("event"))
-        return bullpen::serve(options, bullpen::AsyncHandler{kill_child_or_echo});
+        return bullpen::serve(
+            options, bullpen::AsyncHandler{handler == "crash" ? crash_coroutine : kill_child_or_echo});
     return bullpen::serve(options, handlers.at(handler));
 }
