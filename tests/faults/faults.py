@@ -13,6 +13,7 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from every_model import flags_of
 from harness import TOP, Bullpen, processes, title, total, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
@@ -59,6 +60,12 @@ class Hostile(Bullpen):
             except OSError:
                 return None
         wait_until(ready, "its metrics")
+
+
+def settings_of(case):
+    """A case of every_model.py in the hostile program's words."""
+    flags = dict(zip(*[iter(flags_of(case))] * 2))
+    return [f"{flag[2:]}={value}" for flag, value in flags.items() if flag in ("--model", "--threads", "--capacity")]
 
 
 def free_ports(count):

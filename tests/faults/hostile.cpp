@@ -133,7 +133,6 @@ void make_child_or_echo(Connection& client) {
     }
 }
 
-/// What a coroutine does in place of each of the handlers that the event models are tried with.
 boost::asio::awaitable<void> crash_coroutine(bullpen::AsyncConnection&) {
     ::raise(SIGKILL);
     co_return;
@@ -194,6 +193,31 @@ Next one_by_one(Connection& client) {
     }
 }
 
+/// `b` and nine bytes more, which have the body limit; or `r` and one byte more, which has the read limit.
+Next reads_more(Connection& client) {
+    std::array<std::byte, 1> first{};
+    const auto seen = client.peek(first, {.limit = bullpen::Limit::idle});
+    if (!seen) return Next::await_input;
+    if (seen->size == 0) return Next::close;
+    client.take(first);
+    std::array<std::byte, 9> more{};
+    const bool whole = first[0] == std::byte{'b'} ? client.read_exactly(more) : client.read_some(more) > 0;
+    if (whole) client.write_all("done");
+    return Next::close;
+}
+
+boost::asio::awaitable<void> read_more(bullpen::AsyncConnection& client) {
+    std::array<std::byte, 1> first{};
+    if (co_await client.read_some(first) == 0) co_return;
+    std::array<std::byte, 9> more{};
+    bool whole = false;
+    if (first[0] == std::byte{'b'})
+        whole = co_await client.read_exactly(more);
+    else
+        whole = co_await client.read_some(more) > 0;
+    if (whole) co_await client.write_all("done");
+}
+
 void crash(Connection&) {
     ::raise(SIGKILL);
 }
@@ -223,8 +247,15 @@ const std::map<std::string_view, bullpen::Handler> handlers = {
     {"drains_eventfd", drains_eventfd},
     {"lingers", lingers},
     {"one_by_one", one_by_one},
+    {"reads_more", reads_more},
     {"crash", crash},
     {"scribbles", scribbles},
+};
+
+const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
+    {"kills_its_child", kill_child_or_echo},
+    {"reads_more", read_more},
+    {"crash", crash_coroutine},
 };
 
 void set(bullpen::Options& options, std::string_view key, const std::string& value) {
@@ -244,8 +275,12 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
         options.capacity = number();
     } else if (key == "idle_ms") {
         options.time_limits.idle = std::chrono::milliseconds{number()};
+    } else if (key == "body_ms") {
+        options.time_limits.body = std::chrono::milliseconds{number()};
     } else if (key == "read_ms") {
         options.time_limits.read = std::chrono::milliseconds{number()};
+    } else if (key == "linger_ms") {
+        options.linger = std::chrono::milliseconds{number()};
     } else if (key == "drain_s") {
         options.drain_timeout = std::chrono::seconds{number()};
     } else if (key == "source_connections") {
@@ -269,8 +304,6 @@ int main(int argc, char** argv) {
         set(options, setting.substr(0, equals), std::string{setting.substr(equals + 1)});
     }
     const std::string_view handler{argv[1]};
-    if (options.model.ends_with("event"))
-        return bullpen::serve(
-            options, bullpen::AsyncHandler{handler == "crash" ? crash_coroutine : kill_child_or_echo});
+    if (options.model.ends_with("event")) return bullpen::serve(options, coroutines.at(handler));
     return bullpen::serve(options, handlers.at(handler));
 }

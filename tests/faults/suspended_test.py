@@ -7,7 +7,7 @@ import unittest
 from contextlib import ExitStack, closing
 
 from every_model import WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of
-from faults import connect, end_of
+from faults import Hostile, connect, end_of, settings_of
 from harness import Bullpen, wait_until
 
 LIMIT = 1  # Second, of whichever limit.
@@ -19,7 +19,10 @@ GET = b"GET /bytes/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 class Phase:
     """Where a client is when the server stops: `before` brings it there, `meanwhile` is what it does then."""
 
-    service, flag, is_parked = "work", "--idle-timeout", True  # Where the model parks.
+    flag, is_parked = "--idle-timeout", True  # Where the model parks.
+
+    def server(self, case):
+        return Bullpen("work", *flags_of(case), self.flag, str(LIMIT))
 
     def before(self, client):
         pass
@@ -57,37 +60,28 @@ class Head(Phase):
 
 
 class Body(Phase):
-    """It is in the middle of a body."""
+    """It is in the middle of what a handler reads as a whole."""
 
-    flag, is_parked = "--body-timeout", False
+    is_parked = False
+    setting, word = "body_ms", b"b"
+
+    def server(self, case):
+        return Hostile("reads_more", *settings_of(case), f"{self.setting}={1000 * LIMIT}")
 
     def before(self, client):
-        client.sendall(b"POST /bytes/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n12345")
+        client.sendall(self.word)
 
     def meanwhile(self, client):
-        client.sendall(b"67890")
+        client.sendall(b"123456789")
 
     def is_served(self, client):
-        return (end_of(client) or b"").startswith(b"HTTP/1.1 ")  # Whatever the service says to it.
+        return end_of(client) == b"done"
 
 
-class Conversation(Phase):
+class Conversation(Body):
     """It is in a conversation that the handler reads."""
 
-    service, flag, is_parked = "echo", "--read-timeout", False
-
-    def before(self, client):
-        client.sendall(b"a")
-        client.recv(1)
-
-    def meanwhile(self, client):
-        client.sendall(b"b")
-
-    def is_served(self, client):
-        try:
-            return client.recv(1) == b"b"
-        except ConnectionError:
-            return False
+    setting, word = "read_ms", b"r"
 
 
 class Download(Phase):
@@ -122,7 +116,7 @@ class Standstill(unittest.TestCase):
             with self.subTest(model=case), ExitStack() as stack:
                 tried = []
                 for phase in (kind() for kind in PHASES):
-                    server = stack.enter_context(Bullpen(phase.service, *flags_of(case), phase.flag, str(LIMIT)))
+                    server = stack.enter_context(phase.server(case))
                     tried.append((phase, server, stack.enter_context(closing(connect(server)))))
                 for phase, server, client in tried:
                     phase.before(client)
