@@ -304,6 +304,7 @@ void Pool::resize(TimePoint now) noexcept {
         workforce_.grow(1, now);  // Its one process, if that is not there.
         return;
     }
+    workforce_.refill_listeners(now);
     PoolCounts counts = roster_.count();
     counts.waiting = waiting_clients(counts);
     if (shutdown_.is_emptying() && counts.waiting == 0) return;
@@ -336,7 +337,8 @@ TimePoint Pool::next_resize(TimePoint now) const noexcept {
     const PoolCounts counts = roster_.count();
     const PoolLimits& limits = sizer_.limits();
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min;
+    const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min ||
+                         workforce_.has_deserted_listener();
     // Nobody tells when the last spare worker begins that accepts by itself.
     const bool looking_on = shape_.pick == Pick::never && counts.busy > 0;
     if (!missing && !looking_on) return TimePoint::max();

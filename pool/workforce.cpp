@@ -65,6 +65,18 @@ void Workforce::grow(int workers, TimePoint now) noexcept {
         continue;
 }
 
+void Workforce::refill_listeners(TimePoint now) noexcept {
+    for (auto slot = deserted_listener(); slot && start(*slot, {}, now); slot = deserted_listener())
+        continue;
+}
+
+/// Slot 0 has the pool's.
+std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
+    if (!options_.model.own_listeners) return {};
+    return roster_.vacant().find_if(
+        [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
+}
+
 bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoint now) noexcept {
     if (!may_start(now)) return false;
     const SlotRange process = shape_.process_of(number);
