@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "core/activity.hpp"
 #include "core/request_note.hpp"
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
@@ -99,14 +100,6 @@ struct SlotEntry {
     SharedCounter handed;   ///< Connections handed to it and not taken back.
 };
 static_assert(sizeof(SlotEntry) == 16);
-
-/// What a worker says of itself. For people only; the master decides by counts.
-enum class Activity : std::uint32_t {
-    starting,
-    idle,
-    busy,
-    absent,  ///< Its process lives, but has no thread in this slot.
-};
 
 /// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
 /// the connection's close: by it the master knows that the slot is free. In the same way `returned` is raised
