@@ -1,5 +1,6 @@
 #include "core/async_connection.hpp"
 
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -45,7 +46,9 @@ public:
         const std::size_t size = co_await self->socket_.async_receive(
             asio::buffer(buffer.data(), buffer.size()), asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::eof) error.clear();
-        co_return error ? self->end(error) : static_cast<ssize_t>(size);
+        if (!error) co_return static_cast<ssize_t>(size);
+        const ssize_t ended = self->end(error);
+        co_return ended == -ETIME ? self->look(buffer) : ended;
     }
 
     /// 0 or -errno; -ETIME once the deadline has passed.
@@ -55,6 +58,11 @@ public:
         co_await self->socket_.async_wait(asio::socket_base::wait_write,
                                           asio::redirect_error(asio::use_awaitable, error));
         co_return error ? self->end(error) : ssize_t{0};
+    }
+
+    [[nodiscard]] bool is_writable() noexcept {
+        pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
+        return ::poll(&room, 1, 0) > 0;
     }
 
     /// Ends a wait as if its deadline had passed.
@@ -75,6 +83,13 @@ private:
     void begin(TimePoint deadline) {
         deadline_ = deadline;
         if (deadline < armed_for_) arm(deadline);
+    }
+
+    /// What the client has sent before the server came to see that the deadline has passed is not too late.
+    ssize_t look(std::span<std::byte> buffer) noexcept {
+        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (size >= 0) return size;
+        return errno == EAGAIN || errno == EINTR ? -ETIME : -errno;
     }
 
     ssize_t end(const error_code& error) noexcept {
@@ -128,11 +143,9 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std
 AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<std::byte> buffer,
                                                                      TimePoint deadline, Limit limit) {
     if (has_had_its_turn()) co_await give_way();
-    ssize_t received = -ETIME;
-    if (Clock::now() < deadline) {
-        if (const auto size = try_receive(buffer)) co_return *size;
-        received = co_await receive_until(buffer, deadline);
-    }
+    const bool over = Clock::now() >= deadline;
+    if (const auto size = try_receive(buffer)) co_return *size;
+    const ssize_t received = over ? -ETIME : co_await receive_until(buffer, deadline);
     if (received == -ETIME) failure_.time_out(limit, "the client hasn't sent the whole of it in time");
     co_return judge(received);
 }
@@ -153,6 +166,7 @@ AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_nex
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);
     }
+    if (const auto size = try_receive(buffer)) co_return *size;  // It came in time, and the server is late.
     if (!draining()) failure_.time_out(Limit::idle, "the client sent nothing within the idle limit");
     co_return std::nullopt;
 }
@@ -164,11 +178,13 @@ AsyncConnection::Awaitable<bool> AsyncConnection::read_exactly(std::span<std::by
         if (has_had_its_turn()) co_await give_way();
         std::optional<std::size_t> size = try_receive(buffer);
         if (!size) {
-            ssize_t received = -ETIME;
-            if (!progress.is_too_slow(std::exchange(passed, 0)))
-                received = co_await receive_until(buffer, progress.deadline());
-            if (received == -ETIME) failure_.time_out(Limit::body, "the client sends too slowly");
-            size = judge(received);
+            // Of a deadline that has passed the loop is given no more turns, in which a client might drip.
+            const TimePoint deadline = progress.deadline_after(std::exchange(passed, 0));
+            if (Clock::now() >= deadline)
+                size = try_receive(buffer);
+            else if (const ssize_t received = co_await receive_until(buffer, deadline); received != -ETIME)
+                size = judge(received);
+            if (!size) failure_.time_out(Limit::body, "the client sends too slowly");
         }
         if (*size == 0) co_return false;
         passed += *size;
@@ -300,11 +316,16 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
     calls_in_a_row_ = 0;
     ssize_t error = -ETIME;
     while (error == -ETIME) {
-        if (progress.is_too_slow(fd(), std::exchange(written, 0)))
+        const TimePoint deadline = progress.deadline_after(fd(), std::exchange(written, 0));
+        if (Clock::now() < deadline)
+            error = co_await Waiter::writable(waiter(), deadline);
+        else if (!progress.is_stuck() && waiter()->is_writable())
+            error = 0;
+        else
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
-        error = co_await Waiter::writable(waiter(), progress.deadline());
     }
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
+    progress.go_on();
 }
 
 bool AsyncConnection::has_had_its_turn() noexcept {

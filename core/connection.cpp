@@ -1,14 +1,17 @@
 #include "core/connection.hpp"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "core/listener.hpp"
 #include "core/write_progress.hpp"
@@ -16,6 +19,7 @@
 namespace bullpen {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
 
 bool ServerView::is_draining() const noexcept {
     const auto is_set = [](const std::atomic<std::uint32_t>* word) {
@@ -26,19 +30,58 @@ bool ServerView::is_draining() const noexcept {
 
 namespace {
 
-/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile.
+/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile. FIONBIO leaves the other
+/// flags of the open file alone, which stays with the connection wherever it goes.
 class NonblockingWhile {
 public:
-    explicit NonblockingWhile(int socket) noexcept : socket_{socket} {
-        ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-    }
-    ~NonblockingWhile() { ::fcntl(socket_, F_SETFL, 0); }
+    explicit NonblockingWhile(int socket) noexcept : socket_{socket} { set(1); }
+    ~NonblockingWhile() { set(0); }
     NonblockingWhile(const NonblockingWhile&) = delete;
     NonblockingWhile& operator=(const NonblockingWhile&) = delete;
 
 private:
+    void set(int nonblocking) const noexcept { ::ioctl(socket_, FIONBIO, &nonblocking); }
+
     int socket_;
 };
+
+/// SO_RCVTIMEO and SO_PEEK_OFF of a socket whose next recv is to wait for one byte behind `offset` others.
+class PeekFrom {
+public:
+    PeekFrom(int socket, std::size_t offset, std::chrono::nanoseconds at_most) noexcept : socket_{socket} {
+        socklen_t size = sizeof slice_;
+        ::getsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &slice_, &size);
+        const auto us = std::chrono::ceil<std::chrono::microseconds>(at_most).count();
+        constexpr std::int64_t us_per_s = 1'000'000;
+        set_wait({.tv_sec = us / us_per_s, .tv_usec = us % us_per_s});
+        set_offset(static_cast<int>(offset));
+    }
+    ~PeekFrom() {
+        set_offset(-1);
+        set_wait(slice_);
+    }
+    PeekFrom(const PeekFrom&) = delete;
+    PeekFrom& operator=(const PeekFrom&) = delete;
+
+private:
+    void set_wait(timeval wait) const noexcept {
+        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    }
+    void set_offset(int offset) const noexcept {
+        ::setsockopt(socket_, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    }
+
+    int socket_;
+    timeval slice_{};
+};
+
+timespec to_timespec(nanoseconds span) noexcept {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(span);
+    return {.tv_sec = seconds.count(), .tv_nsec = (span - seconds).count()};
+}
+
+constexpr const char* incomplete = "the client hasn't sent the whole of it in time";
+constexpr const char* takes_too_slowly = "the client takes what it asked for too slowly";
 
 }  // namespace
 
@@ -46,6 +89,7 @@ Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
 
 void Connection::set_socket_timeouts(milliseconds slice) noexcept {
+    server_.slice = slice;
     const timeval value{.tv_sec = slice.count() / 1000, .tv_usec = (slice.count() % 1000) * 1000};
     for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
         ::setsockopt(fd(), SOL_SOCKET, option, &value, sizeof value);
@@ -55,16 +99,8 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
     if (has_unread())
         return read_behind_unread(buffer, [this](std::span<std::byte> rest) { return read_some(rest); });
     want_input(1);
-    std::optional<TimePoint> deadline;  // The clock is only asked once the client has kept us waiting.
-    for (;;) {
-        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
-        if (size >= 0) return static_cast<std::size_t>(size);
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) failure_.fail(errno, "read from the client");
-        const auto now = Clock::now();
-        if (!deadline) deadline = now + limits_.read - ListenOptions{}.slice;
-        if (now >= *deadline) failure_.time_out(Limit::read, "the client sent nothing within the read limit");
-    }
+    if (const auto size = receive_until(buffer, Clock::now() + limits_.read)) return *size;
+    failure_.time_out(Limit::read, "the client sent nothing within the read limit");
 }
 
 std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline) {
@@ -72,28 +108,52 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
         return read_behind_unread(buffer,
                                   [&](std::span<std::byte> rest) { return read_before(rest, deadline); });
     want_input(1);
-    while (Clock::now() < deadline) {
-        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
-        if (size >= 0) return static_cast<std::size_t>(size);
-        if (errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
-    }
-    failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
+    if (const auto size = receive_until(buffer, deadline)) return *size;
+    failure_.time_out(Limit::read, incomplete);
 }
 
 bool Connection::read_exactly(std::span<std::byte> buffer) {
     buffer = buffer.subspan(take_unread(buffer));
     want_input(1);
     TransferProgress progress{limits_.body, limits_.body_rate};
-    while (!buffer.empty()) {
-        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
-        if (size == 0) return false;
-        if (size < 0 && errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
-        const std::size_t got = size > 0 ? static_cast<std::size_t>(size) : 0;
-        buffer = buffer.subspan(got);
-        if (!buffer.empty() && progress.is_too_slow(got))
-            failure_.time_out(Limit::body, "the client sends too slowly");
+    std::size_t passed = 0;
+    for (bool first = true; !buffer.empty(); first = false) {
+        auto size = first ? receive(buffer, MSG_DONTWAIT) : std::nullopt;  // It may all be there.
+        if (!size) {
+            size = receive_until(buffer, progress.deadline_after(std::exchange(passed, 0)));
+            if (!size) failure_.time_out(Limit::body, "the client sends too slowly");
+        }
+        if (*size == 0) return false;
+        passed += *size;
+        buffer = buffer.subspan(*size);
     }
     return true;
+}
+
+/// Nothing: it isn't there, or wasn't for as long as the flags let the kernel wait.
+std::optional<std::size_t> Connection::receive(std::span<std::byte> buffer, int flags) {
+    const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), flags);
+    if (size >= 0) return static_cast<std::size_t>(size);
+    if (errno == EAGAIN || errno == EINTR) return {};
+    failure_.fail(errno, "read from the client");
+}
+
+/// Nothing: it wasn't there when it was looked for after the deadline.
+std::optional<std::size_t> Connection::receive_until(std::span<std::byte> buffer, TimePoint deadline) {
+    int flags = flags_of_first(Clock::now(), deadline);
+    for (bool over = false;;) {
+        if (const auto size = receive(buffer, std::exchange(flags, MSG_DONTWAIT))) return size;
+        if (over) return {};
+        const TimePoint now = Clock::now();
+        over = now >= deadline;
+        if (!over) wait_for(POLLIN, deadline - now);
+    }
+}
+
+/// The first call waits by itself where its slice ends before the deadline: most clients move within it, and
+/// cost no poll(2) then. Later ones don't, so that a silent client wakes its worker once and not each slice.
+int Connection::flags_of_first(TimePoint now, TimePoint deadline) const noexcept {
+    return server_.slice.count() > 0 && deadline - now > server_.slice ? 0 : MSG_DONTWAIT;
 }
 
 void Connection::unread(std::span<const std::byte> bytes) {
@@ -121,27 +181,32 @@ std::size_t Connection::take_unread(std::span<std::byte> buffer) noexcept {
 std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience,
                                                    std::size_t beyond) {
     wait_at_most(patience, beyond + 1);
-    // UNIX sockets don't know SO_RCVLOWAT: parked with half a head they would come back at once.
-    const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
-    const bool waits_here = !server_.parks || knows_no_low_water;
-    const bool overdue = patience.until && Clock::now() >= *patience.until;  // Else a drip would be no wait.
-    const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && draining() : !may_linger());
-    TimePoint waiting_since{};
-    for (;;) {
-        const ssize_t size =
-            ::recv(fd(), buffer.data(), buffer.size(), hurry ? MSG_PEEK | MSG_DONTWAIT : MSG_PEEK);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0 && errno != EAGAIN) failure_.fail(errno, "read from the client");
-        const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
-        if (!hurry && there > beyond) parking_.in_vain = 0;
-        if (size == 0 || there > beyond) return Peeked{there, size == 0};
-        if (there > 0 && client_has_ended()) return Peeked{there, true};
-        if (overdue) failure_.time_out(patience.limit, "the client hasn't sent the whole of it in time");
-        if (knows_no_low_water && wait_for_byte(beyond)) continue;
-        if (waits_here && may_wait_on(waiting_since)) continue;
-        if (!waits_here && !hurry) note_vain_wait();
-        return {};
+    return server_.parks ? peek_a_moment(buffer, beyond) : peek_within_limit(buffer, beyond);
+}
+
+/// Where the connection can be given back. After an answer the next request is hardly ever there yet: then
+/// the look before the wait is left out.
+std::optional<Connection::Peeked> Connection::peek_a_moment(std::span<std::byte> buffer, std::size_t beyond) {
+    nanoseconds moment = server_.linger;
+    if (parking_.deadline_ns != 0)
+        moment = std::min(moment, TimePoint{nanoseconds{parking_.deadline_ns}} - Clock::now());
+    const bool overdue = moment.count() < 0;
+    const bool expected = expected_ > beyond;
+    if (expected)
+        if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) return peeked;
+    const bool lingers = moment.count() > 0 && may_linger();
+    if (lingers) {
+        const Came came = wait_a_moment(POLLIN, moment);
+        if (came == Came::nothing) note_vain_wait(moment);
+        if (came != Came::client) return {};
     }
+    if (lingers || !expected)
+        if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) {
+            if (lingers) parking_.in_vain = 0;
+            return peeked;
+        }
+    if (overdue) failure_.time_out(parking_.limit, incomplete);
+    return {};  // Also half a head on a UNIX socket, which knows no SO_RCVLOWAT and is always readable.
 }
 
 bool Connection::may_linger() noexcept {
@@ -151,44 +216,96 @@ bool Connection::may_linger() noexcept {
     return false;
 }
 
-void Connection::note_vain_wait() noexcept {
+void Connection::note_vain_wait(nanoseconds waited) noexcept {
+    set_deadline(deadline_from(Clock::now() - waited, parking_.limit));
     constexpr std::uint8_t most = 5;
     parking_.in_vain = std::min<std::uint8_t>(static_cast<std::uint8_t>(parking_.in_vain + 1), most);
     parking_.skips = static_cast<std::uint8_t>((1U << parking_.in_vain) - 1);
 }
 
-/// Of a UNIX socket: whether the byte behind so many, or the end, has come within a slice.
-bool Connection::wait_for_byte(std::size_t offset) noexcept {
-    const auto peek_from = [this](int value) {
-        ::setsockopt(fd(), SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value);
+/// Says that this worker can be had before it looks whether it is wanted: either the master sees the one, or
+/// the worker sees the other. Came::message: the master wants something, or a signal came.
+Connection::Came Connection::wait_a_moment(short events, nanoseconds at_most) noexcept {
+    const auto say = [this](Activity activity, std::memory_order order) {
+        if (server_.activity != nullptr) server_.activity->store(static_cast<std::uint32_t>(activity), order);
     };
-    constexpr int beginning = -1;
+    pollfd either[2] = {{.fd = fd(), .events = events, .revents = 0},
+                        {.fd = server_.channel, .events = POLLIN, .revents = 0}};
+    const timespec moment = to_timespec(at_most);
+    say(Activity::awaiting, std::memory_order_seq_cst);
+    const int ready = somebody_waits() ? -1 : ::ppoll(either, std::size(either), &moment, nullptr);
+    say(Activity::busy, std::memory_order_relaxed);
+    if (ready == 0) return Came::nothing;
+    return ready > 0 && either[0].revents != 0 ? Came::client : Came::message;
+}
+
+/// Where the worker itself has to wait.
+std::optional<Connection::Peeked> Connection::peek_within_limit(std::span<std::byte> buffer,
+                                                                std::size_t beyond) {
+    const Limit limit = parking_.limit;
+    const TimePoint begun = Clock::now();
+    const TimePoint deadline = deadline_from(begun, limit);
+    // UNIX sockets know no SO_RCVLOWAT: with half a head they are always readable.
+    const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
+    const bool hurry = limit == Limit::idle && draining();
+    int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(begun, deadline);
+    for (bool waited = flags == 0, over = false;; waited = true) {
+        if (const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT))) return peeked;
+        if (over) failure_.time_out(limit, "the client sent nothing within the limit");
+        if ((waited || hurry) && gives_up(limit)) return {};
+        const TimePoint now = Clock::now();
+        over = now >= deadline;
+        if (over) continue;
+        const nanoseconds span = next_look(limit, deadline - now);
+        if (knows_no_low_water)
+            wait_for_byte(beyond, span);
+        else
+            wait_for(POLLIN, span);
+    }
+}
+
+/// Nothing: no more than `beyond` is there, and more may come.
+std::optional<Connection::Peeked> Connection::look(std::span<std::byte> buffer, std::size_t beyond,
+                                                   int flags) {
+    const auto size = receive(buffer, MSG_PEEK | flags);
+    expected_ = size.value_or(0);
+    if (!size) return {};
+    if (*size == 0 || *size > beyond) return Peeked{*size, *size == 0};
+    if (client_has_ended()) return Peeked{*size, true};
+    return {};
+}
+
+/// Of a UNIX socket: until the byte behind so many, or the end, has come.
+void Connection::wait_for_byte(std::size_t offset, nanoseconds at_most) noexcept {
+    const PeekFrom there{fd(), offset, at_most};
     std::byte byte;
-    peek_from(static_cast<int>(offset));
-    const bool came = ::recv(fd(), &byte, 1, MSG_PEEK) >= 0;
-    peek_from(beginning);
-    return came;
+    static_cast<void>(::recv(fd(), &byte, 1, MSG_PEEK));
 }
 
-/// Called when a slice of waiting has brought nothing.
-bool Connection::may_wait_on(TimePoint& waiting_since) {
-    if (gave_up_ || (parking_.limit == Limit::idle && (draining() || others_go_first()))) {
-        gave_up_ = true;
-        return false;
-    }
-    const TimePoint now = Clock::now();
-    if (waiting_since == TimePoint{}) {
-        waiting_since = now - ListenOptions{}.slice;
-        if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
-    }
-    if (now >= deadline_from(waiting_since))
-        failure_.time_out(parking_.limit, "the client sent nothing within the limit");
-    return true;
+/// Of the client alone. False: nothing came, or a signal.
+bool Connection::wait_for(short events, nanoseconds at_most) const noexcept {
+    pollfd client{.fd = fd(), .events = events, .revents = 0};
+    const timespec span = to_timespec(at_most);
+    return ::ppoll(&client, 1, &span, nullptr) > 0;
 }
 
-TimePoint Connection::deadline_from(TimePoint begin) const noexcept {
-    if (parking_.deadline_ns != 0) return TimePoint{std::chrono::nanoseconds{parking_.deadline_ns}};
-    switch (parking_.limit) {
+/// How long to wait for the client before the server is to be looked at again: only between two requests may
+/// that change anything. The request that it has been waiting for isn't being worked on.
+nanoseconds Connection::next_look(Limit limit, nanoseconds left) noexcept {
+    if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
+    const bool watches = limit == Limit::idle && (server_.draining != nullptr || server_.spare != nullptr);
+    return watches ? std::min<nanoseconds>(left, ListenOptions{}.slice) : left;
+}
+
+/// Asked when a wait has brought nothing.
+bool Connection::gives_up(Limit limit) noexcept {
+    gave_up_ = gave_up_ || (limit == Limit::idle && (draining() || others_go_first()));
+    return gave_up_;
+}
+
+TimePoint Connection::deadline_from(TimePoint begin, Limit limit) const noexcept {
+    if (parking_.deadline_ns != 0) return TimePoint{nanoseconds{parking_.deadline_ns}};
+    switch (limit) {
         case Limit::idle: return begin + limits_.idle;
         case Limit::header: return begin + limits_.header;
         case Limit::body: return begin + limits_.body;
@@ -202,21 +319,25 @@ TimePoint Connection::deadline_from(TimePoint begin) const noexcept {
 void Connection::wait_at_most(Patience patience, std::size_t input_at_least) noexcept {
     want_input(input_at_least);
     parking_.limit = patience.limit;
-    parking_.deadline_ns =
-        patience.until ? static_cast<std::uint64_t>(patience.until->time_since_epoch().count()) : 0;
+    set_deadline(patience.until.value_or(TimePoint{}));
+}
+
+void Connection::set_deadline(TimePoint deadline) noexcept {
+    parking_.deadline_ns = static_cast<std::uint64_t>(deadline.time_since_epoch().count());
 }
 
 bool Connection::wait_here(Await what) {
-    TimePoint waiting_since{};
-    while (!gave_up_) {
-        const short events = what == Await::input ? POLLIN : POLLOUT;
-        pollfd ready{.fd = fd(), .events = events, .revents = 0};
-        const auto slice = static_cast<int>(ListenOptions{}.slice.count());
-        if (::poll(&ready, 1, slice) > 0) return true;
-        if (what == Await::output) parking_.limit = Limit::write;
-        if (!may_wait_on(waiting_since)) break;
+    if (gave_up_) return false;
+    const short events = what == Await::input ? POLLIN : POLLOUT;
+    const Limit limit = what == Await::input ? parking_.limit : Limit::write;
+    TimePoint now = Clock::now();
+    const TimePoint deadline = deadline_from(now, limit);
+    for (;; now = Clock::now()) {
+        const bool over = now >= deadline;
+        if (wait_for(events, over ? nanoseconds{0} : next_look(limit, deadline - now))) return true;
+        if (over) failure_.time_out(limit, "the client kept the server waiting for longer than the limit");
+        if (gives_up(limit)) return false;
     }
-    return false;
 }
 
 /// SO_RCVLOWAT stays with the socket, wherever it goes.
@@ -228,11 +349,11 @@ void Connection::want_input(std::size_t at_least) noexcept {
 }
 
 bool Connection::client_has_ended() const noexcept {
-    pollfd ended{.fd = fd(), .events = POLLRDHUP, .revents = 0};
-    return ::poll(&ended, 1, 0) > 0;
+    return wait_for(POLLRDHUP, nanoseconds{0});
 }
 
 void Connection::take(std::span<std::byte> peeked) {
+    expected_ -= std::min(expected_, peeked.size());
     while (!peeked.empty()) {
         const ssize_t size = ::recv(fd(), peeked.data(), peeked.size(), 0);
         if (size < 0 && errno == EINTR) continue;
@@ -255,36 +376,54 @@ void Connection::write_last(std::string_view bytes) {
 }
 
 std::size_t Connection::write_some(std::string_view bytes, bool more) {
-    const int wait = server_.parks ? MSG_DONTWAIT : 0;
-    return send_all(std::as_bytes(std::span{bytes}), (more ? MSG_MORE : 0) | wait, server_.parks);
+    return send_all(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, server_.parks);
 }
 
-/// Returns how much was written: all, unless `in_part`.
+/// Returns how much was written: all, unless `in_part`. What the socket takes at once needs no clock; a send
+/// that was cut short has filled it.
 std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
     const std::size_t all = bytes.size();
     WriteProgress progress{limits_};
+    std::size_t written = 0;
+    holds_back_ = (flags & MSG_MORE) != 0;
     while (!bytes.empty()) {
-        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
+        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
         const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
         bytes = bytes.subspan(sent);
-        if (bytes.empty() || (in_part && !room_comes_soon())) break;
-        if (in_part) continue;
-        if (progress.is_too_slow(fd(), sent))
-            failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
+        written += sent;
+        if (bytes.empty()) break;
+        if (!in_part)
+            until_writable(progress, std::exchange(written, 0));
+        else if (!room_comes_soon())
+            break;
     }
     return all - bytes.size();
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
+    const NonblockingWhile in_here{fd()};
     WriteProgress progress{limits_};
     while (count > 0) {
         const std::size_t sent = send_file_part(file, offset, count);
         offset += static_cast<off_t>(sent);
         count -= sent;
-        if (count > 0 && progress.is_too_slow(fd(), sent))
-            failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
+        if (count > 0) until_writable(progress, sent);
+    }
+}
+
+/// `written`: since it was last called. Throws TimedOut.
+void Connection::until_writable(WriteProgress& progress, std::size_t written) {
+    for (;;) {
+        const TimePoint deadline = progress.deadline_after(fd(), std::exchange(written, 0));
+        const nanoseconds left = deadline - Clock::now();
+        const bool over = left.count() <= 0;
+        constexpr useconds_t nap_us = 1000;
+        if (progress.is_stuck()) ::usleep(nap_us);
+        const bool writable = wait_for(POLLOUT, over ? nanoseconds{0} : left);
+        if (over && (!writable || progress.is_stuck())) failure_.time_out(Limit::write, takes_too_slowly);
+        if (writable) return progress.go_on();
     }
 }
 
@@ -301,28 +440,26 @@ std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count
     return sent;
 }
 
-/// Waits for it a moment, if nobody waits for this worker.
-bool Connection::room_comes_soon() const noexcept {
-    if (somebody_waits()) return false;
-    constexpr int moment_ms = 4;
-    pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
-    return ::poll(&room, 1, moment_ms) > 0;
+/// Waits for it a moment, if no client waits for this worker and the master wants nothing of it.
+bool Connection::room_comes_soon() noexcept {
+    constexpr milliseconds moment{4};
+    return !somebody_waits() && wait_a_moment(POLLOUT, moment) == Came::client;
 }
 
-/// As much as the client takes within a slice.
+/// As much as the socket takes at once.
 std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count) {
     for (;;) {
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
-        if (size > 0) return static_cast<std::size_t>(size);
         if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
+        if (size > 0) holds_back_ = false;
+        if (size > 0) return static_cast<std::size_t>(size);
         if (errno == EAGAIN) return 0;
         if (errno != EINTR) failure_.fail(errno, "send a file to the client");
     }
 }
 
 bool Connection::is_writable() const noexcept {
-    pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
-    return ::poll(&room, 1, 0) > 0;
+    return wait_for(POLLOUT, nanoseconds{0});
 }
 
 void Connection::begin_request(std::string_view line) noexcept {
@@ -334,10 +471,17 @@ void Connection::begin_request(std::string_view line) noexcept {
 void Connection::cork(bool on) noexcept {
     const int value = on ? 1 : 0;
     ::setsockopt(fd(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+    is_corked_ = on;
+    if (!on) holds_back_ = false;
+}
+
+void Connection::release_held_back() noexcept {
+    if (is_corked_ || holds_back_) cork(false);
 }
 
 void Connection::shutdown_write() noexcept {
     ::shutdown(fd(), SHUT_WR);
+    holds_back_ = false;
 }
 
 void Connection::linger(milliseconds patience) noexcept {
@@ -345,12 +489,9 @@ void Connection::linger(milliseconds patience) noexcept {
     const auto deadline = Clock::now() + patience;
     std::array<std::byte, 16384> scrap;
     for (;;) {
-        const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+        const nanoseconds left = deadline - Clock::now();
         if (left.count() <= 0) return;
-        pollfd readable{.fd = fd(), .events = POLLIN, .revents = 0};
-        const int ready = ::poll(&readable, 1, static_cast<int>(left.count()));
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0 || ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0) return;
+        if (wait_for(POLLIN, left) && ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0) return;
     }
 }
 
@@ -387,7 +528,7 @@ bool Connection::others_go_first() const noexcept {
 }
 
 bool Connection::somebody_waits() const noexcept {
-    return server_.wanted != nullptr && server_.wanted->load(std::memory_order_relaxed) != 0;
+    return server_.wanted != nullptr && server_.wanted->load(std::memory_order_seq_cst) != 0;
 }
 
 bool Connection::pool_has_no_spare() const noexcept {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/activity.hpp"
 #include "core/address.hpp"
 #include "core/clock.hpp"
 #include "core/connection_failure.hpp"
@@ -25,15 +26,22 @@
 
 namespace bullpen {
 
+class WriteProgress;
+
 /// What a handler may know of the server around it: words that it watches for it.
 /// Null pointers (a connection outside of a server) mean: there is room, and nobody is stopping.
 struct ServerView {
-    const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
-    const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
-    const std::atomic<std::uint32_t>* wanted = nullptr;    ///< 1 while a client waits for a worker.
-    const std::atomic<std::uint32_t>* leaving = nullptr;   ///< 1 once this worker alone was told to exit.
-    RequestNote* note = nullptr;                           ///< Where this worker says what it is doing.
-    bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp.
+    const std::atomic<std::uint32_t>* spare = nullptr;        ///< Idle workers in the pool.
+    const std::atomic<std::uint32_t>* draining = nullptr;     ///< 1 from the order to stop on.
+    const std::atomic<std::uint32_t>* wanted = nullptr;       ///< 1 while a client waits for a worker.
+    const std::atomic<std::uint32_t>* leaving = nullptr;      ///< 1 once this worker alone was told to exit.
+    RequestNote* note = nullptr;                              ///< Where this worker says what it is doing.
+    std::chrono::milliseconds slice = ListenOptions{}.slice;  ///< What the client's socket has inherited.
+
+    bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp. Where it can:
+    int channel = -1;    ///< The worker's own, borrowed. Readable: the master wants something of this worker.
+    std::chrono::milliseconds linger{4};  ///< The longest that it waits for the next request; 0: not at all.
+    std::atomic<std::uint32_t>* activity = nullptr;  ///< Says Activity::awaiting meanwhile.
 
     /// Stopping: the whole server, or this worker.
     [[nodiscard]] bool is_draining() const noexcept;
@@ -90,12 +98,14 @@ public:
 
     /// Looks at what the client has sent without taking it, as soon as that is more than `beyond` bytes or
     /// the client has ended its side. Nothing: it isn't there; return Next::await_input then, and peek again
-    /// when the handler is called again. Where the worker can give connections back, this waits a moment
-    /// (PoolOptions::linger), only while nobody waits for a worker, and ever more seldom for a client that
-    /// didn't speak within the last such moments; elsewhere it waits as long as the limit allows (then it
-    /// throws TimedOut) but, between two requests (Limit::idle), gives up once the server is draining or the
-    /// pool has no spare worker. What is not taken stays in the kernel, and costs no worker while it is
-    /// incomplete.
+    /// when the handler is called again. What is not taken stays in the kernel, and costs no worker while it
+    /// is incomplete.
+    ///
+    /// Where the worker can give connections back, this waits a moment (PoolOptions::linger): only while no
+    /// client waits for a worker and the master wants nothing of this one (a message on the channel ends the
+    /// wait), and ever more seldom for a client that didn't speak within the last such moments. Elsewhere it
+    /// waits as long as the limit allows (then it throws TimedOut) but, between two requests (Limit::idle),
+    /// gives up once the server is draining or the pool has no spare worker.
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 
@@ -148,6 +158,10 @@ public:
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
 
+    /// For the worker that gives the connection back: lets go what cork() or MSG_MORE holds back, which
+    /// nobody would while the connection is parked. No system call where nothing is held back.
+    void release_held_back() noexcept;
+
     /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
     /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
     void linger(std::chrono::milliseconds patience) noexcept;
@@ -194,20 +208,36 @@ public:
     void close() noexcept { socket_.reset(); }
 
 private:
-    std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
-    [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
+    enum class Came { client, message, nothing };
+
+    [[nodiscard]] std::optional<std::size_t> receive(std::span<std::byte> buffer, int flags);
+    [[nodiscard]] std::optional<std::size_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
+    [[nodiscard]] int flags_of_first(TimePoint now, TimePoint deadline) const noexcept;
     template <typename Read>
     [[nodiscard]] std::size_t read_behind_unread(std::span<std::byte> buffer, Read read);
     [[nodiscard]] std::size_t take_unread(std::span<std::byte> buffer) noexcept;
+
+    [[nodiscard]] std::optional<Peeked> peek_a_moment(std::span<std::byte> buffer, std::size_t beyond);
+    [[nodiscard]] std::optional<Peeked> peek_within_limit(std::span<std::byte> buffer, std::size_t beyond);
+    [[nodiscard]] std::optional<Peeked> look(std::span<std::byte> buffer, std::size_t beyond, int flags);
+    [[nodiscard]] bool may_linger() noexcept;
+    void note_vain_wait(std::chrono::nanoseconds waited) noexcept;
+    void set_deadline(TimePoint deadline) noexcept;
+    [[nodiscard]] Came wait_a_moment(short events, std::chrono::nanoseconds at_most) noexcept;
+
     void want_input(std::size_t at_least) noexcept;
     [[nodiscard]] bool client_has_ended() const noexcept;
-    [[nodiscard]] bool wait_for_byte(std::size_t offset) noexcept;
+    bool wait_for(short events, std::chrono::nanoseconds at_most) const noexcept;
+    void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
+    [[nodiscard]] std::chrono::nanoseconds next_look(Limit limit, std::chrono::nanoseconds left) noexcept;
+    [[nodiscard]] bool gives_up(Limit limit) noexcept;
     [[nodiscard]] bool others_go_first() const noexcept;
-    [[nodiscard]] bool may_wait_on(TimePoint& waiting_since);
-    [[nodiscard]] bool room_comes_soon() const noexcept;
-    [[nodiscard]] bool may_linger() noexcept;
-    void note_vain_wait() noexcept;
-    [[nodiscard]] TimePoint deadline_from(TimePoint now) const noexcept;
+    [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
+
+    std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
+    [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
+    void until_writable(WriteProgress& progress, std::size_t written);
+    [[nodiscard]] bool room_comes_soon() noexcept;
 
     UniqueFd socket_;
     UniqueFd file_;
@@ -215,8 +245,11 @@ private:
     TimeLimits limits_;
     Parking parking_;
     std::vector<std::byte> unread_;
-    bool has_ended_ = false;  ///< The client, behind what is unread.
-    bool gave_up_ = false;    ///< Waiting, where others need the worker more.
+    std::size_t expected_ = SIZE_MAX;  ///< Bytes that a look will most likely find; at first any.
+    bool has_ended_ = false;           ///< The client, behind what is unread.
+    bool gave_up_ = false;             ///< Waiting, where others need the worker more.
+    bool is_corked_ = false;           ///< By cork().
+    bool holds_back_ = false;          ///< The last that was written was to wait for more (MSG_MORE).
     ConnectionState state_{};
     ConnectionFailure failure_;
 };

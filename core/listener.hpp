@@ -18,9 +18,9 @@ namespace bullpen {
 struct ListenOptions {
     int backlog = 4096;                    ///< listen(2); the kernel caps it at net.core.somaxconn.
     bool no_delay = true;                  ///< TCP_NODELAY, inherited.
-    std::chrono::milliseconds slice{250};  ///< SO_RCVTIMEO and SO_SNDTIMEO, inherited: the longest
-                                           ///< that one call blocks. Connection's limits are made
-                                           ///< of such slices. 0: for ever.
+    std::chrono::milliseconds slice{250};  ///< SO_RCVTIMEO and SO_SNDTIMEO, inherited: the longest that one
+                                           ///< call blocks; 0: for ever. Connection's limits are exact
+                                           ///< with any, and its first wait for a client is one such call.
     int unsent_max = 0;  ///< TCP_NOTSENT_LOWAT, inherited: bytes that a socket takes beyond those under way
                          ///< to the client; 0: as many as its buffer holds (some MB).
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue

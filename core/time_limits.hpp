@@ -19,8 +19,12 @@ constexpr const char* name_of(Limit limit) noexcept {
     return names[static_cast<std::size_t>(limit)];
 }
 
-/// A transfer (body, write) has its base time, and earns a second for each `_rate` bytes that pass, but is
-/// never more than the base time ahead: who is slow but steady is let alone, who drips or stops is not.
+/// A transfer (body, write) has a deadline that moves with each `bytes` that pass:
+///
+///     deadline = min(deadline + bytes / rate, now + base)        // at first: now + base
+///
+/// With a base of 30 s and a rate of 500 B/s, a client that takes 250 B/s comes half a second closer to its
+/// deadline each second and is cut after 60 s; one that takes 500 B/s never is, one that stops after 30 s.
 struct TimeLimits {
     std::chrono::milliseconds idle{60'000};    ///< Between two requests, and before the first byte.
     std::chrono::milliseconds header{10'000};  ///< From a head's first byte to its last.
@@ -42,21 +46,24 @@ constexpr TimePoint extended(TimePoint deadline, TimePoint now, std::chrono::mil
     return std::min(deadline + std::chrono::milliseconds{earned_ms}, latest);
 }
 
-/// A transfer's deadline, which begins once it has been waited for: the clock isn't asked before.
+/// A transfer's deadline, which begins once the client is waited for: the clock isn't asked before.
 class TransferProgress {
 public:
     TransferProgress(std::chrono::milliseconds base, int rate) noexcept : base_{base}, rate_{rate} {}
 
     /// Asked whenever the client keeps us waiting, with the bytes that have passed since it was last asked.
-    [[nodiscard]] bool is_too_slow(std::uint64_t bytes) noexcept {
+    [[nodiscard]] TimePoint deadline_after(std::uint64_t bytes) noexcept {
         const TimePoint now = Clock::now();
         const bool first = deadline_ == TimePoint{};
         deadline_ = first ? now + base_ : extended(deadline_, now, base_, rate_, bytes);
-        return now >= deadline_;
+        return deadline_;
     }
 
-    /// Once it has been asked.
-    [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+    /// What was waited for is there. If the deadline has passed nevertheless, the server was late and not the
+    /// client: the transfer begins anew.
+    void go_on() noexcept {
+        if (Clock::now() >= deadline_) deadline_ = {};
+    }
 
 private:
     std::chrono::milliseconds base_;

@@ -18,14 +18,22 @@ public:
     explicit WriteProgress(const TimeLimits& limits) noexcept : transfer_{limits.write, limits.write_rate} {}
 
     /// Asked whenever the client keeps us waiting, with the bytes that were written since it was last asked.
-    [[nodiscard]] bool is_too_slow(int socket, std::uint64_t written) noexcept;
+    [[nodiscard]] TimePoint deadline_after(int socket, std::uint64_t written) noexcept;
 
-    /// Once it has been asked.
-    [[nodiscard]] TimePoint deadline() const noexcept { return transfer_.deadline(); }
+    /// The socket is writable: the client has taken a good part of what it was offered.
+    void go_on() noexcept {
+        transfer_.go_on();
+        has_gone_on_ = true;
+    }
+
+    /// The socket was writable, and yet nothing could be written: the kernel is short of memory.
+    [[nodiscard]] bool is_stuck() const noexcept { return is_stuck_; }
 
 private:
     TransferProgress transfer_;
     std::uint32_t unsent_ = 0;
+    bool has_gone_on_ = false;
+    bool is_stuck_ = false;
 };
 
 }  // namespace bullpen

@@ -145,7 +145,7 @@ void EventLoop::Machinery::start(Client client) {
 
 asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     const std::uint64_t begun_ns = worker.begin(client);
-    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view(worker.row())};
+    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view(worker)};
     connection.state() = client.state;
     connection.limits() = process.seat().time_limits;
     const auto entry = connections.insert(connections.end(), &connection);

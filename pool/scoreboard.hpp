@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "core/activity.hpp"
 #include "core/request_note.hpp"
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
@@ -109,15 +110,6 @@ struct SlotEntry {
     SharedCounter lost;      ///< Of those (or of those a worker accepted itself), ended by a worker's death.
 };
 static_assert(sizeof(SlotEntry) == 32);
-
-/// What a worker says of itself. For people only; the master decides by counts.
-enum class Activity : std::uint32_t {
-    starting,
-    idle,
-    busy,
-    absent,    ///< Its process lives, but has no thread in this slot.
-    awaiting,  ///< Busy only with waiting for its client's next request: a message on its channel ends that.
-};
 
 /// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out, and is raised
 /// last, after the connection's close: by it the master knows that the slot is free. In the same way

@@ -91,7 +91,7 @@ Leave Worker::leave() const noexcept {
 
 void Worker::serve(Client client) noexcept {
     const std::uint64_t begun_ns = begin(client);
-    Connection connection{std::move(client.socket), process_.view(row_)};
+    Connection connection{std::move(client.socket), process_.view(*this)};
     connection.state() = client.state;
     connection.file() = std::move(client.file);
     connection.parking() = client.parking;
@@ -130,6 +130,7 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
                     .state = connection.state()};
     message.parking.what = next == Next::await_input ? Await::input : Await::output;
     if (connection.draining() && message.parking.limit == Limit::idle) return false;
+    connection.release_held_back();
     const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
     const std::size_t count = connection.file() ? 2 : 1;
     for (;;) {

@@ -149,13 +149,17 @@ int WorkerProcess::leave_signal() {
     return stop_order.signal_fd;
 }
 
-ServerView WorkerProcess::view(ScoreboardRow& row) const noexcept {
+ServerView WorkerProcess::view(const Worker& worker) const noexcept {
     return {.spare = &header_.spare,
             .draining = &header_.draining,
             .wanted = &header_.wanted,
             .leaving = &stop_order.given,
-            .note = &row.note,
-            .parks = seat_.parks};
+            .note = &worker.row().note,
+            .slice = seat_.slice,
+            .parks = seat_.parks,
+            .channel = worker.channel(),
+            .linger = seat_.linger,
+            .activity = &worker.row().activity};
 }
 
 void WorkerProcess::wake_master() const noexcept {

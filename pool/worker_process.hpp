@@ -49,6 +49,7 @@ struct WorkerSeat {
     bool batch = false;                    ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
     bool parks = false;                    ///< Connections may be given back.
     std::chrono::milliseconds slice{250};  ///< Of the listeners' sockets, see ListenOptions.
+    std::chrono::milliseconds linger{4};   ///< See ServerView.
     TimeLimits time_limits = {};
     std::chrono::seconds drain_timeout{30};
 };
@@ -97,8 +98,8 @@ public:
 
     [[nodiscard]] const ScoreboardHeader& header() const noexcept { return header_; }
     [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
-    /// What a handler may know of the server, and where it says what it does.
-    [[nodiscard]] ServerView view(ScoreboardRow& row) const noexcept;
+    /// What a handler of this worker may know of the server, and where it says what it does.
+    [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
 
     /// Makes of a message from the master the client it carries.

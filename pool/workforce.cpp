@@ -210,6 +210,7 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .batch = options_.batch_workers && !is(Delivery::fork),
         .parks = shape_.parks,
         .slice = options_.listen_options.slice,
+        .linger = options_.linger,
         .time_limits = options_.time_limits,
         .drain_timeout = common_.drain_timeout,
     };

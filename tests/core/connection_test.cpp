@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -32,6 +35,8 @@ struct Pair {
 Pair pair_of(SocketPair sockets, ServerView view = {}) {
     return {Connection{std::move(sockets.server), view}, std::move(sockets.client)};
 }
+
+constexpr milliseconds for_ever{3'600'000};  // Whoever waits for it hangs.
 
 Pair tcp_pair(ServerView view = {}) {
     return pair_of(tcp_sockets(), view);
@@ -286,8 +291,8 @@ TEST_SUITE("core: connections") {
 
     TEST_CASE("a connection that can be given back is not waited for when somebody else waits") {
         const std::atomic<std::uint32_t> wanted{1};
-        Pair pair = tcp_pair({.wanted = &wanted, .parks = true});
-        pair.server.set_socket_timeouts(milliseconds{0});  // For ever: whoever waits here hangs.
+        Pair pair = tcp_pair({.wanted = &wanted, .parks = true, .linger = for_ever});
+        pair.server.set_socket_timeouts(milliseconds{0});
         std::vector<std::byte> buffer(16);
         CHECK(!pair.server.peek(buffer, {}));
         CHECK(pair.server.parking().limit == Limit::idle);
@@ -310,30 +315,171 @@ TEST_SUITE("core: connections") {
         CHECK(pair.server.read_some(buffer) == 4);  // Less than it waited for before.
     }
 
-    TEST_CASE("while nobody waits the next request is waited for a moment, and after a vain wait not again") {
+    TEST_CASE("while no client waits for a worker the next request is waited for a moment") {
         const std::atomic<std::uint32_t> wanted{0};
-        Pair pair = tcp_pair({.wanted = &wanted, .parks = true});
-        pair.server.set_socket_timeouts(milliseconds{0});
-        std::vector<std::byte> buffer(16);
-        std::thread client{[&] { say(pair.client, "next"); }};
-        CHECK(pair.server.peek(buffer, {})->size == 4);
-        client.join();
-        pair.server.take(std::span{buffer}.first(4));
-        pair.server.set_socket_timeouts(milliseconds{10});
-        CHECK(!pair.server.peek(buffer, {}));
-        pair.server.set_socket_timeouts(milliseconds{0});  // For ever: whoever waits here hangs.
-        CHECK(!pair.server.peek(buffer, {}));
+        const std::atomic<std::uint32_t> draining{1};
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            Pair pair = pair_of(make(), {.wanted = &wanted, .parks = true, .linger = for_ever});
+            pair.server.set_socket_timeouts(milliseconds{0});
+            std::vector<std::byte> buffer(16);
+            std::thread client{[&] { say(pair.client, "next"); }};
+            CHECK(pair.server.peek(buffer, {})->size == 4);
+            client.join();
+            Pair stopping = pair_of(make(), {.draining = &draining, .parks = true, .linger = for_ever});
+            CHECK(!stopping.server.peek(buffer, {}));
+            Pair never = pair_of(make(), {.wanted = &wanted, .parks = true, .linger = milliseconds{0}});
+            never.server.set_socket_timeouts(milliseconds{0});
+            CHECK(!never.server.peek(buffer, {}));
+            CHECK(never.server.parking().deadline_ns == 0);
+            say(never.client, "next");
+            CHECK(never.server.peek(buffer, {})->size == 4);
+        }
     }
 
-    TEST_CASE("half a head on a UNIX socket, which would come back at once, is waited for here") {
-        const std::atomic<std::uint32_t> wanted{1};
-        Pair pair = pair_of(unix_sockets(), {.wanted = &wanted, .parks = true});
-        pair.server.set_socket_timeouts(milliseconds{10});
+    TEST_CASE("after vain waits a client is waited for ever more seldom, until it speaks in time") {
+        Pair pair = tcp_pair({.parks = true, .linger = milliseconds{1}});
+        std::vector<std::byte> buffer(16);
+        std::string waits;
+        for (int turn = 0; turn < 12; ++turn) {
+            const auto before = pair.server.parking().in_vain;
+            CHECK(!pair.server.peek(buffer, {}));
+            waits += pair.server.parking().in_vain > before ? '+' : '.';
+        }
+        CHECK(waits == "+.+...+.....");
+        say(pair.client, "late");  // Looked at without a wait: that it was in time can't be said.
+        CHECK(pair.server.peek(buffer, {})->size == 4);
+        CHECK(pair.server.parking().in_vain == 3);
+        pair.server.parking().skips = 0;
+        pair.server.take(std::span{buffer}.first(4));
+        say(pair.client, "soon");
+        CHECK(pair.server.peek(buffer, {})->size == 4);
+        CHECK(pair.server.parking().in_vain == 0);
+    }
+
+    TEST_CASE("what a vain wait took is taken from the time that the client has in all") {
+        Pair pair = tcp_pair({.parks = true, .linger = milliseconds{20}});
+        pair.server.limits().idle = milliseconds{50};
+        std::vector<std::byte> buffer(16);
+        const TimePoint begun = Clock::now();
+        CHECK(!pair.server.peek(buffer, {}));
+        const TimePoint given_back = Clock::now();
+        const TimePoint deadline{std::chrono::nanoseconds{pair.server.parking().deadline_ns}};
+        CHECK(deadline >= begun + milliseconds{50});
+        CHECK(deadline <= given_back + milliseconds{30});
+    }
+
+    TEST_CASE("a message on the channel ends the wait for the next request, and for room") {
+        for (const bool for_room : {false, true}) {
+            CAPTURE(for_room);
+            SocketPair channel = unix_sockets();
+            std::atomic<std::uint32_t> activity{static_cast<std::uint32_t>(Activity::busy)};
+            Pair pair = tcp_pair(
+                {.parks = true, .channel = channel.server.get(), .linger = for_ever, .activity = &activity});
+            std::vector<std::byte> buffer(16);
+            const std::string bytes = many_bytes(20'000'000);
+            if (for_room) {  // The waits for room are short by themselves: here they don't even begin.
+                say(channel.client, "x");
+                CHECK(pair.server.write_some(bytes) < bytes.size());
+            } else {
+                std::thread master{[&] {
+                    while (activity != static_cast<std::uint32_t>(Activity::awaiting))
+                        std::this_thread::yield();
+                    say(channel.client, "x");
+                }};
+                CHECK(!pair.server.peek(buffer, {}));
+                master.join();
+            }
+            CHECK(activity == static_cast<std::uint32_t>(Activity::busy));
+            CHECK(pair.server.parking().in_vain == 0);  // It is no fault of the client's.
+            say(pair.client, "next");
+            CHECK(pair.server.peek(buffer, {})->size == 4);  // First of the two.
+        }
+    }
+
+    TEST_CASE("half a head on a UNIX socket keeps no worker that can give it back") {
+        const std::atomic<std::uint32_t> wanted{0};
+        Pair pair = pair_of(unix_sockets(), {.wanted = &wanted, .parks = true, .linger = for_ever});
         std::vector<std::byte> buffer(16);
         say(pair.client, "half");
-        std::thread client{[&] { say(pair.client, "!"); }};
+        CHECK(!pair.server.peek(buffer, {Limit::header}, 4));
+        CHECK(pair.server.parking().input_at_least == 5);
+        say(pair.client, "!");
         CHECK(pair.server.peek(buffer, {Limit::header}, 4)->size == 5);
-        client.join();
+    }
+
+    TEST_CASE("a silent client wakes the worker that waits for it once, and not again and again") {
+        std::vector<std::byte> buffer(16);
+        const auto wakes_in = [&](auto wait) {
+            Pair pair = tcp_pair();
+            pair.server.set_socket_timeouts(milliseconds{2});
+            for (const auto limit : {&TimeLimits::read, &TimeLimits::header, &TimeLimits::body})
+                pair.server.limits().*limit = milliseconds{150};
+            rusage before{};
+            ::getrusage(RUSAGE_THREAD, &before);
+            CHECK_THROWS_AS(wait(pair.server), TimedOut);
+            rusage after{};
+            ::getrusage(RUSAGE_THREAD, &after);
+            return after.ru_nvcsw - before.ru_nvcsw;
+        };
+        constexpr long few = 10;  // Of the socket's slices there are 75.
+        CHECK(wakes_in([&](Connection& server) { (void)server.read_some(buffer); }) < few);
+        CHECK(wakes_in([&](Connection& server) { (void)server.read_exactly(buffer); }) < few);
+        CHECK(wakes_in([&](Connection& server) { (void)server.peek(buffer, {Limit::header}); }) < few);
+    }
+
+    TEST_CASE("nothing that was switched on for one call stays on") {
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            Pair pair = pair_of(make(), {.parks = true});
+            const int socket = pair.server.fd();
+            REQUIRE(::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NOATIME) == 0);
+            const int flags = ::fcntl(socket, F_GETFL);
+            CHECK_THROWS_AS((void)pair.server.send_file_some(file_of("short").get(), 0, 6),
+                            std::runtime_error);
+            CHECK(::fcntl(socket, F_GETFL) == flags);
+            CHECK_THROWS_AS(pair.server.send_file(file_of("short").get(), 0, 6), std::runtime_error);
+            CHECK(::fcntl(socket, F_GETFL) == flags);
+        }
+        Pair pair = pair_of(unix_sockets());
+        pair.server.set_socket_timeouts(milliseconds{30});
+        pair.server.limits().header = milliseconds{10};
+        const auto option = [&](int name) {
+            std::array<char, sizeof(timeval)> value{};
+            socklen_t size = value.size();
+            REQUIRE(::getsockopt(pair.server.fd(), SOL_SOCKET, name, value.data(), &size) == 0);
+            return value;
+        };
+        std::vector<std::byte> buffer(16);
+        say(pair.client, "half");
+        const auto wait = option(SO_RCVTIMEO);
+        const auto offset = option(SO_PEEK_OFF);
+        CHECK_THROWS_AS((void)pair.server.peek(buffer, {Limit::header}, 4), TimedOut);
+        CHECK(option(SO_RCVTIMEO) == wait);
+        CHECK(option(SO_PEEK_OFF) == offset);
+    }
+
+    TEST_CASE("what is held back leaves before the connection is parked") {
+        const auto corked = [](int fd) {
+            int on = 0;
+            socklen_t size = sizeof on;
+            REQUIRE(::getsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, &size) == 0);
+            return on != 0;
+        };
+        const auto held_back = [](int fd) {
+            int bytes = 0;
+            REQUIRE(::ioctl(fd, SIOCOUTQNSD, &bytes) == 0);
+            return bytes;
+        };
+        Pair pair = tcp_pair({.parks = true});
+        pair.server.cork(true);
+        pair.server.write_all("answer");
+        CHECK(held_back(pair.server.fd()) == 6);
+        pair.server.release_held_back();
+        CHECK(!corked(pair.server.fd()));
+        CHECK(held_back(pair.server.fd()) == 0);
+        pair.server.write_before_more("answer");
+        CHECK(held_back(pair.server.fd()) == 6);
+        pair.server.release_held_back();
+        CHECK(held_back(pair.server.fd()) == 0);
     }
 
     TEST_CASE("as much is written as a client takes, and the rest when it takes more") {
