@@ -16,8 +16,8 @@ from every_model import under
 from faults import OPTIMISED
 from harness import processes, wait_until
 
-CALLS = ("epoll_create1", "pipe2", "epoll_ctl", "signalfd4", "eventfd2", "timerfd_create", "socketpair", "memfd_create",
-         "ftruncate,fallocate", "socket", "bind", "listen", "setsockopt", "clone")
+CALLS = ("epoll_create1", "pipe2", "epoll_ctl", "signalfd4", "eventfd2", "timerfd_create", "socketpair",
+         "memfd_create", "ftruncate,fallocate", "socket", "bind", "listen", "setsockopt", "clone")
 CALLS_MOST = 40  # The k-th call of a kind, until a start makes no more of them.
 
 
@@ -31,7 +31,8 @@ class Start:
         self.process = subprocess.Popen(
             ["strace", "-DDD", "-o", self.trace.name, "-e", f"trace={call}", "-e", "signal=none",
              "-e", f"inject={call}:error={'EMFILE' if call != 'clone' else 'EAGAIN'}:when={number}",
-             OPTIMISED, "serve", "work", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--workers", "2", *flags],
+             OPTIMISED, "serve", "work", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
+             "--workers", "2", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, start_new_session=True)
 
     def read_output(self):
@@ -61,7 +62,7 @@ class Start:
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
 class Starting(unittest.TestCase):
-    @under("prefork", "prefork-accept", "event")
+    @under("prefork", "prefork-accept")
     def test_each_call_that_may_fail_at_the_start_ends_it_or_the_server_serves(self, model):
         for call in CALLS:
             for number in range(1, CALLS_MOST):
