@@ -176,7 +176,8 @@ class Drippers(unittest.TestCase):
     def rate(self, server):
         """Requests a second of clients that keep their connections."""
         done = subprocess.run([OPTIMISED, "load", f"http://{server.addresses[0]}/bytes/10", "--keep-alive",
-                               "--concurrency", "4", "--duration", "1", "--json", "-"], capture_output=True, text=True, check=True)
+                               "--concurrency", "4", "--duration", "1", "--json", "-"],
+                              capture_output=True, text=True, check=False)  # Not even one answer is a rate, too.
         return json.loads(done.stdout[done.stdout.index("{"):])["requests_per_s"]
 
     def test_bytes_of_half_heads_cost_far_fewer_handoffs_than_there_are(self):
