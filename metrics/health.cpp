@@ -22,7 +22,7 @@ std::optional<std::string> why_unready(const std::vector<PoolView>& pools) {
         if (header.draining.load(relaxed) != 0) return "Pool " + pool.name + " is draining.";
         if (header.spare_max.load(relaxed) == 0) continue;
         const PoolTotals now = total(pool.board);
-        if (now.idle + now.busy == 0)
+        if (now.ready == 0)
             return "Pool " + pool.name + " has no ready worker (" + std::to_string(now.starting) +
                    " starting).";
     }

@@ -176,8 +176,11 @@ void Door::close() noexcept {
 }
 
 /// Crowded, it is tried again after a while: a client may have left unseen.
-TimePoint Door::prepare_to_wait(TimePoint now) const noexcept {
+TimePoint Door::prepare_to_wait(TimePoint now) noexcept {
     TimePoint next = TimePoint::max();
+    if (states_.size() > 1 && is_known_to_wait())
+        for (State& state : states_)
+            if (state.known_waiting == 0 && !state.watch.ready()) state.watch.arm();
     if (is_pausing(now)) next = again_;
     if (crowded_) next = std::min(next, now + pause_);
     return next;

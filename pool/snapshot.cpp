@@ -164,6 +164,7 @@ bool add_slot(PoolTotals& sum, const SlotNumbers& slot, bool hands_off) noexcept
     switch (slot.stage) {
         case Stage::starting: ++sum.starting; break;
         case Stage::ready:
+            ++sum.ready;
             if (in_flight > 0)
                 ++sum.busy;
             else if (hands_off || slot.activity != Activity::absent)

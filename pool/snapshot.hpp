@@ -32,6 +32,7 @@ struct PoolTotals {
     std::uint32_t idle = 0;
     std::uint32_t busy = 0;
     std::uint32_t draining = 0;
+    std::uint32_t ready = 0;  ///< Slots whose process is ready, also those without a thread at the moment.
 
     /// accepted - (everything that became of a connection): 0 by the conservation law.
     [[nodiscard]] std::int64_t unaccounted() const noexcept;

@@ -1,6 +1,5 @@
 """The law of conservation in every scrape, not only at rest: accepted = all ways to end + in flight."""
 
-import http.client
 import os
 import random
 import signal
@@ -10,42 +9,12 @@ import unittest
 from contextlib import ExitStack
 
 from every_model import chosen, flags_of, model_of
-from faults import OPTIMISED, OUTCOMES, children, connect, load
-from harness import Bullpen, parse_metrics, total
+from faults import OPTIMISED, Scraper, children, connect, load
+from harness import Bullpen
 
 CONNECTIONS = 2000  # Each its own request.
 REQUESTS = 4000  # On connections that are kept.
 SLOW_TO_START = {"fork": 10, "inetd": 25, "thread": 2}  # So many times fewer.
-
-
-class Scraper:
-    """Reads /metrics again and again over one connection, and judges each reading."""
-
-    def __init__(self, server, stack):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port, timeout=60)
-        stack.callback(self.connection.close)
-        self.last = {}
-        self.scrapes = 0
-        self.broken = []
-
-    def scrape(self):
-        self.connection.request("GET", "/metrics")
-        now = parse_metrics(self.connection.getresponse().read().decode())
-        self.scrapes += 1
-        accepted = total(now, "bullpen_connections_accepted_total")
-        ended = {kind: total(now, f"bullpen_connections_{kind}_total") for kind in OUTCOMES}
-        in_flight = {dict(labels)["where"]: value for (name, labels), value in now.items()
-                     if name == "bullpen_connections_in_flight"}
-        if accepted != sum(ended.values()) + sum(in_flight.values()):
-            self.broken.append(f"accepted {accepted:g}, ended {ended}, in flight {in_flight}")
-        for sample, before in self.last.items():
-            if sample[0].endswith("_total") and now.get(sample, 0) < before:
-                self.broken.append(f"{sample[0]}{dict(sample[1])} went back from {before:g} to {now.get(sample)}")
-        self.last = now
-
-    def scrape_until_ended(self, loads, but_at_least=20):
-        while any(each.poll() is None for each in loads) or self.scrapes < but_at_least:
-            self.scrape()
 
 
 class Leavers(threading.Thread):

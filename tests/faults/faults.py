@@ -1,5 +1,6 @@
 """What the tests of faults share: a server in a small world, a user's hostile program, and looks into /proc."""
 
+import http.client
 import os
 import re
 import resource
@@ -14,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from every_model import flags_of
-from harness import TOP, Bullpen, processes, title, total, wait_until
+from harness import TOP, Bullpen, parse_metrics, processes, title, total, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED") or PROGRAM  # Where time, descriptors or strace matter.
@@ -22,6 +23,7 @@ HOSTILE = str(Path(PROGRAM).with_name("hostile"))
 NOBODY = 65534
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # It can't look for leaks under strace.
 PATIENCE = 30  # Seconds for what must happen at all.
+SANE = 1e12  # No number of these tests' servers is larger.
 OUTCOMES = ("completed", "client_aborted", "timed_out", "refused", "lost")
 
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -204,6 +206,40 @@ def injected(pids, *faults, follow=True):
         if drain.ident:
             drain.join()
         tracer.stderr.close()
+
+
+class Scraper:
+    """Reads /metrics again and again over one connection, and judges each reading."""
+
+    def __init__(self, server, stack, lawful=True):
+        self.lawful = lawful  # Whether conservation is asked for.
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port, timeout=60)
+        stack.callback(self.connection.close)
+        self.last = {}
+        self.scrapes = 0
+        self.broken = []
+
+    def scrape(self):
+        self.connection.request("GET", "/metrics")
+        now = parse_metrics(self.connection.getresponse().read().decode())
+        self.scrapes += 1
+        accepted = total(now, "bullpen_connections_accepted_total")
+        ended = {kind: total(now, f"bullpen_connections_{kind}_total") for kind in OUTCOMES}
+        in_flight = {dict(labels)["where"]: value for (name, labels), value in now.items()
+                     if name == "bullpen_connections_in_flight"}
+        if self.lawful and accepted != sum(ended.values()) + sum(in_flight.values()):
+            self.broken.append(f"accepted {accepted:g}, ended {ended}, in flight {in_flight}")
+        for sample, value in now.items():
+            if value > SANE:
+                self.broken.append(f"{sample[0]}{dict(sample[1])} is {value:g}")
+        for sample, before in self.last.items():
+            if sample[0].endswith("_total") and now.get(sample, 0) < before:
+                self.broken.append(f"{sample[0]}{dict(sample[1])} went back from {before:g} to {now.get(sample)}")
+        self.last = now
+
+    def scrape_until_ended(self, loads, but_at_least=20):
+        while any(each.poll() is None for each in loads) or self.scrapes < but_at_least:
+            self.scrape()
 
 
 def load(server, *flags, path="/bytes/10", program=OPTIMISED):

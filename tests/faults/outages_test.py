@@ -53,7 +53,8 @@ class Forks(unittest.TestCase):
     def test_when_forks_are_possible_again_workers_are_there_soon(self):
         cases = [case for case in chosen() if model_of(case) not in FORK_FOR_EACH]
         with ExitStack() as stack:
-            servers = {case: stack.enter_context(Bullpen("work", *flags_of(case), program=OPTIMISED)) for case in cases}
+            servers = {case: stack.enter_context(Bullpen("work", *flags_of(case), program=OPTIMISED))
+                       for case in cases}
             for server in servers.values():
                 self.assertEqual(get(server), 200)
             outage = stack.enter_context(ExitStack())
@@ -114,12 +115,11 @@ class Forks(unittest.TestCase):
 class Threads(unittest.TestCase):
     @needs_root
     def test_a_process_that_cannot_have_all_its_threads_is_never_ready_and_tried_at_a_bounded_rate(self):
-        for flags in (("--model", "prefork", "--threads", "16", "--workers", "16"), ("--model", "prethread", "--workers",
-                      "16"), ("--model", "prethread-accept", "--workers", "16")):
-            with self.subTest(flags=flags), tempfile.TemporaryDirectory() as home, \
+        for flags in (["prefork", "--threads", "16"], ["prethread"], ["prethread-accept"]):
+            with self.subTest(model=flags), tempfile.TemporaryDirectory() as home, \
                     behind(f"exec prlimit --nproc=10 setpriv --reuid={A_USER} --regid={A_USER} --clear-groups",
                            program=for_everybody(OPTIMISED, home)) as program, \
-                    Bullpen("work", *flags, program=program) as server:
+                    Bullpen("work", "--workers", "16", "--model", *flags, program=program) as server:
                 before = server.total("bullpen_worker_spawns_total"), server.stderr.count("\n")
                 most_ready, end = 0, time.monotonic() + 2
                 while time.monotonic() < end:  # A rate is measured, nothing is waited for.

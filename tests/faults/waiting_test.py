@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 from every_model import HASHED, ONE_AT_A_TIME, WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of
@@ -75,11 +76,18 @@ class Limits(unittest.TestCase):
             if model_of(case) == "prefork":
                 limits["body, short linger"] = (library("body_ms=1000", "linger_ms=4"), nothing, say(b"b"))
                 limits["read, short linger"] = (library("read_ms=1000", "linger_ms=4"), nothing, say(b"r"))
-            if model_of(case) in ("prefork", "event", "prefork-event"):  # Others may need the worker earlier.
+            if model_of(case) in ("prefork", "event", "prefork-event"):  # Others may need the worker for somebody.
                 limits["idle"] = (program("--idle-timeout"), nothing, self.keep)
-            for limit, (server_of, first, last) in limits.items():
-                with self.subTest(model=case, limit=limit), server_of() as server:
-                    self.assertGreaterEqual(self.shortest(server, case, first, last), 0.999)
+
+            def shortest(limit):
+                server_of, first, last = limits[limit]
+                with server_of() as server:
+                    return self.shortest(server, case, first, last)
+
+            with ThreadPoolExecutor(len(limits)) as at_once:
+                for limit, seconds in zip(limits, at_once.map(shortest, limits)):
+                    with self.subTest(model=case, limit=limit):
+                        self.assertGreaterEqual(seconds, 0.999)
 
 
 class SilentClients(unittest.TestCase):
@@ -167,8 +175,9 @@ class Drippers(unittest.TestCase):
 
     def rate(self, server):
         """Requests a second of clients that keep their connections."""
-        done = subprocess.run([OPTIMISED, "load", f"http://{server.addresses[0]}/bytes/10", "--keep-alive", "--concurrency", "4",
-                               "--duration", "1", "--json", "-"], capture_output=True, text=True, check=True)
+        done = subprocess.run([OPTIMISED, "load", f"http://{server.addresses[0]}/bytes/10", "--keep-alive",
+                               "--concurrency", "4", "--duration", "1", "--json", "-"],
+                              capture_output=True, text=True, check=False)  # Not even one answer is a rate, too.
         return json.loads(done.stdout[done.stdout.index("{"):])["requests_per_s"]
 
     def test_bytes_of_half_heads_cost_far_fewer_handoffs_than_there_are(self):
