@@ -81,17 +81,17 @@ int Master::run(const std::function<void()>& ready) {
     return 0;
 }
 
-/// Everything that can fail first, so that a failure leaves nothing behind.
+/// Everything that can fail first, so that a failure leaves no process behind.
 void Master::start(const std::function<void()>& ready) {
     events_ = std::make_unique<Events>();
     const TimePoint now = Clock::now();
     for (Pool& pool : pools_)
         pool.start(*events_, inherited_, now);
-    ready();
     set_process_title("bullpen: master");
     attend_companions(now);
     for (Pool& pool : pools_)
         pool.start_workers(now);
+    ready();
 }
 
 bool Master::finished() const noexcept {

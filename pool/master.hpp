@@ -50,8 +50,8 @@ public:
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
     /// ends its patience: what is still busy is killed. The caller's process becomes the master. `ready` is
-    /// called once everything that can fail has been done; before that, run() throws std::system_error and
-    /// has started nothing.
+    /// called once everything that can fail has been done and the first workers have been forked. Before the
+    /// first fork run() throws std::system_error if something is lacking.
     int run(const std::function<void()>& ready = [] {});
 
 private:

@@ -45,7 +45,12 @@ std::vector<int> families_of(const std::vector<Listener>& listeners) {
     return families;
 }
 
-PoolOptions with_limits_of_model(PoolOptions options) {
+PoolOptions checked(PoolOptions options) {
+    const SourceOptions& sources = options.admission.sources;
+    if (options.model.multiplexes && (sources.connections_max > 0 || sources.rate_max > 0))
+        throw std::invalid_argument{
+            "limits of a source need a model whose workers serve one client at a time, not " +
+            std::string{options.model.name} + ": the master can't tell which of its clients has ended"};
     options.limits = limits_for(options.model, options.limits);
     return options;
 }
@@ -55,7 +60,7 @@ constexpr TimePoint not_at_all = TimePoint::min();
 }  // namespace
 
 Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
-    : options_{with_limits_of_model(std::move(options))},
+    : options_{checked(std::move(options))},
       shape_{shape_of(options_)},
       opened_{open_all(options_, listener_texts_)},
       admission_{options_.admission, listener_texts_},
@@ -299,6 +304,7 @@ void Pool::resize(TimePoint now) noexcept {
         workforce_.grow(1, now);  // Its one process, if that is not there.
         return;
     }
+    workforce_.refill_listeners(now);
     PoolCounts counts = roster_.count();
     counts.waiting = waiting_clients(counts);
     if (shutdown_.is_emptying() && counts.waiting == 0) return;
@@ -331,7 +337,8 @@ TimePoint Pool::next_resize(TimePoint now) const noexcept {
     const PoolCounts counts = roster_.count();
     const PoolLimits& limits = sizer_.limits();
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min;
+    const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min ||
+                         workforce_.has_deserted_listener();
     // Nobody tells when the last spare worker begins that accepts by itself.
     const bool looking_on = shape_.pick == Pick::never && counts.busy > 0;
     if (!missing && !looking_on) return TimePoint::max();

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "core/log.hpp"
 #include "core/process.hpp"
@@ -62,6 +63,18 @@ void Workforce::grow(int workers, TimePoint now) noexcept {
     const int before = vacant.size();
     while (before - vacant.size() < workers && !vacant.empty() && start(*vacant.lowest(), {}, now))
         continue;
+}
+
+void Workforce::refill_listeners(TimePoint now) noexcept {
+    for (auto slot = deserted_listener(); slot && start(*slot, {}, now); slot = deserted_listener())
+        continue;
+}
+
+/// Slot 0 has the pool's.
+std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
+    if (!options_.model.own_listeners) return {};
+    return roster_.vacant().find_if(
+        [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
 }
 
 bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoint now) noexcept {
@@ -134,7 +147,6 @@ void Workforce::occupy(std::uint32_t number, pid_t pid) noexcept {
     Seat& seat = seats_[number];
     seat.pid = pid;
     seat.ended_by_us.reset();
-    seat.stopped_at.reset();
     roster_.place(number, Stage::starting, Usable::yes);
 }
 
@@ -220,10 +232,12 @@ bool Workforce::note_stopped(pid_t pid, bool stopped, TimePoint now) noexcept {
     const auto found = slot_of_.find(pid);
     if (found == slot_of_.end()) return false;
     Seat& seat = seats_[found->second];
+    stopped_ -= seat.stopped_at ? 1 : 0;
     if (!stopped)
         seat.stopped_at.reset();
     else if (!seat.stopped_at)
         seat.stopped_at = now;
+    stopped_ += seat.stopped_at ? 1 : 0;
     return true;
 }
 
@@ -357,6 +371,7 @@ void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) c
 }
 
 void Workforce::end_stopped(TimePoint now) noexcept {
+    if (stopped_ == 0) return;
     for (const auto& [pid, slot] : slot_of_) {
         const Seat& seat = seats_[slot];
         if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_limit) continue;
@@ -378,6 +393,7 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping) 
     if (found == slot_of_.end()) return {};
     const std::uint32_t first = found->second;
     slot_of_.erase(found);
+    if (std::exchange(seats_[first].stopped_at, std::nullopt)) --stopped_;
     Death death{.process = shape_.process_of(first), .pid = pid, .status = status};
     death.reason = reason_for(first, status, stopping);
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot)
@@ -529,7 +545,12 @@ void Workforce::stop_new_clients() noexcept {
 }
 
 TimePoint Workforce::prepare_to_wait(TimePoint now) const noexcept {
-    return may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
+    constexpr std::chrono::milliseconds between_looks{250};
+    TimePoint next = may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
+    const bool leaving = !roster_.draining().empty();
+    const bool limited = options_.request_limit.count() > 0 && roster_.count().busy > 0;
+    if (leaving || limited) next = std::min(next, now + between_looks);
+    return next;
 }
 
 }  // namespace bullpen

@@ -69,6 +69,10 @@ public:
     /// Starts workers in the lowest vacant slots, at least so many, as far as there is room.
     void grow(int workers, TimePoint now) noexcept;
 
+    /// Starts workers where a listener of their own is left without one: the kernel deals clients out to it.
+    void refill_listeners(TimePoint now) noexcept;
+    [[nodiscard]] bool has_deserted_listener() const noexcept { return deserted_listener().has_value(); }
+
     // Duty.
 
     /// The master's end of the slot's channel, and the worker's, from which the master takes back what was
@@ -168,6 +172,7 @@ private:
         std::array<std::byte, sizeof(ScoreboardRow)> row_at_start;  ///< To undo what a broken worker writes.
     };
 
+    [[nodiscard]] std::optional<std::uint32_t> deserted_listener() const noexcept;
     void prepare(std::uint32_t slot);
     std::optional<pid_t> start_process(SlotRange process, std::optional<Place> client);
     std::optional<pid_t> start_program(std::uint32_t slot, const ConnectionEntry& client);
@@ -199,6 +204,7 @@ private:
     std::unique_ptr<AcceptLock> accept_lock_;
     std::vector<Seat> seats_;
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
+    int stopped_ = 0;                                   ///< Processes that are stopped.
     StartPause pause_;
     TimePoint resumed_at_{};  ///< When the master last went on after it had not been running.
 };

@@ -93,7 +93,7 @@ void check(const Options& options, const Model& model) {
             "handoff_when, queue_max, connections_max and admission go with models whose master accepts, not "
             "with model " +
             options.model};
-    if (options.linger.count() != 0 && !model.parks())
+    if (options.linger != Options{}.linger && !model.parks())
         throw std::invalid_argument{"linger goes with model prefork, not with model " + options.model};
     if (options.request_limit.count() != 0 && !model.limits_requests())
         throw std::invalid_argument{"request_limit doesn't go with model " + options.model +
@@ -121,6 +121,7 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         pool.request_limit = options.request_limit;
         pool.request_grace = options.request_grace;
         pool.linger = options.linger;
+        pool.stopped_limit = options.stopped_limit;
         pool.handoff_when = options.handoff_when;
         pool.admission = options.admission;
         pool.queue_max = options.queue_max;

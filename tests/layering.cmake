@@ -5,7 +5,7 @@ set(pool_may_include "core")
 set(metrics_may_include "core;pool")
 set(servers_may_include "core;pool;metrics")
 # Of the pool, metrics sees the scoreboard alone.
-set(metrics_sees_of_pool "pool/scoreboard.hpp;pool/histogram.hpp")
+set(metrics_sees_of_pool "pool/scoreboard.hpp;pool/snapshot.hpp;pool/histogram.hpp")
 
 foreach(folder core pool metrics servers)
     file(GLOB_RECURSE sources ${ROOT}/${folder}/*.hpp ${ROOT}/${folder}/*.cpp)

@@ -34,6 +34,7 @@ void set_request_limit(PoolOptions& pool, const PoolSettings& settings, const Se
                      ": the process that it would end serves other clients, too");
     pool.request_limit = seconds{settings.request_timeout};
     pool.request_grace = seconds{settings.request_grace};
+    pool.stopped_limit = seconds{settings.stopped_timeout};
 }
 
 void set_overload(PoolOptions& pool, const PoolSettings& settings, const SettingPlace& where) {

@@ -178,6 +178,8 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"request_timeout", &P::request_timeout, "S", "then a request's worker is told to stop; 0: never", 0,
          day},
         {"request_grace", &P::request_grace, "S", "and, after this, it is killed", 0, day},
+        {"stopped_timeout", &P::stopped_timeout, "S", "a worker stopped for so long (SIGSTOP) is killed (10)",
+         1, day},
         {"queue", &P::queue, "N", "clients that wait in the master; 0: in the backlog", 0, 1'000'000},
         {"queue_timeout", &P::queue_timeout, "MS", "the longest of that wait; then the client is refused", 1,
          3'600'000},

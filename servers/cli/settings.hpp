@@ -62,6 +62,7 @@ struct PoolSettings {
     int write_rate = 500;
     int request_timeout = 0;
     int request_grace = 5;
+    int stopped_timeout = 10;
     int queue = 0;
     int queue_timeout = 1000;  ///< Milliseconds.
     int connections_max = 0;

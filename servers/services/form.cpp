@@ -33,8 +33,6 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         case Form::program: pool.program = service.make_program(options); break;
     }
     if (service.client_speaks_first && pool.model.master_accepts()) pool.handoff_when = HandoffWhen::readable;
-    constexpr std::chrono::milliseconds moment{4};  // A tick of the kernel's clock, at 250 Hz.
-    if (service.client_speaks_first && pool.model.parks()) pool.linger = moment;
     pool.refusal = service.refusal;
     return {};
 }

@@ -16,6 +16,7 @@
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "pool/master.hpp"
+#include "pool/snapshot.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {

@@ -240,20 +240,6 @@ class Descriptors(unittest.TestCase):
                 self.assertEqual(read_answer(client), b"xx")
             self.check_nothing_lost(server)
 
-    def test_what_workers_give_back_waits_in_the_channels_until_there_are_some_again(self):
-        with self.served("--workers", "2") as (server, stack):
-            parked = self.crowd(server, stack, 30)
-            with self.limited(server):
-                for client in parked:
-                    ask(client, "/bytes/2")
-                self.check_calm(server, "out of descriptors; what workers give back waits")
-            for client in parked:
-                self.assertEqual(read_answer(client), b"xx")
-            for client in parked:
-                ask(client, "/bytes/3")
-                self.assertEqual(read_answer(client), b"xxx")
-            self.check_nothing_lost(server)
-
     @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
     def test_a_kernel_out_of_files_is_endured_as_well(self):
         with self.served("--workers", "2") as (server, stack):

@@ -13,7 +13,7 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(made_pool({}).handoff_when == HandoffWhen::readable);
         CHECK(made_pool({}).linger == milliseconds{4});
         CHECK(made_pool({{"service", {"echo"}}}).handoff_when == HandoffWhen::accepted);
-        CHECK(made_pool({{"service", {"echo"}}}).linger == milliseconds{0});
+        CHECK(made_pool({{"service", {"echo"}}}).linger == milliseconds{4});
         CHECK(made_pool({{"handoff_when", {"accept"}}}).handoff_when == HandoffWhen::accepted);
         CHECK(made_pool({{"service", {"echo"}}, {"handoff_when", {"readable"}}}).handoff_when ==
               HandoffWhen::readable);
@@ -21,10 +21,8 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(made_pool({{"linger", {"250"}}}).linger == milliseconds{250});
     }
 
-    TEST_CASE("a worker lingers only where it could give the connection back") {
-        CHECK(made_pool({}, under("fork")).linger == milliseconds{0});
+    TEST_CASE("a new client is awaited by the master only where the master accepts") {
         CHECK(made_pool({}, under("fork")).handoff_when == HandoffWhen::readable);
-        CHECK(made_pool({}, under("prefork-event")).linger == milliseconds{0});
         CHECK(made_pool({}, under("prethread")).handoff_when == HandoffWhen::accepted);
     }
 
@@ -39,6 +37,7 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(pool.time_limits.write_rate == 500);
         CHECK(pool.request_limit == seconds{0});
         CHECK(pool.request_grace == seconds{5});
+        CHECK(pool.stopped_limit == seconds{10});
         CHECK(pool.queue_max == 0);
         CHECK(pool.queue_wait == seconds{1});
         CHECK(pool.connections_max == 0);
@@ -54,6 +53,7 @@ TEST_SUITE("servers: settings of limits") {
                                             {"write_rate", {"0"}},
                                             {"request_timeout", {"8"}},
                                             {"request_grace", {"9"}},
+                                            {"stopped_timeout", {"13"}},
                                             {"queue", {"10"}},
                                             {"queue_timeout", {"11"}},
                                             {"connections_max", {"12"}}});
@@ -66,6 +66,7 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(pool.time_limits.write_rate == 0);
         CHECK(pool.request_limit == seconds{8});
         CHECK(pool.request_grace == seconds{9});
+        CHECK(pool.stopped_limit == seconds{13});
         CHECK(pool.queue_max == 10);
         CHECK(pool.queue_wait == milliseconds{11});
         CHECK(pool.connections_max == 12);

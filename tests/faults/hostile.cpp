@@ -1,0 +1,309 @@
+// A user's program whose handlers do what handlers must not do; tests/faults/*_test.py say to what end.
+//
+//     hostile HANDLER [KEY=VALUE]…
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/async_connection.hpp"
+#include "servers/serve.hpp"
+
+namespace {
+
+using bullpen::Connection;
+using bullpen::Next;
+using Buffer = std::array<std::byte, 4096>;
+
+std::vector<int> descriptors() {
+    std::vector<int> all;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
+        all.push_back(std::stoi(entry.path().filename().string()));
+    return all;
+}
+
+int socket_option(int fd, int option) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+std::vector<int> channels() {
+    std::vector<int> found;
+    for (const int fd : descriptors())
+        if (socket_option(fd, SO_TYPE) == SOCK_SEQPACKET) found.push_back(fd);
+    return found;
+}
+
+std::vector<int> eventfds() {
+    std::vector<int> found;
+    for (const int fd : descriptors()) {
+        std::error_code gone;
+        const auto link = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), gone);
+        if (link.string().find("[eventfd]") != std::string::npos) found.push_back(fd);
+    }
+    return found;
+}
+
+void set_blocking(int fd) {
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+[[noreturn]] void stay() {
+    for (;;)
+        ::pause();
+}
+
+// The handlers.
+
+void echo(Connection& client) {
+    Buffer buffer;
+    while (const std::size_t size = client.read_some(buffer))
+        client.write_all(std::span{buffer}.first(size));
+}
+
+/// A child that does what it is told to, lets go of the client, and stays. Returns once that is done.
+pid_t leave_child(int client, void (*in_child)()) {
+    std::array<int, 2> done{};
+    if (::pipe(done.data()) != 0) return -1;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        in_child();
+        for (const int fd : {client, done[0], done[1]})
+            ::close(fd);
+        stay();
+    }
+    ::close(done[1]);
+    char end = 0;
+    (void)!::read(done[0], &end, 1);
+    ::close(done[0]);
+    return child;
+}
+
+pid_t kill_child(int client) {
+    return leave_child(client, [] { ::raise(SIGTERM); });
+}
+
+/// fork() by the bare system call: no pthread_atfork handler runs. The child receives whatever comes.
+pid_t clone_thief(int client) {
+    const std::vector<int> stolen = channels();
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+    if (child != 0) return child;
+    ::close(client);
+    ::signal(SIGTERM, SIG_IGN);
+    std::vector<pollfd> readable;
+    for (const int fd : stolen)
+        readable.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+    for (;;) {
+        if (stolen.size() > 1) ::poll(readable.data(), readable.size(), -1);
+        for (const int fd :
+             stolen) {  // Of one channel it waits in recv(2): first in the queue, first served.
+            std::array<char, 4096> message;
+            (void)::recv(fd, message.data(), message.size(), stolen.size() > 1 ? MSG_DONTWAIT : 0);
+        }
+    }
+}
+
+/// Who says `p` gets a child of the worker's and its pid; everybody else an echo.
+template <pid_t make_child(int client)>
+void make_child_or_echo(Connection& client) {
+    Buffer buffer;
+    while (const std::size_t size = client.read_some(buffer)) {
+        if (buffer[0] == std::byte{'p'})
+            client.write_all(std::to_string(make_child(client.fd())) + "\n");
+        else
+            client.write_all(std::span{buffer}.first(size));
+    }
+}
+
+boost::asio::awaitable<void> crash_coroutine(bullpen::AsyncConnection&) {
+    ::raise(SIGKILL);
+    co_return;
+}
+
+boost::asio::awaitable<void> kill_child_or_echo(bullpen::AsyncConnection& client) {
+    Buffer buffer;
+    while (const std::size_t size = co_await client.read_some(buffer)) {
+        std::string answer{reinterpret_cast<const char*>(buffer.data()), size};
+        if (answer[0] == 'p') answer = std::to_string(kill_child(client.fd())) + "\n";
+        co_await client.write_all(answer);
+    }
+}
+
+/// Makes the shared eventfd blocking, wakes the master by it, and empties it before the master does (whose
+/// read(2) the test delays).
+void drains_eventfd(Connection& client) {
+    constexpr int tries = 20;
+    for (const int fd : eventfds()) {
+        bool stolen = false;
+        for (int i = 0; i < tries && !stolen; ++i) {
+            set_blocking(fd);
+            std::uint64_t count = 1;
+            (void)!::write(fd, &count, sizeof count);
+            constexpr useconds_t until_the_master_is_awake = 10'000;
+            ::usleep(until_the_master_is_awake);
+            const iovec place{&count, sizeof count};
+            stolen = ::preadv2(fd, &place, 1, -1, RWF_NOWAIT) > 0;
+        }
+    }
+    echo(client);
+}
+
+/// Who says `l` is parked with more to take than the kernel holds, and a close that waits for that.
+Next lingers(Connection& client) {
+    std::array<std::byte, 1> asked{};
+    if (client.read_some(asked) == 0) return Next::close;
+    if (asked[0] != std::byte{'l'}) {
+        client.write_all(asked);
+        return Next::close;
+    }
+    const linger patience{.l_onoff = 1, .l_linger = 20};
+    ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &patience, sizeof patience);
+    static const std::string much(std::size_t{1} << 20U, 'x');
+    while (::send(client.fd(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+    return Next::await_input;
+}
+
+/// One byte asks for one byte, on a connection that is kept.
+Next one_by_one(Connection& client) {
+    for (std::array<std::byte, 1> byte;;) {
+        const auto seen = client.peek(byte, {.limit = bullpen::Limit::idle});
+        if (!seen) return Next::await_input;
+        if (seen->size == 0) return Next::close;
+        client.take(byte);
+        client.write_all(byte);
+    }
+}
+
+/// `b` and nine bytes more, which have the body limit; or `r` and one byte more, which has the read limit.
+Next reads_more(Connection& client) {
+    std::array<std::byte, 1> first{};
+    const auto seen = client.peek(first, {.limit = bullpen::Limit::idle});
+    if (!seen) return Next::await_input;
+    if (seen->size == 0) return Next::close;
+    client.take(first);
+    std::array<std::byte, 9> more{};
+    const bool whole = first[0] == std::byte{'b'} ? client.read_exactly(more) : client.read_some(more) > 0;
+    if (whole) client.write_all("done");
+    return Next::close;
+}
+
+boost::asio::awaitable<void> read_more(bullpen::AsyncConnection& client) {
+    std::array<std::byte, 1> first{};
+    if (co_await client.read_some(first) == 0) co_return;
+    std::array<std::byte, 9> more{};
+    bool whole = false;
+    if (first[0] == std::byte{'b'})
+        whole = co_await client.read_exactly(more);
+    else
+        whole = co_await client.read_some(more) > 0;
+    if (whole) co_await client.write_all("done");
+}
+
+void crash(Connection&) {
+    ::raise(SIGKILL);
+}
+
+/// Who says `x` has the worker write 0xff over all that it can write of the scoreboard.
+void scribbles(Connection& client) {
+    Buffer buffer;
+    while (const std::size_t size = client.read_some(buffer)) {
+        std::ifstream maps{"/proc/self/maps"};
+        for (std::string line; buffer[0] == std::byte{'x'} && std::getline(maps, line);) {
+            if (line.find("memfd:") == std::string::npos || line.find(" rw") == std::string::npos) continue;
+            std::uintptr_t from = 0;
+            std::uintptr_t to = 0;
+            const char* const end = line.data() + line.size();
+            const auto dash = std::from_chars(line.data(), end, from, 16);
+            std::from_chars(dash.ptr + 1, end, to, 16);
+            std::memset(reinterpret_cast<void*>(from), 0xff, to - from);
+        }
+        client.write_all(std::span{buffer}.first(size));
+    }
+}
+
+const std::map<std::string_view, bullpen::Handler> handlers = {
+    {"echo", echo},
+    {"kills_its_child", make_child_or_echo<kill_child>},
+    {"clones_a_thief", make_child_or_echo<clone_thief>},
+    {"drains_eventfd", drains_eventfd},
+    {"lingers", lingers},
+    {"one_by_one", one_by_one},
+    {"reads_more", reads_more},
+    {"crash", crash},
+    {"scribbles", scribbles},
+};
+
+const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
+    {"kills_its_child", kill_child_or_echo},
+    {"reads_more", read_more},
+    {"crash", crash_coroutine},
+};
+
+void set(bullpen::Options& options, std::string_view key, const std::string& value) {
+    const auto number = [&] { return std::stoi(value); };
+    if (key == "listen") {
+        options.listen.push_back(value);
+    } else if (key == "model") {
+        options.model = value;
+    } else if (key == "metrics") {
+        options.metrics = value;
+    } else if (key == "workers") {
+        options.limits = {
+            .policy = bullpen::SizingPolicy::fixed, .workers_start = number(), .workers_max = number()};
+    } else if (key == "threads") {
+        options.threads = number();
+    } else if (key == "capacity") {
+        options.capacity = number();
+    } else if (key == "idle_ms") {
+        options.time_limits.idle = std::chrono::milliseconds{number()};
+    } else if (key == "body_ms") {
+        options.time_limits.body = std::chrono::milliseconds{number()};
+    } else if (key == "read_ms") {
+        options.time_limits.read = std::chrono::milliseconds{number()};
+    } else if (key == "linger_ms") {
+        options.linger = std::chrono::milliseconds{number()};
+    } else if (key == "drain_s") {
+        options.drain_timeout = std::chrono::seconds{number()};
+    } else if (key == "source_connections") {
+        options.admission.sources.connections_max = number();
+    } else if (key == "source_rate") {
+        options.admission.sources.rate_max = number();
+    } else {
+        throw std::invalid_argument{"unknown key"};
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 2) return 2;
+    bullpen::Options options;
+    options.listen.clear();
+    for (const char* const argument : std::span{argv, static_cast<std::size_t>(argc)}.subspan(2)) {
+        const std::string_view setting{argument};
+        const std::size_t equals = setting.find('=');
+        set(options, setting.substr(0, equals), std::string{setting.substr(equals + 1)});
+    }
+    const std::string_view handler{argv[1]};
+    if (options.model.ends_with("event")) return bullpen::serve(options, coroutines.at(handler));
+    return bullpen::serve(options, handlers.at(handler));
+}
