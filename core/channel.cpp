@@ -9,18 +9,24 @@
 namespace bullpen {
 namespace {
 
-constexpr std::size_t descriptors_max = 2;
+/// As many as a message can have (the kernel's SCM_MAX_FD), whatever we ask for: what finds no room is closed
+/// by the kernel in our name, and that can wait, see discard().
+constexpr std::size_t descriptors_possible = 253;
 
-/// Room for exactly two: CMSG_SPACE of one is as large, so asking for one would let a second in unseen.
 union ControlBuffer {
     cmsghdr align;
-    std::array<char, CMSG_SPACE(descriptors_max * sizeof(int))> bytes;
+    std::array<char, CMSG_SPACE(descriptors_possible * sizeof(int))> bytes;
 };
-static_assert(CMSG_SPACE(descriptors_max * sizeof(int)) == CMSG_LEN(descriptors_max * sizeof(int)));
+
+void close_at_once(UniqueFd& descriptor) noexcept {
+    constexpr linger off{.l_onoff = 0, .l_linger = 0};
+    if (descriptor) ::setsockopt(descriptor.get(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
+    descriptor.reset();
+}
 
 /// Takes ownership of everything the kernel has installed, before anything is judged: a descriptor that is
-/// overlooked here is leaked.
-void adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept {
+/// overlooked here is leaked. False: there was more than a message may have.
+bool adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept {
     std::size_t adopted = 0;
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
@@ -29,9 +35,14 @@ void adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept 
             int fd = -1;
             std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
             UniqueFd surplus{fd};
-            if (adopted < owned.size()) owned[adopted++] = std::move(surplus);
+            if (adopted < owned.size())
+                owned[adopted] = std::move(surplus);
+            else
+                close_at_once(surplus);
+            ++adopted;
         }
     }
+    return adopted <= owned.size();
 }
 
 }  // namespace
@@ -89,12 +100,19 @@ Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
             if (errno == ENOMEM || errno == ENOBUFS) return Received::later;
             return errno == EAGAIN || errno == EINTR ? Received::empty : Received::closed;
         }
-        adopt_descriptors(header, envelope.descriptors);
-        if ((header.msg_flags & MSG_CTRUNC) != 0) return Received::truncated;
-        if (size == 0 && header.msg_controllen == 0) return Received::closed;
+        const bool possible = adopt_descriptors(header, envelope.descriptors);
+        const bool complete = (header.msg_flags & MSG_CTRUNC) == 0;
+        if (complete && size == 0 && header.msg_controllen == 0) return Received::closed;
         const bool whole = size == sizeof envelope.message && (header.msg_flags & MSG_TRUNC) == 0;
-        return whole ? Received::message : Received::malformed;
+        if (complete && possible && whole) return Received::message;
+        discard(envelope);
+        return complete ? Received::malformed : Received::truncated;
     }
+}
+
+void discard(Envelope& envelope) noexcept {
+    for (UniqueFd& descriptor : envelope.descriptors)
+        close_at_once(descriptor);
 }
 
 }  // namespace bullpen

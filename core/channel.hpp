@@ -74,4 +74,7 @@ enum class Wait { never, until_message };
 /// Linux 6.18), so this reads on past it. A wait ends early, with `empty`, when a signal handler ran.
 Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept;
 
+/// Closes what came and isn't kept. The sender may have set SO_LINGER on it: then close(2) would wait.
+void discard(Envelope& envelope) noexcept;
+
 }  // namespace bullpen

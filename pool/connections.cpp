@@ -71,7 +71,7 @@ void Connections::move(Place place, Where to) noexcept {
 
 void Connections::end(Place place, Ending how) noexcept {
     ConnectionEntry& entry = at(place);
-    assert(!entry.watched);
+    assert(!entry.watched && !entry.listed);
     if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     {
         const Scoreboard::Change change{scoreboard_};
@@ -127,6 +127,8 @@ void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const 
 
 void ConnectionList::push_back(Place place) noexcept {
     ConnectionEntry& entry = connections_.at(place);
+    assert(!entry.listed);
+    entry.listed = true;
     entry.before = last_;
     entry.after = none;
     (last_ == none ? first_ : connections_.at(back()).after) = place.index;
@@ -136,6 +138,8 @@ void ConnectionList::push_back(Place place) noexcept {
 
 void ConnectionList::push_front(Place place) noexcept {
     ConnectionEntry& entry = connections_.at(place);
+    assert(!entry.listed);
+    entry.listed = true;
     entry.before = none;
     entry.after = first_;
     (first_ == none ? last_ : connections_.at(front()).before) = place.index;
@@ -144,7 +148,9 @@ void ConnectionList::push_front(Place place) noexcept {
 }
 
 void ConnectionList::erase(Place place) noexcept {
-    const ConnectionEntry& entry = connections_.at(place);
+    ConnectionEntry& entry = connections_.at(place);
+    assert(entry.listed);
+    entry.listed = false;
     (entry.before == none ? first_ : connections_.at(connections_.place_at(entry.before)).after) =
         entry.after;
     (entry.after == none ? last_ : connections_.at(connections_.place_at(entry.after)).before) = entry.before;

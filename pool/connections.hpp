@@ -68,6 +68,7 @@ struct ConnectionEntry {
     std::uint32_t after = 0;            ///< of a vacant place, the next vacant one.
     Where where = Where::waiting;
     bool taken = false;           ///< The place is.
+    bool listed = false;          ///< It is in a ConnectionList.
     bool watched = false;         ///< By the lobby's epoll.
     bool admitted = true;         ///< Admission knows it.
     bool given_back = false;      ///< A worker has had the socket: it may have set anything on it.

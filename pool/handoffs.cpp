@@ -182,6 +182,13 @@ bool Handoffs::take_returned(std::uint32_t slot, TimePoint now) noexcept {
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
     out_of_memory_ = received == Received::later;
+    const bool kept = keep_returned(slot, received, envelope, now);
+    discard(envelope);
+    return kept;
+}
+
+bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& envelope,
+                             TimePoint now) noexcept {
     const Message& message = envelope.message;
     SlotAccount& account = roster_.account(slot);
     if (received == Received::truncated) {  // Somebody has lowered our limit: the descriptor is gone.
@@ -353,6 +360,14 @@ void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
     if (!workforce_.channel(slot).master) return;
     while (roster_.account(slot).outstanding() > 0 && take_returned(slot, now))
         continue;
+    // What it sent besides goes one by one: closed with the channel, it could make us wait.
+    constexpr int most = 1000;  // An empty message looks like the end.
+    Received received = Received::closed;
+    for (int i = 0; i < most && received != Received::empty && received != Received::later; ++i) {
+        Envelope envelope;
+        received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
+        discard(envelope);
+    }
 }
 
 TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {

@@ -72,6 +72,8 @@ private:
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
     void note_finished(std::uint32_t slot, std::uint64_t finished, TimePoint now) noexcept;
     [[nodiscard]] bool take_returned(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] bool keep_returned(std::uint32_t slot, Received received, Envelope& envelope,
+                                     TimePoint now) noexcept;
     std::optional<Place> take_back_one(std::uint32_t slot, TimePoint now) noexcept;
     void relieve(std::uint32_t slot, TimePoint now) noexcept;
     void ask(std::uint32_t slot, TimePoint now) noexcept;

@@ -116,8 +116,8 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     add(scoreboard_.header().parkings);
     connections_.move(client, Where::parked);
     ++parked_;
-    if (entry.is_idle()) idle_.push_back(client);
     if (entry.half_heads > 1) return rest(client, now);
+    if (entry.is_idle()) idle_.push_back(client);
     if (entry.parking.what == Await::output) entry.unsent = unsent_bytes(entry.socket.get());
     if (watch(client)) return;
     // The kernel won't watch one more (fs.epoll.max_user_watches, memory).
@@ -125,7 +125,7 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     const bool served = entry.served;
     unpark(client);
     if (!idle)
-        put_last(client);
+        enqueue(client, now);
     else  // Between two requests it may be closed at any time (RFC 9112 9.3.1).
         connections_.end(client, served ? Ending::completed() : Ending::refused(Refusal::connections));
 }
@@ -141,14 +141,20 @@ bool Lobby::watch(Place client) noexcept {
 /// From here on it is in none of the lists, nor watched: it is to go somewhere else at once.
 void Lobby::unpark(Place client) noexcept {
     ConnectionEntry& entry = connections_.at(client);
-    if (entry.is_idle()) idle_.erase(client);
-    if (entry.watched)
-        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry.socket.get(), nullptr);
-    else if (entry.look_again != TimePoint{})
+    if (entry.look_again != TimePoint{})
         resting_list(entry).erase(client);
+    else if (entry.is_idle())
+        idle_.erase(client);
+    if (entry.watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry.socket.get(), nullptr);
     entry.watched = false;
     entry.look_again = {};
     --parked_;
+}
+
+/// What it waited for is there, or can't be waited for: from now on it waits for a worker.
+void Lobby::enqueue(Place client, TimePoint now) noexcept {
+    connections_.at(client).since = now;
+    put_last(client);
 }
 
 /// Each byte of a half head would cost a handoff: the more often it was looked at in vain, the longer the
@@ -171,11 +177,13 @@ bool Lobby::end_rests(TimePoint now) noexcept {
         while (!list.empty() && connections_.at(list.front()).look_again <= now) {
             const Place client = list.front();
             list.erase(client);
-            connections_.at(client).look_again = {};
+            ConnectionEntry& entry = connections_.at(client);
+            entry.look_again = {};
+            if (entry.is_idle()) idle_.push_back(client);
             any = true;
             if (watch(client)) continue;
             unpark(client);
-            put_last(client);
+            enqueue(client, now);
         }
     }
     return any;
@@ -214,10 +222,7 @@ void Lobby::see_off(Place client, Look look) noexcept {
     unpark(client);
     switch (look) {
         case Look::nothing:
-        case Look::ready:
-            entry.since = now_;
-            put_last(client);
-            break;
+        case Look::ready: enqueue(client, now_); break;
         case Look::ended: {
             const bool in_order = entry.served || entry.parking.limit == Limit::none;
             connections_.end(client, in_order ? Ending::completed() : Ending::client_aborted());
@@ -312,10 +317,8 @@ bool Lobby::evict_idle() noexcept {
 
 void Lobby::begin_stop(TimePoint now) noexcept {
     stopping_ = true;
-    idle_.visit_while([&](Place client) {
-        ConnectionEntry& entry = connections_.at(client);
-        entry.deadline = std::min(entry.deadline, deadline_of(entry, now));
-        return true;
+    connections_.for_each(Where::parked, [&](Place, ConnectionEntry& entry) {
+        if (entry.is_idle()) entry.deadline = std::min(entry.deadline, deadline_of(entry, now));
     });
 }
 

@@ -86,7 +86,7 @@ private:
     static constexpr std::size_t pauses = 9;  ///< 1, 2, 4 … 256 times drip_pause_min.
 
     std::optional<Place> take(ConnectionList& list) noexcept;
-    void enqueue(Place client, ConnectionList& list) noexcept;
+    void enqueue(Place client, TimePoint now) noexcept;
     [[nodiscard]] bool watch(Place client) noexcept;
     void unpark(Place client) noexcept;
     void rest(Place client, TimePoint now) noexcept;
@@ -108,7 +108,7 @@ private:
     std::optional<Events::Watch> watch_;
     ConnectionList first_;
     ConnectionList queue_;
-    ConnectionList idle_;                         ///< Parked and idle, the longest first.
+    ConnectionList idle_;                         ///< Parked, watched and idle, the longest first.
     std::array<ConnectionList, pauses> resting_;  ///< Parked and not watched: by the length of their pause.
     std::size_t parked_ = 0;
     bool turn_ = false;

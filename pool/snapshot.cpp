@@ -1,7 +1,9 @@
 #include "pool/snapshot.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "core/clock.hpp"
 
@@ -72,6 +74,7 @@ std::array<std::uint64_t, 16> counters_of(const RowNumbers& row) noexcept {
 
 /// The master's accounts, which change together.
 struct Accounts {
+    bool at_rest = true;  ///< None of them was changing.
     std::uint64_t accepted = 0;
     std::uint64_t queued = 0;
     std::uint64_t parked = 0;
@@ -103,16 +106,22 @@ Accounts copy_accounts(const ScoreboardReader& board, std::vector<SlotNumbers>& 
     return accounts;
 }
 
-/// Between two changes. A master that never pauses between them would be a broken one: then as they are.
-Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNumbers>& slots) noexcept {
-    constexpr int tries = 100'000;
-    for (int i = 0; i < tries; ++i) {
+/// Between two changes. A change takes less than a microsecond, but the master may have lost its CPU in the
+/// middle of one, perhaps to us. If it was stopped or killed there: as they are.
+Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNumbers>& slots) {
+    constexpr int naps = 200;
+    constexpr std::chrono::milliseconds nap{1};
+    constexpr int tries = 1000;  // Between two naps.
+    for (int i = 0; i < naps * tries; ++i) {
+        if (i % tries == tries - 1) std::this_thread::sleep_for(nap);
         const std::uint32_t before = load(board.header().version);
         if (before % 2 != 0) continue;
         const Accounts accounts = copy_accounts(board, slots);
         if (load(board.header().version) == before) return accounts;
     }
-    return copy_accounts(board, slots);
+    Accounts accounts = copy_accounts(board, slots);
+    accounts.at_rest = false;
+    return accounts;
 }
 
 /// The most that a worker can have counted by then.
@@ -124,23 +133,51 @@ std::uint64_t connections_possible(const SlotNumbers& slot, bool hands_off, cons
            static_cast<std::uint64_t>((1 + elapsed_s) * accepts_per_second);
 }
 
-bool is_believable(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
-                   std::uint64_t age_ns) noexcept {
+/// By the master's accounts.
+bool is_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
+                 std::uint64_t age_ns) noexcept {
     const RowNumbers& row = slot.row;
     const std::uint64_t most = connections_possible(slot, hands_off, last, elapsed_s);
     const std::uint64_t gone = slot.returned + slot.lost;
-    if (row.ended() > most || (hands_off && row.ended() + gone > most) || row.begun > most ||
-        row.accepted > most || row.returned > row.begun || row.busy_ns > age_ns ||
-        sum_of(row.queue_wait.counts) > most || sum_of(row.service.counts) > most)
-        return false;
-    if (last == nullptr || last->generation != slot.generation) return true;
-    const auto now = counters_of(row);
-    const auto then = counters_of(last->row);
-    return std::equal(now.begin(), now.end(), then.begin(), [](auto a, auto b) { return a >= b; });
+    return row.ended() <= most && (!hands_off || row.ended() + gone <= most) && row.begun <= most &&
+           (hands_off || row.accepted <= most) && row.returned <= row.begun && row.busy_ns <= age_ns &&
+           sum_of(row.queue_wait.counts) <= most && sum_of(row.service.counts) <= most;
 }
 
-void add_row(PoolTotals& sum, const RowNumbers& row) noexcept {
-    sum.accepted += row.accepted;
+/// While one worker writes it, none of a row's counters goes back.
+bool has_gone_back(const SlotNumbers& slot, const SlotNumbers* last) noexcept {
+    if (last == nullptr || last->generation != slot.generation) return false;
+    const auto now = counters_of(slot.row);
+    const auto then = counters_of(last->row);
+    return !std::equal(now.begin(), now.end(), then.begin(), [](auto a, auto b) { return a >= b; });
+}
+
+std::uint64_t given_to(const SlotNumbers& slot, const RowNumbers& row, bool hands_off) noexcept {
+    return hands_off ? slot.handed - slot.returned : row.accepted;
+}
+
+bool has_room_for(const RowNumbers& row, const SlotNumbers& slot, bool hands_off) noexcept {
+    return row.ended() + slot.lost <= given_to(slot, row, hands_off);
+}
+
+/// Needs has_room_for().
+std::uint64_t in_flight_of(const SlotNumbers& slot, bool hands_off) noexcept {
+    return given_to(slot, slot.row, hands_off) - slot.row.ended() - slot.lost;
+}
+
+/// Its last believable numbers stand in for a row that can't be believed. False: they do. They don't where
+/// the row alone goes with the accounts: a burial has put it right, and it counts as lost what its broken
+/// worker had counted as ended.
+bool believe(SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
+             std::uint64_t age_ns) noexcept {
+    const bool possible = is_possible(slot, hands_off, last, elapsed_s, age_ns);
+    if (possible && (!has_gone_back(slot, last) || !has_room_for(last->row, slot, hands_off))) return true;
+    slot.row = last != nullptr ? last->row : RowNumbers{};
+    return false;
+}
+
+void add_row(PoolTotals& sum, const RowNumbers& row, bool hands_off) noexcept {
+    if (!hands_off) sum.accepted += row.accepted;
     sum.completed += row.completed;
     sum.failed += row.failed;
     sum.client_aborted += row.client_aborted;
@@ -151,14 +188,12 @@ void add_row(PoolTotals& sum, const RowNumbers& row) noexcept {
 
 /// False: the row was read before a burial and the accounts after it.
 bool add_slot(PoolTotals& sum, const SlotNumbers& slot, bool hands_off) noexcept {
-    const std::uint64_t given = hands_off ? slot.handed - slot.returned : slot.row.accepted;
-    const std::uint64_t ended = slot.row.ended() + slot.lost;
-    if (ended > given) return false;
-    const std::uint64_t in_flight = given - ended;
+    if (!has_room_for(slot.row, slot, hands_off)) return false;
+    const std::uint64_t in_flight = in_flight_of(slot, hands_off);
     const std::uint64_t away = slot.row.ended() + slot.row.returned + slot.lost;
     const std::uint64_t begun = slot.row.begun > away ? std::min(slot.row.begun - away, in_flight) : 0;
     const std::uint64_t in_handler = hands_off ? begun : in_flight;
-    add_row(sum, slot.row);
+    add_row(sum, slot.row, hands_off);
     sum.begun += in_handler;
     sum.queued += in_flight - in_handler;
     switch (slot.stage) {
@@ -191,10 +226,11 @@ std::uint64_t RowNumbers::ended() const noexcept {
 }
 
 Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
-    constexpr int tries = 100;  // A burial in between is rare.
+    constexpr int tries = 100;  // What makes a try inconsistent is rare.
     Snapshot snapshot;
     snapshot.slots.resize(board.slots());
     const bool hands_off = load(board.header().hands_off) != 0;
+    const std::uint64_t depth = load(board.header().depth);
     for (int i = 0; i < tries; ++i) {
         for (std::uint32_t slot = 0; slot < board.slots(); ++slot) {
             if (load(board.entry(slot).generation) == 0) continue;
@@ -220,13 +256,14 @@ Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
         for (std::uint32_t number = 0; number < board.slots(); ++number) {
             SlotNumbers& slot = snapshot.slots[number];
             const SlotNumbers* const before = last != nullptr ? &last->slots[number] : nullptr;
-            if (!is_believable(slot, hands_off, before, elapsed_s, snapshot.taken_ns - started_ns))
-                slot.row = before != nullptr ? before->row : RowNumbers{};
+            const bool believed = believe(slot, hands_off, before, elapsed_s, snapshot.taken_ns - started_ns);
             consistent = add_slot(sum, slot, hands_off) && consistent;
+            // We were interrupted: what has come and gone since the row was read would seem to be in flight.
+            if (believed && hands_off && in_flight_of(slot, hands_off) > depth) consistent = false;
         }
         sum.refused = sum_of(sum.refused_by);
         sum.lost = sum_of(sum.lost_by);
-        if (consistent) break;
+        if (consistent || !accounts.at_rest) break;
     }
     return snapshot;
 }

@@ -79,7 +79,8 @@ struct Snapshot {
 
 /// `last` is an earlier snapshot of the same scoreboard: a row that contradicts it, or the master's accounts,
 /// was written by a broken worker, and its last believable numbers stand in for it. So no counter goes back
-/// and none shows what can't be. Without `last`, such a row counts as empty.
+/// and none shows what can't be; but what such a worker had counted as ended and the master hadn't noted when
+/// it was buried is lost from then on. Without `last`, such a row counts as empty.
 Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last = nullptr);
 
 /// Of a snapshot without a predecessor.

@@ -91,7 +91,7 @@ TEST_SUITE("core: channels") {
             send_raw(ends.master.get(), std::vector<char>(sizeof(Message)),
                      std::vector<int>(count, file.get()));
             Envelope got;
-            CHECK(receive_message(ends.worker.get(), got, Wait::until_message) == Received::truncated);
+            CHECK(receive_message(ends.worker.get(), got, Wait::until_message) == Received::malformed);
         }
         CHECK(open_descriptors() == before);
     }

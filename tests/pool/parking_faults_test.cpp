@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <array>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -117,6 +119,39 @@ struct Scene {
     std::size_t descriptors = 0;
     UniqueFd client;
 };
+
+Address deaf;  ///< Who connects there is never read from.
+
+/// The last to close it waits for a minute.
+UniqueFd lingering_socket() {
+    UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    (void)!::connect(socket.get(), deaf.data(), deaf.size());
+    const std::string bytes(65536, 'x');
+    while (::send(socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0)
+        continue;
+    const linger minute{.l_onoff = 1, .l_linger = 60};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &minute, sizeof minute);
+    return socket;
+}
+
+/// The client's own socket, then this one twice.
+void send_with_three(const Culprit& culprit, UniqueFd socket, std::size_t size) {
+    const std::array<int, 3> three{culprit.given.descriptors[0].get(), socket.get(), socket.get()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof three)> control{};
+    Message message = culprit.message;
+    iovec payload{&message, size};
+    msghdr header{};
+    header.msg_iov = &payload;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof three);
+    std::memcpy(CMSG_DATA(rights), three.data(), sizeof three);
+    (void)::sendmsg(culprit.process.worker().channel(), &header, MSG_NOSIGNAL);
+}
 
 /// The worker gives back this descriptor in place of its client's.
 template <typename Make>
@@ -283,6 +318,37 @@ TEST_SUITE("pool: parking and workers that lie") {
         check_forgery("a UNIX socket", [] { return unix_sockets().server; });
         check_forgery("datagrams", [] { return UniqueFd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)}; });
         check_forgery("somebody else's connection", [] { return tcp_sockets().server; });
+    }
+
+    TEST_CASE("what a worker sends and then lingers can't block the master, whether it is looked at or not") {
+        const Listener listener = Listener::open(resolve("127.0.0.1:0").front(), {});
+        deaf = listener.address();
+        check_replaced("in place of its client's socket", [](Culprit& culprit) {
+            culprit.send(lingering_socket().get());
+            culprit.count();
+        });
+        check_replaced("in place of a file", [](Culprit& culprit) {
+            const UniqueFd lingering = lingering_socket();
+            const std::array<int, 2> both{culprit.given.descriptors[0].get(), lingering.get()};
+            (void)send_message(culprit.process.worker().channel(), culprit.message, both);
+            culprit.count();
+        });
+        check_replaced("with half a message", [](Culprit& culprit) {
+            send_with_three(culprit, lingering_socket(), 8);
+            culprit.count();
+        });
+        check_replaced("beyond what a message may have", [](Culprit& culprit) {
+            send_with_three(culprit, lingering_socket(), sizeof(Message));
+            culprit.count();
+        });
+        Scene scene{[](Culprit& culprit) {
+            for (int i = 0; i < 3; ++i)  // Never counted, and so never looked at before its death.
+                culprit.send(lingering_socket().get());
+            ::kill(::getpid(), SIGKILL);
+        }};
+        CHECK(eventually([&] { return scene.master.totals().lost == 1; }));
+        CHECK(server_of(scene.master.connect()) > 0);
+        scene.check_peace();
     }
 
     TEST_CASE(
