@@ -5,6 +5,7 @@
 
 #include "servers/cli/contest.hpp"
 #include "servers/cli/fairness.hpp"
+#include "servers/cli/number_cell.hpp"
 #include "servers/cli/number_text.hpp"
 #include "servers/cli/remarks.hpp"
 #include "servers/cli/text_table.hpp"
@@ -13,11 +14,17 @@
 namespace bullpen {
 namespace {
 
-std::string in_ms(const Measurement& m, double LatencySummary::*quantile) {
-    return significant(m.latency(quantile).median / 1000);
+using Cell = TextTable::Cell;
+
+Cell significant_cell(double value) {
+    return number_cell(value, significant(value));
 }
 
-std::string speed(const WorkloadResult& result, const Contest& contest) {
+Cell in_ms(const Measurement& m, double LatencySummary::*quantile) {
+    return significant_cell(m.latency(quantile).median / 1000);
+}
+
+std::string speed(const WorkloadResult& result, const Contest& contest, std::size_t width) {
     const bool several = result.workload.requests_per_connection > 1;
     TextTable table{{"", "", several ? "requests" : "connect.", "in the", "latency", "in", "ms", "", ""}};
     table.add({"model", "rank", "a second", "runs", "p50", "p90", "p99", "p99.9", "max"});
@@ -25,25 +32,31 @@ std::string speed(const WorkloadResult& result, const Contest& contest) {
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const Spread& rate = contest.throughput.values[i];
-        table.add({m.model, text_of(contest.throughput.ranks[i]), whole(rate.median), range(rate),
+        table.add({m.model, text_of(contest.throughput.ranks[i]),
+                   number_cell(rate.median, whole(rate.median)), range_cell(rate, "–", range(rate)),
                    in_ms(m, &LatencySummary::p50_us), in_ms(m, &LatencySummary::p90_us),
                    in_ms(m, &LatencySummary::p99_us), in_ms(m, &LatencySummary::p999_us),
                    in_ms(m, &LatencySummary::max_us)});
     }
-    return table.text();
+    return table.text(width);
 }
 
-/// Four columns.
-std::string short_text(double count) {
-    return fixed(count, count < 10 ? 2 : 1);
+Cell short_cell(double count) {
+    return number_cell(count, fixed(count, count < 10 ? 2 : 1));
 }
 
-std::string mebibytes(double kb) {
+Cell mebibytes(double kb) {
     constexpr double kb_each = 1024;
-    return fixed(kb / kb_each, kb < 100 * kb_each ? 1 : 0);
+    return number_cell(kb / kb_each, fixed(kb / kb_each, kb < 100 * kb_each ? 1 : 0));
 }
 
-std::string resources(const WorkloadResult& result, const Contest& contest) {
+Cell above(double own_us, const std::optional<double>& base_us) {
+    if (!base_us) return "-";
+    const double more = own_us - *base_us;
+    return number_cell(more, fixed(more, std::abs(more) < 1000 ? 1 : 0));
+}
+
+std::string resources(const WorkloadResult& result, const Contest& contest, std::size_t width) {
     TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "ctx.", "sw.", "PSS", "kB a"}};
     table.add({"model", "rank", std::string{"a "} + (*unit_of(result.workload) == 'c' ? "conn." : "request"),
                "runs", "user", "sys", "iter.", "vol.", "inv.", "MiB", "worker"});
@@ -53,14 +66,15 @@ std::string resources(const WorkloadResult& result, const Contest& contest) {
         const Measurement& m = *measured[i];
         const Spread& cpu = contest.cpu.values[i];
         const double worker_kb = m.over(&Run::worker_kb).median;
-        table.add({m.model, text_of(contest.cpu.ranks[i]), significant(cpu.median), fine_range(cpu),
-                   significant(m.over(&Run::user_us).median), significant(m.over(&Run::system_us).median),
-                   base ? fixed(cpu.median - *base, std::abs(cpu.median - *base) < 1000 ? 1 : 0) : "-",
-                   short_text(m.over(&Run::voluntary_switches).median),
-                   short_text(m.over(&Run::involuntary_switches).median),
-                   mebibytes(m.over(&Run::tree_kb).median), worker_kb > 0 ? whole(worker_kb) : "-"});
+        table.add({m.model, text_of(contest.cpu.ranks[i]), significant_cell(cpu.median),
+                   range_cell(cpu, "–", fine_range(cpu)), significant_cell(m.over(&Run::user_us).median),
+                   significant_cell(m.over(&Run::system_us).median), above(cpu.median, base),
+                   short_cell(m.over(&Run::voluntary_switches).median),
+                   short_cell(m.over(&Run::involuntary_switches).median),
+                   mebibytes(m.over(&Run::tree_kb).median),
+                   worker_kb > 0 ? number_cell(worker_kb, whole(worker_kb)) : "-"});
     }
-    return table.text();
+    return table.text(width);
 }
 
 /// A column for each worker, as high as its share of the greatest one.
@@ -78,7 +92,7 @@ std::string columns_of(const std::vector<std::uint64_t>& shares, std::size_t mos
     return text;
 }
 
-std::string distribution(const WorkloadResult& result) {
+std::string distribution(const WorkloadResult& result, std::size_t width) {
     constexpr std::size_t columns_max = 24;
     TextTable table{{"connections of", "workers", "least", "most", "Jain", "worker by worker"}};
     table.align_left(5);
@@ -90,19 +104,18 @@ std::string distribution(const WorkloadResult& result) {
             continue;
         }
         const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
-        table.add({m->model, std::to_string(shares.size()), grouped(static_cast<std::int64_t>(*least)),
-                   grouped(static_cast<std::int64_t>(*most)), fixed(jain_index(shares), 2),
-                   columns_of(shares, columns_max)});
+        table.add({m->model, std::to_string(shares.size()), count_cell(*least), count_cell(*most),
+                   fixed(jain_index(shares), 2), columns_of(shares, columns_max)});
     }
-    return table.text();
+    return table.text(width);
 }
 
 std::string section(const WorkloadResult& result, const Comparison& comparison, std::size_t width) {
     std::string text = wrap(result.workload.name + ": " + describe(result.workload) + ".", width, 0) + "\n";
     if (!result.measured().empty()) {
         const Contest contest = judge(result);
-        text +=
-            speed(result, contest) + "\n" + resources(result, contest) + "\n" + distribution(result) + "\n";
+        text += speed(result, contest, width) + "\n" + resources(result, contest, width) + "\n" +
+                distribution(result, width) + "\n";
         for (const std::string& sentence : verdict_on(result))
             text += wrap(sentence, width, 2);
         text += "\n";

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t few = 1000;  ///< Samples, for a p99 to be worth a word.
 
-std::string padded(std::string_view text, std::size_t width) {
-    return std::string(width - std::min(width, text.size()), ' ') + std::string{text};
+std::string padded(const std::string& text, std::size_t width) {
+    return std::string(width - std::min(width, width_of(text)), ' ') + text;
 }
 
 std::string amount_of_bytes(double bytes) {
@@ -65,16 +65,18 @@ std::string rate_line(const char* name, const std::string& amount, const std::st
 std::string totals(const LoadReport& report) {
     const LoadResult& result = report.result;
     const auto line = [&](const char* name, long number) {
-        return rate_line(name, grouped(number),
-                         grouped(std::llround(report.per_second(static_cast<double>(number)))));
+        return rate_line(name, grouped(number), whole(report.per_second(static_cast<double>(number))));
     };
     const auto bytes = static_cast<double>(result.bytes);
     return line("answered", result.requests) + line("connections", result.connections + result.reconnects) +
            rate_line("received", amount_of_bytes(bytes), amount_of_bytes(report.per_second(bytes)));
 }
 
-std::string cut(const std::string& name, std::size_t width) {
-    return name.size() <= width ? name + std::string(width - name.size(), ' ') : name.substr(0, width);
+/// The name in exactly so many columns.
+std::string cut(std::string name, std::size_t width) {
+    while (width_of(name) > width)
+        name.pop_back();
+    return name + std::string(width - width_of(name), ' ');
 }
 
 std::string latency_line(const std::string& name, const Latencies& latencies) {
@@ -82,10 +84,12 @@ std::string latency_line(const std::string& name, const Latencies& latencies) {
     constexpr std::size_t count_width = 12;
     constexpr std::size_t number_width = 9;
     const LatencySummary summary = latencies.summary();
+    const std::string count = grouped(static_cast<std::int64_t>(latencies.count()));
     std::string line =
-        cut(name, name_width) + padded(grouped(static_cast<std::int64_t>(latencies.count())), count_width);
+        cut(name, name_width) +
+        padded(fitting(count, static_cast<double>(latencies.count()), count_width), count_width);
     for (const double us : {summary.p50_us, summary.p90_us, summary.p99_us, summary.p999_us, summary.max_us})
-        line += " " + padded(significant(us / 1000), number_width);
+        line += " " + padded(fitting(significant(us / 1000), us / 1000, number_width), number_width);
     return line + "\n";
 }
 

@@ -1,6 +1,7 @@
 /// Numbers as people read them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,6 +29,15 @@ std::string fine_range(const Spread& spread);
 
 /// "17 %"
 std::string percent(double share);
+
+/// `text` if it has at most `width` columns, else what narrow() makes of the value.
+std::string fitting(const std::string& text, double value, std::size_t width);
+
+/// In at most `width` columns, whatever the number is: "1.23k", "12k", "4.57M". The two ends of a spread have
+/// one unit: "0.98–1.20k". A negative number may need a column more than narrow_min.
+constexpr std::size_t narrow_min = 4;
+std::string narrow(double value, std::size_t width);
+std::string narrow(const Spread& spread, const std::string& between, std::size_t width);
 
 /// Microseconds as "712 µs", "1.23 ms" or "2.10 s".
 std::string duration(double us);

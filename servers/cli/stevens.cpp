@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "servers/cli/fairness.hpp"
+#include "servers/cli/number_cell.hpp"
 #include "servers/cli/number_text.hpp"
 #include "servers/cli/remarks.hpp"
 #include "servers/cli/text_table.hpp"
@@ -21,11 +22,12 @@ const Measurement* find(const WorkloadResult& result, const std::string& model) 
 }
 
 /// The book's unit: of all 5,000 connections together.
-std::string seconds_for_all(double us) {
-    return fixed(us * static_cast<double>(connections) / 1e6, 3);
+double seconds_for_all(double us) {
+    return us * static_cast<double>(connections) / 1e6;
 }
 
-std::string figure_1(const WorkloadResult& result) {
+std::string figure_1(const WorkloadResult& result, std::size_t width) {
+    constexpr std::size_t number_width = 16;
     const std::optional<double> base = result.iterative_cpu_us();
     TextTable table{{"row", "design", "model", "seconds", "µs each", "in the runs"}};
     table.align_left(1);
@@ -35,23 +37,28 @@ std::string figure_1(const WorkloadResult& result) {
         if (m == nullptr) continue;
         const Spread cpu = m->over(&Run::cpu_us);
         const double base_us = base.value_or(0);
-        table.add({std::to_string(row.number), row.design, row.model, seconds_for_all(cpu.median - base_us),
-                   significant(cpu.median - base_us),
-                   significant(cpu.min - base_us) + " to " + significant(cpu.max - base_us)});
+        const Spread added{
+            .median = cpu.median - base_us, .min = cpu.min - base_us, .max = cpu.max - base_us};
+        const double seconds = seconds_for_all(added.median);
+        table.add({std::to_string(row.number), row.design, row.model, number_cell(seconds, fixed(seconds, 3)),
+                   number_cell(added.median, significant(added.median)),
+                   range_cell(added, " to ", significant(added.min) + " to " + significant(added.max))});
     }
     std::string text = base
                            ? "Process control CPU time: the server's CPU above that of iterative (UNP figure "
                              "30.1), seconds for 5,000 clients and µs for each.\n"
                            : "CPU time of the server (iterative was not measured, so nothing is subtracted), "
                              "seconds for 5,000 clients and µs for each.\n";
-    text = wrap(text.substr(0, text.size() - 1), 80, 0) + "\n" + table.text();
+    text = wrap(text.substr(0, text.size() - 1), width, 0) + "\n" + table.text(width);
     if (base)
-        text += "Iterative itself: " + seconds_for_all(*base) + " s, " + fixed(*base, 1) + " µs a client.\n";
+        text += "Iterative itself: " +
+                fitting(fixed(seconds_for_all(*base), 3), seconds_for_all(*base), number_width) + " s, " +
+                fitting(fixed(*base, 1), *base, number_width) + " µs a client.\n";
     return text;
 }
 
-std::string figure_2(const WorkloadResult& result) {
-    std::vector<std::string> head = {"child"};
+std::string figure_2(const WorkloadResult& result, std::size_t width) {
+    TextTable::Cells head = {"child"};
     std::vector<std::vector<std::uint64_t>> columns;
     for (const StevensRow& row : stevens_rows()) {
         const Measurement* m = find(result, row.model);
@@ -65,18 +72,18 @@ std::string figure_2(const WorkloadResult& result) {
     for (const auto& column : columns)
         children = std::max(children, column.size());
     for (std::size_t child = 0; child < children; ++child) {
-        std::vector<std::string> cells = {std::to_string(child)};
+        TextTable::Cells cells = {std::to_string(child)};
         for (const auto& column : columns)
-            cells.push_back(child < column.size() ? grouped(static_cast<std::int64_t>(column[child])) : "");
+            cells.push_back(child < column.size() ? count_cell(column[child]) : "");
         table.add(cells);
     }
-    std::vector<std::string> jain = {"Jain"};
+    TextTable::Cells jain = {"Jain"};
     for (const auto& column : columns)
         jain.push_back(fixed(jain_index(column), 2));
     table.add(jain);
     return "\nClients of each child or thread, all runs and their warm-ups (UNP figure 30.2;\n"
            "Jain's index is 1 where all have the same):\n\n" +
-           table.text();
+           table.text(width);
 }
 
 }  // namespace
@@ -116,7 +123,7 @@ std::string render_stevens(const Comparison& comparison, std::size_t width) {
     std::string text = wrap(headline(comparison), width, 0) + "\n";
     for (const WorkloadResult& result : comparison.workloads) {
         text += wrap(describe(result.workload) + ".", width, 0) + "\n";
-        text += figure_1(result) + figure_2(result) + "\n";
+        text += figure_1(result, width) + figure_2(result, width) + "\n";
         for (const std::string& remark : remarks(result, comparison))
             text += wrap(remark, width, 0);
     }

@@ -2,10 +2,9 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <sstream>
 
-#include "servers/cli/text_table.hpp"
+#include "servers/cli/contender.hpp"
 #include "tests/servers/cli/made_comparison.hpp"
 
 using namespace bullpen;
@@ -14,14 +13,6 @@ namespace {
 
 bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
-}
-
-std::size_t widest_line(const std::string& text) {
-    std::size_t widest = 0;
-    std::istringstream lines{text};
-    for (std::string line; std::getline(lines, line);)
-        widest = std::max(widest, width_of(line));
-    return widest;
 }
 
 /// With single blanks instead of line breaks and indents, so that a sentence can be looked for.
@@ -64,6 +55,17 @@ TEST_SUITE("cli: the tables of a comparison") {
         comparison.workloads[0].workload.rate = 1e6;
         CHECK(widest_line(render_table(comparison)) <= 80);
         CHECK(render_table(comparison).back() == '\n');
+    }
+
+    TEST_CASE("no line is wider than the terminal, whatever the numbers are") {
+        std::vector<std::string> models;
+        for (const Design& design : designs())
+            models.push_back(design.name);
+        for (unsigned seed = 0; seed < 300; ++seed) {
+            const std::string text = render_table(random_comparison(seed, models));
+            CAPTURE(text);
+            CHECK(widest_line(text) <= 80);
+        }
     }
 
     TEST_CASE("without iterative there is nothing to be above") {

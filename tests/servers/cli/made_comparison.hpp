@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "servers/cli/comparison.hpp"
+#include "tests/servers/cli/made_numbers.hpp"
 
 namespace bullpen {
 
@@ -71,6 +72,49 @@ inline Comparison made_comparison() {
     result.measurements[0].runs[2].connections_by_slot = {20'500};
     result.measurements[1].worker_per_client = true;
     result.left_out = {{.model = "inetd", .reason = "the service http has no program's form."}};
+    return comparison;
+}
+
+/// Numbers up to 10 to the power `digits` in every field of a run.
+inline Run random_run(MadeNumbers& made, double digits) {
+    Run run;
+    run.wall_s = made.upto(5);
+    run.requests = made.count_upto(digits);
+    run.connections = made.count_upto(digits);
+    run.server = {.user_s = made.upto(digits),
+                  .system_s = made.upto(digits),
+                  .voluntary_switches = made.count_upto(digits),
+                  .involuntary_switches = made.count_upto(digits)};
+    if (made.rarely()) run.start_stop = {.user_s = made.upto(digits), .system_s = made.upto(digits)};
+    run.latency = {{.name = "all", .requests = run.requests}};
+    LatencySummary& summary = run.latency[0].summary;
+    for (double* us : {&summary.p50_us, &summary.p90_us, &summary.p99_us, &summary.p999_us, &summary.max_us})
+        *us = made.upto(digits);
+    run.memory = {.master_kb = made.count_upto(digits),
+                  .workers_kb = made.count_upto(digits),
+                  .workers = made.count_upto(4)};
+    run.connections_by_slot.resize(static_cast<std::size_t>(made.count_upto(2.5)));
+    for (std::uint64_t& connections : run.connections_by_slot)
+        connections = static_cast<std::uint64_t>(made.count_upto(digits));
+    return run;
+}
+
+/// Of these models with up to four runs each, some of which have no numbers.
+inline Comparison random_comparison(unsigned seed, const std::vector<std::string>& models) {
+    MadeNumbers made{seed};
+    Comparison comparison = made_comparison();
+    WorkloadResult& result = comparison.workloads[0];
+    result.workload.requests_per_connection = seed % 2 == 0 ? 1 : 100;
+    result.measurements.clear();
+    for (const std::string& name : models) {
+        Measurement& measurement = result.measurements.emplace_back();
+        measurement.model = name;
+        measurement.worker_per_client = made.rarely();
+        if (made.rarely()) measurement.failure = "it was not to be";
+        const auto runs = static_cast<std::size_t>(made.count_upto(0.7));
+        while (measurement.runs.size() < runs)
+            measurement.runs.push_back(random_run(made, 3.0 + seed % 15));
+    }
     return comparison;
 }
 

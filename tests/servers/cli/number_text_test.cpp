@@ -36,6 +36,24 @@ TEST_SUITE("cli: numbers as people read them") {
         CHECK(fine_range({.min = 975, .max = 2'516}) == "0.975–2.52k");
     }
 
+    TEST_CASE("where there is little room a number has fewer digits and a larger unit") {
+        CHECK(narrow(0, 4) == "0.00");
+        CHECK(narrow(0.7123, 4) == "0.71");
+        CHECK(narrow(-0.001, 4) == "0.00");
+        CHECK(narrow(123.4, 4) == "123");
+        CHECK(narrow(999.6, 4) == "1.0k");
+        CHECK(narrow(1'234, 5) == "1.23k");
+        CHECK(narrow(12'345, 4) == "12k");
+        CHECK(narrow(-123'456, 5) == "-123k");
+        CHECK(narrow(4.567e18, 5) == "4.57E");
+        CHECK(narrow(1e300, 4) == "####");
+        CHECK(narrow({.min = 975, .max = 1'200}, "–", 10) == "0.97–1.20k");
+        CHECK(narrow({.min = 101'456, .max = 123'456}, "–", 8) == "101–123k");
+        CHECK(fitting("12,345", 12'345, 6) == "12,345");
+        CHECK(fitting("12,345", 12'345, 5) == "12.3k");
+        CHECK(whole(1e20) == "100.00E");
+    }
+
     TEST_CASE("durations have the unit that suits them") {
         CHECK(duration(712) == "712 µs");
         CHECK(duration(1'234) == "1.23 ms");

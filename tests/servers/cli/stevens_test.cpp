@@ -20,4 +20,17 @@ TEST_SUITE("cli: the book's test") {
         CHECK(text.find("child  row 5\n0     27,000\n1     15,000\n") != std::string::npos);
         CHECK_FALSE(is_stevens(made_comparison()));
     }
+
+    TEST_CASE("no line is wider than the terminal, whatever the numbers are") {
+        std::vector<std::string> models;
+        for (const StevensRow& row : stevens_rows())
+            models.push_back(row.model);
+        for (unsigned seed = 0; seed < 300; ++seed) {
+            Comparison comparison = random_comparison(seed, models);
+            comparison.workloads[0].workload = stevens_workload();
+            const std::string text = render_stevens(comparison);
+            CAPTURE(text);
+            CHECK(widest_line(text) <= 80);
+        }
+    }
 }

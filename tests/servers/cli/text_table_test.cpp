@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "servers/cli/number_cell.hpp"
+
 using namespace bullpen;
 
 TEST_SUITE("cli: text in columns") {
@@ -14,6 +16,21 @@ TEST_SUITE("cli: text in columns") {
               "model     µs note\n"
               "a      1,234 x\n"
               "longer     1\n");
+    }
+
+    TEST_CASE("a table that would be too wide has its widest numbers written shorter") {
+        TextTable table{{"model", "µs", "n"}};
+        table.add({"a model", number_cell(1'234'567, "1,234,567"), count_cell(17)});
+        table.add({"b", number_cell(12, "12.00"), count_cell(170'000)});
+        CHECK(table.text(25) ==
+              "model          µs       n\n"
+              "a model 1,234,567      17\n"
+              "b           12.00 170,000\n");
+        CHECK(table.text(18) ==
+              "model     µs     n\n"
+              "a model 1.2M    17\n"
+              "b       12.0  170k\n");
+        CHECK(width_of(table.text(2)) > 2);  // A name is never cut.
     }
 
     TEST_CASE("lines break between words, and later ones are indented") {
