@@ -17,14 +17,11 @@ namespace bullpen {
 
 using std::chrono::milliseconds;
 
-bool ServerView::is_draining() const noexcept {
-    const auto is_set = [](const std::atomic<std::uint32_t>* word) {
-        return word != nullptr && word->load(std::memory_order_relaxed) != 0;
-    };
-    return is_set(draining) || is_set(leaving);
-}
-
 namespace {
+
+std::uint32_t value_of(const std::atomic<std::uint32_t>* word) noexcept {
+    return word == nullptr ? 0 : word->load(std::memory_order_relaxed);
+}
 
 /// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile.
 class NonblockingWhile {
@@ -42,6 +39,21 @@ private:
 
 }  // namespace
 
+bool ServerView::is_draining() const noexcept {
+    return value_of(draining) != 0 || value_of(leaving) != 0;
+}
+
+bool ServerView::is_stopping() const noexcept {
+    return value_of(draining) != 0 || value_of(leaving) == orphaned;
+}
+
+bool StopPatience::is_over(const ServerView& server) noexcept {
+    if (!server.is_stopping()) return false;
+    const TimePoint now = Clock::now();
+    if (!end_) end_ = now + server.stop_patience;
+    return now >= *end_;
+}
+
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
     : socket_{std::move(socket)}, server_{server} {}
 
@@ -58,9 +70,10 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
     std::optional<TimePoint> deadline;  // The clock is only asked once the client has kept us waiting.
     for (;;) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
+        touch(size);
         if (size >= 0) return static_cast<std::size_t>(size);
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) failure_.fail(errno, "read from the client");
+        if (errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        end_if_silent_at_stop();
         const auto now = Clock::now();
         if (!deadline) deadline = now + limits_.read - ListenOptions{}.slice;
         if (now >= *deadline) failure_.time_out(Limit::read, "the client sent nothing within the read limit");
@@ -74,8 +87,10 @@ std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadl
     want_input(1);
     while (Clock::now() < deadline) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
+        touch(size);
         if (size >= 0) return static_cast<std::size_t>(size);
         if (errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        end_if_silent_at_stop();
     }
     failure_.time_out(Limit::read, "the client hasn't sent the whole of it in time");
 }
@@ -86,8 +101,10 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
     TransferProgress progress{limits_.body, limits_.body_rate};
     while (!buffer.empty()) {
         const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), 0);
+        touch(size);
         if (size == 0) return false;
         if (size < 0 && errno != EINTR && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        if (size < 0) end_if_silent_at_stop();
         const std::size_t got = size > 0 ? static_cast<std::size_t>(size) : 0;
         buffer = buffer.subspan(got);
         if (!buffer.empty() && progress.is_too_slow(got))
@@ -125,13 +142,14 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
     const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
     const bool waits_here = !server_.parks || knows_no_low_water;
     const bool overdue = patience.until && Clock::now() >= *patience.until;  // Else a drip would be no wait.
-    const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && draining() : !may_linger());
+    const bool hurry = overdue || (waits_here ? patience.limit == Limit::idle && is_let_go() : !may_linger());
     TimePoint waiting_since{};
     for (;;) {
         const ssize_t size =
             ::recv(fd(), buffer.data(), buffer.size(), hurry ? MSG_PEEK | MSG_DONTWAIT : MSG_PEEK);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "read from the client");
+        touch(size);
         const std::size_t there = size > 0 ? static_cast<std::size_t>(size) : 0;
         if (!hurry && there > beyond) parking_.in_vain = 0;
         if (size == 0 || there > beyond) return Peeked{there, size == 0};
@@ -170,9 +188,21 @@ bool Connection::wait_for_byte(std::size_t offset) noexcept {
     return came;
 }
 
+/// Between two requests a client is let go once no more will be answered; who has had none answered yet, only
+/// at a stop, after a while.
+bool Connection::is_let_go() noexcept {
+    return draining() && (touched_ || stop_patience_.is_over(server_));
+}
+
+void Connection::end_if_silent_at_stop() {
+    if (!touched_ && stop_patience_.is_over(server_))
+        failure_.time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
+}
+
 /// Called when a slice of waiting has brought nothing.
 bool Connection::may_wait_on(TimePoint& waiting_since) {
-    if (gave_up_ || (parking_.limit == Limit::idle && (draining() || others_go_first()))) {
+    if (gave_up_ || (parking_.limit == Limit::idle &&
+                     (is_let_go() || (others_go_first() && (touched_ || !draining()))))) {
         gave_up_ = true;
         return false;
     }
@@ -267,6 +297,7 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
+        touch(size);
         const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
         bytes = bytes.subspan(sent);
         if (bytes.empty() || (in_part && !room_comes_soon())) break;
@@ -313,6 +344,7 @@ bool Connection::room_comes_soon() const noexcept {
 std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count) {
     for (;;) {
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
+        touch(size);
         if (size > 0) return static_cast<std::size_t>(size);
         if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
         if (errno == EAGAIN) return 0;

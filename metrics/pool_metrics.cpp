@@ -150,6 +150,14 @@ void add_by_reason(const std::array<SharedCounter, exit_reasons>& counters, Samp
         samples.add(read(counters[reason]), {{"reason", name_of(static_cast<ExitReason>(reason))}});
 }
 
+/// What workers closed at a stop, which only their rows count.
+std::uint64_t refused_by_workers(const ScoreboardReader& board) noexcept {
+    std::uint64_t sum = 0;
+    for (std::uint32_t slot = 0; slot < board.slots(); ++slot)
+        sum = add_saturating(sum, read(board.row(slot).refused));
+    return sum;
+}
+
 void add_workers(Families& families) {
     families.gauge(
         "bullpen_workers",
@@ -207,9 +215,12 @@ void add_connections(Families& families) {
         "banned (limits of one address), denied (by the lists), connections (the server's limit) or "
         "stopping (silent at a stop).",
         [](const Reading& now, Samples& samples) {
-            for (std::size_t reason = 0; reason < refusals; ++reason)
-                samples.add(read(now.header.refused[reason]),
-                            {{"reason", name_of(static_cast<Refusal>(reason))}});
+            for (std::size_t reason = 0; reason < refusals; ++reason) {
+                std::uint64_t count = read(now.header.refused[reason]);
+                if (static_cast<Refusal>(reason) == Refusal::stopping)
+                    count = add_saturating(count, refused_by_workers(now.pool.board));
+                samples.add(count, {{"reason", name_of(static_cast<Refusal>(reason))}});
+            }
         });
     families.counter("bullpen_connections_client_aborted_total", "Connections that the client broke off.",
                      [](const Reading& now, Samples& samples) { samples.add(now.totals.client_aborted); });

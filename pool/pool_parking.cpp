@@ -159,9 +159,10 @@ bool Pool::take_returned(Slot& slot, TimePoint now) noexcept {
     }
     ++slot.returned;
     client.account = *account;
-    message.listener = account->listener;
     message.parking = sane(message.parking);
-    client.account.served = client.account.served || message.parking.limit == Limit::idle;
+    const bool served = message.listener != 0 && message.parking.limit == Limit::idle;
+    client.account.served = client.account.served || served;
+    message.listener = account->listener;
     park(std::move(client), now);
     return true;
 }

@@ -155,6 +155,7 @@ WorkerSeat Pool::seat_for(SlotRange process, pid_t master) const {
         .slice = options_.linger.count() > 0 ? options_.linger : options_.listen_options.slice,
         .time_limits = options_.time_limits,
         .drain_timeout = drain_timeout_,
+        .stop_patience = options_.stop_patience,
     };
     if (is(Delivery::handoff))
         for (std::uint32_t slot = process.first; slot < process.end; ++slot)

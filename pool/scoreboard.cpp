@@ -167,6 +167,7 @@ PoolTotals total(const ScoreboardReader& board) noexcept {
         sum.completed += row.completed.load(relaxed);
         sum.failed += row.failed.load(relaxed);
         sum.client_aborted += row.client_aborted.load(relaxed);
+        sum.refused += row.refused.load(relaxed);
         for (std::size_t limit = 0; limit < limits_count; ++limit)
             sum.timed_out[limit] += row.timed_out[limit].load(relaxed);
         // A worker has no more connections than its depth; a broken one may have written so.

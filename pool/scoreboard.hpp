@@ -108,9 +108,9 @@ enum class Activity : std::uint32_t {
     absent,  ///< Its process lives, but has no thread in this slot.
 };
 
-/// A worker's own page. finished = completed + failed + client_aborted + timed_out, and is raised last, after
-/// the connection's close: by it the master knows that the slot is free. In the same way `returned` is raised
-/// after the connection has been given back.
+/// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out, and is raised
+/// last, after the connection's close: by it the master knows that the slot is free. In the same way
+/// `returned` is raised after the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;          ///< Activity.
     SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
@@ -122,6 +122,7 @@ struct alignas(scoreboard_page) ScoreboardRow {
     SharedCounter completed;       ///< The handler returned.
     SharedCounter failed;          ///< The handler threw.
     SharedCounter client_aborted;  ///< The client left in the middle.
+    SharedCounter refused;         ///< Closed at a stop before anything was read or written.
     std::array<SharedCounter, limits_count> timed_out;
     SharedCounter lost;     ///< Written by the master at a burial.
     SharedCounter busy_ns;  ///< Time with at least one connection in its handler, up to the last idleness.
@@ -136,8 +137,8 @@ static_assert(sizeof(ScoreboardRow) == scoreboard_page,
 /// The connections that ended in a way the row itself knows of.
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     constexpr auto relaxed = std::memory_order_relaxed;
-    std::uint64_t sum =
-        row.completed.load(relaxed) + row.failed.load(relaxed) + row.client_aborted.load(relaxed);
+    std::uint64_t sum = row.completed.load(relaxed) + row.failed.load(relaxed) +
+                        row.client_aborted.load(relaxed) + row.refused.load(relaxed);
     for (const SharedCounter& limit : row.timed_out)
         sum += limit.load(relaxed);
     return sum;
