@@ -158,11 +158,13 @@ AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_nex
     TimePoint deadline = Clock::now() + idle_limit;
     for (bool hurried = false;;) {
         const TimePoint now = Clock::now();
-        if (draining() && !std::exchange(hurried, true)) deadline = std::min(deadline, now + stop_patience);
+        if (draining() && (touched_ || stopping()) && !std::exchange(hurried, true))
+            deadline = std::min(deadline, now + patience_at_stop(stop_patience));
         if (now >= deadline) break;
         is_between_requests_ = true;
+        calls_in_a_row_ = 0;
         const ssize_t received =
-            co_await receive_until(buffer, std::min(deadline, now + drain_look_interval));
+            co_await Waiter::receive(waiter(), buffer, std::min(deadline, now + drain_look_interval));
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);
     }
@@ -217,6 +219,7 @@ AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::
         if (has_had_its_turn()) co_await give_way();
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
         if (size >= 0) {
+            touched_ = true;
             bytes = bytes.subspan(static_cast<std::size_t>(size));
             written += static_cast<std::size_t>(size);
         } else if (errno == EAGAIN) {
@@ -235,6 +238,7 @@ AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offs
         if (has_had_its_turn()) co_await give_way();
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
         if (size > 0) {
+            touched_ = true;
             count -= static_cast<std::size_t>(size);
             written += static_cast<std::size_t>(size);
         } else if (size == 0) {
@@ -277,7 +281,7 @@ Address AsyncConnection::local_address() const noexcept {
 }
 
 void AsyncConnection::notice_drain() noexcept {
-    if (is_between_requests_ && waiter_ && draining()) waiter_->interrupt();
+    if ((is_between_requests_ || !touched_) && waiter_ && draining()) waiter_->interrupt();
 }
 
 void AsyncConnection::close() noexcept {
@@ -301,6 +305,7 @@ std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buf
 
 std::size_t AsyncConnection::judge(ssize_t received) {
     if (received < 0) failure_.fail(static_cast<int>(-received), "read from the client");
+    touched_ = true;
     return static_cast<std::size_t>(received);
 }
 
@@ -308,7 +313,22 @@ std::size_t AsyncConnection::judge(ssize_t received) {
 AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_until(std::span<std::byte> buffer,
                                                                    TimePoint deadline) {
     calls_in_a_row_ = 0;
-    return Waiter::receive(waiter(), buffer, deadline);
+    return touched_ ? Waiter::receive(waiter(), buffer, deadline) : receive_first_until(buffer, deadline);
+}
+
+AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_first_until(std::span<std::byte> buffer,
+                                                                         TimePoint deadline) {
+    for (;;) {
+        if (stop_patience_.is_over(server_))
+            failure_.time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
+        const TimePoint until = std::min(deadline, stop_patience_.end().value_or(deadline));
+        const ssize_t received = co_await Waiter::receive(waiter(), buffer, until);
+        if (received != -ETIME || Clock::now() >= deadline) co_return received;
+    }
+}
+
+milliseconds AsyncConnection::patience_at_stop(milliseconds after_an_answer) const noexcept {
+    return touched_ || server_.stop_patience.count() == 0 ? after_an_answer : server_.stop_patience;
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& progress,

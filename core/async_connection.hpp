@@ -65,8 +65,9 @@ public:
 
     /// As read_some, but for the moment before a request: returns nothing once the server has been draining
     /// for `stop_patience` (looked at every second, and when notice_drain() is called); the caller then
-    /// closes. Throws TimedOut once `idle_limit` has passed. Unlike Connection::peek it waits on when the
-    /// pool has no spare worker: it holds none.
+    /// closes. A client that nobody has served yet has ServerView::stop_patience, if that is set, and only
+    /// where the whole server stops. Throws TimedOut once `idle_limit` has passed. Unlike Connection::peek it
+    /// waits on when the pool has no spare worker: it holds none.
     [[nodiscard]] Awaitable<std::optional<std::size_t>> read_next(
         std::span<std::byte> buffer, std::chrono::milliseconds idle_limit,
         std::chrono::milliseconds stop_patience = {});
@@ -108,7 +109,14 @@ public:
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
 
-    /// For the worker, when it learns that it is to stop: a read_next() that is waiting ends now.
+    /// Something was read from the client, be it its end, or written to it.
+    [[nodiscard]] bool touched() const noexcept { return touched_; }
+
+    /// The whole server has been told to stop, not this worker alone.
+    [[nodiscard]] bool stopping() const noexcept { return server_.is_stopping(); }
+
+    /// For the worker, when it learns that it is to stop: a read_next() that is waiting ends now, and from
+    /// now on a client that nobody has served yet has ServerView::stop_patience.
     void notice_drain() noexcept;
 
     [[nodiscard]] bool client_gone() const noexcept {
@@ -130,6 +138,9 @@ private:
     [[nodiscard]] std::size_t judge(ssize_t received);
     [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
     [[nodiscard]] Awaitable<void> send_all(std::span<const std::byte> bytes, int flags);
+    [[nodiscard]] Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer, TimePoint deadline);
+    [[nodiscard]] std::chrono::milliseconds patience_at_stop(
+        std::chrono::milliseconds after_an_answer) const noexcept;
     [[nodiscard]] Awaitable<void> until_writable(WriteProgress& progress, std::size_t written);
     [[nodiscard]] bool has_had_its_turn() noexcept;
     [[nodiscard]] Awaitable<void> give_way();
@@ -143,6 +154,8 @@ private:
     ConnectionFailure failure_;
     int calls_in_a_row_ = 0;
     bool is_between_requests_ = false;
+    bool touched_ = false;
+    StopPatience stop_patience_;
 };
 
 }  // namespace bullpen

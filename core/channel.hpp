@@ -28,7 +28,8 @@ struct Message {
     std::uint32_t generation = 0;  ///< Of the worker it was meant for. A connection is served by any.
     std::uint64_t since_ns = 0;    ///< CLOCK_MONOTONIC when the client began to wait for a worker: it was
                                    ///< accepted or, where that was to be awaited, spoke.
-    std::uint32_t listener = 0;    ///< Index of the pool's listener it came from.
+    std::uint32_t listener = 0;    ///< Index of the pool's listener it came from. Of a returned one: 1 if
+                                   ///< anything was read or written, so that it has been served.
     std::uint32_t number = 0;      ///< Of the handoff, counted by slot: a returned connection names it.
     Parking parking{};             ///< How it waits; for the next handler, how it waited.
     std::array<std::byte, 64>

@@ -21,11 +21,27 @@ namespace bullpen {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+namespace {
+
+std::uint32_t value_of(const std::atomic<std::uint32_t>* word) noexcept {
+    return word == nullptr ? 0 : word->load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
 bool ServerView::is_draining() const noexcept {
-    const auto is_set = [](const std::atomic<std::uint32_t>* word) {
-        return word != nullptr && word->load(std::memory_order_relaxed) != 0;
-    };
-    return is_set(draining) || is_set(leaving);
+    return value_of(draining) != 0 || value_of(leaving) != 0;
+}
+
+bool ServerView::is_stopping() const noexcept {
+    return value_of(draining) != 0 || value_of(leaving) == orphaned;
+}
+
+bool StopPatience::is_over(const ServerView& server) noexcept {
+    if (!server.is_stopping()) return false;
+    const TimePoint now = Clock::now();
+    if (!end_) end_ = now + server.stop_patience;
+    return now >= *end_;
 }
 
 namespace {
@@ -133,6 +149,7 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
 /// Nothing: it isn't there, or wasn't for as long as the flags let the kernel wait.
 std::optional<std::size_t> Connection::receive(std::span<std::byte> buffer, int flags) {
     const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), flags);
+    touch(size);
     if (size >= 0) return static_cast<std::size_t>(size);
     if (errno == EAGAIN || errno == EINTR) return {};
     failure_.fail(errno, "read from the client");
@@ -146,8 +163,15 @@ std::optional<std::size_t> Connection::receive_until(std::span<std::byte> buffer
         if (over) return {};
         const TimePoint now = Clock::now();
         over = now >= deadline;
-        if (!over) wait_for(POLLIN, deadline - now);
+        if (!over) wait_for(POLLIN, touched_ ? deadline - now : next_look(deadline - now));
+        end_if_silent_at_stop();
     }
+}
+
+/// Of a client that nobody has served yet, at a stop, the server's patience is shorter than any limit.
+void Connection::end_if_silent_at_stop() {
+    if (touched_ || !stop_patience_.is_over(server_) || wait_for(POLLIN, {})) return;
+    failure_.time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
 }
 
 /// The first call waits by itself where its slice ends before the deadline: most clients move within it, and
@@ -247,7 +271,8 @@ std::optional<Connection::Peeked> Connection::peek_within_limit(std::span<std::b
     const TimePoint deadline = deadline_from(begun, limit);
     // UNIX sockets know no SO_RCVLOWAT: with half a head they are always readable.
     const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
-    const bool hurry = limit == Limit::idle && draining();
+    const bool hurry = limit == Limit::idle && is_let_go();
+    next_look_ = {};
     int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(begun, deadline);
     for (bool waited = flags == 0, over = false;; waited = true) {
         if (const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT))) return peeked;
@@ -256,7 +281,8 @@ std::optional<Connection::Peeked> Connection::peek_within_limit(std::span<std::b
         const TimePoint now = Clock::now();
         over = now >= deadline;
         if (over) continue;
-        const nanoseconds span = next_look(limit, deadline - now);
+        if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
+        const nanoseconds span = limit == Limit::idle ? next_look(deadline - now) : deadline - now;
         if (knows_no_low_water)
             wait_for_byte(beyond, span);
         else
@@ -289,17 +315,27 @@ bool Connection::wait_for(short events, nanoseconds at_most) const noexcept {
     return ::ppoll(&client, 1, &span, nullptr) > 0;
 }
 
-/// How long to wait for the client before the server is to be looked at again: only between two requests may
-/// that change anything. The request that it has been waiting for isn't being worked on.
-nanoseconds Connection::next_look(Limit limit, nanoseconds left) noexcept {
-    if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
-    const bool watches = limit == Limit::idle && (server_.draining != nullptr || server_.spare != nullptr);
-    return watches ? std::min<nanoseconds>(left, ListenOptions{}.slice) : left;
+/// How long to wait for the client before the server is to be looked at again: between two requests, and before the
+/// first, a stop or a lack of workers changes what is waited for. Ever more seldom, so that silent clients hardly
+/// wake their worker.
+nanoseconds Connection::next_look(nanoseconds left) noexcept {
+    constexpr milliseconds longest{1000};
+    if (server_.draining == nullptr && server_.spare == nullptr) return left;
+    next_look_ = next_look_.count() == 0 ? ListenOptions{}.slice : std::min(2 * next_look_, longest);
+    if (server_.is_stopping()) next_look_ = ListenOptions{}.slice;
+    return std::min<nanoseconds>(left, next_look_);
+}
+
+/// Between two requests a client is let go once no more will be answered; who has had none answered yet, only at a
+/// stop, after a while.
+bool Connection::is_let_go() noexcept {
+    return draining() && (touched_ || stop_patience_.is_over(server_));
 }
 
 /// Asked when a wait has brought nothing.
 bool Connection::gives_up(Limit limit) noexcept {
-    gave_up_ = gave_up_ || (limit == Limit::idle && (draining() || others_go_first()));
+    const bool goes_last = others_go_first() && (touched_ || !draining());
+    gave_up_ = gave_up_ || (limit == Limit::idle && (is_let_go() || goes_last));
     return gave_up_;
 }
 
@@ -332,9 +368,12 @@ bool Connection::wait_here(Await what) {
     const Limit limit = what == Await::input ? parking_.limit : Limit::write;
     TimePoint now = Clock::now();
     const TimePoint deadline = deadline_from(now, limit);
+    if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
+    next_look_ = {};
     for (;; now = Clock::now()) {
         const bool over = now >= deadline;
-        if (wait_for(events, over ? nanoseconds{0} : next_look(limit, deadline - now))) return true;
+        const nanoseconds left = over ? nanoseconds{0} : deadline - now;
+        if (wait_for(events, limit == Limit::idle ? next_look(left) : left)) return true;
         if (over) failure_.time_out(limit, "the client kept the server waiting for longer than the limit");
         if (gives_up(limit)) return false;
     }
@@ -388,6 +427,7 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
     holds_back_ = (flags & MSG_MORE) != 0;
     while (!bytes.empty()) {
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+        touch(size);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
         const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
@@ -450,6 +490,7 @@ bool Connection::room_comes_soon() noexcept {
 std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count) {
     for (;;) {
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
+        touch(size);
         if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
         if (size > 0) holds_back_ = false;
         if (size > 0) return static_cast<std::size_t>(size);

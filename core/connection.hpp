@@ -34,7 +34,10 @@ struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;        ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;     ///< 1 from the order to stop on.
     const std::atomic<std::uint32_t>* wanted = nullptr;       ///< 1 while a client waits for a worker.
-    const std::atomic<std::uint32_t>* leaving = nullptr;      ///< 1 once this worker alone was told to exit.
+    static constexpr std::uint32_t alone = 1;                 ///< Values of `leaving`.
+    static constexpr std::uint32_t orphaned = 2;
+    const std::atomic<std::uint32_t>* leaving = nullptr;      ///< Not 0 once this worker was told to exit: it
+                                                              ///< alone, or because its master has died.
     RequestNote* note = nullptr;                              ///< Where this worker says what it is doing.
     std::chrono::milliseconds slice = ListenOptions{}.slice;  ///< What the client's socket has inherited.
 
@@ -43,8 +46,27 @@ struct ServerView {
     std::chrono::milliseconds linger{4};  ///< The longest that it waits for the next request; 0: not at all.
     std::atomic<std::uint32_t>* activity = nullptr;  ///< Says Activity::awaiting meanwhile.
 
+    std::chrono::milliseconds stop_patience{0};  ///< At a stop, for a client that has said nothing yet.
+
     /// Stopping: the whole server, or this worker.
     [[nodiscard]] bool is_draining() const noexcept;
+
+    /// Stopping: the whole server.
+    [[nodiscard]] bool is_stopping() const noexcept;
+};
+
+/// How long a client that nobody has served yet is still waited for at a stop.
+class StopPatience {
+public:
+    /// Counts from the first time that it is asked with the whole server stopping. A worker that leaves alone
+    /// has as much patience as ever.
+    [[nodiscard]] bool is_over(const ServerView& server) noexcept;
+
+    /// When it will be over, once it has been asked at a stop.
+    [[nodiscard]] std::optional<TimePoint> end() const noexcept { return end_; }
+
+private:
+    std::optional<TimePoint> end_;
 };
 
 /// Bytes that a handler keeps with a connection while nobody serves it; all 0 for a new connection.
@@ -191,6 +213,13 @@ public:
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
 
+    /// Something was read from the client, be it its end, or written to it.
+    [[nodiscard]] bool touched() const noexcept { return touched_; }
+    void set_touched() noexcept { touched_ = true; }  ///< For the worker: in an earlier turn.
+
+    /// The whole server has been told to stop, not this worker alone.
+    [[nodiscard]] bool stopping() const noexcept { return server_.is_stopping(); }
+
     /// No worker is idle: somebody may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
@@ -229,7 +258,10 @@ private:
     [[nodiscard]] bool client_has_ended() const noexcept;
     bool wait_for(short events, std::chrono::nanoseconds at_most) const noexcept;
     void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
-    [[nodiscard]] std::chrono::nanoseconds next_look(Limit limit, std::chrono::nanoseconds left) noexcept;
+    [[nodiscard]] std::chrono::nanoseconds next_look(std::chrono::nanoseconds left) noexcept;
+    [[nodiscard]] bool is_let_go() noexcept;
+    void touch(ssize_t transferred) noexcept { touched_ = touched_ || transferred >= 0; }
+    void end_if_silent_at_stop();
     [[nodiscard]] bool gives_up(Limit limit) noexcept;
     [[nodiscard]] bool others_go_first() const noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
@@ -246,6 +278,9 @@ private:
     Parking parking_;
     std::vector<std::byte> unread_;
     std::size_t expected_ = SIZE_MAX;  ///< Bytes that a look will most likely find; at first any.
+    std::chrono::milliseconds next_look_{0};  ///< The last span of waiting, which doubles.
+    bool touched_ = false;
+    StopPatience stop_patience_;
     bool has_ended_ = false;           ///< The client, behind what is unread.
     bool gave_up_ = false;             ///< Waiting, where others need the worker more.
     bool is_corked_ = false;           ///< By cork().

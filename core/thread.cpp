@@ -1,16 +1,16 @@
 #include "core/thread.hpp"
 
-#include <signal.h>
-
 #include <memory>
-
 #include <system_error>
 #include <utility>
 
 namespace bullpen {
 namespace {
 
+thread_local bool is_of_ours = false;
+
 extern "C" void* run_thread(void* body) {
+    is_of_ours = true;
     const std::unique_ptr<std::function<void()>> owned{static_cast<std::function<void()>*>(body)};
     (*owned)();
     return nullptr;
@@ -40,6 +40,24 @@ void Thread::join() noexcept {
 
 void Thread::interrupt() const noexcept {
     if (runs_) ::pthread_kill(handle_, SIGUSR2);
+}
+
+void Thread::unblock_signals_of_child() noexcept {
+    sigset_t none;
+    ::sigemptyset(&none);
+    if (is_of_ours) ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+OrdersHeldBack::OrdersHeldBack() noexcept {
+    sigset_t orders;
+    ::sigemptyset(&orders);
+    ::sigaddset(&orders, SIGTERM);
+    ::sigaddset(&orders, SIGUSR2);
+    ::pthread_sigmask(SIG_BLOCK, &orders, &before_);
+}
+
+OrdersHeldBack::~OrdersHeldBack() {
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 void make_threads_interruptible() noexcept {

@@ -2,12 +2,28 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <cstddef>
 #include <functional>
 #include <utility>
 
 namespace bullpen {
+
+/// Holds back the orders to leave, SIGTERM and SIGUSR2, for this thread while it lives: between a look
+/// whether an order was given and a wait with the mask before() (ppoll(2), epoll_pwait(2)) none is missed.
+class OrdersHeldBack {
+public:
+    OrdersHeldBack() noexcept;
+    ~OrdersHeldBack();
+    OrdersHeldBack(const OrdersHeldBack&) = delete;
+    OrdersHeldBack& operator=(const OrdersHeldBack&) = delete;
+
+    [[nodiscard]] const sigset_t& before() const noexcept { return before_; }
+
+private:
+    sigset_t before_;
+};
 
 /// Owns a POSIX thread; joins it at its end. What std::thread can't set at a thread's birth: the size of its
 /// stack (of the default 8 MiB the C library keeps only five for reuse, and a thread per client then maps and
@@ -36,6 +52,10 @@ public:
     /// Lets a system call in which it is blocked fail with EINTR (SIGUSR2, see interruptible_threads). A wait
     /// that begins just afterwards is not ended: ask again until it has reacted.
     void interrupt() const noexcept;
+
+    /// In a child that was forked by a Thread: unblocks the signals that the thread had blocked from its
+    /// birth. In any other it does nothing.
+    static void unblock_signals_of_child() noexcept;
 
 private:
     pthread_t handle_{};

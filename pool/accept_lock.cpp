@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <cerrno>
 #include <system_error>
@@ -41,16 +40,13 @@ AcceptLock::~AcceptLock() {
 
 AcceptLock::Turn AcceptLock::take_turn(const std::function<bool()>& leaving) {
     while (!leaving())
-        if (try_for_a_while() == Locked::yes) return Turn{*this};
+        if (wait_for_it() == Locked::yes) return Turn{*this};
     return {};
 }
 
-AcceptLock::Locked AcceptLock::try_for_a_while() noexcept {
+AcceptLock::Locked AcceptLock::wait_for_it() noexcept {
     if (mutex_ == nullptr) return set_file_lock(F_SETLKW, F_WRLCK) ? Locked::yes : Locked::not_yet;
-    timespec until{};
-    ::clock_gettime(CLOCK_MONOTONIC, &until);
-    ++until.tv_sec;
-    const int error = ::pthread_mutex_clocklock(mutex_, CLOCK_MONOTONIC, &until);
+    const int error = ::pthread_mutex_lock(mutex_);
     if (error == EOWNERDEAD)
         ::pthread_mutex_consistent(mutex_);  // It guards nothing that could be half done.
     return error == 0 || error == EOWNERDEAD ? Locked::yes : Locked::not_yet;

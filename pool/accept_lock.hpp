@@ -40,8 +40,9 @@ public:
         std::unique_lock<AcceptLock> lock_;
     };
 
-    /// Waits for a turn; none once `leaving()` says so, which is asked at every signal and, with a mutex,
-    /// which signals don't interrupt, once a second.
+    /// Waits for a turn; none once `leaving()` says so, which is asked at first and, with a file, at every
+    /// signal. A mutex's wait is not interrupted by signals: their handler may end the process instead, which
+    /// at any instruction leaves the lock to others.
     [[nodiscard]] Turn take_turn(const std::function<bool()>& leaving);
 
     /// For Turn's end.
@@ -52,7 +53,7 @@ public:
 
 private:
     enum class Locked { yes, not_yet };
-    Locked try_for_a_while() noexcept;
+    Locked wait_for_it() noexcept;
     [[nodiscard]] bool set_file_lock(int command, short type) const noexcept;
 
     pthread_mutex_t* mutex_ = nullptr;  ///< In anonymous memory that forked workers share.

@@ -14,9 +14,8 @@ struct Client {
     std::uint64_t since_ns = 0;  ///< CLOCK_MONOTONIC since when it has been waiting for a worker.
     ConnectionState state = {};  ///< The handler's own, from an earlier turn.
     Parking parking = {};        ///< How it was parked then.
-    std::uint32_t listener = 0;  ///< With `number`: what the master's message said,
-    std::uint32_t number = 0;    ///< to be repeated when the connection is given back.
-    bool has_options = false;    ///< The socket has its time-outs from its listener, or from an earlier turn.
+    std::uint32_t number = 0;    ///< Of the handoff, to be repeated when the connection is given back.
+    bool has_options = false;    ///< The socket has its time-outs from its listener.
 };
 
 }  // namespace bullpen

@@ -3,12 +3,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <string>
 #include <system_error>
 
 #include "core/log.hpp"
+#include "pool/forked_child.hpp"
 
 namespace bullpen {
 
@@ -18,6 +20,7 @@ Crew::Crew(WorkerProcess& process)
       members_(process.workers()),
       vacant_{process.workers()} {
     if (!left_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
+    keep_from_children(left_.get());
     for (std::uint32_t number = 0; number < process_.workers(); ++number) {
         members_[number].worker = &process_.worker(number);
         vacant_.insert(number);
@@ -29,8 +32,9 @@ Crew::~Crew() {
 }
 
 void Crew::start_all(const Body& body) {
+    const std::lock_guard guard{mutex_};
     for (std::uint32_t number = 0; number < process_.workers(); ++number)
-        if (!start(number, body)) ::_exit(worker_exit_crashed);
+        if (!start_at(number, body)) ::_exit(worker_exit_crashed);
 }
 
 void Crew::start_sized(const Body& body) {
@@ -39,7 +43,24 @@ void Crew::start_sized(const Body& body) {
     const std::lock_guard guard{mutex_};
     for (int i = 0; i < process_.seat().limits.workers_start; ++i)
         if (!start_at(*vacant_.lowest(), body)) break;
-    if (process_.seat().limits.policy == SizingPolicy::spare) sizer_ = Thread{[this, body] { size(body); }};
+    if (vacant_.size() == static_cast<int>(process_.workers())) ::_exit(worker_exit_crashed);
+    if (process_.seat().limits.policy != SizingPolicy::spare) return;
+    process_.on_change([this] {
+        const std::lock_guard change{mutex_};
+        has_changed_ = true;
+        changed_.notify_all();
+    });
+    try {
+        sizer_ = Thread{[this, body] { size(body); }};
+    } catch (const std::system_error& error) {
+        log(LogLevel::error, error.what());
+        ::_exit(worker_exit_crashed);
+    }
+}
+
+void Crew::make_sure_of_a_thread() {
+    if (!start(0, [](Worker&) {})) ::_exit(worker_exit_crashed);
+    members_[0].thread.join();
 }
 
 std::uint32_t Crew::wait_for_vacancy() {
@@ -60,20 +81,24 @@ bool Crew::start_at(std::uint32_t number, const Body& body) {
     try {
         members_[number].thread = Thread{[this, number, body] { run(number, body); }};
     } catch (const std::system_error& error) {
-        log(LogLevel::error, error.what());
+        constexpr int between_lines = 100;
+        if (failures_++ % between_lines == 0) log(LogLevel::error, error.what());
         worker.set_absent();
         return false;
     }
+    failures_ = 0;
     vacant_.erase(number);
     return true;
 }
 
 void Crew::run(std::uint32_t number, const Body& body) {
+    { const std::lock_guard once_all_exist{mutex_}; }
     body(*members_[number].worker);
     {
         const std::lock_guard guard{mutex_};
         members_[number].worker->set_absent();
         vacant_.insert(number);
+        has_changed_ = true;
         changed_.notify_all();
     }
     constexpr std::uint64_t one = 1;
@@ -101,16 +126,31 @@ void Crew::wait_until_all_left() {
     members_.clear();
 }
 
-/// The sizing thread's life: the master's rules, for threads.
+/// The sizing thread's life: the master's rules, for threads. It sleeps while nothing changes.
 void Crew::size(const Body& body) {
     const WorkerSeat& seat = process_.seat();
     SizingHistory history{.idle_low = seat.limits.workers_start};
-    TimePoint window_began = Clock::now();
+    TimePoint looked = Clock::now();
+    TimePoint window_began = looked;
+    const auto closing = [this] { return closing_; };
+    const auto woken = [this] { return closing_ || has_changed_; };
     std::unique_lock lock{mutex_};
-    while (!changed_.wait_for(lock, seat.resize_interval, [this] { return closing_; })) {
-        const TimePoint now = Clock::now();
-        history.window_ended = now - window_began >= seat.shrink_window;
-        if (history.window_ended) window_began = now;
+    for (;;) {
+        has_changed_ = false;
+        process_.await_change();
+        switch (next_look()) {
+            case NextLook::at_a_change: changed_.wait(lock, woken); break;
+            case NextLook::at_window_end:
+                changed_.wait_until(lock, window_began + seat.shrink_window, woken);
+                break;
+            case NextLook::soon: break;
+        }
+        const auto interval = seat.resize_interval * std::clamp(failures_, 1, 100);
+        if (changed_.wait_until(lock, looked + interval, closing)) return;
+
+        looked = Clock::now();
+        history.window_ended = looked - window_began >= seat.shrink_window;
+        if (history.window_ended) window_began = looked;
         const Resize plan = plan_resize(count(), seat.limits, history);
         history = plan.next;
         for (int i = 0; i < plan.spawn && !vacant_.empty(); ++i)
@@ -119,6 +159,16 @@ void Crew::size(const Body& body) {
             retire_highest_idle();
         interrupt_idle(false);  // Who was told to leave and missed it.
     }
+}
+
+/// While the counts are these, plan_resize() has nothing to do, or only at a window's end, or each time.
+Crew::NextLook Crew::next_look() const noexcept {
+    const PoolLimits& limits = process_.seat().limits;
+    const PoolCounts now = count();
+    const bool may_grow = now.idle + now.busy + now.draining < limits.workers_max;
+    const bool may_want = now.idle < limits.spare_min || now.idle == 0;
+    if (now.draining > 0 || (may_grow && may_want)) return NextLook::soon;
+    return now.idle > limits.spare_max ? NextLook::at_window_end : NextLook::at_a_change;
 }
 
 PoolCounts Crew::count() const noexcept {

@@ -31,11 +31,17 @@ public:
     /// What wakes a thread that waits for something else than a system call.
     void wake_by(std::function<void()> wake) { wake_ = std::move(wake); }
 
-    /// A thread for every worker, for as long as the process lives.
+    /// A thread for every worker, for as long as the process lives. None begins before all exist. Where the
+    /// system is out of threads the process ends as one that has crashed.
     void start_all(const Body& body);
 
     /// As many threads as the pool's limits say (plan_resize), from now on: one more thread sees to that.
+    /// With no thread for any worker, or none to see to that, the process ends as one that has crashed.
     void start_sized(const Body& body);
+
+    /// For who starts threads later on: where the system has not even one now, the process ends as one that
+    /// has crashed.
+    void make_sure_of_a_thread();
 
     /// The number of the lowest worker without a thread; waits until there is one.
     std::uint32_t wait_for_vacancy();
@@ -52,9 +58,13 @@ private:
         Thread thread;
     };
 
+    /// When the sizing thread looks again, even if nothing changes.
+    enum class NextLook { at_a_change, at_window_end, soon };
+
     void run(std::uint32_t number, const Body& body);
     void size(const Body& body);
     [[nodiscard]] PoolCounts count() const noexcept;
+    [[nodiscard]] NextLook next_look() const noexcept;
     bool start_at(std::uint32_t number, const Body& body);
     void retire_highest_idle();
     void interrupt_idle(bool all);
@@ -68,7 +78,9 @@ private:
     std::vector<Member> members_;  ///< By the worker's number.
     SlotSet vacant_;
     bool closing_ = false;
-    Thread sizer_;  ///< Last: it uses all the others.
+    bool has_changed_ = false;  ///< For the sizing thread: somebody has begun, ended or left.
+    int failures_ = 0;          ///< To start a thread, in a row.
+    Thread sizer_;              ///< Last: it uses all the others.
 };
 
 /// Runs `body` for each of the process's workers: with one, in the caller's thread, which is the usual case.

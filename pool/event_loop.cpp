@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -15,10 +16,14 @@
 #include <exception>
 #include <list>
 #include <string>
+#include <vector>
 
 #include "core/async_connection.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "core/process.hpp"
+#include "pool/acceptor.hpp"
+#include "pool/forked_child.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {
@@ -48,7 +53,9 @@ private:
 };
 
 struct EventLoop::Machinery {
-    explicit Machinery(WorkerProcess& of) : process{of}, worker{of.worker()}, order{loop, of.leave_signal()} {
+    explicit Machinery(WorkerProcess& of)
+        : process{of}, worker{of.worker()}, order{loop, of.leave_signal()}, room{loop} {
+        room.expires_at(asio::steady_timer::time_point::max());
         asio::co_spawn(loop, obey(), asio::detached);
     }
 
@@ -57,6 +64,8 @@ struct EventLoop::Machinery {
     asio::awaitable<void> receive_from(Borrowed& channel);
     asio::awaitable<void> serve(Client client);
     asio::awaitable<void> pause(std::chrono::milliseconds span);
+    asio::awaitable<void> until_there_is_room();
+    void notice_drain() noexcept;
     void start(Client client);
     void end_source() noexcept;
     void stop_when_done();
@@ -66,12 +75,20 @@ struct EventLoop::Machinery {
     asio::io_context loop{1};
     Borrowed order;                ///< Readable once it is time to leave.
     std::deque<Borrowed> sources;  ///< What clients come from.
+    asio::steady_timer room;       ///< Never expires; cancelled when there is room for one more client.
     int open_sources = 0;
     int serving = 0;
     std::list<AsyncConnection*> connections;  ///< Those that are served now.
 };
 
-EventLoop::EventLoop(WorkerProcess& process) : machinery_{std::make_unique<Machinery>(process)} {}
+/// The loop's own descriptors are those that it opens here. A child that goes on in it would serve on.
+EventLoop::EventLoop(WorkerProcess& process) {
+    const std::vector<int> before = list_descriptors();
+    machinery_ = std::make_unique<Machinery>(process);
+    for (const int fd : list_descriptors())
+        if (std::find(before.begin(), before.end(), fd) == before.end()) keep_from_children(fd);
+    run_in_children([loop = &machinery_->loop] { loop->stop(); });
+}
 
 EventLoop::~EventLoop() = default;
 
@@ -92,6 +109,7 @@ void EventLoop::receive_clients() {
 void EventLoop::run() {
     machinery_->worker.ready();
     machinery_->loop.run();
+    end_forked_child();
 }
 
 /// The order to leave wakes whoever waits for clients.
@@ -99,15 +117,19 @@ asio::awaitable<void> EventLoop::Machinery::obey() {
     co_await order.readable();
     for (Borrowed& source : sources)
         source.cancel();
+    room.cancel();
+    notice_drain();
+}
+
+void EventLoop::Machinery::notice_drain() noexcept {
     for (AsyncConnection* connection : connections)
         connection->notice_drain();
 }
 
 asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener, Borrowed& readiness) {
-    constexpr std::chrono::milliseconds until_there_is_room{10};
     while (worker.leave() != Leave::now) {
         if (serving >= process.seat().capacity) {
-            co_await pause(until_there_is_room);
+            co_await until_there_is_room();
             continue;
         }
         UniqueFd socket{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
@@ -115,7 +137,7 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
             start({.socket = std::move(socket),
                    .since_ns = monotonic_ns(),
                    .has_options = listener.address().family() != AF_UNIX});
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        } else if (is_shortage(errno)) {
             log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
             co_await pause(std::chrono::milliseconds{100});
         } else if (errno == EAGAIN && worker.leave() != Leave::no) {
@@ -127,14 +149,20 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
 }
 
 asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
-    for (;;) {
+    for (bool waited = false;;) {
         Worker::Polled polled = worker.poll_handed_off();
         if (polled.leave) break;
-        if (polled.client)
+        if (polled.client) {
             start(std::move(*polled.client));
-        else
-            co_await channel.readable();
+            waited = false;
+            continue;
+        }
+        constexpr std::chrono::milliseconds until_there_is_memory{1};
+        if (waited) co_await pause(until_there_is_memory);  // For the message that lies there.
+        co_await channel.readable();
+        waited = true;
     }
+    notice_drain();
     end_source();
 }
 
@@ -155,12 +183,19 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     } catch (...) {
         threw = handler_failed();
     }
+    end_forked_child();
     connections.erase(entry);
     connection.close();
     worker.end(begun_ns, connection, threw);
     worker.wake_waiting_master();
-    --serving;
+    if (serving-- == process.seat().capacity) room.cancel();
     stop_when_done();
+}
+
+/// Or until it is time to leave.
+asio::awaitable<void> EventLoop::Machinery::until_there_is_room() {
+    boost::system::error_code cancelled;
+    co_await room.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
 }
 
 asio::awaitable<void> EventLoop::Machinery::pause(std::chrono::milliseconds span) {

@@ -212,7 +212,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
     entry.parking = sane(message.parking);
     entry.state = message.state;
     entry.given_back = true;
-    entry.served = entry.served || entry.parking.limit == Limit::idle;
+    entry.served = entry.served || (message.listener != 0 && entry.parking.limit == Limit::idle);
     const Scoreboard::Change change{scoreboard_};
     account.give_back(message.number);
     roster_.moved(slot, now);

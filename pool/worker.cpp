@@ -10,6 +10,7 @@
 
 #include "core/channel.hpp"
 #include "core/log.hpp"
+#include "pool/forked_child.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {
@@ -21,7 +22,10 @@ constexpr auto relaxed = std::memory_order_relaxed;
 }  // namespace
 
 Worker::Worker(WorkerProcess& process, ScoreboardRow& row, int channel) noexcept
-    : process_{process}, row_{row}, channel_{channel}, acceptor_{process.seat().listeners} {}
+    : process_{process},
+      row_{row},
+      channel_{channel},
+      acceptor_{process.seat().listeners, process.idle_wait()} {}
 
 void Worker::ready() noexcept {
     set_idle();
@@ -40,7 +44,11 @@ std::optional<Client> Worker::next_handed_off() {
         if (receive(false, client) != Took::nothing) return client;
         process_.wake_master();
     }
-    while (receive(true, client) == Took::nothing) {
+    for (bool waited = false; receive(true, client) == Took::nothing; waited = true) {
+        // Somebody has made the channel non-blocking, or the kernel is short of memory.
+        constexpr useconds_t until_there_is_some_us = 1000;
+        if (waited) ::usleep(until_there_is_some_us);
+        process_.wait_for_message(channel_);
     }
     return client;
 }
@@ -96,6 +104,7 @@ void Worker::serve(Client client) noexcept {
     connection.file() = std::move(client.file);
     connection.parking() = client.parking;
     connection.limits() = process_.seat().time_limits;
+    if (client.parking.what == Await::output || client.parking.limit != Limit::idle) connection.set_touched();
     if (!client.has_options) connection.set_socket_timeouts(process_.seat().slice);
     bool threw = false;
     try {
@@ -104,6 +113,7 @@ void Worker::serve(Client client) noexcept {
     } catch (...) {
         threw = handler_failed();
     }
+    end_forked_child();
     connection.close();
     end(begun_ns, connection, threw);
 }
@@ -113,23 +123,24 @@ void Worker::serve(Client client) noexcept {
 Next Worker::handle(Connection& connection) {
     for (;;) {
         const Next next = process_.handler()(connection);
+        end_forked_child();
         if (next == Next::close || (connection.can_be_parked() && !connection.has_unread())) return next;
         if (!connection.wait_here(next == Next::await_input ? Await::input : Await::output))
             return Next::close;
     }
 }
 
-/// False: the connection is to be closed instead, because no request would be answered any more.
+/// False: the connection is to be closed instead, because no more requests will be answered.
 bool Worker::give_back(Connection& connection, Next next, const Client& client) noexcept {
     Message message{.kind = MessageKind::returned,
                     .generation = process_.seat().generation,
                     .since_ns = client.since_ns,
-                    .listener = client.listener,
+                    .listener = connection.touched() ? 1U : 0U,
                     .number = client.number,
                     .parking = connection.parking(),
                     .state = connection.state()};
     message.parking.what = next == Next::await_input ? Await::input : Await::output;
-    if (connection.draining() && message.parking.limit == Limit::idle) return false;
+    if (connection.stopping() && connection.touched() && message.parking.limit == Limit::idle) return false;
     connection.release_held_back();
     const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
     const std::size_t count = connection.file() ? 2 : 1;
@@ -173,7 +184,9 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
         row_.begun_at_ns.store(begun_ns, relaxed);
         row_.note.begun_ns.store(begun_ns, relaxed);
         row_.note.write({});
-        row_.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
+        // Who sizes a crew looks at this before it sleeps, and we then whether it sleeps.
+        row_.activity.store(static_cast<std::uint32_t>(Activity::busy), std::memory_order_seq_cst);
+        process_.note_change();
     }
     row_.queue_wait.record(begun_ns - std::min(begun_ns, client.since_ns));
     return begun_ns;
@@ -195,6 +208,7 @@ void Worker::stop_working(std::uint64_t begun_ns) noexcept {
     row_.begun_at_ns.store(0, relaxed);
     row_.note.begun_ns.store(0, relaxed);
     set_idle();
+    process_.note_change();
 }
 
 void Worker::wake_waiting_master() noexcept {
@@ -202,7 +216,7 @@ void Worker::wake_waiting_master() noexcept {
 }
 
 void Worker::set_idle() noexcept {
-    row_.activity.store(static_cast<std::uint32_t>(Activity::idle), relaxed);
+    row_.activity.store(static_cast<std::uint32_t>(Activity::idle), std::memory_order_seq_cst);
 }
 
 void Worker::set_absent() noexcept {
@@ -210,7 +224,7 @@ void Worker::set_absent() noexcept {
 }
 
 Activity Worker::activity() const noexcept {
-    return static_cast<Activity>(row_.activity.load(relaxed));
+    return static_cast<Activity>(row_.activity.load(std::memory_order_seq_cst));
 }
 
 bool handler_failed() noexcept {

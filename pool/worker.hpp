@@ -91,6 +91,7 @@ private:
     template <typename Served>
     SharedCounter& outcome_of(const Served& connection, bool handler_threw) noexcept {
         if (connection.client_gone()) return row_.client_aborted;
+        if (connection.stopping() && !connection.touched() && !handler_threw) return row_.refused;
         if (connection.exceeded() != Limit::none)
             return row_.timed_out[static_cast<std::size_t>(connection.exceeded())];
         return handler_threw ? row_.failed : row_.completed;

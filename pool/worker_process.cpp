@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "core/clock.hpp"
 #include "core/process.hpp"
 #include "core/thread.hpp"
+#include "pool/forked_child.hpp"
 
 namespace bullpen {
 namespace {
@@ -22,6 +24,8 @@ namespace {
 /// What the SIGTERM handler needs.
 struct StopOrder {
     std::atomic<std::uint32_t> given{0};
+    pid_t to = 0;  ///< The worker's process.
+    std::atomic<bool> waits_for_turn{false};
     std::vector<int> waited_on;  ///< Where the process may be blocked.
     bool accepts = false;
     bool owns_listeners = false;
@@ -39,13 +43,17 @@ bool orphaned() noexcept {
 /// Lets a wait end, also one that is just about to begin: the flag alone would be missed by a worker between
 /// looking at it and blocking. O_NONBLOCK sits on the open file, which outlives the worker: the slot's next
 /// occupant switches it off on a channel again. A listener is shared with workers that stay, so it is left
-/// alone unless all are to leave; one who misses the order is told again. Async-signal-safe calls only.
+/// alone unless all are to leave: an accept4 that begins just then comes back after a slice. No signal ends
+/// the wait for a mutex, so who waits for its turn at accept, and has no client then, leaves from here.
+/// Async-signal-safe calls only.
 void on_sigterm(int) {
     const int saved = errno;
-    stop_order.given = 1;
+    if (::getpid() != stop_order.to) return;  // A child without fork handlers: nothing here is its business.
     const bool orphan = orphaned();
+    stop_order.given = orphan ? ServerView::orphaned : ServerView::alone;
     const bool all_leave =
         !stop_order.accepts || stop_order.owns_listeners || orphan || stop_order.draining->load() != 0;
+    if (!all_leave && stop_order.waits_for_turn) ::_exit(worker_exit_retired);
     for (const int fd : stop_order.waited_on) {
         if (all_leave) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
         if (orphan && stop_order.accepts) Listener::drop_new_syns(fd);  // A new server can have the port now.
@@ -63,16 +71,35 @@ void handle(int signal, void (*action)(int), int flags) {
     ::sigaction(signal, &installed, nullptr);
 }
 
+/// An accept4 that waits is to come back after a slice. A UNIX socket has no time-out of its own, which its
+/// clients don't inherit; a TCP client would, so a listener without one (a slice of 0) doesn't block at all.
+void bound_accept(const Listener& listener, std::chrono::milliseconds slice) noexcept {
+    timeval timeout{};
+    socklen_t size = sizeof timeout;
+    ::getsockopt(listener.fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, &size);
+    if (timeout.tv_sec != 0 || timeout.tv_usec != 0) return;
+    const auto us = std::chrono::microseconds{slice}.count();
+    timeout = {.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
+    if (listener.address().family() == AF_UNIX && us > 0)
+        ::setsockopt(listener.fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    else
+        ::fcntl(listener.fd(), F_SETFL, ::fcntl(listener.fd(), F_GETFL) | O_NONBLOCK);
+}
+
 void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) {
+    stop_order.to = ::getpid();
     stop_order.master = seat.master;
     stop_order.drain_timeout_s = static_cast<unsigned>(std::max<std::int64_t>(1, seat.drain_timeout.count()));
     stop_order.draining = &header.draining;
     stop_order.accepts = seat.delivery == Delivery::accept;
     stop_order.owns_listeners = seat.owns_listeners;
     stop_order.waited_on = seat.channels;
-    if (stop_order.accepts)
-        for (const Listener& listener : seat.listeners)
+    if (stop_order.accepts) {
+        for (const Listener& listener : seat.listeners) {
             stop_order.waited_on.push_back(listener.fd());
+            bound_accept(listener, seat.slice);
+        }
+    }
     for (const int channel : seat.channels)  // Left behind by this slot's former occupant, see on_sigterm.
         ::fcntl(channel, F_SETFL, ::fcntl(channel, F_GETFL) & ~O_NONBLOCK);
 }
@@ -85,7 +112,8 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
       header_{scoreboard.header()},
       handler_{handler},
       async_handler_{async_handler},
-      acceptor_{seat.listeners} {
+      idle_wait_{seat.delivery == Delivery::accept ? seat.listeners : std::span<const Listener>{}},
+      acceptor_{seat.listeners, idle_wait_} {
     prepare_stop_order(seat_, header_);
     for (std::uint32_t i = 0; i < seat_.slots; ++i)
         workers_.emplace_back(*this, scoreboard.row(seat_.first_slot + i),
@@ -99,9 +127,24 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
         handle(number, SIG_IGN, 0);  // For the master to decide.
     handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
+    keep_all_from_children();
     const bool orphan = !die_with_parent(SIGTERM, seat_.master);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
+}
+
+void WorkerProcess::keep_all_from_children() {
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2})
+        keep_action_from_children(signal);
+    keep_from_children(&worker().row(), workers() * sizeof(ScoreboardRow));
+    keep_from_children(seat_.wake);
+    keep_from_children(idle_wait_.fd());
+    for (const int channel : seat_.channels)
+        keep_from_children(channel);
+    if (seat_.delivery == Delivery::accept)  // Else they aren't ours.
+        for (const Listener& listener : seat_.listeners)
+            keep_from_children(listener.fd());
+    if (seat_.accept_lock != nullptr) keep_from_children(seat_.accept_lock->fd());
 }
 
 void WorkerProcess::ready() noexcept {
@@ -120,7 +163,17 @@ std::optional<Client> WorkerProcess::accept() {
 }
 
 AcceptLock::Turn WorkerProcess::take_turn() {
-    return seat_.accept_lock->take_turn([this] { return leave() == Leave::now; });
+    stop_order.waits_for_turn = true;
+    AcceptLock::Turn turn = seat_.accept_lock->take_turn([this] { return leave() == Leave::now; });
+    stop_order.waits_for_turn = false;
+    return turn;
+}
+
+void WorkerProcess::wait_for_message(int channel) const noexcept {
+    const OrdersHeldBack orders;
+    if (leave() != Leave::no) return;
+    pollfd readable{.fd = channel, .events = POLLIN, .revents = 0};
+    ::ppoll(&readable, 1, nullptr, &orders.before());
 }
 
 void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
@@ -128,15 +181,10 @@ void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
 }
 
 void WorkerProcess::wait_for(int fd) noexcept {
-    sigset_t term;
-    ::sigemptyset(&term);
-    ::sigaddset(&term, SIGTERM);
-    sigset_t before;
-    ::pthread_sigmask(SIG_BLOCK, &term, &before);
+    const OrdersHeldBack orders;
     pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
     constexpr timespec soon{.tv_sec = 0, .tv_nsec = 50'000'000};
-    ::ppoll(&readable, 1, stop_order.given != 0 ? &soon : nullptr, &before);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    ::ppoll(&readable, 1, stop_order.given != 0 ? &soon : nullptr, &orders.before());
 }
 
 int WorkerProcess::leave_signal() {
@@ -145,6 +193,7 @@ int WorkerProcess::leave_signal() {
             ::eventfd(stop_order.given, EFD_CLOEXEC | EFD_NONBLOCK);  // Open as long as the process.
         if (fd < 0) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
         stop_order.signal_fd = fd;
+        keep_from_children(fd);
     }
     return stop_order.signal_fd;
 }
@@ -159,7 +208,8 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .parks = seat_.parks,
             .channel = worker.channel(),
             .linger = seat_.linger,
-            .activity = &worker.row().activity};
+            .activity = &worker.row().activity,
+            .stop_patience = seat_.stop_patience};
 }
 
 void WorkerProcess::wake_master() const noexcept {
@@ -177,9 +227,8 @@ Client WorkerProcess::unpack(Envelope envelope) const noexcept {
             .since_ns = message.since_ns,
             .state = message.state,
             .parking = message.parking,
-            .listener = message.listener,
             .number = message.number,
-            .has_options = inherits || message.kind == MessageKind::returned};
+            .has_options = inherits};
 }
 
 void accept_and_serve(WorkerProcess& process) {

@@ -3,9 +3,11 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -52,6 +54,7 @@ struct WorkerSeat {
     std::chrono::milliseconds linger{4};   ///< See ServerView.
     TimeLimits time_limits = {};
     std::chrono::seconds drain_timeout{30};
+    std::chrono::milliseconds stop_patience{1'000};  ///< See PoolOptions.
 };
 
 /// One in each worker's process, made by its main thread. SIGTERM means: finish, serve what the channel (or,
@@ -68,6 +71,8 @@ public:
 
     [[nodiscard]] const WorkerSeat& seat() const noexcept { return seat_; }
     [[nodiscard]] const AsyncHandler& async_handler() const noexcept { return async_handler_; }
+
+    [[nodiscard]] IdleWait& idle_wait() noexcept { return idle_wait_; }
 
     [[nodiscard]] std::uint32_t workers() const noexcept { return seat_.slots; }
     [[nodiscard]] Worker& worker(std::uint32_t number = 0) noexcept { return workers_[number]; }
@@ -102,17 +107,38 @@ public:
     [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
 
+    /// Waits until a message lies in the channel or an order to leave comes.
+    void wait_for_message(int channel) const noexcept;
+
+    /// A worker has begun with a client, or has ended with one.
+    void note_change() noexcept {
+        if (change_awaited_.load(std::memory_order_seq_cst) && change_awaited_.exchange(false)) on_change_();
+    }
+
+    // For Crew, who sizes the workers.
+
+    /// What is called at the first change after await_change(), by the thread that makes it.
+    void on_change(std::function<void()> action) { on_change_ = std::move(action); }
+
+    /// From here on the next change is told; what changed before is seen by who looks afterwards.
+    void await_change() noexcept { change_awaited_.store(true, std::memory_order_seq_cst); }
+
     /// Makes of a message from the master the client it carries.
     [[nodiscard]] Client unpack(Envelope envelope) const noexcept;
 
 private:
+    void keep_all_from_children();
+
     WorkerSeat seat_;
     ScoreboardHeader& header_;
     const Handler& handler_;
     const AsyncHandler& async_handler_;
+    IdleWait idle_wait_;
     Acceptor acceptor_;
     std::deque<Worker> workers_;
     std::optional<Client> forked_for_;
+    std::atomic<bool> change_awaited_{false};
+    std::function<void()> on_change_;
 };
 
 /// The work of a worker that accepts by itself and serves one client after the other.

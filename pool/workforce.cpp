@@ -213,6 +213,7 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .linger = options_.linger,
         .time_limits = options_.time_limits,
         .drain_timeout = common_.drain_timeout,
+        .stop_patience = options_.stop_patience,
     };
     if (shape_.hands_off())
         for (std::uint32_t slot = process.first; slot < process.end; ++slot)

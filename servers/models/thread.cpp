@@ -20,6 +20,7 @@ const Model thread_per_client{
     .work =
         [](WorkerProcess& process) {
             Crew crew{process};
+            crew.make_sure_of_a_thread();
             process.ready();
             for (;;) {
                 const std::uint32_t vacant = crew.wait_for_vacancy();  // The cap: others wait in the backlog.

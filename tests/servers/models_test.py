@@ -1,5 +1,6 @@
 """What every model must do: the same sentences for all. BULLPEN_MODELS may name some of them, see every_model.py."""
 
+import glob
 import os
 import re
 import signal
@@ -7,7 +8,9 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
+from pathlib import Path
 
 from every_model import (CASES, FORK_FOR_EACH, HASHED, ONE_AT_A_TIME, SHARE_ONE_PROCESS, WITHOUT_WORKERS_OF_OURS,
                          chosen, flags_of, model_of)
@@ -92,6 +95,63 @@ class EveryModel:
             self.assertEqual(echo(address, b"next"), b"next")
             for other in others:
                 other.close()
+
+    def test_an_idle_server_wakes_nobody(self):
+        """Not its workers. The master looks up once a second."""
+        if self.model in FORK_FOR_EACH:
+            self.skipTest("it has no idle workers")
+        with self.start() as server:
+            self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
+            self.assert_they_sleep(server)
+
+    def test_a_full_server_wakes_nobody_while_others_wait(self):
+        if self.model not in {"event", "iterative", "prefork-accept", "prethread", "thread"}:
+            self.skipTest("its workers don't know who waits")
+        one = ["--capacity", "1"] if self.model == "event" else [] if self.model in ONE_AT_A_TIME else ["--workers", "1"]
+        with self.start(*one) as server:
+            address = ("127.0.0.1", server.port)
+            held = self.client(address)
+            held.sendall(b"a")
+            self.assertEqual(held.recv(1), b"a")
+            waiting = self.client(address)
+            waiting.sendall(b"b")
+            self.assert_they_sleep(server, at_most=6)  # Reading from its client it wakes four times a second.
+            held.close()
+            self.assertEqual(waiting.recv(1), b"b")
+            waiting.close()
+
+    def assert_they_sleep(self, server, at_most=0):
+        """Each worker, all its threads counted, for a second; once they have come to rest."""
+        def switches():
+            return {pid: sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$", Path(status).read_text(), re.M)[1])
+                             for status in glob.glob(f"/proc/{pid}/task/*/status"))
+                    for pid in server.workers()}
+
+        def woken_within(seconds):
+            before = switches()
+            time.sleep(seconds)  # What is measured is what happens in it.
+            after = switches()
+            return {pid: after[pid] - count for pid, count in before.items() if after[pid] - count > at_most}
+
+        wait_until(lambda: not woken_within(0.3), "rest", timeout=10)
+        self.assertEqual(woken_within(1.0), {})
+
+    def test_no_descriptor_is_left_open_over_an_exec(self):
+        """popen(3) and system(3) run no fork handlers: O_CLOEXEC keeps their programs from what is the worker's."""
+        if self.model in WITHOUT_WORKERS_OF_OURS:
+            self.skipTest("it has no workers of ours")
+        with self.start() as server:
+            clients = self.held_clients(("127.0.0.1", server.port))
+            for pid in self.serving(server):
+                left_open = {entry: os.readlink(f"/proc/{pid}/fd/{entry}") for entry in os.listdir(f"/proc/{pid}/fd")
+                             if int(entry) > 2 and not self.is_closed_by_exec(pid, entry)}
+                self.assertEqual(left_open, {})
+            for client in clients:
+                client.close()
+
+    def is_closed_by_exec(self, pid, descriptor):
+        flags = re.search(r"^flags:\s+([0-7]+)$", Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(), re.M)[1]
+        return int(flags, 8) & os.O_CLOEXEC
 
     def test_several_clients_are_served_at_once(self):
         if self.model in ONE_AT_A_TIME | HASHED:
