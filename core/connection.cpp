@@ -316,12 +316,12 @@ bool Connection::wait_for(short events, nanoseconds at_most) const noexcept {
 }
 
 /// How long to wait for the client before the server is to be looked at again: between two requests, and before the
-/// first, a stop or a lack of workers changes what is waited for. Ever more seldom, so that silent clients hardly
-/// wake their worker.
+/// first, a stop or a lack of workers changes what is waited for. At first soon, then seldom, so that silent clients
+/// hardly wake their worker.
 nanoseconds Connection::next_look(nanoseconds left) noexcept {
-    constexpr milliseconds longest{1000};
+    constexpr milliseconds later{1000};
     if (server_.draining == nullptr && server_.spare == nullptr) return left;
-    next_look_ = next_look_.count() == 0 ? ListenOptions{}.slice : std::min(2 * next_look_, longest);
+    next_look_ = next_look_.count() == 0 ? ListenOptions{}.slice : later;
     if (server_.is_stopping()) next_look_ = ListenOptions{}.slice;
     return std::min<nanoseconds>(left, next_look_);
 }
@@ -334,7 +334,7 @@ bool Connection::is_let_go() noexcept {
 
 /// Asked when a wait has brought nothing.
 bool Connection::gives_up(Limit limit) noexcept {
-    const bool goes_last = others_go_first() && (touched_ || !draining());
+    const bool goes_last = others_go_first() && touched_;  // Who has got nothing yet keeps its place.
     gave_up_ = gave_up_ || (limit == Limit::idle && (is_let_go() || goes_last));
     return gave_up_;
 }

@@ -46,6 +46,7 @@ struct ServerView {
     std::chrono::milliseconds linger{4};  ///< The longest that it waits for the next request; 0: not at all.
     std::atomic<std::uint32_t>* activity = nullptr;  ///< Says Activity::awaiting meanwhile.
 
+    bool tells_drain = false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.
     std::chrono::milliseconds stop_patience{0};  ///< At a stop, for a client that has said nothing yet.
 
     /// Stopping: the whole server, or this worker.
@@ -278,7 +279,7 @@ private:
     Parking parking_;
     std::vector<std::byte> unread_;
     std::size_t expected_ = SIZE_MAX;  ///< Bytes that a look will most likely find; at first any.
-    std::chrono::milliseconds next_look_{0};  ///< The last span of waiting, which doubles.
+    std::chrono::milliseconds next_look_{0};  ///< The last span of waiting.
     bool touched_ = false;
     StopPatience stop_patience_;
     bool has_ended_ = false;           ///< The client, behind what is unread.

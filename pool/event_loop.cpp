@@ -66,6 +66,7 @@ struct EventLoop::Machinery {
     asio::awaitable<void> pause(std::chrono::milliseconds span);
     asio::awaitable<void> until_there_is_room();
     void notice_drain() noexcept;
+    asio::awaitable<void> watch_for_stop();
     void start(Client client);
     void end_source() noexcept;
     void stop_when_done();
@@ -78,6 +79,7 @@ struct EventLoop::Machinery {
     asio::steady_timer room;       ///< Never expires; cancelled when there is room for one more client.
     int open_sources = 0;
     int serving = 0;
+    bool watching = false;  ///< For a stop.
     std::list<AsyncConnection*> connections;  ///< Those that are served now.
 };
 
@@ -166,14 +168,27 @@ asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
     end_source();
 }
 
+/// The order to leave is told; that the whole server stops stands in a word, which is looked at for all clients
+/// together, while there are any.
+asio::awaitable<void> EventLoop::Machinery::watch_for_stop() {
+    constexpr std::chrono::milliseconds between_looks{1000};
+    while (serving > 0 && process.header().draining.load() == 0)
+        co_await pause(between_looks);
+    watching = false;
+    notice_drain();
+}
+
 void EventLoop::Machinery::start(Client client) {
     ++serving;
+    if (!std::exchange(watching, true)) asio::co_spawn(loop, watch_for_stop(), asio::detached);
     asio::co_spawn(loop, serve(std::move(client)), asio::detached);
 }
 
 asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     const std::uint64_t begun_ns = worker.begin(client);
-    AsyncConnection connection{loop.get_executor(), std::move(client.socket), process.view(worker)};
+    ServerView view = process.view(worker);
+    view.tells_drain = true;
+    AsyncConnection connection{loop.get_executor(), std::move(client.socket), view};
     connection.state() = client.state;
     connection.limits() = process.seat().time_limits;
     const auto entry = connections.insert(connections.end(), &connection);

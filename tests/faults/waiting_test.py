@@ -97,7 +97,7 @@ class SilentClients(unittest.TestCase):
             if model_of(case) in WITHOUT_WORKERS_OF_OURS | ONE_AT_A_TIME:
                 continue
             parks = model_of(case) in ("prefork", "event", "prefork-event")
-            count = 200 if parks else 2
+            count = 200 if parks else 1 if model_of(case) in HASHED else 2
             flags = ["--capacity", "200"] if model_of(case) == "prefork-event" else []
             with self.subTest(model=case), ExitStack() as stack, \
                     Bullpen("work", *flags_of(case), *flags, program=OPTIMISED) as server:
