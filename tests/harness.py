@@ -1,5 +1,6 @@
 """Starts the real program, asks it questions, and sees to it that nothing is left of it."""
 
+import ctypes
 import os
 import re
 import select
@@ -18,8 +19,21 @@ START_TIMEOUT = 60.0  # A sanitized program on a busy machine is slow.
 STOP_TIMEOUT = 90.0
 SCRAPE_TIMEOUT = 30.0
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
 SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: \d+)?$")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+
+
+def end_with(parent):
+    """For Popen's preexec_fn: the kernel kills the new process when its parent dies, so that a test that is killed
+    leaves no server behind. A master's workers end with their master. The thread that starts it must outlive it."""
+    def ask_the_kernel():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # It died before.
+            os._exit(1)
+    return ask_the_kernel
 
 
 def wait_until(predicate, what, timeout=30.0):
@@ -126,7 +140,7 @@ class Bullpen:
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=self._stderr, env=self.env, user=self.user,
-                                         start_new_session=True)
+                                         start_new_session=True, preexec_fn=end_with(os.getpid()))
         try:
             self._read_announcements()
         except BaseException:

@@ -12,7 +12,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import TOP, wait_until
+from harness import TOP, end_with, wait_until
 
 README = (TOP / "README.md").read_text()
 BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
@@ -52,7 +52,8 @@ class Readme(unittest.TestCase):
             subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}", str(source), "-o",
                             f"{home}/example", *libraries, "-lprometheus-cpp-core", "-lspdlog", "-lfmt", "-pthread"],
                            check=True, timeout=120)
-            with ended(subprocess.Popen([f"{home}/example"], stderr=subprocess.DEVNULL)) as server:
+            with ended(subprocess.Popen([f"{home}/example"], stderr=subprocess.DEVNULL,
+                                        preexec_fn=end_with(os.getpid()))) as server:
                 def answers():
                     try:
                         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
@@ -69,7 +70,7 @@ class Readme(unittest.TestCase):
         for command in commands():
             with self.subTest(command=command):
                 if command == "./tests/run":
-                    self.assertIn("exec ./tests/run", (TOP / ".ci/run").read_text())
+                    self.assertIn("\n./tests/run ", (TOP / ".ci/run").read_text())
                 elif command == "./deploy/quickstart":
                     self.quickstart_serves()
                 else:
@@ -85,7 +86,8 @@ class Readme(unittest.TestCase):
                     self.skipTest(f"port {port} is taken by another program on this machine")
         began = time.monotonic()
         with ended(subprocess.Popen(["./deploy/quickstart"], cwd=TOP, env=ANYWHERE, stdout=subprocess.PIPE,
-                                    stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)) as server:
+                                    stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
+                                    preexec_fn=end_with(os.getpid()))) as server:
             lines = [server.stdout.readline() for _ in range(2)]
             self.assertLess(time.monotonic() - began, 60)  # Five seconds on a machine that is not busy testing.
             self.assertEqual(lines, ["bullpen: serving http at http://127.0.0.1:8080/\n",

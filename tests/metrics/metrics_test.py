@@ -15,7 +15,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from harness import TOP, Bullpen, title, total, wait_until
+from harness import TOP, Bullpen, end_with, title, total, wait_until
 
 SHIPPED = TOP / "deploy/prometheus"
 PATIENCE_S = 60
@@ -104,6 +104,7 @@ class ShippedFiles(unittest.TestCase):
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                preexec_fn=end_with(os.getpid()),
             )
             try:
 

@@ -50,7 +50,9 @@ public:
             addresses_.push_back(pool.listeners().front().address());
             boards_.emplace_back(pool.scoreboard_fd(), pool.slots());
         }
+        const pid_t maker = ::getpid();
         pid_ = *spawn_child([&] {
+            if (!die_with_parent(SIGKILL, maker)) return 1;  // A test that is killed leaves no master behind.
             set_log_level(LogLevel::error);
             unblock_signals();
             return master.run();

@@ -15,7 +15,9 @@ namespace bullpen {
 
 /// Whether `body` returned true in a worker's process of its own, which has so many slots as `seat` says.
 inline bool in_worker_process(WorkerSeat seat, const std::function<bool(WorkerProcess&)>& body) {
+    const pid_t maker = ::getpid();
     const auto pid = spawn_child([&] {
+        if (!die_with_parent(SIGKILL, maker)) return 1;
         constexpr int patience_s = 60;
         ::alarm(patience_s);  // A test that hangs is to fail.
         Scoreboard board{seat.slots};

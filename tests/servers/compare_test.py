@@ -12,6 +12,8 @@ import time
 import unittest
 from pathlib import Path
 
+from harness import end_with
+
 BULLPEN = os.environ.get("BULLPEN", str(Path(__file__).resolve().parents[2] / "build" / "bullpen"))
 # Its figures are as short as a user\'s; a sanitized server\'s are not.
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED", BULLPEN)
@@ -93,7 +95,8 @@ class CompareTest(unittest.TestCase):
         """Its stderr is a terminal, which tells how far it is."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen([BULLPEN, "compare", *arguments], env=self.environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True)
+                                   stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True,
+                                   preexec_fn=end_with(os.getpid()))
         os.close(theirs)
         terminal = Terminal(ours)
         self.addCleanup(process.stdout.close)

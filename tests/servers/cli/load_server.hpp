@@ -22,7 +22,9 @@ class ServerProcess {
 public:
     explicit ServerProcess(const std::function<void(Connection&)>& handler)
         : listener_{Listener::open(resolve("127.0.0.1:0").front(), {})} {
+        const pid_t maker = ::getpid();
         pid_ = spawn_child([&] {
+            if (!die_with_parent(SIGKILL, maker)) return 1;
             unblock_signals();
             for (;;) {
                 Connection client{UniqueFd{::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC)}};

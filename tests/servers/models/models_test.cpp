@@ -43,7 +43,9 @@ std::pair<int, std::string> try_to_serve(Options options, Form handler) {
     REQUIRE(::pipe(ends) == 0);
     const UniqueFd reading{ends[0]};
     UniqueFd writing{ends[1]};
+    const pid_t maker = ::getpid();
     const auto pid = spawn_child([&] {
+        if (!die_with_parent(SIGKILL, maker)) return 1;
         ::dup2(writing.get(), STDERR_FILENO);
         return serve(options, std::move(handler));
     });
