@@ -249,13 +249,17 @@ std::optional<Connection::Peeked> Connection::peek_within_limit(std::span<std::b
     const bool knows_no_low_water = beyond > 0 && local_address().family() == AF_UNIX;
     const bool hurry = limit == Limit::idle && draining();
     int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(begun, deadline);
-    for (bool waited = flags == 0, over = false;; waited = true) {
-        if (const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT))) return peeked;
+    bool waited = flags == 0;
+    bool over = false;
+    for (bool gives_up = gave_up_;; waited = true) {
+        const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT));
+        gave_up_ = !peeked && gives_up;
+        if (peeked || gave_up_) return peeked;
         if (over) failure_.time_out(limit, "the client sent nothing within the limit");
-        if ((waited || hurry) && gives_up(limit)) return {};
         const TimePoint now = Clock::now();
         over = now >= deadline;
-        if (over) continue;
+        gives_up = (waited || hurry) && others_need_worker(limit);
+        if (over || gives_up) continue;  // But not without one more look.
         const nanoseconds span = next_look(limit, deadline - now);
         if (knows_no_low_water)
             wait_for_byte(beyond, span);
@@ -297,10 +301,10 @@ nanoseconds Connection::next_look(Limit limit, nanoseconds left) noexcept {
     return watches ? std::min<nanoseconds>(left, ListenOptions{}.slice) : left;
 }
 
-/// Asked when a wait has brought nothing.
-bool Connection::gives_up(Limit limit) noexcept {
-    gave_up_ = gave_up_ || (limit == Limit::idle && (draining() || others_go_first()));
-    return gave_up_;
+/// More than this client, which has no request under way.
+bool Connection::others_need_worker(Limit limit) const noexcept {
+    const bool only_by_closing = !server_.parks;
+    return limit == Limit::idle && (draining() || (only_by_closing && pool_has_no_spare()));
 }
 
 TimePoint Connection::deadline_from(TimePoint begin, Limit limit) const noexcept {
@@ -336,7 +340,8 @@ bool Connection::wait_here(Await what) {
         const bool over = now >= deadline;
         if (wait_for(events, over ? nanoseconds{0} : next_look(limit, deadline - now))) return true;
         if (over) failure_.time_out(limit, "the client kept the server waiting for longer than the limit");
-        if (gives_up(limit)) return false;
+        gave_up_ = others_need_worker(limit) && !wait_for(events, nanoseconds{0});
+        if (gave_up_) return false;
     }
 }
 
@@ -520,11 +525,6 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     socklen_t size = sizeof credentials;
     if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
-}
-
-/// Where a worker can't be had back but by closing its connection.
-bool Connection::others_go_first() const noexcept {
-    return !server_.parks && pool_has_no_spare();
 }
 
 bool Connection::somebody_waits() const noexcept {

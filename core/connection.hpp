@@ -230,8 +230,7 @@ private:
     bool wait_for(short events, std::chrono::nanoseconds at_most) const noexcept;
     void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
     [[nodiscard]] std::chrono::nanoseconds next_look(Limit limit, std::chrono::nanoseconds left) noexcept;
-    [[nodiscard]] bool gives_up(Limit limit) noexcept;
-    [[nodiscard]] bool others_go_first() const noexcept;
+    [[nodiscard]] bool others_need_worker(Limit limit) const noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
 
     std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
