@@ -274,13 +274,17 @@ std::optional<Connection::Peeked> Connection::peek_within_limit(std::span<std::b
     const bool hurry = limit == Limit::idle && is_let_go();
     next_look_ = {};
     int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(begun, deadline);
-    for (bool waited = flags == 0, over = false;; waited = true) {
-        if (const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT))) return peeked;
+    bool waited = flags == 0;
+    bool over = false;
+    for (bool gives_up = gave_up_;; waited = true) {
+        const auto peeked = look(buffer, beyond, std::exchange(flags, MSG_DONTWAIT));
+        gave_up_ = !peeked && gives_up;
+        if (peeked || gave_up_) return peeked;
         if (over) failure_.time_out(limit, "the client sent nothing within the limit");
-        if ((waited || hurry) && gives_up(limit)) return {};
         const TimePoint now = Clock::now();
         over = now >= deadline;
-        if (over) continue;
+        gives_up = (waited || hurry) && others_need_worker(limit);
+        if (over || gives_up) continue;  // But not without one more look.
         if (server_.note != nullptr) server_.note->begun_ns.store(0, std::memory_order_relaxed);
         const nanoseconds span = limit == Limit::idle ? next_look(deadline - now) : deadline - now;
         if (knows_no_low_water)
@@ -332,11 +336,10 @@ bool Connection::is_let_go() noexcept {
     return draining() && (touched_ || stop_patience_.is_over(server_));
 }
 
-/// Asked when a wait has brought nothing.
-bool Connection::gives_up(Limit limit) noexcept {
-    const bool goes_last = others_go_first() && touched_;  // Who has got nothing yet keeps its place.
-    gave_up_ = gave_up_ || (limit == Limit::idle && (is_let_go() || goes_last));
-    return gave_up_;
+/// More than this client, which has no request under way. One that has got nothing yet keeps its place.
+bool Connection::others_need_worker(Limit limit) noexcept {
+    const bool only_by_closing = !server_.parks && touched_;
+    return limit == Limit::idle && (is_let_go() || (only_by_closing && pool_has_no_spare()));
 }
 
 TimePoint Connection::deadline_from(TimePoint begin, Limit limit) const noexcept {
@@ -375,7 +378,8 @@ bool Connection::wait_here(Await what) {
         const nanoseconds left = over ? nanoseconds{0} : deadline - now;
         if (wait_for(events, limit == Limit::idle ? next_look(left) : left)) return true;
         if (over) failure_.time_out(limit, "the client kept the server waiting for longer than the limit");
-        if (gives_up(limit)) return false;
+        gave_up_ = others_need_worker(limit) && !wait_for(events, nanoseconds{0});
+        if (gave_up_) return false;
     }
 }
 
@@ -561,11 +565,6 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     socklen_t size = sizeof credentials;
     if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
-}
-
-/// Where a worker can't be had back but by closing its connection.
-bool Connection::others_go_first() const noexcept {
-    return !server_.parks && pool_has_no_spare();
 }
 
 bool Connection::somebody_waits() const noexcept {

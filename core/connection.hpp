@@ -263,8 +263,7 @@ private:
     [[nodiscard]] bool is_let_go() noexcept;
     void touch(ssize_t transferred) noexcept { touched_ = touched_ || transferred >= 0; }
     void end_if_silent_at_stop();
-    [[nodiscard]] bool gives_up(Limit limit) noexcept;
-    [[nodiscard]] bool others_go_first() const noexcept;
+    [[nodiscard]] bool others_need_worker(Limit limit) noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
 
     std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);

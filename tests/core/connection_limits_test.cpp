@@ -66,10 +66,10 @@ TimeLimits all_of(milliseconds limit) {
 }
 
 Wait blocking(const std::string& name, Limit limit, Wants wants,
-              const std::function<bool(Connection&, milliseconds)>& call) {
+              const std::function<bool(Connection&, milliseconds)>& call, ServerView view = {}) {
     return {name, limit, wants,
-            [call](UniqueFd socket, milliseconds span, milliseconds slice, Limit& exceeded) {
-                Connection server{std::move(socket)};
+            [call, view](UniqueFd socket, milliseconds span, milliseconds slice, Limit& exceeded) {
+                Connection server{std::move(socket), view};
                 server.set_socket_timeouts(slice);
                 server.limits() = all_of(span);
                 Ended ended = Ended::failed;
@@ -299,8 +299,19 @@ TEST_SUITE("core: the limits of connections") {
                 UniqueFd client;
                 pid_t child;
             };
+            // Gives the client up between two requests, because the pool has no spare worker.
+            static const std::atomic<std::uint32_t> none{0};
+            std::vector<Wait> waits = all_waits();
+            waits.push_back(blocking("peek, for as long as no other client needs the worker", Limit::idle,
+                                     Wants::input,
+                                     [](Connection& server, milliseconds span) {
+                                         server.set_socket_timeouts(span / 2);
+                                         std::array<std::byte, 16> buffer;
+                                         return server.peek(buffer, {}).has_value();
+                                     },
+                                     {.spare = &none}));
             std::vector<Case> cases;
-            for (const Wait& wait : all_waits()) {
+            for (const Wait& wait : waits) {
                 SocketPair sockets = make();
                 keep_waiting(wait, sockets.client);
                 UniqueFd client = std::move(sockets.client);
