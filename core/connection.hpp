@@ -128,7 +128,8 @@ public:
     /// client waits for a worker and the master wants nothing of this one (a message on the channel ends the
     /// wait), and ever more seldom for a client that didn't speak within the last such moments. Elsewhere it
     /// waits as long as the limit allows (then it throws TimedOut) but, between two requests (Limit::idle),
-    /// gives up once the server is draining or the pool has no spare worker.
+    /// gives up once the server is draining or the pool has no spare worker; but a client that has got
+    /// nothing yet has ServerView::stop_patience at a stop, and else all of its time.
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 

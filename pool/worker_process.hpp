@@ -60,7 +60,8 @@ struct WorkerSeat {
 /// One in each worker's process, made by its main thread. SIGTERM means: finish, serve what the channel (or,
 /// when the server stops, the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG,
 /// or end of file on the channel); then the process also makes room for a new server: its listeners drop new
-/// SYNs, and it gives up after the drain time-out.
+/// SYNs, and it gives up after the drain time-out. What a handler forks gets nothing of all this, see
+/// pool/forked_child.hpp.
 class WorkerProcess {
 public:
     /// Installs the signal handlers and makes a Worker for each slot. What it is given must outlive it.
