@@ -99,7 +99,7 @@ void wait_until_at_rest(const ScoreboardReader& scoreboard) {
     look_until(
         [&] {
             const PoolTotals totals = total(scoreboard);
-            return totals.begun == 0 && totals.queued == 0;
+            return totals.begun == 0 && totals.queued == 0 && totals.unaccounted() == 0;
         },
         patience);
 }

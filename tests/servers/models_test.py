@@ -314,12 +314,17 @@ class EveryModel:
         with self.start(*workers) as server:
             address = ("127.0.0.1", server.port)
             self.some_weather(address)  # The first clients may leave something behind that is used again.
-            server.check_conservation()
+            self.await_end_of(20, server)
             before = wait_until(lambda: self.held_by(server), "rest")
             for _ in range(5):
                 self.some_weather(address)
-            server.check_conservation()
+            self.await_end_of(120, server)
             wait_until(lambda: self.held_by(server) == before, f"no more than {before}, now {self.held_by(server)}")
+
+    def await_end_of(self, clients, server):
+        """Also of those that left before they were accepted: until then they are in the backlog, and nobody's."""
+        wait_until(lambda: server.total("bullpen_connections_accepted_total") == clients, f"the accept of {clients}")
+        server.check_conservation()
 
     def some_weather(self, address):
         """Clients that are served, that leave at once, that reset, and that never send."""
