@@ -163,7 +163,8 @@ AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_nex
         if (now >= deadline) break;
         is_between_requests_ = true;
         calls_in_a_row_ = 0;
-        const TimePoint until = server_.tells_drain ? deadline : std::min(deadline, now + drain_look_interval);
+        const TimePoint until =
+            server_.tells_drain ? deadline : std::min(deadline, now + drain_look_interval);
         const ssize_t received = co_await Waiter::receive(waiter(), buffer, until);
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);

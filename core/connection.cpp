@@ -319,9 +319,9 @@ bool Connection::wait_for(short events, nanoseconds at_most) const noexcept {
     return ::ppoll(&client, 1, &span, nullptr) > 0;
 }
 
-/// How long to wait for the client before the server is to be looked at again: between two requests, and before the
-/// first, a stop or a lack of workers changes what is waited for. At first soon, then seldom, so that silent clients
-/// hardly wake their worker.
+/// How long to wait for the client before the server is to be looked at again: between two requests, and
+/// before the first, a stop or a lack of workers changes what is waited for. At first soon, then seldom, so
+/// that silent clients hardly wake their worker.
 nanoseconds Connection::next_look(nanoseconds left) noexcept {
     constexpr milliseconds later{1000};
     if (server_.draining == nullptr && server_.spare == nullptr) return left;
@@ -330,8 +330,8 @@ nanoseconds Connection::next_look(nanoseconds left) noexcept {
     return std::min<nanoseconds>(left, next_look_);
 }
 
-/// Between two requests a client is let go once no more will be answered; who has had none answered yet, only at a
-/// stop, after a while.
+/// Between two requests a client is let go once no more will be answered; who has had none answered yet, only
+/// at a stop, after a while.
 bool Connection::is_let_go() noexcept {
     return draining() && (touched_ || stop_patience_.is_over(server_));
 }

@@ -31,10 +31,10 @@ class WriteProgress;
 /// What a handler may know of the server around it: words that it watches for it.
 /// Null pointers (a connection outside of a server) mean: there is room, and nobody is stopping.
 struct ServerView {
-    const std::atomic<std::uint32_t>* spare = nullptr;        ///< Idle workers in the pool.
-    const std::atomic<std::uint32_t>* draining = nullptr;     ///< 1 from the order to stop on.
-    const std::atomic<std::uint32_t>* wanted = nullptr;       ///< 1 while a client waits for a worker.
-    static constexpr std::uint32_t alone = 1;                 ///< Values of `leaving`.
+    const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
+    const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
+    const std::atomic<std::uint32_t>* wanted = nullptr;    ///< 1 while a client waits for a worker.
+    static constexpr std::uint32_t alone = 1;              ///< Values of `leaving`.
     static constexpr std::uint32_t orphaned = 2;
     const std::atomic<std::uint32_t>* leaving = nullptr;      ///< Not 0 once this worker was told to exit: it
                                                               ///< alone, or because its master has died.
@@ -46,7 +46,8 @@ struct ServerView {
     std::chrono::milliseconds linger{4};  ///< The longest that it waits for the next request; 0: not at all.
     std::atomic<std::uint32_t>* activity = nullptr;  ///< Says Activity::awaiting meanwhile.
 
-    bool tells_drain = false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.
+    bool tells_drain =
+        false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.
     std::chrono::milliseconds stop_patience{0};  ///< At a stop, for a client that has said nothing yet.
 
     /// Stopping: the whole server, or this worker.
@@ -278,14 +279,14 @@ private:
     TimeLimits limits_;
     Parking parking_;
     std::vector<std::byte> unread_;
-    std::size_t expected_ = SIZE_MAX;  ///< Bytes that a look will most likely find; at first any.
+    std::size_t expected_ = SIZE_MAX;         ///< Bytes that a look will most likely find; at first any.
     std::chrono::milliseconds next_look_{0};  ///< The last span of waiting.
     bool touched_ = false;
     StopPatience stop_patience_;
-    bool has_ended_ = false;           ///< The client, behind what is unread.
-    bool gave_up_ = false;             ///< Waiting, where others need the worker more.
-    bool is_corked_ = false;           ///< By cork().
-    bool holds_back_ = false;          ///< The last that was written was to wait for more (MSG_MORE).
+    bool has_ended_ = false;   ///< The client, behind what is unread.
+    bool gave_up_ = false;     ///< Waiting, where others need the worker more.
+    bool is_corked_ = false;   ///< By cork().
+    bool holds_back_ = false;  ///< The last that was written was to wait for more (MSG_MORE).
     ConnectionState state_{};
     ConnectionFailure failure_;
 };

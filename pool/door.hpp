@@ -72,8 +72,8 @@ public:
     /// Closes the listeners. Whoever still waits is reset.
     void close() noexcept;
 
-    /// While clients are known to wait at some listeners, watches the others, whose turn would not come otherwise.
-    /// When to look again even if nothing happens.
+    /// While clients are known to wait at some listeners, watches the others, whose turn would not come
+    /// otherwise. When to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
 
 private:

@@ -79,7 +79,7 @@ struct EventLoop::Machinery {
     asio::steady_timer room;       ///< Never expires; cancelled when there is room for one more client.
     int open_sources = 0;
     int serving = 0;
-    bool watching = false;  ///< For a stop.
+    bool watching = false;                    ///< For a stop.
     std::list<AsyncConnection*> connections;  ///< Those that are served now.
 };
 
@@ -168,8 +168,8 @@ asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
     end_source();
 }
 
-/// The order to leave is told; that the whole server stops stands in a word, which is looked at for all clients
-/// together, while there are any.
+/// The order to leave is told; that the whole server stops stands in a word, which is looked at for all
+/// clients together, while there are any.
 asio::awaitable<void> EventLoop::Machinery::watch_for_stop() {
     constexpr std::chrono::milliseconds between_looks{1000};
     while (serving > 0 && process.header().draining.load() == 0)

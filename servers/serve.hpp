@@ -36,8 +36,8 @@ struct Options {
     std::chrono::milliseconds request_limit{0};      ///< For one request; 0: none. Then the worker is told to
     std::chrono::milliseconds request_grace{5'000};  ///< stop (SIGTERM) and, after this, killed. Not with
                                                      ///< models whose one process serves many.
-    /// How long a worker of prefork may itself wait for a client's next request before the connection is parked;
-    /// a client that is handed to it ends the wait. 0: not at all.
+    /// How long a worker of prefork may itself wait for a client's next request before the connection is
+    /// parked; a client that is handed to it ends the wait. 0: not at all.
     std::chrono::milliseconds linger{4};
     /// A worker that is stopped (SIGSTOP, a debugger) for so long is killed and replaced.
     std::chrono::milliseconds stopped_limit{10'000};
