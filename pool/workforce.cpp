@@ -40,6 +40,7 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
       connections_{connections},
       roster_{roster},
       common_{std::move(common)},
+      rows_{scoreboard, shape},
       accept_lock_{options.model.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
       seats_(shape.slots) {
     slot_of_.reserve(shape.slots);
@@ -107,17 +108,12 @@ bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoi
 /// What a slot must have before its worker is born, and what its row shall say.
 void Workforce::prepare(std::uint32_t number) {
     Seat& seat = seats_[number];
-    ScoreboardRow& row = scoreboard_.row(number);
     if (shape_.hands_off()) seat.channel = make_channel();
     if (options_.model.own_listeners && number > 0 && seat.listeners.empty())
         for (const Listener& listener : *common_.listeners)
             seat.listeners.push_back(listener.open_sibling(options_.listen_options));
     ++seat.generation;
-    std::memcpy(seat.row_at_start.data(), static_cast<const void*>(&row), seat.row_at_start.size());
-    const Activity activity = shape_.sizes_itself ? Activity::absent : Activity::starting;
-    row.activity.store(static_cast<std::uint32_t>(activity), relaxed);
-    row.begun_at_ns.store(0, relaxed);
-    row.note.begun_ns.store(0, relaxed);
+    rows_.begin(number);
     scoreboard_.entry(number).generation.store(seat.generation, relaxed);
 }
 
@@ -132,14 +128,7 @@ std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<P
 std::optional<pid_t> Workforce::start_program(std::uint32_t number, const ConnectionEntry& client) {
     const std::optional<pid_t> pid = spawn_program(options_.program, client.socket.get());
     if (!pid) return {};
-    ScoreboardRow& row = scoreboard_.row(number);
-    const std::uint64_t begun_ns = monotonic_ns();
-    const auto since_ns = static_cast<std::uint64_t>(client.since.time_since_epoch().count());
-    add(row.begun);
-    row.begun_at_ns.store(begun_ns, relaxed);
-    row.note.begun_ns.store(begun_ns, relaxed);
-    row.activity.store(static_cast<std::uint32_t>(Activity::busy), relaxed);
-    row.queue_wait.record(begun_ns - std::min(begun_ns, since_ns));
+    rows_.note_program(number, client.since);
     return pid;
 }
 
@@ -414,22 +403,13 @@ ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) 
     return starting ? ExitReason::start : ExitReason::exited;
 }
 
-void Workforce::note_program_end(std::uint32_t number, int status) noexcept {
-    ScoreboardRow& row = scoreboard_.row(number);
-    if (!WIFEXITED(status)) return;  // Lost.
-    const std::uint64_t served_ns = monotonic_ns() - row.begun_at_ns.load(relaxed);
-    row.service.record(served_ns);
-    add(row.busy_ns, served_ns);
-    add(WEXITSTATUS(status) == 0 ? row.completed : row.failed);
-}
-
 /// A worker that died between counting the outcome and raising `finished` had finished.
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
-    if (options_.model.form == Form::program) note_program_end(slot, death.status);
+    if (options_.model.form == Form::program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
     std::uint64_t lost = 0;
     if (is(Delivery::accept)) {
-        const std::optional<std::uint64_t> had = lost_of_acceptor(slot);
+        const std::optional<std::uint64_t> had = rows_.held_by_acceptor(slot);
         if (!had) restore_row(slot);
         lost = had.value_or(0);
         add(scoreboard_.entry(slot).lost, lost);
@@ -445,39 +425,13 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
         lost = account.lose_rest([&](Place client) { connections_.end(client, Ending::lost(death.reason)); });
         roster_.moved(slot, now);
     }
-    close_row(slot);
+    rows_.close(slot, roster_.account(slot));
     return lost;
-}
-
-/// What it had accepted and not ended. Nothing: it left counts that can't be. They are believed only if they
-/// leave no more connections than a worker may have at once.
-std::optional<std::uint64_t> Workforce::lost_of_acceptor(std::uint32_t slot) const noexcept {
-    const ScoreboardRow& row = scoreboard_.row(slot);
-    ScoreboardRow before{};
-    std::memcpy(static_cast<void*>(&before), seats_[slot].row_at_start.data(), sizeof before);
-    const std::uint64_t ended = outcomes(row);
-    const std::uint64_t lost_before = scoreboard_.entry(slot).lost.load(relaxed);
-    const std::uint64_t had = row.accepted.load(relaxed) - ended - lost_before;
-    if (ended < outcomes(before) || had > shape_.capacity) return {};
-    return had;
 }
 
 void Workforce::restore_row(std::uint32_t slot) noexcept {
     log(LogLevel::error, name_of(slot) + " left impossible counts in its row; they are put right");
-    std::memcpy(static_cast<void*>(&scoreboard_.row(slot)), seats_[slot].row_at_start.data(),
-                seats_[slot].row_at_start.size());
-}
-
-/// As if its worker had come to the end of everything.
-void Workforce::close_row(std::uint32_t slot) noexcept {
-    ScoreboardRow& row = scoreboard_.row(slot);
-    const SlotAccount& account = roster_.account(slot);
-    const std::uint64_t finished = outcomes(row);
-    row.finished.store(finished, relaxed);
-    row.returned.store(account.returned(), relaxed);
-    row.begun.store(finished + account.returned() + account.lost(), relaxed);
-    row.begun_at_ns.store(0, relaxed);
-    row.note.begun_ns.store(0, relaxed);
+    rows_.restore(slot);
 }
 
 void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept {
@@ -490,7 +444,7 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
 
     constexpr std::chrono::seconds long_life{10};
     const bool of_use =
-        served_since_start(death.process) || now - seats_[death.process.first].born >= long_life;
+        rows_.served_since_birth(death.process) || now - seats_[death.process.first].born >= long_life;
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         Seat& seat = seats_[slot];
         if (seat.ended_by_us == ExitReason::retired) seat.listeners.clear();
@@ -507,17 +461,6 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         pause_.note_failure(now,
                             !roster_.ready().empty());  // It may die in its first request again and again.
     if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
-}
-
-bool Workforce::served_since_start(SlotRange process) const noexcept {
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
-        ScoreboardRow before{};
-        std::memcpy(static_cast<void*>(&before), seats_[slot].row_at_start.data(), sizeof before);
-        const ScoreboardRow& row = scoreboard_.row(slot);
-        if (outcomes(row) != outcomes(before) || row.returned.load(relaxed) != before.returned.load(relaxed))
-            return true;
-    }
-    return false;
 }
 
 // Listeners of their own.

@@ -19,6 +19,7 @@
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/roster.hpp"
+#include "pool/rows.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/start_pause.hpp"
 
@@ -169,7 +170,6 @@ private:
         TimePoint told_at{};                  ///< When it was last told to leave.
         std::optional<TimePoint> stopped_at;  ///< Since when it has been stopped.
         TimePoint born{};
-        std::array<std::byte, sizeof(ScoreboardRow)> row_at_start;  ///< To undo what a broken worker writes.
     };
 
     [[nodiscard]] std::optional<std::uint32_t> deserted_listener() const noexcept;
@@ -187,11 +187,7 @@ private:
                                                                  TimePoint now) const noexcept;
     void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept;
     void kill(std::uint32_t slot, ExitReason reason) noexcept;
-    void note_program_end(std::uint32_t slot, int status) noexcept;
-    [[nodiscard]] std::optional<std::uint64_t> lost_of_acceptor(std::uint32_t slot) const noexcept;
     void restore_row(std::uint32_t slot) noexcept;
-    void close_row(std::uint32_t slot) noexcept;
-    [[nodiscard]] bool served_since_start(SlotRange process) const noexcept;
     [[nodiscard]] ExitReason reason_for(std::uint32_t slot, int status, bool stopping) const noexcept;
     [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.model.delivery == delivery; }
 
@@ -201,6 +197,7 @@ private:
     Connections& connections_;
     Roster& roster_;
     Common common_;
+    Rows rows_;
     std::unique_ptr<AcceptLock> accept_lock_;
     std::vector<Seat> seats_;
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
