@@ -31,7 +31,7 @@ std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pool
     std::size_t needed = open + reserve;
     for (const DescriptorNeeds& pool : pools) {
         needed += fixed_of(pool) + pool.of_a_connection;
-        const std::size_t of_a_process = open + reserve + pool.listeners + 2 * pool.connections_of_a_process;
+        const std::size_t of_a_process = open + reserve + pool.listeners + pool.connections_of_a_process;
         if (of_a_process > limit)
             throw std::runtime_error{"capacity of pool '" + pool.pool +
                                      "' is too large: a worker's process may need " +

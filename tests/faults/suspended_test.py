@@ -114,11 +114,11 @@ class Standstill(unittest.TestCase):
             if model_of(case) in WITHOUT_WORKERS_OF_OURS:
                 continue  # A program's limits are its own affair.
             with self.subTest(model=case), ExitStack() as stack:
+                servers = [(phase, stack.enter_context(phase.server(case))) for phase in (kind() for kind in PHASES)]
                 tried = []
-                for phase in (kind() for kind in PHASES):
-                    server = stack.enter_context(phase.server(case))
-                    tried.append((phase, server, stack.enter_context(closing(connect(server)))))
-                for phase, server, client in tried:
+                for phase, server in servers:
+                    client = stack.enter_context(closing(connect(server)))  # Its limits run from here on.
+                    tried.append((phase, server, client))
                     phase.before(client)
                     where = {"where": "parked"} if phase.is_parked and model_of(case) == "prefork" else {}
                     wait_until(lambda: server.total("bullpen_connections_in_flight", **where) == 1, "it to be there")

@@ -20,6 +20,7 @@ inline bool in_worker_process(WorkerSeat seat, const std::function<bool(WorkerPr
         if (!die_with_parent(SIGKILL, maker)) return 1;
         constexpr int patience_s = 60;
         ::alarm(patience_s);  // A test that hangs is to fail.
+        unblock_signals();
         Scoreboard board{seat.slots};
         const UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
         const Handler handler = [](Connection&) {};

@@ -99,7 +99,7 @@ class Requests(unittest.TestCase):
     """The limit that a worker runs into."""
 
     def check_log_of_slow(self, server, client, line):
-        self.assertRegex(server.stderr, r"slow request: worker default/0 \(pid \d+\)" +
+        self.assertRegex(server.stderr, r"slow request: worker default/\d+ \(pid \d+\)" +
                          (f", client 127\\.0\\.0\\.1:{client.getsockname()[1]}" if client else "") +
                          (f', "{re.escape(line)}"' if line else "") + r", 1\.\d s; it is told to stop\n")
         self.assertEqual(server.stderr.count("slow request"), 1)
