@@ -50,6 +50,22 @@ std::optional<std::uint64_t> Rows::held_by_acceptor(std::uint32_t slot) const no
     return had;
 }
 
+bool Rows::is_possible(std::uint32_t slot, std::uint64_t given) const noexcept {
+    const ScoreboardRow& row = scoreboard_.row(slot);
+    const auto counts_no_more = [given](const Histogram& histogram) {
+        std::uint64_t sum = 0;
+        for (const auto& count : histogram.counts) {
+            const std::uint64_t more = count.load(relaxed);
+            if (more > given) return false;
+            sum += more;
+        }
+        return sum <= given;
+    };
+    const std::uint64_t age_ns = monotonic_ns() - scoreboard_.header().started_ns.load(relaxed);
+    return row.begun.load(relaxed) <= given && row.busy_ns.load(relaxed) <= age_ns &&
+           counts_no_more(row.queue_wait) && counts_no_more(row.service);
+}
+
 void Rows::restore(std::uint32_t slot) noexcept {
     std::memcpy(static_cast<void*>(&scoreboard_.row(slot)), born_with_[slot].data(), born_with_[slot].size());
 }

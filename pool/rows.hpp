@@ -34,6 +34,10 @@ public:
     /// once.
     [[nodiscard]] std::optional<std::uint64_t> held_by_acceptor(std::uint32_t slot) const noexcept;
 
+    /// Whether what the row says besides its outcomes can be, of a worker that was given (or accepted) so
+    /// many connections over the slot's life. If not, no reader would believe it ever again.
+    [[nodiscard]] bool is_possible(std::uint32_t slot, std::uint64_t given) const noexcept;
+
     /// As it was at the birth.
     void restore(std::uint32_t slot) noexcept;
 

@@ -410,14 +410,18 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
     std::uint64_t lost = 0;
     if (is(Delivery::accept)) {
         const std::optional<std::uint64_t> had = rows_.held_by_acceptor(slot);
-        if (!had) restore_row(slot);
-        lost = had.value_or(0);
+        const std::uint64_t accepted = scoreboard_.row(slot).accepted.load(relaxed);
+        if (had && rows_.is_possible(slot, accepted))
+            lost = *had;
+        else
+            restore_row(slot);
         add(scoreboard_.entry(slot).lost, lost);
         add(scoreboard_.header().lost[static_cast<std::size_t>(death.reason)], lost);
     } else {
         SlotAccount& account = roster_.account(slot);
         const auto in_worker = [this](Place client) { connections_.end(client, Ending::in_worker()); };
-        if (!account.finish_to(outcomes(scoreboard_.row(slot)), in_worker)) {
+        const bool counted = account.finish_to(outcomes(scoreboard_.row(slot)), in_worker);
+        if (!counted || !rows_.is_possible(slot, account.handed())) {
             restore_row(slot);
             ScoreboardRow& row = scoreboard_.row(slot);
             add(row.completed, account.finished() - outcomes(row));

@@ -154,7 +154,7 @@ TEST_SUITE("pool: the descriptor budget") {
         pools[1].connections_of_a_process = 1000;
         CHECK(error_of(pools, 2033 + 7, 7).empty());
         CHECK(error_of(pools, 2033 + 6, 7) ==
-              "capacity of pool 'chat' is too large: a worker's process may need 2040 descriptors, and the "
+              "capacity of pool 'chat' is too large: a worker's process may need 1040 descriptors, and the "
               "limit (ulimit -Hn) is 2039");
     }
 }
