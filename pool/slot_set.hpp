@@ -33,13 +33,6 @@ public:
             if (words_[i] != 0) return static_cast<std::uint32_t>(i * 64) + trailing(words_[i]);
         return std::nullopt;
     }
-    [[nodiscard]] std::optional<std::uint32_t> highest() const noexcept {
-        for (std::size_t i = words_.size(); i-- > 0;)
-            if (words_[i] != 0)
-                return static_cast<std::uint32_t>(i * 64 + 63) -
-                       static_cast<std::uint32_t>(std::countl_zero(words_[i]));
-        return std::nullopt;
-    }
 
     /// The lowest member for which holds(slot) is true.
     template <typename Predicate>

@@ -152,9 +152,9 @@ TEST_SUITE("pool: the descriptor budget") {
         std::vector<DescriptorNeeds> pools{small(10), small(10)};
         pools[1].pool = "chat";
         pools[1].connections_of_a_process = 1000;
-        CHECK(error_of(pools, 2033 + 7, 7).empty());
-        CHECK(error_of(pools, 2033 + 6, 7) ==
+        CHECK(error_of(pools, 1033 + 7, 7).empty());
+        CHECK(error_of(pools, 1033 + 6, 7) ==
               "capacity of pool 'chat' is too large: a worker's process may need 1040 descriptors, and the "
-              "limit (ulimit -Hn) is 2039");
+              "limit (ulimit -Hn) is 1039");
     }
 }
