@@ -80,6 +80,7 @@ struct EventLoop::Machinery {
     int open_sources = 0;
     int serving = 0;
     bool watching = false;                    ///< For a stop.
+    asio::steady_timer next_look{loop};       ///< Of that watch.
     std::list<AsyncConnection*> connections;  ///< Those that are served now.
 };
 
@@ -172,8 +173,11 @@ asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
 /// clients together, while there are any.
 asio::awaitable<void> EventLoop::Machinery::watch_for_stop() {
     constexpr std::chrono::milliseconds between_looks{1000};
-    while (serving > 0 && process.header().draining.load() == 0)
-        co_await pause(between_looks);
+    while (serving > 0 && process.header().draining.load() == 0) {
+        boost::system::error_code cancelled;
+        next_look.expires_after(between_looks);
+        co_await next_look.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
     watching = false;
     notice_drain();
 }
@@ -224,6 +228,7 @@ void EventLoop::Machinery::end_source() noexcept {
 }
 
 void EventLoop::Machinery::stop_when_done() {
+    if (serving == 0) next_look.cancel();
     if (open_sources == 0 && serving == 0) loop.stop();
 }
 

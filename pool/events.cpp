@@ -7,6 +7,8 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <initializer_list>
+#include <stdexcept>
+#include <utility>
 
 namespace bullpen {
 
@@ -111,8 +113,15 @@ void Events::hold_signals() noexcept {
     change_mask(SIG_BLOCK, stop_signals);
 }
 
+/// Asio tells nobody when it can't watch what its signal handlers write to: then no order would ever be
+/// heard. So one signal is sent to try it out.
 Events::Events() : machinery_{std::make_unique<Machinery>()} {
     ::signal(SIGPIPE, SIG_IGN);
+    ::raise(SIGCHLD);
+    machinery_->context.poll();
+    if (!std::exchange(machinery_->wakeup.child_changed, false))
+        throw std::runtime_error{
+            "cannot watch for signals: the kernel is out of descriptors or memory for epoll"};
 }
 
 Events::~Events() = default;

@@ -42,7 +42,7 @@ public:
     static void hold_signals() noexcept;
 
     /// Installs (and unblocks) the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and
-    /// SIGHUP's default.
+    /// SIGHUP's default. Throws boost::system::system_error or std::runtime_error.
     Events();
     ~Events();
     Events(const Events&) = delete;

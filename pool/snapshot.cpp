@@ -55,23 +55,6 @@ RowNumbers copy(const ScoreboardRow& row) noexcept {
     return numbers;
 }
 
-/// Everything that a row counts and that never goes back while one worker writes it.
-std::array<std::uint64_t, 16> counters_of(const RowNumbers& row) noexcept {
-    std::array<std::uint64_t, 16> all{row.accepted,
-                                      row.begun,
-                                      row.returned,
-                                      row.completed,
-                                      row.failed,
-                                      row.client_aborted,
-                                      row.refused,
-                                      row.busy_ns,
-                                      sum_of(row.queue_wait.counts),
-                                      sum_of(row.service.counts)};
-    static_assert(10 + limits_count == 16);
-    std::copy(row.timed_out.begin(), row.timed_out.end(), all.begin() + 10);
-    return all;
-}
-
 /// The master's accounts, which change together.
 struct Accounts {
     bool at_rest = true;  ///< None of them was changing.
@@ -144,12 +127,42 @@ bool is_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* las
            sum_of(row.queue_wait.counts) <= most && sum_of(row.service.counts) <= most;
 }
 
-/// While one worker writes it, none of a row's counters goes back.
+/// While one worker writes it, none of these goes back.
 bool has_gone_back(const SlotNumbers& slot, const SlotNumbers* last) noexcept {
     if (last == nullptr || last->generation != slot.generation) return false;
-    const auto now = counters_of(slot.row);
-    const auto then = counters_of(last->row);
-    return !std::equal(now.begin(), now.end(), then.begin(), [](auto a, auto b) { return a >= b; });
+    const RowNumbers& now = slot.row;
+    const RowNumbers& then = last->row;
+    return now.accepted < then.accepted || now.begun < then.begun || now.returned < then.returned ||
+           now.ended() < then.ended();
+}
+
+void keep(std::uint64_t& number, std::uint64_t at_least) noexcept {
+    number = std::max(number, at_least);
+}
+
+void keep(HistogramNumbers& now, const HistogramNumbers& then) noexcept {
+    for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket)
+        keep(now.counts[bucket], then.counts[bucket]);
+    keep(now.sum_ns, then.sum_ns);
+}
+
+/// Where a burial has put the row right, it says less than its broken worker had said and was believed. The
+/// ends are as many as before; how they came about is kept as it was said first. False: that can't be.
+bool keep_from_going_back(RowNumbers& now, const RowNumbers& then) noexcept {
+    const std::uint64_t ended = now.ended();
+    keep(now.failed, then.failed);
+    keep(now.client_aborted, then.client_aborted);
+    keep(now.refused, then.refused);
+    for (std::size_t limit = 0; limit < limits_count; ++limit)
+        keep(now.timed_out[limit], then.timed_out[limit]);
+    now.completed = 0;
+    const std::uint64_t others = now.ended();
+    if (others > ended || ended - others < then.completed) return false;
+    now.completed = ended - others;
+    keep(now.busy_ns, then.busy_ns);
+    keep(now.queue_wait, then.queue_wait);
+    keep(now.service, then.service);
+    return true;
 }
 
 std::uint64_t given_to(const SlotNumbers& slot, const RowNumbers& row, bool hands_off) noexcept {
@@ -170,8 +183,14 @@ std::uint64_t in_flight_of(const SlotNumbers& slot, bool hands_off) noexcept {
 /// worker had counted as ended.
 bool believe(SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
              std::uint64_t age_ns) noexcept {
+    const RowNumbers as_read = slot.row;
     const bool possible = is_possible(slot, hands_off, last, elapsed_s, age_ns);
-    if (possible && (!has_gone_back(slot, last) || !has_room_for(last->row, slot, hands_off))) return true;
+    if (possible && last == nullptr) return true;
+    if (possible && !has_gone_back(slot, last) && keep_from_going_back(slot.row, last->row)) return true;
+    if (possible && !has_room_for(last->row, slot, hands_off)) {
+        slot.row = as_read;
+        return true;
+    }
     slot.row = last != nullptr ? last->row : RowNumbers{};
     return false;
 }
