@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <string>
@@ -258,6 +259,20 @@ TEST_SUITE("core: asynchronous connections") {
             later.join();
         });
         CHECK(pair.server->exceeded() == Limit::none);
+    }
+
+    TEST_CASE(
+        "a client that speaks before a busy loop gets to see that its limit has passed is not too late") {
+        Pair pair;
+        pair.server->limits().read = milliseconds{20};
+        boost::asio::steady_timer busy{pair.loop, milliseconds{1}};
+        busy.async_wait([](const auto&) { std::this_thread::sleep_for(milliseconds{60}); });
+        boost::asio::steady_timer speaks{pair.loop, milliseconds{10}};  // Goes off together with the limit's.
+        speaks.async_wait([&](const auto&) { pair.send("x"); });
+        pair.run([&]() -> awaitable<void> {
+            std::vector<std::byte> buffer(1);
+            CHECK(co_await pair.server->read_some(buffer) == 1);
+        });
     }
 
     TEST_CASE("waiting for the next request times out at its limit") {
