@@ -42,8 +42,7 @@ void Crew::start_sized(const Body& body) {
         process_.worker(number).set_absent();
     const std::lock_guard guard{mutex_};
     for (int i = 0; i < process_.seat().limits.workers_start; ++i)
-        if (!start_at(*vacant_.lowest(), body)) break;
-    if (vacant_.size() == static_cast<int>(process_.workers())) ::_exit(worker_exit_crashed);
+        if (!start_at(*vacant_.lowest(), body)) ::_exit(worker_exit_crashed);
     if (process_.seat().limits.policy != SizingPolicy::spare) return;
     process_.on_change([this] {
         const std::lock_guard change{mutex_};

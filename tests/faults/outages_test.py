@@ -1,9 +1,9 @@
 """Outages end with their cause: failing accepts and forks, workers that crash, threads that can't be started."""
 
 import os
-import resource
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -117,7 +117,7 @@ class Threads(unittest.TestCase):
     def test_a_process_that_cannot_have_all_its_threads_is_never_ready_and_tried_at_a_bounded_rate(self):
         for flags in (["prefork", "--threads", "16"], ["prethread"], ["prethread-accept"]):
             with self.subTest(model=flags), tempfile.TemporaryDirectory() as home, \
-                    behind(f"exec prlimit --nproc=10 setpriv --reuid={A_USER} --regid={A_USER} --clear-groups",
+                    behind(f"exec prlimit --nproc=10:200 setpriv --reuid={A_USER} --regid={A_USER} --clear-groups",
                            program=for_everybody(OPTIMISED, home)) as program, \
                     Bullpen("work", "--workers", "16", "--model", *flags, program=program) as server:
                 before = server.total("bullpen_worker_spawns_total"), server.stderr.count("\n")
@@ -130,7 +130,8 @@ class Threads(unittest.TestCase):
                 self.assertEqual(most_ready, 0, "ready workers of a process that lacks threads")
                 self.assertLess((after[0] - before[0]) / 16, 60, "processes in 2 s")
                 self.assertLess(after[1] - before[1], 200, "log lines in 2 s")
-                resource.prlimit(server.pid, resource.RLIMIT_NPROC, (200, 200))
+                subprocess.run(["setpriv", f"--reuid={A_USER}", f"--regid={A_USER}", "--clear-groups",
+                                "prlimit", "--pid", str(server.pid), "--nproc=200"], check=True)
                 wait_until(lambda: server.total("bullpen_workers", state="idle") == 16, "all threads", 4)
                 self.assertEqual(get(server), 200)
 
