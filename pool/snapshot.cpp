@@ -178,20 +178,59 @@ std::uint64_t in_flight_of(const SlotNumbers& slot, bool hands_off) noexcept {
     return given_to(slot, slot.row, hands_off) - slot.row.ended() - slot.lost;
 }
 
+/// Calls change(number of a, number of b) for each pair of their counters.
+template <typename Change>
+void combine(RowNumbers& a, const RowNumbers& b, Change change) noexcept {
+    const auto histograms = [&change](HistogramNumbers& c, const HistogramNumbers& d) {
+        for (std::size_t bucket = 0; bucket < histogram_buckets; ++bucket)
+            change(c.counts[bucket], d.counts[bucket]);
+        change(c.sum_ns, d.sum_ns);
+    };
+    for (auto member :
+         {&RowNumbers::accepted, &RowNumbers::begun, &RowNumbers::returned, &RowNumbers::completed,
+          &RowNumbers::failed, &RowNumbers::client_aborted, &RowNumbers::refused, &RowNumbers::busy_ns})
+        change(a.*member, b.*member);
+    for (std::size_t limit = 0; limit < limits_count; ++limit)
+        change(a.timed_out[limit], b.timed_out[limit]);
+    histograms(a.queue_wait, b.queue_wait);
+    histograms(a.service, b.service);
+}
+
+/// A burial has put back the row of a worker that accepted by itself, and only we know what it had counted
+/// before: that is carried on, with what was in its hands as completed.
+void carry_on(SlotNumbers& slot, const RowNumbers& put_back, const SlotNumbers& last) noexcept {
+    const auto subtract = [](std::uint64_t& a, std::uint64_t b) { a = a > b ? a - b : 0; };
+    slot.carried = last.row;
+    slot.carried.completed += last.row.accepted - std::min(last.row.accepted, last.row.ended() + slot.lost);
+    slot.row = slot.carried;
+    combine(slot.carried, put_back, subtract);
+}
+
 /// Its last believable numbers stand in for a row that can't be believed. False: they do. They don't where
 /// the row alone goes with the accounts: a burial has put it right, and it counts as lost what its broken
 /// worker had counted as ended.
 bool believe(SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
              std::uint64_t age_ns) noexcept {
+    const RowNumbers raw = slot.row;
+    if (last != nullptr) slot.carried = last->carried;
+    combine(slot.row, slot.carried, [](std::uint64_t& a, std::uint64_t b) { a = add_saturating(a, b); });
     const RowNumbers as_read = slot.row;
     const bool possible = is_possible(slot, hands_off, last, elapsed_s, age_ns);
     if (possible && last == nullptr) return true;
+    const bool put_back = possible && !hands_off && last->generation != slot.generation &&
+                          (slot.row.accepted < last->row.accepted || slot.row.ended() < last->row.ended());
+    if (put_back) {
+        carry_on(slot, raw, *last);
+        return true;
+    }
     if (possible && !has_gone_back(slot, last) && keep_from_going_back(slot.row, last->row)) return true;
     if (possible && !has_room_for(last->row, slot, hands_off)) {
         slot.row = as_read;
         return true;
     }
     slot.row = last != nullptr ? last->row : RowNumbers{};
+    if (!hands_off && has_room_for(slot.row, slot, hands_off))  // Nobody will ever know how these ended.
+        slot.row.completed += in_flight_of(slot, hands_off);
     return false;
 }
 

@@ -69,6 +69,8 @@ struct SlotNumbers {
     std::uint64_t lost = 0;
     Activity activity = Activity::starting;
     RowNumbers row;
+    RowNumbers
+        carried;  ///< Part of `row`: what a burial took from a row of a worker that accepted by itself.
 };
 
 struct Snapshot {
