@@ -16,8 +16,9 @@ from every_model import ONE_AT_A_TIME, SHARE_ONE_PROCESS, chosen, flags_of, mode
 from harness import TOP, Bullpen, processes, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
-STORM_SECONDS = float(os.environ.get("BULLPEN_STORM_SECONDS", "5"))
-OTHERS_SECONDS = STORM_SECONDS / 2  # For each of the other models.
+STORM_KILLS = int(os.environ.get("BULLPEN_STORM_KILLS", "50"))
+OTHERS_KILLS = STORM_KILLS // 4  # For each of the other models.
+SHARED_KILLS = 4  # Where all clients share a process, its end is a pause for everybody.
 
 
 def connect(server):
@@ -74,11 +75,13 @@ def children(server):
             if parent == server.pid and state != "Z" and "bullpen: metrics" not in harness.title(pid)]
 
 
-def strike(server, seconds, pause=0.05):
-    """Kills one process after the other, whichever; returns their pids. One may be hit twice before it is dead."""
+def strike(server, kills, pause=0.05):
+    """Kills so many processes, one after the other, whichever; returns their pids. One may be hit twice before it is
+    dead."""
     killed = set()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+
+    def hit():
+        time.sleep(pause)  # The rate of the storm, not a wait for something.
         if victims := children(server):
             victim = random.choice(victims)
             try:
@@ -86,7 +89,8 @@ def strike(server, seconds, pause=0.05):
                 killed.add(victim)
             except ProcessLookupError:
                 pass
-        time.sleep(pause)  # The rate of the storm, not a wait for something.
+        return len(killed) >= kills
+    wait_until(hit, f"{kills} kills", 60)
     return killed
 
 
@@ -115,14 +119,14 @@ class Storms(unittest.TestCase):
             wait_until(lambda: server.total("bullpen_workers") <= 6, "the pool to shrink", 60)
             self.assertGreater(server.total("bullpen_saturated_seconds_total"), 0)
 
-    def storm(self, *flags, seconds=STORM_SECONDS, **options):
+    def storm(self, *flags, **options):
         with Bullpen("echo", "--workers", "8", *flags, **options) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers")
             before = descriptors(server.pid)
             loads = [Load(server) for _ in range(4)]
             for load in loads:
                 load.start()
-            killed = strike(server, seconds)
+            killed = strike(server, STORM_KILLS)
             for load in loads:
                 load.finish()
             wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest", 20)
@@ -131,7 +135,6 @@ class Storms(unittest.TestCase):
             failed = sum(load.failed for load in loads)
             lost = server.total("bullpen_connections_lost_total")
             print(f"\n{sum(load.asked for load in loads)} clients, {kills} kills, {lost:.0f} lost, {failed} failed")
-            self.assertGreater(kills, seconds * 5)
             self.assertLessEqual(failed, lost)
             self.assertLessEqual(lost, kills)
             self.assertEqual(server.total("bullpen_worker_exits_total", reason="signal") +
@@ -156,16 +159,15 @@ class Storms(unittest.TestCase):
                 loads = [Load(server) for _ in range(4)]
                 for load in loads:
                     load.start()
-                # Where all clients share a process, its end is a pause for everybody.
-                killed = strike(server, OTHERS_SECONDS, pause=0.5 if model_of(case) in SHARE_ONE_PROCESS else 0.05)
+                shared = model_of(case) in SHARE_ONE_PROCESS
+                killed = strike(server, *((SHARED_KILLS, 0.5) if shared else (OTHERS_KILLS, 0.05)))
                 for load in loads:
                     load.finish()
                 asked, failed = (sum(getattr(load, name) for load in loads) for name in ("asked", "failed"))
                 server.check_conservation()
                 lost = server.total("bullpen_connections_lost_total")
                 print(f"\n{case}: {asked} clients, {len(killed)} kills, {lost:.0f} lost, {failed} failed")
-                self.assertGreater(len(killed), OTHERS_SECONDS)
-                self.assertGreater(asked - failed, 5)
+                self.assertGreater(asked, failed)
                 self.assertEqual([echo(server) for _ in range(20)], [b"hello"] * 20)
                 wait_until(lambda: descriptors(server.pid) == before, f"{before} descriptors in the master", 20)
                 self.assertLess(share_of_a_cpu(server), 0.3)
@@ -376,8 +378,8 @@ class Stops(unittest.TestCase):
                     os.kill(server.pid, signal.SIGTERM)
                     wait_until(lambda: "stopping" in server.stderr, "the stop to begin", 10)
                     before = cpu_seconds(server.pid)
-                    time.sleep(1.5)  # A second and a half of CPU is measured, nothing is waited for.
-                    self.assertLess(cpu_seconds(server.pid) - before, 0.4)
+                    time.sleep(0.5)  # Half a second of CPU is measured, nothing is waited for.
+                    self.assertLess(cpu_seconds(server.pid) - before, 0.2)
                 self.assertEqual(server.wait(), 0)
 
     def test_an_idle_kept_alive_connection_does_not_delay_a_stop(self):

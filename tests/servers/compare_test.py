@@ -207,8 +207,8 @@ class TheTable(CompareTest):
                 self.assertEqual(run["requests"], 1000 if "--requests" in more else 200)
 
     def test_all_workloads_are_served(self):
-        _, result = self.compare_to_json("--workload", "all", "--duration", "0.3", "--repeat", "1", "--models", "prefork",
-                                         "--sleep-ms", "2", "--cpu-us", "50")
+        _, result = self.compare_to_json("--workload", "all", "--connections", "200", "--requests", "10", "--repeat", "1",
+                                         "--models", "prefork", "--sleep-ms", "2", "--cpu-us", "50")
         names = [workload["workload"]["name"] for workload in result["workloads"]]
         self.assertEqual(names, ["short", "keep-alive", "skewed", "cpu", "io", "large", "slow"])
         for workload in result["workloads"]:

@@ -163,7 +163,8 @@ class Crowds(LoadTest):
         with self.counting_server() as (url, requests):
             _, result = self.load_to_json(url, "--keep-alive", "--concurrency", "20", "--rate", "100", "--requests", "100")
         self.assertEqual(result["requests"], 100)
-        self.assertEqual(requests, [5] * 20)
+        self.assertEqual(len(requests), 20)
+        self.assertGreaterEqual(min(requests), 3, requests)  # Five each, if neither side ever is late.
 
     def test_idle_connections_have_one_answer_and_stay_silent_beside_the_load(self):
         with self.counting_server() as (url, requests):

@@ -325,8 +325,10 @@ class EveryModel:
             wait_until(lambda: self.held_by(server) == before, f"no more than {before}, now {self.held_by(server)}")
 
     def await_end_of(self, clients, server):
-        """Also of those that left before they were accepted: until then they are in the backlog, and nobody's."""
+        """Also of those that left before they were accepted: until then they are in the backlog, and nobody's. And no
+        worker is starting: it has its master's descriptors at first."""
         wait_until(lambda: server.total("bullpen_connections_accepted_total") == clients, f"the accept of {clients}")
+        wait_until(lambda: server.total("bullpen_workers", state="starting") == 0, "the workers")
         server.check_conservation()
 
     def some_weather(self, address):
