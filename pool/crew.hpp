@@ -36,7 +36,8 @@ public:
     void start_all(const Body& body);
 
     /// As many threads as the pool's limits say (plan_resize), from now on: one more thread sees to that.
-    /// Without those that it is to start with, or one to see to that, the process ends as one that has crashed.
+    /// Without those that it is to start with, or one to see to that, the process ends as one that has
+    /// crashed.
     void start_sized(const Body& body);
 
     /// For who starts threads later on: where the system has not even one now, the process ends as one that
