@@ -51,6 +51,19 @@ def curl(server, path):
                           capture_output=True, text=True, timeout=2 * TIMEOUT, check=False).stdout
 
 
+@contextmanager
+def standing_still(server):
+    """What its workers are busy with takes as long as the test needs."""
+    stopped = server.workers()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
 class Queue(unittest.TestCase):
     """A bounded queue in the master, and a refusal in the service's words."""
 
@@ -61,11 +74,12 @@ class Queue(unittest.TestCase):
             with closing(connect(server)) as busy:
                 ask(busy, "/sleep/2500")
                 wait_for_begun(server, 1)
-                answer = curl(server, "bytes/1")
-                self.assertTrue(answer.startswith("HTTP/1.1 503 Service Unavailable\n"), answer)
-                self.assertIn("\nRetry-After: 1\n", answer)
-                self.assertTrue(answer.endswith("\n\n503 Service Unavailable\n"), answer)
-                self.assertFalse(is_closed(busy))
+                with standing_still(server):
+                    answer = curl(server, "bytes/1")
+                    self.assertTrue(answer.startswith("HTTP/1.1 503 Service Unavailable\n"), answer)
+                    self.assertIn("\nRetry-After: 1\n", answer)
+                    self.assertTrue(answer.endswith("\n\n503 Service Unavailable\n"), answer)
+                    self.assertFalse(is_closed(busy))
                 self.assertEqual(read_answer(busy), b"x" * 128)
             self.assertEqual(refused(server, "overload"), 1)
 
@@ -74,7 +88,10 @@ class Queue(unittest.TestCase):
                 ExitStack() as stack:
             clients = [stack.enter_context(closing(connect(server))) for _ in range(20)]
             for client in clients:  # Several come while the workers move: some of them are queued ahead there.
-                ask(client, "/sleep/4000", b"Connection: close\r\n")
+                ask(client, "/sleep/2500", b"Connection: close\r\n")
+            wait_for_begun(server, 2)
+            with standing_still(server):
+                wait_until(lambda: refused(server, "overload") == 18, "18 to be refused")
             answers = [read_to_end(client)[:12] for client in clients]
             self.assertEqual(answers.count(b"HTTP/1.1 200"), 2)
             self.assertEqual(answers.count(b"HTTP/1.1 503"), 18)
@@ -86,14 +103,15 @@ class Queue(unittest.TestCase):
                      "--queue-timeout", "60000") as server:
             with ExitStack() as stack:
                 busy, first, second, third = (stack.enter_context(closing(connect(server))) for _ in range(4))
-                ask(busy, "/sleep/3000", b"Connection: close\r\n")
+                ask(busy, "/sleep/2500", b"Connection: close\r\n")
                 wait_for_begun(server, 1)
-                for count, client in enumerate((first, second), 1):
-                    ask(client, "/bytes/4", b"Connection: close\r\n")
-                    wait_until(lambda: in_flight(server, "queued") == count, f"{count} in the queue")
-                ask(third, "/bytes/4")
-                self.assertTrue(read_to_end(third).startswith(b"HTTP/1.1 503 "))
-                self.assertFalse(is_closed(busy))
+                with standing_still(server):
+                    for count, client in enumerate((first, second), 1):
+                        ask(client, "/bytes/4", b"Connection: close\r\n")
+                        wait_until(lambda: in_flight(server, "queued") == count, f"{count} in the queue")
+                    ask(third, "/bytes/4")
+                    self.assertTrue(read_to_end(third).startswith(b"HTTP/1.1 503 "))
+                    self.assertFalse(is_closed(busy))
                 for client, body in ((busy, b"x" * 128), (first, b"xxxx"), (second, b"xxxx")):
                     self.assertEqual(read_answer(client), body)
             self.assertEqual(refused(server, "overload"), 1)
@@ -105,12 +123,13 @@ class Queue(unittest.TestCase):
             wait_until(lambda: in_flight(server, "parked") == 1, "the download to be parked")
             busy.settimeout(TIMEOUT)
             busy.connect(("127.0.0.1", server.port))
-            ask(busy, "/sleep/3000")
+            ask(busy, "/sleep/2500")
             wait_for_begun(server, 1)
-            received = len(download.recv(1 << 20))
-            while in_flight(server, "parked"):  # Until it waits for the worker.
-                received += len(download.recv(1 << 20))
-            self.assertIn("503 Service Unavailable", curl(server, "bytes/1"))
+            with standing_still(server):
+                received = len(download.recv(1 << 20))
+                while in_flight(server, "parked"):  # Until it waits for the worker.
+                    received += len(download.recv(1 << 20))
+                self.assertIn("503 Service Unavailable", curl(server, "bytes/1"))
             self.assertEqual(read_answer(busy), b"x" * 128)
             while received < LARGE:
                 piece = download.recv(1 << 20)
@@ -160,13 +179,14 @@ class Connections(unittest.TestCase):
         with Bullpen("work", "--model", model, "--connections-max", "2") as server, ExitStack() as stack:
             clients = [stack.enter_context(closing(connect(server))) for _ in range(2)]
             for client in clients:
-                ask(client, "/sleep/3000", b"Connection: close\r\n")
+                ask(client, "/sleep/2500", b"Connection: close\r\n")
             wait_for_begun(server, 2)
-            clients += [stack.enter_context(closing(connect(server))) for _ in range(2)]
-            for client in clients[2:]:
-                ask(client, "/bytes/3", b"Connection: close\r\n")
-            self.assertLess(cpu_of(server.pid, 1.5), 0.3)
-            self.assertEqual(server.total("bullpen_connections_accepted_total"), 2)
+            with standing_still(server):
+                clients += [stack.enter_context(closing(connect(server))) for _ in range(2)]
+                for client in clients[2:]:
+                    ask(client, "/bytes/3", b"Connection: close\r\n")
+                self.assertLess(cpu_of(server.pid, 1.5), 0.3)
+                self.assertEqual(server.total("bullpen_connections_accepted_total"), 2)
             for client in clients:
                 self.assertIsNotNone(read_answer(client))
 
