@@ -94,7 +94,8 @@ def echo(address, data=b"hello"):
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as client:
         client.settimeout(60)
         client.connect(address)
-        client.sendall(data)
+        if data:  # Even nothing is a broken pipe where a program has answered and ended already.
+            client.sendall(data)
         client.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := client.recv(65536):
