@@ -20,6 +20,7 @@ enum class MessageKind : std::uint32_t {
     retire = 2,      ///< Master to worker: nothing comes after this; exit.
     answer = 3,      ///< Master to worker: say in your row that you are alive.
     returned = 4,    ///< Worker to master: keep this client until it speaks, or can be written to.
+    recall = 5,      ///< Master to worker: you have waited for the next request for long enough.
 };
 
 /// What travels beside the descriptors. The same size always, so that a short message is a broken one.

@@ -220,9 +220,14 @@ std::optional<Connection::Peeked> Connection::peek_a_moment(std::span<std::byte>
         if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) return peeked;
     const bool lingers = moment.count() > 0 && may_linger();
     if (lingers) {
-        const Came came = wait_a_moment(POLLIN, moment);
-        if (came == Came::nothing) note_vain_wait(moment);
-        if (came != Came::client) return {};
+        // A timer of some milliseconds costs as much as a system call: the master has one for all workers.
+        const bool untimed = server_.awaiting_since_ns != nullptr && parking_.deadline_ns == 0;
+        const TimePoint begun = Clock::now();
+        const auto came = wait_a_moment(POLLIN, begun, untimed ? std::nullopt : std::optional{moment});
+        if (came != Came::client) {
+            if (Clock::now() - begun >= moment) note_vain_wait(begun);
+            return {};
+        }
     }
     if (lingers || !expected)
         if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) {
@@ -240,8 +245,8 @@ bool Connection::may_linger() noexcept {
     return false;
 }
 
-void Connection::note_vain_wait(nanoseconds waited) noexcept {
-    set_deadline(deadline_from(Clock::now() - waited, parking_.limit));
+void Connection::note_vain_wait(TimePoint begun) noexcept {
+    set_deadline(deadline_from(begun, parking_.limit));
     constexpr std::uint8_t most = 5;
     parking_.in_vain = std::min<std::uint8_t>(static_cast<std::uint8_t>(parking_.in_vain + 1), most);
     parking_.skips = static_cast<std::uint8_t>((1U << parking_.in_vain) - 1);
@@ -249,16 +254,20 @@ void Connection::note_vain_wait(nanoseconds waited) noexcept {
 
 /// Says that this worker can be had before it looks whether it is wanted: either the master sees the one, or
 /// the worker sees the other. Came::message: the master wants something, or a signal came.
-Connection::Came Connection::wait_a_moment(short events, nanoseconds at_most) noexcept {
-    const auto say = [this](Activity activity, std::memory_order order) {
-        if (server_.activity != nullptr) server_.activity->store(static_cast<std::uint32_t>(activity), order);
+Connection::Came Connection::wait_a_moment(short events, TimePoint begun,
+                                           std::optional<nanoseconds> at_most) noexcept {
+    const auto say_awaiting = [this](TimePoint since, std::memory_order order) {
+        if (server_.awaiting_since_ns != nullptr)
+            server_.awaiting_since_ns->store(static_cast<std::uint64_t>(since.time_since_epoch().count()),
+                                             order);
     };
     pollfd either[2] = {{.fd = fd(), .events = events, .revents = 0},
                         {.fd = server_.channel, .events = POLLIN, .revents = 0}};
-    const timespec moment = to_timespec(at_most);
-    say(Activity::awaiting, std::memory_order_seq_cst);
-    const int ready = somebody_waits() ? -1 : ::ppoll(either, std::size(either), &moment, nullptr);
-    say(Activity::busy, std::memory_order_relaxed);
+    const timespec moment = to_timespec(at_most.value_or(nanoseconds{0}));
+    say_awaiting(begun, std::memory_order_seq_cst);
+    const int ready =
+        somebody_waits() ? -1 : ::ppoll(either, std::size(either), at_most ? &moment : nullptr, nullptr);
+    say_awaiting(TimePoint{}, std::memory_order_relaxed);
     if (ready == 0) return Came::nothing;
     return ready > 0 && either[0].revents != 0 ? Came::client : Came::message;
 }
@@ -487,7 +496,7 @@ std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count
 /// Waits for it a moment, if no client waits for this worker and the master wants nothing of it.
 bool Connection::room_comes_soon() noexcept {
     constexpr milliseconds moment{4};
-    return !somebody_waits() && wait_a_moment(POLLOUT, moment) == Came::client;
+    return !somebody_waits() && wait_a_moment(POLLOUT, Clock::now(), moment) == Came::client;
 }
 
 /// As much as the socket takes at once.

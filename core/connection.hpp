@@ -43,8 +43,10 @@ struct ServerView {
 
     bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp. Where it can:
     int channel = -1;    ///< The worker's own, borrowed. Readable: the master wants something of this worker.
-    std::chrono::milliseconds linger{4};  ///< The longest that it waits for the next request; 0: not at all.
-    std::atomic<std::uint32_t>* activity = nullptr;  ///< Says Activity::awaiting meanwhile.
+    std::chrono::milliseconds linger{4};  ///< How long it waits for the next request; 0: not at all.
+    /// CLOCK_MONOTONIC since when it waits for the next request; 0: it doesn't. The master looks at it, and
+    /// ends a wait of `linger` by a message. Where nobody does (null) the wait has a timer.
+    std::atomic<std::uint64_t>* awaiting_since_ns = nullptr;
 
     bool tells_drain =
         false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.
@@ -253,9 +255,10 @@ private:
     [[nodiscard]] std::optional<Peeked> peek_within_limit(std::span<std::byte> buffer, std::size_t beyond);
     [[nodiscard]] std::optional<Peeked> look(std::span<std::byte> buffer, std::size_t beyond, int flags);
     [[nodiscard]] bool may_linger() noexcept;
-    void note_vain_wait(std::chrono::nanoseconds waited) noexcept;
+    void note_vain_wait(TimePoint begun) noexcept;
     void set_deadline(TimePoint deadline) noexcept;
-    [[nodiscard]] Came wait_a_moment(short events, std::chrono::nanoseconds at_most) noexcept;
+    [[nodiscard]] Came wait_a_moment(short events, TimePoint begun,
+                                     std::optional<std::chrono::nanoseconds> at_most) noexcept;
 
     void want_input(std::size_t at_least) noexcept;
     [[nodiscard]] bool client_has_ended() const noexcept;

@@ -175,8 +175,7 @@ PoolCounts Crew::count() const noexcept {
     for (const Member& member : members_) {
         switch (member.worker->activity()) {
             case Activity::idle: ++(member.worker->told_to_leave() ? counts.draining : counts.idle); break;
-            case Activity::busy:
-            case Activity::awaiting: ++counts.busy; break;
+            case Activity::busy: ++counts.busy; break;
             case Activity::starting:
             case Activity::absent: break;
         }

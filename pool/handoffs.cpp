@@ -125,8 +125,7 @@ void Handoffs::note_progress(TimePoint now) noexcept {
         // Who gives a connection back names it; those that have ended are told by their order. So what was
         // given back before has to be known first, and what was counted after that look waits for the next.
         const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
-        roster_.note_awaiting(slot,
-                              row.activity.load(relaxed) == static_cast<std::uint32_t>(Activity::awaiting));
+        roster_.note_awaiting(slot, row.awaiting_since_ns.load(relaxed) != 0);
         if (!shape_.parks || note_returned(slot, now)) note_finished(slot, finished, now);
     });
     for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
@@ -239,6 +238,24 @@ void Handoffs::relieve(TimePoint now) noexcept {
     roster_.owing().for_each([&](std::uint32_t slot) { relieve(slot, now); });
     for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
         if (doubts_[slot].asked_at) judge(slot, now);
+}
+
+void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
+    if (!shape_.parks || roster_.owing().empty() || (!at_once && now < next_recall_)) return;
+    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.linger);
+    bool any = false;
+    roster_.owing().for_each([&](std::uint32_t slot) {
+        const std::uint64_t since = scoreboard_.row(slot).awaiting_since_ns.load(relaxed);
+        if (since == 0) return;
+        any = true;
+        Doubt& doubt = doubts_[slot];
+        if (since == doubt.recalled || since > latest_begin) return;
+        doubt.recalled = since;
+        send_message(workforce_.channel(slot).master.get(), {.kind = MessageKind::recall}, {});
+    });
+    const auto longest = options_.stuck_after / 2;
+    recall_pause_ = any ? options_.linger : std::min(2 * recall_pause_, longest);
+    next_recall_ = now + recall_pause_;
 }
 
 /// Only a hint: whether the worker has received all is decided by the channel.
@@ -378,6 +395,8 @@ TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     constexpr std::chrono::milliseconds until_there_is_memory{10};
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
     if (!roster_.owing().empty() || asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
+    if (shape_.parks && !roster_.owing().empty())
+        next = std::min(next, std::max(next_recall_, now + options_.linger));
     return next;
 }
 

@@ -46,6 +46,10 @@ public:
     /// was given is replaced: somebody else reads its channel.
     void relieve(TimePoint now) noexcept;
 
+    /// Ends the waits for a next request that have lasted for `linger`, or all (`at_once`). Looks at the rows
+    /// each `linger` while any worker waits so, and ever more seldom while none does.
+    void recall_awaiting(bool at_once, TimePoint now) noexcept;
+
     /// The master itself wasn't running for so long: nobody is to blame for an answer that didn't come.
     void forgive(std::chrono::nanoseconds gap) noexcept;
 
@@ -67,6 +71,7 @@ private:
         std::optional<TimePoint> asked_at;  ///< The last question is not settled yet.
         TimePoint answered_at{};
         std::uint32_t generation = 0;  ///< Of the worker that was asked.
+        std::uint64_t recalled = 0;    ///< The wait that it was told to end, by its begin.
     };
     [[nodiscard]] bool note_returned(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
@@ -91,7 +96,9 @@ private:
     Workforce& workforce_;
     std::vector<int> families_;
     std::vector<Doubt> doubts_;
-    int asked_ = 0;               ///< Slots with a question that is not settled.
+    int asked_ = 0;  ///< Slots with a question that is not settled.
+    std::chrono::milliseconds recall_pause_{1};
+    TimePoint next_recall_{};
     bool out_of_memory_ = false;  ///< The kernel was, at the last look into a channel.
 };
 

@@ -150,6 +150,7 @@ void Pool::end_overdue_workers(TimePoint now) noexcept {
 
 void Pool::relieve_stuck_workers(TimePoint now) noexcept {
     handoffs_.relieve(now);
+    handoffs_.recall_awaiting(!shutdown_.is_serving(), now);
 }
 
 void Pool::attend_lobby(TimePoint now) noexcept {

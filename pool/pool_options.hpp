@@ -34,7 +34,8 @@ struct PoolOptions {
     int queue_ahead = 1;
     HandoffWhen handoff_when = HandoffWhen::accepted;
     /// How long a worker may itself wait for the next request of a client before it gives the connection
-    /// back, where the model parks; a client that is handed to it ends the wait. 0: it gives it back at once.
+    /// back, where the model parks. The master ends the wait: by handing it a client, or after this time at
+    /// its next look, which comes within stuck_after / 2. 0: it gives the connection back at once.
     std::chrono::milliseconds linger{4};
     TimeLimits time_limits;
     std::chrono::milliseconds request_limit{

@@ -115,11 +115,13 @@ static_assert(sizeof(SlotEntry) == 32);
 /// last, after the connection's close: by it the master knows that the slot is free. In the same way
 /// `returned` is raised after the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
-    SharedWord activity;          ///< Activity.
-    SharedWord ready_generation;  ///< The worker of this generation is ready to serve.
-    SharedWord answers;           ///< MessageKind::answer messages it has received.
-    SharedCounter accepted;       ///< Connections it accepted itself (models without a handoff).
-    SharedCounter begun;          ///< Each time a handler began with a connection.
+    SharedWord activity;              ///< Activity.
+    SharedWord ready_generation;      ///< The worker of this generation is ready to serve.
+    SharedWord answers;               ///< MessageKind::answer messages it has received.
+    SharedCounter awaiting_since_ns;  ///< CLOCK_MONOTONIC since when it waits for its client's next request,
+                                      ///< and a message on its channel ends that; 0: it doesn't.
+    SharedCounter accepted;           ///< Connections it accepted itself (models without a handoff).
+    SharedCounter begun;              ///< Each time a handler began with a connection.
     SharedCounter finished;
     SharedCounter returned;        ///< Given back to the master, to be parked.
     SharedCounter completed;       ///< The handler returned.

@@ -208,7 +208,7 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .parks = seat_.parks,
             .channel = worker.channel(),
             .linger = seat_.linger,
-            .activity = &worker.row().activity,
+            .awaiting_since_ns = &worker.row().awaiting_since_ns,
             .stop_patience = seat_.stop_patience};
 }
 

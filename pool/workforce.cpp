@@ -325,7 +325,9 @@ void Workforce::kill(std::uint32_t number, ExitReason reason) noexcept {
 /// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun
 /// before the master itself was stopped is counted from when it went on.
 std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept {
-    const std::uint64_t begun_ns = scoreboard_.row(slot).note.begun_ns.load(relaxed);
+    const ScoreboardRow& row = scoreboard_.row(slot);
+    if (row.awaiting_since_ns.load(relaxed) != 0) return {};
+    const std::uint64_t begun_ns = row.note.begun_ns.load(relaxed);
     const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     const auto& ended_by_us = seats_[slot].ended_by_us;
     if (begun_ns == 0 || begun_ns >= now_ns || (ended_by_us && *ended_by_us != ExitReason::retired))

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
 #include "tests/core/socket_pair.hpp"
@@ -372,9 +373,11 @@ TEST_SUITE("core: connections") {
         for (const bool for_room : {false, true}) {
             CAPTURE(for_room);
             SocketPair channel = unix_sockets();
-            std::atomic<std::uint32_t> activity{static_cast<std::uint32_t>(Activity::busy)};
-            Pair pair = tcp_pair(
-                {.parks = true, .channel = channel.server.get(), .linger = for_ever, .activity = &activity});
+            std::atomic<std::uint64_t> awaiting_since_ns{0};
+            Pair pair = tcp_pair({.parks = true,
+                                  .channel = channel.server.get(),
+                                  .linger = for_ever,
+                                  .awaiting_since_ns = &awaiting_since_ns});
             std::vector<std::byte> buffer(16);
             const std::string bytes = many_bytes(20'000'000);
             if (for_room) {  // The waits for room are short by themselves: here they don't even begin.
@@ -382,17 +385,42 @@ TEST_SUITE("core: connections") {
                 CHECK(pair.server.write_some(bytes) < bytes.size());
             } else {
                 std::thread master{[&] {
-                    while (activity != static_cast<std::uint32_t>(Activity::awaiting))
+                    while (awaiting_since_ns == 0)
                         std::this_thread::yield();
                     say(channel.client, "x");
                 }};
                 CHECK(!pair.server.peek(buffer, {}));
                 master.join();
             }
-            CHECK(activity == static_cast<std::uint32_t>(Activity::busy));
+            CHECK(awaiting_since_ns == 0);
             CHECK(pair.server.parking().in_vain == 0);  // It is no fault of the client's.
             say(pair.client, "next");
             CHECK(pair.server.peek(buffer, {})->size == 4);  // First of the two.
+        }
+    }
+
+    TEST_CASE("a wait that the master ends after its time was in vain, one that it ends before was not") {
+        for (const auto waited : {milliseconds{0}, milliseconds{5}}) {
+            CAPTURE(waited.count());
+            SocketPair channel = unix_sockets();
+            std::atomic<std::uint64_t> awaiting_since_ns{0};
+            const milliseconds linger = waited.count() == 0 ? milliseconds{60'000} : waited;
+            Pair pair = tcp_pair({.parks = true,
+                                  .channel = channel.server.get(),
+                                  .linger = linger,
+                                  .awaiting_since_ns = &awaiting_since_ns});
+            std::vector<std::byte> buffer(16);
+            std::thread master{[&] {
+                while (awaiting_since_ns == 0)
+                    std::this_thread::yield();
+                while (monotonic_ns() - awaiting_since_ns <
+                       static_cast<std::uint64_t>(std::chrono::nanoseconds{waited}.count()))
+                    std::this_thread::yield();
+                say(channel.client, "x");
+            }};
+            CHECK(!pair.server.peek(buffer, {}));
+            master.join();
+            CHECK(pair.server.parking().in_vain == (waited.count() == 0 ? 0 : 1));
         }
     }
 

@@ -28,8 +28,8 @@ class Scribbling(unittest.TestCase):
                 scraper.scrape()
             with closing(connect(server)) as scribbler:  # It stays in its handler, so that its row does, too.
                 for _ in range(3):
-                    scribbler.sendall(b"x")
                     try:
+                        scribbler.sendall(b"x")
                         scribbler.recv(1)
                     except ConnectionError:
                         break
