@@ -1,26 +1,50 @@
 # Fails when a folder includes one that it may not know about.
 cmake_minimum_required(VERSION 3.25)
-set(core_may_include "")
-set(pool_may_include "core")
-set(metrics_may_include "core;pool")
-set(servers_may_include "core;pool;metrics")
-# Of the pool, metrics sees the scoreboard alone.
-set(metrics_sees_of_pool "pool/scoreboard.hpp;pool/snapshot.hpp;pool/histogram.hpp")
+set(core core)
+set(pool pool ${core})
+set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${core})  # Of the pool the scoreboard alone.
+set(models servers/models ${pool})
+set(services servers/services ${pool})
+set(settings servers/settings ${models} ${services})
+set(library servers metrics ${settings})
+set(text servers/bench/text ${core})
+set(load servers/bench/load ${core})
+set(compare servers/bench/compare ${library} ${load} ${text})
+set(report servers/bench/report ${text})  # Of compare, the numbers and what they mean.
+foreach(numbers comparison contest design fairness ranking remarks verdict)
+    list(APPEND report servers/bench/compare/${numbers}.hpp)
+endforeach()
+set(cli servers/cli ${compare} ${report})
 
-foreach(folder core pool metrics servers)
-    file(GLOB_RECURSE sources ${ROOT}/${folder}/*.hpp ${ROOT}/${folder}/*.cpp)
+set(rooms core=core pool=pool metrics=metrics servers=library servers/models=models servers/services=services
+    servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
+    servers/bench/report=report servers/cli=cli)
+foreach(room IN LISTS rooms)
+    string(REGEX MATCH "^([^=]*)=(.*)$" matched ${room})
+    set(folder ${CMAKE_MATCH_1})
+    set(sees ${${CMAKE_MATCH_2}})
+    file(GLOB sources ${ROOT}/${folder}/*.hpp ${ROOT}/${folder}/*.cpp)
+    if(NOT sources)
+        message(SEND_ERROR "${folder}/ holds no sources")
+    endif()
+    list(APPEND looked_at ${sources})
     foreach(source IN LISTS sources)
         file(STRINGS ${source} lines REGEX "^#include \"")
         foreach(line IN LISTS lines)
             string(REGEX REPLACE "^#include \"([^\"]*)\".*" "\\1" header "${line}")
-            string(REGEX REPLACE "/.*" "" target "${header}")
-            if(NOT target STREQUAL folder AND NOT target IN_LIST ${folder}_may_include)
+            string(REGEX REPLACE "/[^/]*$" "" from "${header}")
+            if(NOT from IN_LIST sees AND NOT header IN_LIST sees)
                 message(SEND_ERROR "${source}: ${folder}/ may not include ${header}")
-            elseif(folder STREQUAL "metrics" AND target STREQUAL "pool" AND NOT header IN_LIST metrics_sees_of_pool)
-                message(SEND_ERROR "${source}: of pool/, metrics/ may include only ${metrics_sees_of_pool}")
             endif()
         endforeach()
     endforeach()
+endforeach()
+
+# Every source file is in a room.
+file(GLOB_RECURSE all ${ROOT}/core/*.?pp ${ROOT}/pool/*.?pp ${ROOT}/metrics/*.?pp ${ROOT}/servers/*.?pp)
+list(REMOVE_ITEM all ${looked_at})
+foreach(stray IN LISTS all)
+    message(SEND_ERROR "${stray}: tests/layering.cmake doesn't know this folder")
 endforeach()
 
 # The top level holds exactly this.

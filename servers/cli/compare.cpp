@@ -11,19 +11,19 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "servers/cli/bench.hpp"
-#include "servers/cli/comparison.hpp"
-#include "servers/cli/comparison_json.hpp"
-#include "servers/cli/comparison_table.hpp"
-#include "servers/cli/content.hpp"
-#include "servers/cli/interruption.hpp"
-#include "servers/cli/nearest.hpp"
-#include "servers/cli/progress_line.hpp"
-#include "servers/cli/report.hpp"
+#include "servers/bench/compare/bench.hpp"
+#include "servers/bench/compare/comparison.hpp"
+#include "servers/bench/compare/content.hpp"
+#include "servers/bench/compare/rounds.hpp"
+#include "servers/bench/load/interruption.hpp"
+#include "servers/bench/report/comparison_json.hpp"
+#include "servers/bench/report/comparison_table.hpp"
+#include "servers/bench/report/report.hpp"
+#include "servers/bench/report/stevens.hpp"
+#include "servers/bench/text/progress_line.hpp"
 #include "servers/cli/result_file.hpp"
-#include "servers/cli/rounds.hpp"
-#include "servers/cli/stevens.hpp"
 #include "servers/services/service.hpp"
+#include "servers/settings/nearest.hpp"
 
 namespace bullpen {
 namespace {

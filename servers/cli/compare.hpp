@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "servers/cli/workload.hpp"
+#include "servers/bench/compare/workload.hpp"
 
 namespace CLI {
 class App;

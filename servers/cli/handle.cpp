@@ -10,7 +10,7 @@
 #include <exception>
 #include <stdexcept>
 
-#include "servers/cli/nearest.hpp"
+#include "servers/settings/nearest.hpp"
 
 namespace bullpen {
 namespace {

@@ -11,10 +11,10 @@
 #include <system_error>
 
 #include "core/unique_fd.hpp"
+#include "servers/bench/load/request_file.hpp"
+#include "servers/bench/load/source_address.hpp"
+#include "servers/bench/load/url.hpp"
 #include "servers/cli/load_command.hpp"
-#include "servers/cli/request_file.hpp"
-#include "servers/cli/source_address.hpp"
-#include "servers/cli/url.hpp"
 
 namespace bullpen {
 namespace {

@@ -10,11 +10,11 @@
 
 #include "core/clock.hpp"
 #include "core/process.hpp"
-#include "servers/cli/idle_clients.hpp"
-#include "servers/cli/interruption.hpp"
+#include "servers/bench/load/idle_clients.hpp"
+#include "servers/bench/load/interruption.hpp"
+#include "servers/bench/text/number_text.hpp"
+#include "servers/bench/text/progress_line.hpp"
 #include "servers/cli/load_report.hpp"
-#include "servers/cli/number_text.hpp"
-#include "servers/cli/progress_line.hpp"
 #include "servers/cli/result_file.hpp"
 
 namespace bullpen {

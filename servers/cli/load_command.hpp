@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "servers/cli/load.hpp"
+#include "servers/bench/load/load.hpp"
 
 namespace CLI {
 class App;

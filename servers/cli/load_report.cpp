@@ -5,9 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "servers/cli/comparison.hpp"
-#include "servers/cli/number_text.hpp"
-#include "servers/cli/text_table.hpp"
+#include "servers/bench/text/number_text.hpp"
+#include "servers/bench/text/text_table.hpp"
 
 namespace bullpen {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "servers/cli/load.hpp"
+#include "servers/bench/load/load.hpp"
 
 namespace bullpen {
 

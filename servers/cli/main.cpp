@@ -12,9 +12,10 @@
 #include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/models_command.hpp"
-#include "servers/cli/nearest.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/models/models.hpp"
+#include "servers/server.hpp"
+#include "servers/settings/nearest.hpp"
 
 namespace bullpen {
 namespace {

@@ -4,7 +4,8 @@
 #include <cstdio>
 #include <string>
 
-#include "servers/cli/config_file.hpp"
+#include "servers/server.hpp"
+#include "servers/settings/config_file.hpp"
 
 namespace bullpen {
 namespace {

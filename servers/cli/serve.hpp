@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "servers/cli/settings.hpp"
+#include "servers/settings/settings.hpp"
 
 namespace bullpen {
 

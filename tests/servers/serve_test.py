@@ -103,7 +103,7 @@ class Configurations(unittest.TestCase):
         self.assertEqual((status, err), (0, ""))
         self.assertIn("pool web: http on 127.0.0.1:8080, model prefork", out)
         text = (TOP / "deploy/bullpen.toml").read_text()
-        table = (TOP / "servers/cli/settings.cpp").read_text()
+        table = (TOP / "servers/settings/settings.cpp").read_text()
         for key in re.findall(r'^        \{"(\w+)", &[PM]::', table, re.MULTILINE):
             self.assertRegex(text, rf"(?m)^(# )?{key} = ")
 

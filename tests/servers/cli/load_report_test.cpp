@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/servers/cli/made_numbers.hpp"
+#include "tests/servers/bench/text/made_numbers.hpp"
 
 using namespace bullpen;
 

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <system_error>
 
-#include "servers/cli/temporary_directory.hpp"
+#include "servers/bench/compare/temporary_directory.hpp"
 
 using namespace bullpen;
 

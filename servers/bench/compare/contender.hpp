@@ -1,0 +1,27 @@
+/// A model with a service: what one server of a comparison is.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "servers/bench/compare/comparison.hpp"
+#include "servers/bench/compare/design.hpp"
+#include "servers/bench/compare/measured_server.hpp"
+#include "servers/services/service.hpp"
+
+namespace bullpen {
+
+struct Contender {
+    std::string name;     ///< The design's, in tables and files.
+    std::string service;  ///< The service's.
+    MeasuredServerOptions server;
+    bool worker_per_client = false;
+};
+
+/// Pools have `workers` workers; those that make one for each client may have as many as `concurrency` needs.
+/// LeftOut if the service has no form that the model runs. Throws what making the handler does.
+std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
+                                                const ServiceOptions& options, int workers, int threads,
+                                                int concurrency);
+
+}  // namespace bullpen

@@ -1,0 +1,49 @@
+#include "servers/bench/compare/memory_use.hpp"
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace bullpen {
+namespace {
+
+std::string process_path(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+}  // namespace
+
+std::vector<pid_t> descendants_of(pid_t pid) {
+    std::vector<pid_t> found;
+    std::error_code ended;
+    for (const auto& task : std::filesystem::directory_iterator{process_path(pid, "task"), ended}) {
+        std::ifstream children{task.path() / "children"};
+        for (pid_t child = 0; children >> child;) {
+            found.push_back(child);
+            const std::vector<pid_t> below = descendants_of(child);
+            found.insert(found.end(), below.begin(), below.end());
+        }
+    }
+    return found;
+}
+
+std::int64_t pss_kb(pid_t pid) {
+    std::ifstream file{process_path(pid, "smaps_rollup")};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return parse_pss_kb(text);
+}
+
+std::int64_t parse_pss_kb(std::string_view smaps_rollup) {
+    constexpr std::string_view label = "\nPss:";
+    const std::size_t line = smaps_rollup.find(label);
+    if (line == std::string_view::npos) return 0;
+    const std::size_t number = smaps_rollup.find_first_not_of(' ', line + label.size());
+    std::int64_t kb = 0;
+    if (number != std::string_view::npos)
+        std::from_chars(smaps_rollup.data() + number, smaps_rollup.data() + smaps_rollup.size(), kb);
+    return kb;
+}
+
+}  // namespace bullpen

@@ -1,0 +1,17 @@
+/// What a comparison amounts to, in sentences. Where the runs of two models overlap it prefers none.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "servers/bench/compare/comparison.hpp"
+
+namespace bullpen {
+
+/// The whole in one or two sentences.
+std::string verdict_on(const Comparison& comparison);
+
+/// Throughput, the tail of the latency, CPU and memory, a sentence each; fewer if there is nothing to say.
+std::vector<std::string> verdict_on(const WorkloadResult& result);
+
+}  // namespace bullpen

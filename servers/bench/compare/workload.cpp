@@ -1,0 +1,98 @@
+#include "servers/bench/compare/workload.hpp"
+
+#include <algorithm>
+
+#include "servers/bench/text/number_text.hpp"
+#include "servers/settings/nearest.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr const char* served_by_work = "work";
+constexpr int rare_ms = 20;
+constexpr double rare_share = 0.01;
+constexpr int slow_ms = 100;
+constexpr std::uint64_t large_bytes = 1 << 20;
+
+std::string path(const char* directory, std::uint64_t number) {
+    return std::string{"/"} + directory + "/" + std::to_string(number);
+}
+
+}  // namespace
+
+const std::vector<NamedWorkload>& workloads() {
+    static const std::vector<NamedWorkload> table = {
+        {"short", "a connection for each request, and a small answer"},
+        {"keep-alive", "many requests on each connection, one after the other"},
+        {"skewed", "one request in a hundred takes 20 ms, the others nothing; judged by the fast ones"},
+        {"cpu", "each request makes the server compute"},
+        {"io", "each request makes its handler wait, as for a database"},
+        {"large", "answers of 1 MiB"},
+        {"slow", "clients that send their request in pieces over 100 ms, whether a worker listens or not"},
+    };
+    return table;
+}
+
+Workload make_workload(const std::string& name, const WorkloadOptions& options) {
+    choose("workload", name, workloads(), "--workload");
+    const auto size = static_cast<std::uint64_t>(options.size);
+    Workload workload{
+        .name = name,
+        .service = served_by_work,
+        .answer_bytes = size,
+        .concurrency = options.concurrency,
+        .rate = options.rate,
+        .connections = options.connections,
+        .duration_s = options.connections > 0 ? options.time_limit_s : options.duration_s,
+    };
+    if (name == "short" || name == "keep-alive") workload.service = options.service;
+    if (name == "keep-alive") workload.requests_per_connection = options.requests_per_connection;
+    if (name == "skewed" || name == "slow") workload.path = path("bytes", size);
+    if (name == "skewed") {
+        workload.rare_path = path("sleep", rare_ms);
+        workload.rare_share = rare_share;
+    }
+    if (name == "slow") workload.send_over_ms = slow_ms;
+    if (name == "cpu") workload.path = path("cpu", static_cast<std::uint64_t>(options.cpu_us));
+    if (name == "io") workload.path = path("sleep", static_cast<std::uint64_t>(options.sleep_ms));
+    if (name == "cpu" || name == "io") workload.answer_bytes = 0;  // Whatever it says.
+    if (name == "large") {
+        workload.answer_bytes = large_bytes;
+        workload.path = path("bytes", large_bytes);
+    }
+    return workload;
+}
+
+std::int64_t warm_up_connections(const Workload& workload) noexcept {
+    constexpr std::int64_t most = 500;
+    constexpr std::int64_t part = 20;
+    return workload.connections == 0 ? most : std::clamp<std::int64_t>(workload.connections / part, 1, most);
+}
+
+std::string describe(const Workload& workload) {
+    std::string text = workload.service;
+    if (!workload.path.empty()) text += " " + workload.path;
+    if (workload.answer_bytes > 0)
+        text += (workload.path.empty() ? ", messages of " : ", ") +
+                grouped(static_cast<std::int64_t>(workload.answer_bytes)) + " bytes";
+    if (workload.rare_share > 0)
+        text += ", " + significant(workload.rare_share * 100) + " % of the requests " + workload.rare_path;
+    text += workload.requests_per_connection == 1
+                ? ", a connection a request"
+                : ", " + grouped(workload.requests_per_connection) + " requests in a row on a connection";
+    if (workload.send_over_ms > 0)
+        text += ", each sent in pieces over " + grouped(workload.send_over_ms) + " ms";
+    text += ", " + grouped(workload.concurrency) + " connections at a time";
+    text += workload.rate > 0 ? "; open loop, " + significant(workload.rate) +
+                                    " requests a second, latency from when a request was due"
+                              : "; closed loop";
+    text += workload.connections > 0 ? "; " + grouped(workload.connections) + " connections a run"
+                                     : "; " + significant(workload.duration_s) + " s a run";
+    return text;
+}
+
+const char* unit_of(const Workload& workload) noexcept {
+    return workload.requests_per_connection > 1 ? "request" : "connection";
+}
+
+}  // namespace bullpen

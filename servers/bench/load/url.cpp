@@ -1,0 +1,65 @@
+#include "servers/bench/load/url.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace bullpen {
+namespace {
+
+constexpr std::string_view http_scheme = "http://";
+constexpr std::string_view tcp_scheme = "tcp://";
+constexpr std::string_view unix_scheme = "unix:";
+
+[[noreturn]] void reject(std::string_view text, const std::string& reason) {
+    throw std::invalid_argument{"'" + std::string{text} + "' is no URL for load: " + reason};
+}
+
+bool has_port(std::string_view authority) {
+    const auto colon = authority.rfind(':');
+    return colon != std::string_view::npos &&
+           authority.find(']', colon) == std::string_view::npos;  // Else it is within an IPv6 address.
+}
+
+Url parse_http(std::string_view text) {
+    const std::string_view rest = text.substr(http_scheme.size());
+    const auto path_at = std::min(rest.find_first_of("/?#"), rest.size());
+    const std::string_view authority = rest.substr(0, path_at);
+    std::string path{rest.substr(path_at)};
+    if (authority.empty()) reject(text, "it names no host");
+    if (authority.find('@') != std::string_view::npos)
+        reject(text, "a user and password go into --header 'Authorization: …'");
+    if (path.find('#') != std::string::npos) reject(text, "what follows '#' is not sent to a server");
+    if (path.empty() || path.front() == '?') path.insert(0, "/");
+    check_path("'" + std::string{text} + "'", path);
+    Url url{.http = true, .address = std::string{authority}, .host = std::string{authority}, .path = path};
+    if (!has_port(authority)) url.address += ":80";
+    return url;
+}
+
+}  // namespace
+
+Url parse_url(std::string_view text) {
+    if (text.starts_with(http_scheme)) return parse_http(text);
+    if (text.starts_with(unix_scheme)) return {.address = std::string{text}};
+    if (text.starts_with(tcp_scheme)) {
+        std::string_view address = text.substr(tcp_scheme.size());
+        if (address.ends_with('/')) address.remove_suffix(1);
+        if (address.find('/') != std::string_view::npos)
+            reject(text, "after tcp://HOST:PORT nothing follows");
+        return {.address = std::string{address}};
+    }
+    if (text.starts_with("https://")) reject(text, "TLS is not spoken; expected http://…");
+    const bool schemeless = text.find("://") == std::string_view::npos && !text.starts_with('/');
+    reject(text, "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path" +
+                     (schemeless ? " (did you mean http://" + std::string{text} + "?)" : ""));
+}
+
+void check_path(std::string_view place, std::string_view path) {
+    const bool plain = std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 127; });
+    if (path.starts_with('/') && plain) return;
+    throw std::invalid_argument{std::string{place} +
+                                ": expected a path with '/' first and no blanks (%20 is one), got '" +
+                                std::string{path} + "'"};
+}
+
+}  // namespace bullpen

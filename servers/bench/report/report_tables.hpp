@@ -1,0 +1,17 @@
+/// The tables of a report.
+#pragma once
+
+#include "servers/bench/compare/comparison.hpp"
+#include "servers/bench/compare/contest.hpp"
+#include "servers/bench/report/html.hpp"
+
+namespace bullpen {
+
+/// Who is best at what, a line for each workload.
+void glance_table(Html& html, const Comparison& comparison);
+
+/// All numbers of a workload, in two tables.
+void speed_table(Html& html, const WorkloadResult& result, const Contest& contest);
+void resource_table(Html& html, const WorkloadResult& result, const Contest& contest);
+
+}  // namespace bullpen

@@ -1,0 +1,63 @@
+#include "servers/bench/compare/verdict.hpp"
+
+#include <doctest/doctest.h>
+
+#include "servers/bench/compare/contest.hpp"
+#include "tests/servers/bench/compare/made_comparison.hpp"
+
+using namespace bullpen;
+
+TEST_SUITE("cli: the verdict") {
+    TEST_CASE("those whose runs overlap are named together, and who is alone is measured against the next") {
+        const std::vector<std::string> verdict = verdict_on(made_comparison().workloads[0]);
+        REQUIRE(verdict.size() == 4);
+        CHECK(verdict[0] ==
+              "Most connections a second: iterative and prefork, not told apart (11,000 to 9,500).");
+        CHECK(verdict[1] ==
+              "Shortest tail (p99): iterative, 1.30 ms; the next, prefork, takes 1.69 times as much.");
+        CHECK(verdict[2] ==
+              "Least CPU: iterative, 21.0 µs a connection; the next, prefork, takes 1.48 times as much.");
+        CHECK(verdict[3] == "Least memory: no model is told apart from the others.");
+    }
+
+    TEST_CASE("whoever ran once is not ranked") {
+        WorkloadResult result = made_comparison().workloads[0];
+        for (Measurement& m : result.measurements)
+            m.runs.resize(1);
+        CHECK(verdict_on(result).front().find("Nobody is ranked") == 0);
+        CHECK(judge(result).cpu.ranks == std::vector<Rank>(3, Rank{1, 3}));
+        CHECK(judge(result).cpu.best.size() == 3);
+    }
+
+    TEST_CASE("one model alone is compared with nobody, and none is no comparison") {
+        WorkloadResult result = made_comparison().workloads[0];
+        result.measurements.resize(1);
+        CHECK(verdict_on(result) ==
+              std::vector<std::string>{"Only iterative was measured: nobody is compared."});
+        result.measurements[0].failure = "it died";
+        CHECK(verdict_on(result) == std::vector<std::string>{"No model was measured."});
+        CHECK(verdict_on(Comparison{}) == "Nothing was measured.");
+    }
+
+    TEST_CASE("an open loop asks who kept up") {
+        WorkloadResult result = made_comparison().workloads[0];
+        result.workload.rate = 5'000;
+        CHECK(verdict_on(result)[0] == "Not kept up with 5,000 requests a second: fork.");
+        result.workload.rate = 1'000;
+        CHECK(verdict_on(result)[0] == "All kept up with 1,000 requests a second.");
+    }
+
+    TEST_CASE("over several workloads it counts who is among the best") {
+        Comparison comparison = made_comparison();
+        comparison.workloads.push_back(comparison.workloads[0]);
+        CHECK(verdict_on(comparison) ==
+              "Most often among the best of a workload: in throughput iterative and prefork (2 of 2), in the "
+              "tail "
+              "of latency iterative (2 of 2) and in CPU time iterative (2 of 2). Models whose runs overlap "
+              "with "
+              "the best's count as best too.");
+        for (WorkloadResult& result : comparison.workloads)
+            result.measurements.resize(1);
+        CHECK(verdict_on(comparison) == "The runs overlap so much that no model is told from the others.");
+    }
+}

@@ -1,0 +1,49 @@
+#include "servers/bench/compare/workload.hpp"
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+using namespace bullpen;
+
+TEST_SUITE("cli: workloads") {
+    TEST_CASE("every name makes a workload that can be described") {
+        for (const NamedWorkload& known : workloads()) {
+            const Workload workload = make_workload(std::string{known.name}, {});
+            CHECK(workload.name == known.name);
+            CHECK(workload.concurrency == 16);
+            CHECK(workload.duration_s == 2);
+            CHECK(describe(workload).find("16 connections at a time; closed loop; 2.00 s a run") !=
+                  std::string::npos);
+        }
+        CHECK_THROWS_AS(make_workload("shrot", {}), std::invalid_argument);
+    }
+
+    TEST_CASE("what the user says of one is in it") {
+        const WorkloadOptions options{.service = "echo",
+                                      .requests_per_connection = 7,
+                                      .rate = 500,
+                                      .size = 99,
+                                      .cpu_us = 300,
+                                      .sleep_ms = 9};
+        CHECK(make_workload("cpu", options).path == "/cpu/300");
+        CHECK(make_workload("io", options).path == "/sleep/9");
+        CHECK(make_workload("skewed", options).path == "/bytes/99");
+        CHECK(make_workload("keep-alive", options).requests_per_connection == 7);
+        CHECK(make_workload("keep-alive", options).service == "echo");
+        CHECK(make_workload("io", options).service == "work");
+        CHECK(describe(make_workload("short", options)) ==
+              "echo, messages of 99 bytes, a connection a request, 16 connections at a time; open loop, 500 "
+              "requests a "
+              "second, latency from when a request was due; 2.00 s a run");
+    }
+
+    TEST_CASE("a number of connections replaces the time, which is then the limit") {
+        const Workload workload = make_workload("short", {.connections = 1000, .time_limit_s = 30});
+        CHECK(workload.connections == 1000);
+        CHECK(workload.duration_s == 30);
+        CHECK(warm_up_connections(workload) == 50);
+        CHECK(warm_up_connections(make_workload("short", {})) == 500);
+        CHECK(warm_up_connections(make_workload("short", {.connections = 3})) == 1);
+    }
+}

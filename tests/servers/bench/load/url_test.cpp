@@ -1,0 +1,64 @@
+#include "servers/bench/load/url.hpp"
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+using namespace bullpen;
+
+namespace {
+
+std::string refusal(const std::string& text) {
+    try {
+        parse_url(text);
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    return "";
+}
+
+bool refused_with(const std::string& text, const std::string& part) {
+    const std::string sentence = refusal(text);
+    INFO(sentence);
+    return sentence.find(part) != std::string::npos && sentence.find('\n') == std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("cli: URLs of load") {
+    TEST_CASE("an HTTP URL names the address, the Host field and the path") {
+        const Url url = parse_url("http://127.0.0.1:8080/a%20b?c=d");
+        CHECK(url.http);
+        CHECK(url.address == "127.0.0.1:8080");
+        CHECK(url.host == "127.0.0.1:8080");
+        CHECK(url.path == "/a%20b?c=d");
+    }
+
+    TEST_CASE("port and path may be left out") {
+        CHECK(parse_url("http://localhost").address == "localhost:80");
+        CHECK(parse_url("http://localhost").host == "localhost");
+        CHECK(parse_url("http://localhost").path == "/");
+        CHECK(parse_url("http://localhost:81?x").path == "/?x");
+        CHECK(parse_url("http://[::1]/").address == "[::1]:80");
+        CHECK(parse_url("http://[::1]:81/").address == "[::1]:81");
+    }
+
+    TEST_CASE("tcp:// and unix: are raw") {
+        CHECK_FALSE(parse_url("tcp://localhost:7").http);
+        CHECK(parse_url("tcp://localhost:7").address == "localhost:7");
+        CHECK(parse_url("tcp://[::1]:7/").address == "[::1]:7");
+        CHECK_FALSE(parse_url("unix:/run/x.sock").http);
+        CHECK(parse_url("unix:/run/x.sock").address == "unix:/run/x.sock");
+    }
+
+    TEST_CASE("what is no URL is refused with what is allowed") {
+        CHECK(refused_with("127.0.0.1:80", "did you mean http://127.0.0.1:80?"));
+        CHECK(refused_with("https://x/", "TLS is not spoken"));
+        CHECK(refused_with("ftp://x/", "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path"));
+        CHECK(refused_with("http:///x", "it names no host"));
+        CHECK(refused_with("http://me:secret@x/", "--header"));
+        CHECK(refused_with("http://x/#y", "'#'"));
+        CHECK(refused_with("http://x/a b", "no blanks"));
+        CHECK(refused_with("tcp://x:1/y", "nothing follows"));
+    }
+}

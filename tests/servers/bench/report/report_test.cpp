@@ -1,0 +1,66 @@
+#include "servers/bench/report/report.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/servers/bench/compare/made_comparison.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+        ++found;
+    return found;
+}
+
+}  // namespace
+
+TEST_SUITE("cli: the report") {
+    TEST_CASE("it says what was measured on what, and how to repeat it") {
+        const std::string page = render_report(made_comparison());
+        for (const std::string datum :
+             {"2026-01-02T03:04:05Z", "Linux 6.1.0", "2 CPUs", "2,048 MiB", "bullpen compare --repeat 3",
+              "1.2.3", "iterative and prefork, not told apart", "a connection a request",
+              "the service http has no"})
+            CHECK_MESSAGE(count(page, datum) > 0, datum);
+    }
+
+    TEST_CASE("every model has its mark in every plot and its numbers in the tables") {
+        const std::string page = render_report(made_comparison());
+        // Bars for throughput, CPU, memory and workers, and a line in either size of the latency plot.
+        for (const char* model : {"iterative", "fork", "prefork"})
+            CHECK(count(page, std::string{"data-model=\""} + model + "\"") == 6);
+        for (const std::string number : {"11,000", "9,500", "1.30", "2.10–2.30", "31.0", "151", "10.0",
+                                         "+10.0", "256", "0.82", "3.0 MiB", "1.20–1.40", "0.25"})
+            CHECK_MESSAGE(count(page, number) > 0, number);
+    }
+
+    TEST_CASE("it needs nothing beside it, and what is written into it is escaped") {
+        Comparison comparison = made_comparison();
+        comparison.command = "bullpen compare --root '</code><script>'";
+        const std::string page = render_report(comparison);
+        CHECK(count(page, "<script") == 0);
+        CHECK(count(page, "http://") == 0);
+        CHECK(count(page, "https://") == 0);
+        CHECK(count(page, "src=") == 0);
+        CHECK(count(page, "url(") == 0);
+        CHECK(count(page, "A &lt;b&gt;processor&lt;/b&gt;") > 0);
+    }
+
+    TEST_CASE("a comparison of which nothing came out is a page too") {
+        Comparison comparison = made_comparison();
+        for (Measurement& m : comparison.workloads[0].measurements)
+            m.failure = "it died";
+        CHECK(count(render_report(comparison), "No model was measured.") > 0);
+        CHECK(count(render_report(Comparison{}), "Nothing was measured.") > 0);
+    }
+
+    TEST_CASE("several workloads begin with who is best at what") {
+        Comparison comparison = made_comparison();
+        CHECK(count(render_report(comparison), "At a glance") == 0);
+        comparison.workloads.push_back(comparison.workloads[0]);
+        CHECK(count(render_report(comparison), "At a glance") == 1);
+    }
+}

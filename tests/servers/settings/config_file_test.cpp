@@ -1,0 +1,125 @@
+#include "servers/settings/config_file.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "servers/cli/serve.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+class File {
+public:
+    explicit File(const std::string& text) {
+        char name[] = "/tmp/bullpen-test-XXXXXX";
+        ::close(::mkstemp(name));
+        path = name;
+        std::ofstream{path} << text;
+    }
+    ~File() { std::filesystem::remove(path); }
+    std::string path;
+};
+
+/// The sentence with which the text is rejected, without the file's name; empty if it is accepted.
+std::string complaint(const std::string& text) {
+    const File file{text};
+    try {
+        ServeArguments arguments;
+        arguments.config = file.path;
+        const Settings settings = settings_from(arguments);
+        for (const auto& [name, pool] : settings.pools)
+            make_pool(name, pool, "[pool." + name + "]", spell_as_key);
+    } catch (const std::invalid_argument& error) {
+        const std::string what = error.what();
+        return what.starts_with(file.path) ? what.substr(file.path.size()) : what;
+    }
+    return "";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("servers: the configuration file") {
+    TEST_CASE("several pools, each with its own settings") {
+        const File file{
+            "[master]\nmetrics = 'off'\ndrain_timeout = 5\n"
+            "[pool.a]\nlisten = ['127.0.0.1:1', 'unix:/x']\nspare_min = 3\nspare_max = 9\n"
+            "[pool.b]\nlisten = '127.0.0.1:2'\nservice = 'echo'\nworkers = 7\nmodel = 'fork'\n"};
+        const Settings settings = read_config_file(file.path);
+        CHECK(settings.master.metrics == "off");
+        CHECK(settings.master.drain_timeout == 5);
+        REQUIRE(settings.pools.size() == 2);
+        CHECK(settings.pools[0].first == "a");
+        CHECK(settings.pools[0].second.listen == std::vector<std::string>{"127.0.0.1:1", "unix:/x"});
+        CHECK(settings.pools[0].second.spare_max == 9);
+        const PoolOptions b = make_pool("b", settings.pools[1].second, "", spell_as_key);
+        CHECK(b.model.name == "fork");
+        CHECK(b.limits.policy == SizingPolicy::fixed);
+        CHECK(b.limits.workers_max == 7);
+    }
+
+    TEST_CASE("flags override the file, in the pool they name") {
+        const File file{
+            "[pool.a]\nlisten = '127.0.0.1:1'\nworkers_max = 9\n[pool.b]\nlisten = '127.0.0.1:2'\n"};
+        ServeArguments arguments;
+        arguments.config = file.path;
+        arguments.pool["workers_max"] = {"5"};
+        CHECK_THROWS_AS(settings_from(arguments), SettingError);
+        arguments.pool_name = "c";
+        CHECK_THROWS_AS(settings_from(arguments), SettingError);
+        arguments.pool_name = "a";
+        arguments.master["drain_timeout"] = {"1"};
+        const Settings settings = settings_from(arguments);
+        CHECK(settings.pools[0].second.workers_max == 5);
+        CHECK(settings.pools[1].second.workers_max == 64);
+        CHECK(settings.master.drain_timeout == 1);
+    }
+
+    TEST_CASE("what is wrong is said in a sentence with the line and the key") {
+        CHECK(contains(complaint("[pool.a]\nspare_mim = 3\n"), ":2: "));
+        CHECK(contains(complaint("[pool.a]\nspare_mim = 3\n"), "spare_min"));
+        CHECK(contains(complaint("[pool.a]\nworkers = 0\n"),
+                       ":2: workers: expected a number from 1 to 10000, got 0"));
+        CHECK(contains(complaint("[pool.a]\nworkers = 'x'\n"),
+                       ":2: workers: expected a number from 1 to 10000"));
+        CHECK(contains(complaint("[pool.a]\nlisten = 5\n"),
+                       ":2: listen: expected a string or an array of strings"));
+        CHECK(contains(complaint("[pool.a]\nlisten = []\n"), "expected a string or an array of strings"));
+        CHECK(contains(complaint("[pool.a]\nroot = 1\n"), ":2: root: expected a string"));
+        CHECK(contains(complaint("[poll.a]\n"), "pool"));
+        CHECK(contains(complaint("[master]\nmetrics = 'off'\n"), "no pool"));
+        CHECK(contains(complaint("pool = 1\n"), "must be a table"));
+        CHECK(contains(complaint("[pool.a\n"), ":1: "));
+        CHECK(contains(complaint("[pool.a]\n[pool.b]\nlisten = '127.0.0.1:1'\n"), "[pool.a] has no listen"));
+    }
+
+    TEST_CASE("what only shows when all is together is said as well") {
+        CHECK(contains(complaint("[pool.a]\nspare_min = 9\nspare_max = 3\n"),
+                       "spare_min (9) is above spare_max (3); it must not be"));
+        CHECK(contains(complaint("[pool.a]\nspare_min = 9\n"), "spare_max (6, the default)"));
+        CHECK(contains(complaint("[pool.a]\nworkers_start = 9\nworkers_max = 3\n"),
+                       "workers_start (9) is above"));
+        CHECK(contains(complaint("[pool.a]\nworkers = 9\nspare_min = 3\n"), "can't go with spare_min"));
+        CHECK(contains(complaint("[pool.a]\nmodel = 'prefrok'\n"), "prefork"));
+        CHECK(contains(complaint("[pool.a]\nservice = 'htpp'\n"), "http"));
+        CHECK(contains(complaint("[pool.a]\nunix_mode = '0999'\n"), "0000 to 0777"));
+        CHECK(complaint("[pool.a]\nworkers_max = 2\n").empty());
+    }
+
+    TEST_CASE("a file that can't be read is named") {
+        try {
+            read_config_file("/no/such/file.toml");
+            FAIL("accepted");
+        } catch (const SettingError& error) {
+            CHECK(std::string{error.what()} ==
+                  "/no/such/file.toml: cannot be read: No such file or directory");
+        }
+    }
+}
