@@ -35,7 +35,7 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     const bool saturated = roster.is_saturated();
     saturated_since_ = now;
     constexpr std::chrono::seconds between_warnings{10};
-    const bool worth_a_line = serving && options_.model.workers_fixed == 0;
+    const bool worth_a_line = serving && options_.design.workers_fixed == 0;
     if (worth_a_line && saturated && !saturated_ && now - warned_ >= between_warnings) {
         warned_ = now;
         log(LogLevel::warning, "pool " + options_.name + " is saturated: all " +

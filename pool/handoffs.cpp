@@ -220,7 +220,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
 }
 
 void Handoffs::rebalance(TimePoint now) noexcept {
-    const auto wanted = [this] { return roster_.has_idle() || options_.queue_max > 0; };
+    const auto wanted = [this] { return roster_.has_idle() || options_.queue > 0; };
     if (roster_.ahead().empty() || !wanted()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
         if (!wanted() || now - doubts_[slot].handed_at < options_.steal_after) return;
@@ -242,7 +242,7 @@ void Handoffs::relieve(TimePoint now) noexcept {
 
 void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
     if (!shape_.parks || roster_.owing().empty() || (!at_once && now < next_recall_)) return;
-    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.linger);
+    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.await_next);
     bool any = false;
     roster_.owing().for_each([&](std::uint32_t slot) {
         const std::uint64_t since = scoreboard_.row(slot).awaiting_since_ns.load(relaxed);
@@ -254,7 +254,7 @@ void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
         send_message(workforce_.channel(slot).master.get(), {.kind = MessageKind::recall}, {});
     });
     const auto longest = options_.stuck_after / 2;
-    recall_pause_ = any ? options_.linger : std::min(2 * recall_pause_, longest);
+    recall_pause_ = any ? options_.await_next : std::min(2 * recall_pause_, longest);
     next_recall_ = now + recall_pause_;
 }
 
@@ -325,7 +325,7 @@ void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
     }
     if (workforce_.is_stopped(slot)) return;  // It is ended for that.
     const bool robbed = answered ? now - doubt.answered_at >= options_.stuck_after / 2
-                                 : now - *doubt.asked_at >= options_.stopped_limit;
+                                 : now - *doubt.asked_at >= options_.stopped_timeout;
     if (!robbed) return;
     settle_doubt(slot);
     workforce_.replace_in_order(slot, "somebody else has taken from its channel", now);
@@ -390,13 +390,13 @@ void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
 TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     TimePoint next = TimePoint::max();
     if (!shape_.hands_off()) return next;
-    if (!roster_.ahead().empty() && (roster_.has_idle() || options_.queue_max > 0))
+    if (!roster_.ahead().empty() && (roster_.has_idle() || options_.queue > 0))
         next = now + options_.steal_after;
     constexpr std::chrono::milliseconds until_there_is_memory{10};
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
     if (!roster_.owing().empty() || asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
     if (shape_.parks && !roster_.owing().empty())
-        next = std::min(next, std::max(next_recall_, now + options_.linger));
+        next = std::min(next, std::max(next_recall_, now + options_.await_next));
     return next;
 }
 

@@ -169,7 +169,7 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
 void Master::attend_companions(TimePoint now) {
     for (Attendant& attendant : attendants_) {
         if (attendant.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
-        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_limit) continue;
+        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_timeout) continue;
         attendant.stopped_at = now;
         log(LogLevel::error,
             "the " + attendant.companion.title + " process has been stopped for too long; it is killed");

@@ -207,7 +207,7 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .slice = seat_.slice,
             .parks = seat_.parks,
             .channel = worker.channel(),
-            .linger = seat_.linger,
+            .linger = seat_.await_next,
             .awaiting_since_ns = &worker.row().awaiting_since_ns,
             .stop_patience = seat_.stop_patience};
 }

@@ -41,7 +41,7 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
       roster_{roster},
       common_{std::move(common)},
       rows_{scoreboard, shape},
-      accept_lock_{options.model.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
+      accept_lock_{options.design.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
       seats_(shape.slots) {
     slot_of_.reserve(shape.slots);
 }
@@ -73,7 +73,7 @@ void Workforce::refill_listeners(TimePoint now) noexcept {
 
 /// Slot 0 has the pool's.
 std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
-    if (!options_.model.own_listeners) return {};
+    if (!options_.design.own_listeners) return {};
     return roster_.vacant().find_if(
         [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
 }
@@ -109,7 +109,7 @@ bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoi
 void Workforce::prepare(std::uint32_t number) {
     Seat& seat = seats_[number];
     if (shape_.hands_off()) seat.channel = make_channel();
-    if (options_.model.own_listeners && number > 0 && seat.listeners.empty())
+    if (options_.design.own_listeners && number > 0 && seat.listeners.empty())
         for (const Listener& listener : *common_.listeners)
             seat.listeners.push_back(listener.open_sibling(options_.listen_options));
     ++seat.generation;
@@ -118,7 +118,7 @@ void Workforce::prepare(std::uint32_t number) {
 }
 
 std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<Place> client) {
-    if (options_.model.form == Form::program && client)
+    if (options_.design.form == Form::program && client)
         return start_program(process.first, connections_.at(*client));
     const pid_t master = ::getpid();
     return spawn_child([&] { return become_worker(process, master, client); });
@@ -176,7 +176,7 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
     if (client) worker.set_forked_for(std::move(envelope));
-    options_.model.work(worker);
+    options_.design.work(worker);
     return worker_exit_retired;
 }
 
@@ -189,17 +189,17 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .master = master,
         .wake = common_.wake,
         .listeners = own.empty() ? *common_.listeners : own,
-        .delivery = options_.model.delivery,
-        .owns_listeners = options_.model.own_listeners,
+        .delivery = options_.design.delivery,
+        .owns_listeners = options_.design.own_listeners,
         .accept_lock = accept_lock_.get(),
         .limits = options_.limits,
         .resize_interval = options_.resize_interval,
         .shrink_window = options_.shrink_window,
         .capacity = static_cast<int>(shape_.capacity),
-        .batch = options_.batch_workers && !is(Delivery::fork),
+        .batch = options_.scheduling == Scheduling::batch && !is(Delivery::fork),
         .parks = shape_.parks,
         .slice = options_.listen_options.slice,
-        .linger = options_.linger,
+        .await_next = options_.await_next,
         .time_limits = options_.time_limits,
         .drain_timeout = common_.drain_timeout,
         .stop_patience = options_.stop_patience,
@@ -256,7 +256,7 @@ void Workforce::retire(std::uint32_t number, TimePoint now) noexcept {
     }
     tell(number, ExitReason::retired, now);
     // Who owns a listener first lets the handshakes come to their end: see remind().
-    const bool serves_on = options_.model.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
+    const bool serves_on = options_.design.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
     if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
 }
 
@@ -338,14 +338,14 @@ std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, Ti
 /// Its whole process; the other threads of it finish what they have begun, as far as the grace lasts.
 void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept {
     log_slow(slot, elapsed);
-    tell(slot, ExitReason::request_limit, now);
+    tell(slot, ExitReason::request_timeout, now);
     ::kill(seats_[slot].pid, SIGTERM);
 }
 
 void Workforce::kill_unyielding(TimePoint now) noexcept {
     roster_.draining().for_each([&](std::uint32_t slot) {
         Seat& seat = seats_[slot];
-        if (seat.ended_by_us != ExitReason::request_limit || now - seat.told_at < options_.request_grace)
+        if (seat.ended_by_us != ExitReason::request_timeout || now - seat.told_at < options_.request_grace)
             return;
         seat.told_at = now;
         ::kill(seat.pid, SIGKILL);
@@ -367,7 +367,7 @@ void Workforce::end_stopped(TimePoint now) noexcept {
     if (stopped_ == 0) return;
     for (const auto& [pid, slot] : slot_of_) {
         const Seat& seat = seats_[slot];
-        if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_limit) continue;
+        if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_timeout) continue;
         if (seat.ended_by_us == ExitReason::stopped) continue;
         log(LogLevel::error, name_of(slot) + " has been stopped for too long; it is killed");
         kill(slot, ExitReason::stopped);
@@ -407,7 +407,7 @@ ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) 
 
 /// A worker that died between counting the outcome and raising `finished` had finished.
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
-    if (options_.model.form == Form::program) rows_.note_program_end(slot, death.status);
+    if (options_.design.form == Form::program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
     std::uint64_t lost = 0;
     if (is(Delivery::accept)) {
@@ -459,11 +459,11 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         roster_.place(slot, Stage::vacant, Usable::yes);
     }
     if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
-    const bool ended_by_us = death.reason == ExitReason::request_limit ||
+    const bool ended_by_us = death.reason == ExitReason::request_timeout ||
                              death.reason == ExitReason::stopped || death.reason == ExitReason::replaced;
     if (of_use)
         pause_.note_success();
-    else if (death.reason != ExitReason::request_limit && death.reason != ExitReason::stopped)
+    else if (death.reason != ExitReason::request_timeout && death.reason != ExitReason::stopped)
         pause_.note_failure(now,
                             !roster_.ready().empty());  // It may die in its first request again and again.
     if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
@@ -499,7 +499,7 @@ TimePoint Workforce::prepare_to_wait(TimePoint now) const noexcept {
     constexpr std::chrono::milliseconds between_looks{250};
     TimePoint next = may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
     const bool leaving = !roster_.draining().empty();
-    const bool limited = options_.request_limit.count() > 0 && roster_.count().busy > 0;
+    const bool limited = options_.request_timeout.count() > 0 && roster_.count().busy > 0;
     if (leaving || limited) next = std::min(next, now + between_looks);
     return next;
 }

@@ -35,11 +35,11 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(pool.time_limits.read == seconds{60});
         CHECK(pool.time_limits.write == seconds{30});
         CHECK(pool.time_limits.write_rate == 500);
-        CHECK(pool.request_limit == seconds{0});
+        CHECK(pool.request_timeout == seconds{0});
         CHECK(pool.request_grace == seconds{5});
-        CHECK(pool.stopped_limit == seconds{10});
-        CHECK(pool.queue_max == 0);
-        CHECK(pool.queue_wait == seconds{1});
+        CHECK(pool.stopped_timeout == seconds{10});
+        CHECK(pool.queue == 0);
+        CHECK(pool.queue_timeout == seconds{1});
         CHECK(pool.connections_max == 0);
     }
 
@@ -64,11 +64,11 @@ TEST_SUITE("servers: settings of limits") {
         CHECK(pool.time_limits.read == seconds{5});
         CHECK(pool.time_limits.write == seconds{6});
         CHECK(pool.time_limits.write_rate == 0);
-        CHECK(pool.request_limit == seconds{8});
+        CHECK(pool.request_timeout == seconds{8});
         CHECK(pool.request_grace == seconds{9});
-        CHECK(pool.stopped_limit == seconds{13});
-        CHECK(pool.queue_max == 10);
-        CHECK(pool.queue_wait == milliseconds{11});
+        CHECK(pool.stopped_timeout == seconds{13});
+        CHECK(pool.queue == 10);
+        CHECK(pool.queue_timeout == milliseconds{11});
         CHECK(pool.connections_max == 12);
     }
 
