@@ -76,7 +76,7 @@ public:
     [[nodiscard]] IdleWait& idle_wait() noexcept { return idle_wait_; }
 
     [[nodiscard]] std::uint32_t workers() const noexcept { return seat_.slots; }
-    [[nodiscard]] Worker& worker(std::uint32_t number = 0) noexcept { return workers_[number]; }
+    [[nodiscard]] Worker& worker(std::uint32_t index = 0) noexcept { return workers_[index]; }
 
     /// Tells the master that all of this process's workers can serve.
     void ready() noexcept;

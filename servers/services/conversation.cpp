@@ -128,8 +128,8 @@ std::optional<Next> Conversation::send(Answer answer) {
     return send_repeated();
 }
 
-/// The last bytes are held back (MSG_MORE), so that they and the end leave in one segment at the close. What
-/// the client doesn't take now is put into a file, which can be sent by anybody.
+/// The last bytes stay in the socket (MSG_MORE), so that they and the end leave in one segment at the close.
+/// What the client doesn't take now is put into a file, which can be sent by anybody.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
     if (sent == bytes.size()) return after_answer();
