@@ -69,17 +69,22 @@ int exit_status_of(const std::function<int()>& body) noexcept {
     }
 }
 
+PoolOptions make_pool(const Options& options, Form form) {
+    PoolOptions pool;
+    static_cast<Options&>(pool) = options;
+    pool.design = choose("model", options.model, models());
+    if (pool.design.form != form)
+        throw std::invalid_argument{"model " + options.model + " doesn't run this kind of handler"};
+    check(pool, "", spell_as_key);
+    return pool;
+}
+
 namespace {
 
 /// `set` puts the service's form, which is `form`, into the pool.
 int serve_form(const Options& options, Form form, const std::function<void(PoolOptions&)>& set) {
     return exit_status_of([&] {
-        PoolOptions pool;
-        static_cast<Options&>(pool) = options;
-        pool.design = choose("model", options.model, models());
-        if (pool.design.form != form)
-            throw std::invalid_argument{"model " + options.model + " doesn't run this kind of handler"};
-        check(pool, "", spell_as_key);
+        PoolOptions pool = make_pool(options, form);
         set(pool);
         ServerOptions server;
         server.pools.push_back(std::move(pool));

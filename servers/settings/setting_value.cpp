@@ -158,7 +158,7 @@ T parsed(std::string_view text, const Setting<Owner>& setting) {
 template <typename T, typename Owner>
 std::string written(const T& value, const Setting<Owner>& setting) {
     if constexpr (is_counted<T>) {
-        return fmt::format("{:g}", static_cast<double>(count_of(value, setting)));
+        return fmt::format("{:.15g}", static_cast<double>(count_of(value, setting)));
     } else if constexpr (std::is_enum_v<T>) {
         for (const auto& word : words_for(value))
             if (word.value == value) return std::string{word.name};
