@@ -38,9 +38,8 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     const bool worth_a_line = serving && options_.design.workers_fixed == 0;
     if (worth_a_line && saturated && !saturated_ && now - warned_ >= between_warnings) {
         warned_ = now;
-        log(LogLevel::warning, "pool " + options_.name + " is saturated: all " +
-                                   std::to_string(shape_.slots) +
-                                   " workers (workers-max) are busy, further clients wait in the backlog");
+        log(LogLevel::warning, "pool " + options_.name + ": saturated: all " + std::to_string(shape_.slots) +
+                                   " workers (workers-max) are busy; further clients wait in the backlog");
     }
     saturated_ = saturated;
 

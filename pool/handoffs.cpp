@@ -273,7 +273,8 @@ void Handoffs::relieve(std::uint32_t slot, TimePoint now) noexcept {
     const std::uint64_t before = roster_.account(slot).outstanding();
     take_back_all(slot, now);
     if (roster_.account(slot).outstanding() != before)
-        log(LogLevel::warning, workforce_.name_of(slot) + " is stuck; its client goes to another");
+        log(LogLevel::warning, workforce_.name_of(slot) +
+                                   " is stuck: it does not receive its client, which goes to another worker");
     ask(slot, now);
 }
 
@@ -328,7 +329,7 @@ void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
                                  : now - *doubt.asked_at >= options_.stopped_timeout;
     if (!robbed) return;
     settle_doubt(slot);
-    workforce_.replace_in_order(slot, "somebody else has taken from its channel", now);
+    workforce_.replace_in_order(slot, "another process has taken from its channel", now);
 }
 
 void Handoffs::forgive(std::chrono::nanoseconds gap) noexcept {

@@ -318,11 +318,12 @@ int Pool::waiting_clients(const PoolCounts& counts) const noexcept {
 /// Every decision with what it was made from.
 void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept {
     if (plan.spawn == 0 && plan.retire == 0) return;
-    log(LogLevel::info, "pool " + options_.name + ": " + std::to_string(counts.idle) + " idle, " +
-                            std::to_string(counts.busy) + " busy, " + std::to_string(counts.starting) +
-                            " starting, " + std::to_string(counts.waiting) + " clients waiting: " +
-                            (plan.spawn > 0 ? "spawning " + std::to_string(plan.spawn)
-                                            : "retiring " + std::to_string(plan.retire)));
+    const std::string change =
+        plan.spawn > 0 ? "starting " + std::to_string(plan.spawn) : "retiring " + std::to_string(plan.retire);
+    log(LogLevel::info, "pool " + options_.name + ": " + change + " workers: " + std::to_string(counts.idle) +
+                            " idle, " + std::to_string(counts.busy) + " busy, " +
+                            std::to_string(counts.starting) + " starting, " + std::to_string(counts.waiting) +
+                            " clients waiting");
 }
 
 /// When something is missing now; what is missing later is seen at the turn in which it begins to be.

@@ -49,7 +49,7 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
 Workforce::~Workforce() = default;
 
 std::string Workforce::name_of(std::uint32_t slot) const {
-    return "worker " + options_.name + "/" + std::to_string(slot) + " (pid " +
+    return "pool " + options_.name + ": worker " + std::to_string(slot) + " (pid " +
            std::to_string(seats_[slot].pid) + ")";
 }
 
@@ -357,10 +357,9 @@ void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) c
     const std::optional<Place> client = roster_.account(slot).oldest();
     std::array<char, 32> seconds{};
     std::snprintf(seconds.data(), seconds.size(), "%.1f s", static_cast<double>(elapsed.count()) / 1e9);
-    log(LogLevel::warning, "slow request: " + name_of(slot) +
+    log(LogLevel::warning, name_of(slot) + " is told to stop: slow request" +
                                (client ? ", client " + connections_.at(*client).peer.text() : "") +
-                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data() +
-                               "; it is told to stop");
+                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data());
 }
 
 void Workforce::end_stopped(TimePoint now) noexcept {
@@ -369,7 +368,8 @@ void Workforce::end_stopped(TimePoint now) noexcept {
         const Seat& seat = seats_[slot];
         if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_timeout) continue;
         if (seat.ended_by_us == ExitReason::stopped) continue;
-        log(LogLevel::error, name_of(slot) + " has been stopped for too long; it is killed");
+        log(LogLevel::error,
+            name_of(slot) + " is killed: it was stopped (SIGSTOP, a debugger) for longer than its limit");
         kill(slot, ExitReason::stopped);
     }
 }
@@ -436,7 +436,8 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
 }
 
 void Workforce::restore_row(std::uint32_t slot) noexcept {
-    log(LogLevel::error, name_of(slot) + " left impossible counts in its row; they are put right");
+    log(LogLevel::error,
+        name_of(slot) + " left impossible counts in its row of the scoreboard; the master puts them right");
     rows_.restore(slot);
 }
 
