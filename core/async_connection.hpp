@@ -79,7 +79,8 @@ public:
     [[nodiscard]] Awaitable<void> write_all(std::span<const std::byte> bytes);
     [[nodiscard]] Awaitable<void> write_all(std::string_view text);
 
-    /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
+    /// Writes `head`, which stays in the socket until more follows, so that both leave in one segment
+    /// (MSG_MORE).
     [[nodiscard]] Awaitable<void> write_before_more(std::string_view head);
 
     /// Writes the last bytes and ends our side with them, in one segment: see Connection::write_last.

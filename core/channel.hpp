@@ -31,7 +31,7 @@ struct Message {
                                    ///< accepted or, where that was to be awaited, spoke.
     std::uint32_t listener = 0;    ///< Index of the pool's listener it came from. Of a returned one: 1 if
                                    ///< anything was read or written, so that it has been served.
-    std::uint32_t number = 0;      ///< Of the handoff, counted by slot: a returned connection names it.
+    std::uint32_t handoff = 0;     ///< Its number, counted by slot: a returned connection names it.
     Parking parking{};             ///< How it waits; for the next handler, how it waited.
     std::array<std::byte, 64>
         state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.

@@ -211,15 +211,15 @@ std::optional<Connection::Peeked> Connection::peek(std::span<std::byte> buffer, 
 /// Where the connection can be given back. After an answer the next request is hardly ever there yet: then
 /// the look before the wait is left out.
 std::optional<Connection::Peeked> Connection::peek_a_moment(std::span<std::byte> buffer, std::size_t beyond) {
-    nanoseconds moment = server_.linger;
+    nanoseconds moment = server_.await_next;
     if (parking_.deadline_ns != 0)
         moment = std::min(moment, TimePoint{nanoseconds{parking_.deadline_ns}} - Clock::now());
     const bool overdue = moment.count() < 0;
     const bool expected = expected_ > beyond;
     if (expected)
         if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) return peeked;
-    const bool lingers = moment.count() > 0 && may_linger();
-    if (lingers) {
+    const bool awaits = moment.count() > 0 && may_await_next();
+    if (awaits) {
         // A timer of some milliseconds costs as much as a system call: the master has one for all workers.
         const bool untimed = server_.awaiting_since_ns != nullptr && parking_.deadline_ns == 0;
         const TimePoint begun = Clock::now();
@@ -229,16 +229,16 @@ std::optional<Connection::Peeked> Connection::peek_a_moment(std::span<std::byte>
             return {};
         }
     }
-    if (lingers || !expected)
+    if (awaits || !expected)
         if (const auto peeked = look(buffer, beyond, MSG_DONTWAIT)) {
-            if (lingers) parking_.in_vain = 0;
+            if (awaits) parking_.in_vain = 0;
             return peeked;
         }
     if (overdue) failure_.time_out(parking_.limit, incomplete);
     return {};  // Also half a head on a UNIX socket, which knows no SO_RCVLOWAT and is always readable.
 }
 
-bool Connection::may_linger() noexcept {
+bool Connection::may_await_next() noexcept {
     if (draining() || somebody_waits()) return false;
     if (parking_.skips == 0) return true;
     --parking_.skips;
@@ -437,7 +437,7 @@ std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bo
     const std::size_t all = bytes.size();
     WriteProgress progress{limits_};
     std::size_t written = 0;
-    holds_back_ = (flags & MSG_MORE) != 0;
+    more_follows_ = (flags & MSG_MORE) != 0;
     while (!bytes.empty()) {
         const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
         touch(size);
@@ -505,7 +505,7 @@ std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count
         const ssize_t size = ::sendfile(fd(), file, &offset, count);
         touch(size);
         if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
-        if (size > 0) holds_back_ = false;
+        if (size > 0) more_follows_ = false;
         if (size > 0) return static_cast<std::size_t>(size);
         if (errno == EAGAIN) return 0;
         if (errno != EINTR) failure_.fail(errno, "send a file to the client");
@@ -526,16 +526,16 @@ void Connection::cork(bool on) noexcept {
     const int value = on ? 1 : 0;
     ::setsockopt(fd(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
     is_corked_ = on;
-    if (!on) holds_back_ = false;
+    if (!on) more_follows_ = false;
 }
 
-void Connection::release_held_back() noexcept {
-    if (is_corked_ || holds_back_) cork(false);
+void Connection::uncork() noexcept {
+    if (is_corked_ || more_follows_) cork(false);
 }
 
 void Connection::shutdown_write() noexcept {
     ::shutdown(fd(), SHUT_WR);
-    holds_back_ = false;
+    more_follows_ = false;
 }
 
 void Connection::linger(milliseconds patience) noexcept {

@@ -43,9 +43,9 @@ struct ServerView {
 
     bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp. Where it can:
     int channel = -1;    ///< The worker's own, borrowed. Readable: the master wants something of this worker.
-    std::chrono::milliseconds linger{4};  ///< How long it waits for the next request; 0: not at all.
+    std::chrono::milliseconds await_next{4};  ///< How long it waits for the next request; 0: not at all.
     /// CLOCK_MONOTONIC since when it waits for the next request; 0: it doesn't. The master looks at it, and
-    /// ends a wait of `linger` by a message. Where nobody does (null) the wait has a timer.
+    /// ends a wait of `await_next` by a message. Where nobody does (null) the wait has a timer.
     std::atomic<std::uint64_t>* awaiting_since_ns = nullptr;
 
     bool tells_drain =
@@ -127,12 +127,12 @@ public:
     /// when the handler is called again. What is not taken stays in the kernel, and costs no worker while it
     /// is incomplete.
     ///
-    /// Where the worker can give connections back, this waits a moment (PoolOptions::linger): only while no
-    /// client waits for a worker and the master wants nothing of this one (a message on the channel ends the
-    /// wait), and ever more seldom for a client that didn't speak within the last such moments. Elsewhere it
-    /// waits as long as the limit allows (then it throws TimedOut) but, between two requests (Limit::idle),
-    /// gives up once the server is draining or the pool has no spare worker; but a client that has got
-    /// nothing yet has ServerView::stop_patience at a stop, and else all of its time.
+    /// Where the worker can give connections back, this waits a moment (PoolOptions::await_next): only while
+    /// no client waits for a worker and the master wants nothing of this one (a message on the channel ends
+    /// the wait), and ever more seldom for a client that didn't speak within the last such moments. Elsewhere
+    /// it waits as long as the limit allows (then it throws TimedOut) but, between two requests
+    /// (Limit::idle), gives up once the server is draining or the pool has no spare worker; but a client that
+    /// has got nothing yet has ServerView::stop_patience at a stop, and else all of its time.
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 
@@ -146,7 +146,8 @@ public:
     void write_all(std::span<const std::byte> bytes);
     void write_all(std::string_view text) { write_all(std::as_bytes(std::span{text})); }
 
-    /// Writes `head` and holds it back until more follows, so that both leave in one segment (MSG_MORE).
+    /// Writes `head`, which stays in the socket until more follows, so that both leave in one segment
+    /// (MSG_MORE).
     void write_before_more(std::string_view head);
 
     /// Writes the last bytes and ends our side with them: data and FIN leave in one segment (MSG_MORE before
@@ -185,9 +186,9 @@ public:
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
 
-    /// For the worker that gives the connection back: lets go what cork() or MSG_MORE holds back, which
-    /// nobody would while the connection is parked. No system call where nothing is held back.
-    void release_held_back() noexcept;
+    /// For the worker that gives the connection back: sends what cork() or MSG_MORE keeps in the socket,
+    /// which nobody would while the connection is parked. No system call where there can be nothing.
+    void uncork() noexcept;
 
     /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
     /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
@@ -254,7 +255,7 @@ private:
     [[nodiscard]] std::optional<Peeked> peek_a_moment(std::span<std::byte> buffer, std::size_t beyond);
     [[nodiscard]] std::optional<Peeked> peek_within_limit(std::span<std::byte> buffer, std::size_t beyond);
     [[nodiscard]] std::optional<Peeked> look(std::span<std::byte> buffer, std::size_t beyond, int flags);
-    [[nodiscard]] bool may_linger() noexcept;
+    [[nodiscard]] bool may_await_next() noexcept;
     void note_vain_wait(TimePoint begun) noexcept;
     void set_deadline(TimePoint deadline) noexcept;
     [[nodiscard]] Came wait_a_moment(short events, TimePoint begun,
@@ -286,10 +287,10 @@ private:
     std::chrono::milliseconds next_look_{0};  ///< The last span of waiting.
     bool touched_ = false;
     StopPatience stop_patience_;
-    bool has_ended_ = false;   ///< The client, behind what is unread.
-    bool gave_up_ = false;     ///< Waiting, where others need the worker more.
-    bool is_corked_ = false;   ///< By cork().
-    bool holds_back_ = false;  ///< The last that was written was to wait for more (MSG_MORE).
+    bool has_ended_ = false;     ///< The client, behind what is unread.
+    bool gave_up_ = false;       ///< Waiting, where others need the worker more.
+    bool is_corked_ = false;     ///< By cork().
+    bool more_follows_ = false;  ///< The last that was written was to wait for more (MSG_MORE).
     ConnectionState state_{};
     ConnectionFailure failure_;
 };

@@ -48,7 +48,7 @@ void Thread::unblock_signals_of_child() noexcept {
     if (is_of_ours) ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
-OrdersHeldBack::OrdersHeldBack() noexcept {
+BlockedOrders::BlockedOrders() noexcept {
     sigset_t orders;
     ::sigemptyset(&orders);
     ::sigaddset(&orders, SIGTERM);
@@ -56,7 +56,7 @@ OrdersHeldBack::OrdersHeldBack() noexcept {
     ::pthread_sigmask(SIG_BLOCK, &orders, &before_);
 }
 
-OrdersHeldBack::~OrdersHeldBack() {
+BlockedOrders::~BlockedOrders() {
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 

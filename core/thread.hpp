@@ -10,14 +10,14 @@
 
 namespace bullpen {
 
-/// Holds back the orders to leave, SIGTERM and SIGUSR2, for this thread while it lives: between a look
+/// Blocks the orders to leave, SIGTERM and SIGUSR2, for this thread while it lives: between a look
 /// whether an order was given and a wait with the mask before() (ppoll(2), epoll_pwait(2)) none is missed.
-class OrdersHeldBack {
+class BlockedOrders {
 public:
-    OrdersHeldBack() noexcept;
-    ~OrdersHeldBack();
-    OrdersHeldBack(const OrdersHeldBack&) = delete;
-    OrdersHeldBack& operator=(const OrdersHeldBack&) = delete;
+    BlockedOrders() noexcept;
+    ~BlockedOrders();
+    BlockedOrders(const BlockedOrders&) = delete;
+    BlockedOrders& operator=(const BlockedOrders&) = delete;
 
     [[nodiscard]] const sigset_t& before() const noexcept { return before_; }
 

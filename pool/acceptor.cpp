@@ -32,7 +32,7 @@ IdleWait::IdleWait(std::span<const Listener> listeners)
         throw std::system_error{errno, std::generic_category(), "cannot create an epoll"};
 }
 
-bool IdleWait::wait(const OrdersHeldBack& orders) {
+bool IdleWait::wait(const BlockedOrders& orders) {
     const bool watched = begin();
     epoll_event ready{};
     const int found = ::epoll_pwait(epoll_.get(), &ready, 1, watched ? -1 : slice_ms, &orders.before());

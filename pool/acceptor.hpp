@@ -31,10 +31,10 @@ public:
     /// The listeners are borrowed; without any it waits for nothing. Throws std::system_error.
     explicit IdleWait(std::span<const Listener> listeners);
 
-    /// Waits until a listener has a client, or an order that is held back comes. True: there may be a client,
+    /// Waits until a listener has a client, or an order of `orders` comes. True: there may be a client,
     /// and perhaps nobody else was woken for it, so the caller must try to accept once more whatever else it
     /// has been told. Any thread may call it.
-    [[nodiscard]] bool wait(const OrdersHeldBack& orders);
+    [[nodiscard]] bool wait(const BlockedOrders& orders);
 
     /// The epoll descriptor, borrowed.
     [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
@@ -73,7 +73,7 @@ public:
                     break;
                 case Leave::no: {
                     if (!nobody_came_) break;
-                    const OrdersHeldBack orders;
+                    const BlockedOrders orders;
                     if (leave() == Leave::no) woken = idle_wait_.wait(orders);
                     break;
                 }

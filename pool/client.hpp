@@ -14,7 +14,7 @@ struct Client {
     std::uint64_t since_ns = 0;  ///< CLOCK_MONOTONIC since when it has been waiting for a worker.
     ConnectionState state = {};  ///< The handler's own, from an earlier turn.
     Parking parking = {};        ///< How it was parked then.
-    std::uint32_t number = 0;    ///< Of the handoff, to be repeated when the connection is given back.
+    std::uint32_t handoff = 0;   ///< Its number, to be repeated when the connection is given back.
     bool has_options = false;    ///< The socket has its time-outs from its listener.
 };
 

@@ -21,9 +21,9 @@ Crew::Crew(WorkerProcess& process)
       vacant_{process.workers()} {
     if (!left_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     keep_from_children(left_.get());
-    for (std::uint32_t number = 0; number < process_.workers(); ++number) {
-        members_[number].worker = &process_.worker(number);
-        vacant_.insert(number);
+    for (std::uint32_t index = 0; index < process_.workers(); ++index) {
+        members_[index].worker = &process_.worker(index);
+        vacant_.insert(index);
     }
 }
 
@@ -33,13 +33,13 @@ Crew::~Crew() {
 
 void Crew::start_all(const Body& body) {
     const std::lock_guard guard{mutex_};
-    for (std::uint32_t number = 0; number < process_.workers(); ++number)
-        if (!start_at(number, body)) ::_exit(worker_exit_crashed);
+    for (std::uint32_t index = 0; index < process_.workers(); ++index)
+        if (!start_at(index, body)) ::_exit(worker_exit_crashed);
 }
 
 void Crew::start_sized(const Body& body) {
-    for (std::uint32_t number = 0; number < process_.workers(); ++number)
-        process_.worker(number).set_absent();
+    for (std::uint32_t index = 0; index < process_.workers(); ++index)
+        process_.worker(index).set_absent();
     const std::lock_guard guard{mutex_};
     for (int i = 0; i < process_.seat().limits.workers_start; ++i)
         if (!start_at(*vacant_.lowest(), body)) ::_exit(worker_exit_crashed);
@@ -68,17 +68,17 @@ std::uint32_t Crew::wait_for_vacancy() {
     return *vacant_.lowest();
 }
 
-bool Crew::start(std::uint32_t number, const Body& body) {
+bool Crew::start(std::uint32_t index, const Body& body) {
     const std::lock_guard guard{mutex_};
-    return start_at(number, body);
+    return start_at(index, body);
 }
 
-bool Crew::start_at(std::uint32_t number, const Body& body) {
-    Worker& worker = *members_[number].worker;
+bool Crew::start_at(std::uint32_t index, const Body& body) {
+    Worker& worker = *members_[index].worker;
     worker.tell_to_leave(false);
     worker.set_idle();
     try {
-        members_[number].thread = Thread{[this, number, body] { run(number, body); }};
+        members_[index].thread = Thread{[this, index, body] { run(index, body); }};
     } catch (const std::system_error& error) {
         constexpr int between_lines = 100;
         if (failures_++ % between_lines == 0) log(LogLevel::error, error.what());
@@ -86,17 +86,17 @@ bool Crew::start_at(std::uint32_t number, const Body& body) {
         return false;
     }
     failures_ = 0;
-    vacant_.erase(number);
+    vacant_.erase(index);
     return true;
 }
 
-void Crew::run(std::uint32_t number, const Body& body) {
+void Crew::run(std::uint32_t index, const Body& body) {
     { const std::lock_guard once_all_exist{mutex_}; }
-    body(*members_[number].worker);
+    body(*members_[index].worker);
     {
         const std::lock_guard guard{mutex_};
-        members_[number].worker->set_absent();
-        vacant_.insert(number);
+        members_[index].worker->set_absent();
+        vacant_.insert(index);
         has_changed_ = true;
         changed_.notify_all();
     }
@@ -196,9 +196,9 @@ void Crew::retire_highest_idle() {
 /// Of all, or of those that were told to leave. A busy one is let alone: it looks when it has finished.
 void Crew::interrupt_idle(bool all) {
     bool any = false;
-    for (std::uint32_t number = 0; number < process_.workers(); ++number) {
-        const Member& member = members_[number];
-        if (vacant_.contains(number) || member.worker->activity() != Activity::idle) continue;
+    for (std::uint32_t index = 0; index < process_.workers(); ++index) {
+        const Member& member = members_[index];
+        if (vacant_.contains(index) || member.worker->activity() != Activity::idle) continue;
         if (!all && !member.worker->told_to_leave()) continue;
         member.thread.interrupt();
         any = true;

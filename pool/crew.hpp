@@ -44,7 +44,7 @@ public:
     /// has crashed.
     void make_sure_of_a_thread();
 
-    /// The number of the lowest worker without a thread; waits until there is one.
+    /// The index of the lowest worker without a thread; waits until there is one.
     std::uint32_t wait_for_vacancy();
 
     /// Starts a thread for that worker. False, after a line in the log, if the system is out of threads.
@@ -62,11 +62,11 @@ private:
     /// When the sizing thread looks again, even if nothing changes.
     enum class NextLook { at_a_change, at_window_end, soon };
 
-    void run(std::uint32_t number, const Body& body);
+    void run(std::uint32_t index, const Body& body);
     void size(const Body& body);
     [[nodiscard]] PoolCounts count() const noexcept;
     [[nodiscard]] NextLook next_look() const noexcept;
-    bool start_at(std::uint32_t number, const Body& body);
+    bool start_at(std::uint32_t index, const Body& body);
     void retire_highest_idle();
     void interrupt_idle(bool all);
 
@@ -76,7 +76,7 @@ private:
 
     std::mutex mutex_;  ///< Guards what follows.
     std::condition_variable changed_;
-    std::vector<Member> members_;  ///< By the worker's number.
+    std::vector<Member> members_;  ///< By the worker's index.
     SlotSet vacant_;
     bool closing_ = false;
     bool has_changed_ = false;  ///< For the sizing thread: somebody has begun, ended or left.

@@ -120,7 +120,7 @@ std::nullopt_t Door::pause(int error, TimePoint now) noexcept {
 }
 
 /// A client that is known to wait may have left meanwhile: then nobody is known any more.
-bool Door::is_crowd_waiting() noexcept {
+bool Door::still_has_clients() noexcept {
     if (has_clients()) return true;
     for (State& state : states_) {
         state.known_waiting = 0;
@@ -175,14 +175,14 @@ void Door::close() noexcept {
     listeners_.clear();
 }
 
-/// Crowded, it is tried again after a while: a client may have left unseen.
+/// Full, it is tried again after a while: a client may have left unseen.
 TimePoint Door::prepare_to_wait(TimePoint now) noexcept {
     TimePoint next = TimePoint::max();
     if (states_.size() > 1 && is_known_to_wait())
         for (State& state : states_)
             if (state.known_waiting == 0 && !state.watch.ready()) state.watch.arm();
     if (is_pausing(now)) next = again_;
-    if (crowded_) next = std::min(next, now + pause_);
+    if (full_) next = std::min(next, now + pause_);
     return next;
 }
 

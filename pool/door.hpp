@@ -40,13 +40,13 @@ public:
 
     /// There is no place for one more connection. Whether one waits, from the kernel; from then on, none is
     /// let in until a turn in which there may be room.
-    [[nodiscard]] bool is_crowd_waiting() noexcept;
-    void set_crowded(bool crowded) noexcept { crowded_ = crowded; }
-    [[nodiscard]] bool is_crowded() const noexcept { return crowded_; }
+    [[nodiscard]] bool still_has_clients() noexcept;
+    void set_full(bool full) noexcept { full_ = full; }
+    [[nodiscard]] bool is_full() const noexcept { return full_; }
 
     /// Whether a client that comes now could be let in at once.
     [[nodiscard]] bool is_open(TimePoint now) const noexcept {
-        return !crowded_ && !states_.empty() && !is_pausing(now);
+        return !full_ && !states_.empty() && !is_pausing(now);
     }
     [[nodiscard]] bool is_pausing(TimePoint now) const noexcept { return now < again_; }
 
@@ -98,7 +98,7 @@ private:
     std::vector<State> states_;  ///< Of each listener, where the master accepts.
     std::size_t next_ = 0;       ///< The listener whose turn it is.
     int failures_ = 0;           ///< Of accept4, in a row.
-    bool crowded_ = false;
+    bool full_ = false;
     TimePoint again_{};
     TimePoint warned_{};
 };

@@ -93,7 +93,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
     {
         const Scoreboard::Change change{scoreboard_};
         connections_.move(client, Where::given);
-        message.number = account.give(client);
+        message.handoff = account.give(client);
         roster_.moved(slot, now);
     }
     const std::array<int, 2> descriptors{entry.socket.get(), entry.file.get()};
@@ -109,7 +109,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
     }
     {
         const Scoreboard::Change change{scoreboard_};
-        account.take_back(message.number);
+        account.take_back(message.handoff);
         roster_.moved(slot, now);
         connections_.move(client, Where::waiting);
     }
@@ -192,7 +192,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
     SlotAccount& account = roster_.account(slot);
     if (received == Received::truncated) {  // Somebody has lowered our limit: the descriptor is gone.
         const Scoreboard::Change change{scoreboard_};
-        const std::optional<Place> client = account.give_back(message.number);
+        const std::optional<Place> client = account.give_back(message.handoff);
         if (!client) return false;
         roster_.moved(slot, now);
         connections_.end(*client, Ending::lost(ExitReason::descriptors));
@@ -200,7 +200,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
     }
     if (received != Received::message || message.kind != MessageKind::returned || !envelope.descriptors[0])
         return false;
-    const std::optional<Place> outstanding = account.find(message.number);
+    const std::optional<Place> outstanding = account.find(message.handoff);
     if (!outstanding) return false;
     ConnectionEntry& entry = connections_.at(*outstanding);
     if (!is_what_was_given(envelope.descriptors[0].get(), entry, families_[entry.listener]) ||
@@ -213,7 +213,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
     entry.given_back = true;
     entry.served = entry.served || (message.listener != 0 && entry.parking.limit == Limit::idle);
     const Scoreboard::Change change{scoreboard_};
-    account.give_back(message.number);
+    account.give_back(message.handoff);
     roster_.moved(slot, now);
     lobby_.park(*outstanding, now);
     return true;
@@ -242,7 +242,7 @@ void Handoffs::relieve(TimePoint now) noexcept {
 
 void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
     if (!shape_.parks || roster_.owing().empty() || (!at_once && now < next_recall_)) return;
-    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.linger);
+    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.await_next);
     bool any = false;
     roster_.owing().for_each([&](std::uint32_t slot) {
         const std::uint64_t since = scoreboard_.row(slot).awaiting_since_ns.load(relaxed);
@@ -254,7 +254,7 @@ void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
         send_message(workforce_.channel(slot).master.get(), {.kind = MessageKind::recall}, {});
     });
     const auto longest = options_.stuck_after / 2;
-    recall_pause_ = any ? options_.linger : std::min(2 * recall_pause_, longest);
+    recall_pause_ = any ? options_.await_next : std::min(2 * recall_pause_, longest);
     next_recall_ = now + recall_pause_;
 }
 
@@ -356,12 +356,12 @@ std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) 
         SlotAccount& account = roster_.account(slot);
         if (received == Received::truncated ||
             !envelope.descriptors[0]) {  // We are out of descriptors ourselves.
-            const std::optional<Place> client = account.lose(envelope.message.number);
+            const std::optional<Place> client = account.lose(envelope.message.handoff);
             if (client) connections_.end(*client, Ending::lost(ExitReason::descriptors));
             roster_.moved(slot, now);
             continue;
         }
-        const std::optional<Place> client = account.take_back(envelope.message.number);
+        const std::optional<Place> client = account.take_back(envelope.message.handoff);
         if (!client) continue;
         ConnectionEntry& entry = connections_.at(*client);
         entry.socket = std::move(envelope.descriptors[0]);
@@ -396,7 +396,7 @@ TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
     if (!roster_.owing().empty() || asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
     if (shape_.parks && !roster_.owing().empty())
-        next = std::min(next, std::max(next_recall_, now + options_.linger));
+        next = std::min(next, std::max(next_recall_, now + options_.await_next));
     return next;
 }
 

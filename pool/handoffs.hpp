@@ -42,12 +42,12 @@ public:
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back what a worker was given and has not received for stuck_after (it is stopped, or starved);
-    /// it gets nothing more until it answers. A worker that answers, or never does, and doesn't hold what it
+    /// it gets nothing more until it answers. A worker that answers, or never does, and doesn't have what it
     /// was given is replaced: somebody else reads its channel.
     void relieve(TimePoint now) noexcept;
 
-    /// Ends the waits for a next request that have lasted for `linger`, or all (`at_once`). Looks at the rows
-    /// each `linger` while any worker waits so, and ever more seldom while none does.
+    /// Ends the waits for a next request that have lasted for `await_next`, or all (`at_once`). Looks at the
+    /// rows each `await_next` while any worker waits so, and ever more seldom while none does.
     void recall_awaiting(bool at_once, TimePoint now) noexcept;
 
     /// The master itself wasn't running for so long: nobody is to blame for an answer that didn't come.

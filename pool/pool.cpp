@@ -121,7 +121,7 @@ void Pool::note_progress(TimePoint now) noexcept {
     wake_up_.note_awake();
     workforce_.note_ready();
     handoffs_.note_progress(now);
-    if (shape_.hands_off() && roster_.has_idle() && !door_.is_crowded()) wake_up_.ask_for_room(false);
+    if (shape_.hands_off() && roster_.has_idle() && !door_.is_full()) wake_up_.ask_for_room(false);
 }
 
 bool Pool::note_child(pid_t pid, int status, TimePoint now) noexcept {
@@ -207,11 +207,11 @@ std::optional<Place> Pool::next_from_door(TimePoint now) noexcept {
 
 /// For one more connection, if one waits: the one that has been idle for longest goes.
 bool Pool::make_room() noexcept {
-    door_.set_crowded(false);
+    door_.set_full(false);
     if (connections_.has_room()) return true;
-    if (!door_.is_crowd_waiting()) return false;
+    if (!door_.still_has_clients()) return false;
     const bool evicted = lobby_.evict_idle();
-    door_.set_crowded(!evicted);
+    door_.set_full(!evicted);
     return evicted;
 }
 
@@ -250,7 +250,7 @@ bool Pool::wait_for_workers() noexcept {
     wake_up_.arm();
     if (!shape_.hands_off()) return true;
     if (shape_.parks) wake_up_.ask_for_returned();
-    const bool needs_worker = !roster_.has_idle() || door_.is_crowded();
+    const bool needs_worker = !roster_.has_idle() || door_.is_full();
     if (needs_worker) wake_up_.ask_for_room();
     if (!needs_worker && !shape_.parks) return true;
     return !handoffs_.has_news(needs_worker ? News::any : News::returned);

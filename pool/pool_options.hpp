@@ -36,7 +36,7 @@ struct PoolOptions {
     /// How long a worker may itself wait for the next request of a client before it gives the connection
     /// back, where the model parks. The master ends the wait: by handing it a client, or after this time at
     /// its next look, which comes within stuck_after / 2. 0: it gives the connection back at once.
-    std::chrono::milliseconds linger{4};
+    std::chrono::milliseconds await_next{4};
     TimeLimits time_limits;
     std::chrono::milliseconds request_limit{
         0};  ///< For one request; 0: none. Then the worker is told to stop
@@ -56,8 +56,8 @@ struct PoolOptions {
     std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't taken what it was handed by then
                                                  ///< is stuck: others get it.
-    /// A worker that is stopped (SIGSTOP, a debugger), or that doesn't hold what it was handed and doesn't
-    /// answer, for so long of the master's running time is killed, and what it held is lost.
+    /// A worker that is stopped (SIGSTOP, a debugger), or that doesn't have what it was handed and doesn't
+    /// answer, for so long of the master's running time is killed, and its connections are lost.
     std::chrono::milliseconds stopped_limit{10'000};
     std::chrono::milliseconds steal_after{1};  ///< What is queued ahead for so long goes to an idle worker.
     std::chrono::milliseconds standing_still{2};  ///< No worker has moved for so long: look who waits.

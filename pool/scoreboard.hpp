@@ -59,8 +59,9 @@ struct ListenQueueWords {
 
 /// Written by the master alone.
 struct ScoreboardHeader {
-    alignas(64) SharedWord waiting;  ///< 1: the master wants to be woken when a worker has finished.
-    SharedWord asleep;  ///< 1: the master blocks, and wants to be woken when a connection is given back.
+    alignas(64) SharedWord wake_on_room;  ///< 1: the master wants to be woken when a worker has finished.
+    SharedWord
+        wake_on_return;  ///< 1: the master blocks, and wants to be woken when a connection is given back.
     alignas(64) SharedWord spare;  ///< Idle workers, never more than there are (workers look at it for 0).
     SharedWord wanted;             ///< 1 while a client waits because no worker is idle.
     SharedWord draining;           ///< 1 from the order to stop on.

@@ -18,18 +18,18 @@ public:
     /// Before the first give: no more than so many are ever outstanding, and giving needs no memory.
     void reserve(std::size_t depth) { given_.reserve(depth); }
 
-    /// Returns the number of the handoff, which is unique in the slot for the next 2^32 of them.
+    /// Returns the handoff's number, which is unique in the slot for the next 2^32 of them.
     std::uint32_t give(Place client) noexcept {
-        given_.push_back({client, ++number_});
-        return number_;
+        given_.push_back({client, ++last_handoff_});
+        return last_handoff_;
     }
 
-    /// It was not received: the master has it again. Nothing: no connection of that number is outstanding.
-    std::optional<Place> take_back(std::uint32_t number) noexcept { return remove(number); }
+    /// It was not received: the master has it again. Nothing: no connection of that handoff is outstanding.
+    std::optional<Place> take_back(std::uint32_t handoff) noexcept { return remove(handoff); }
 
     /// The worker has given it back, to be parked.
-    std::optional<Place> give_back(std::uint32_t number) noexcept {
-        const std::optional<Place> client = remove(number);
+    std::optional<Place> give_back(std::uint32_t handoff) noexcept {
+        const std::optional<Place> client = remove(handoff);
         if (client) ++returned_;
         return client;
     }
@@ -54,19 +54,19 @@ public:
         return count;
     }
 
-    /// As lose_rest, of one that was received without its descriptor. Nothing: none of that number.
-    std::optional<Place> lose(std::uint32_t number) noexcept {
-        const std::optional<Place> client = remove(number);
+    /// As lose_rest, of one that was received without its descriptor. Nothing: none of that handoff.
+    std::optional<Place> lose(std::uint32_t handoff) noexcept {
+        const std::optional<Place> client = remove(handoff);
         if (client) ++lost_;
         return client;
     }
 
     [[nodiscard]] std::uint64_t outstanding() const noexcept { return given_.size(); }
 
-    /// Which connection has that number. Nothing: none that is outstanding.
-    [[nodiscard]] std::optional<Place> find(std::uint32_t number) const noexcept {
+    /// Which connection that handoff gave. Nothing: none that is outstanding.
+    [[nodiscard]] std::optional<Place> find(std::uint32_t handoff) const noexcept {
         for (const Given& given : given_)
-            if (given.number == number) return given.client;
+            if (given.handoff == handoff) return given.client;
         return {};
     }
 
@@ -87,12 +87,12 @@ public:
 private:
     struct Given {
         Place client;
-        std::uint32_t number;
+        std::uint32_t handoff;
     };
 
-    std::optional<Place> remove(std::uint32_t number) noexcept {
+    std::optional<Place> remove(std::uint32_t handoff) noexcept {
         const auto found = std::find_if(given_.begin(), given_.end(),
-                                        [number](const Given& given) { return given.number == number; });
+                                        [handoff](const Given& given) { return given.handoff == handoff; });
         if (found == given_.end()) return {};
         const Place client = found->client;
         given_.erase(found);
@@ -111,7 +111,7 @@ private:
     std::uint64_t finished_ = 0;
     std::uint64_t returned_ = 0;
     std::uint64_t lost_ = 0;
-    std::uint32_t number_ = 0;  ///< Of the last handoff.
+    std::uint32_t last_handoff_ = 0;  ///< Its number.
 };
 
 }  // namespace bullpen

@@ -16,7 +16,7 @@ WakeUp::WakeUp(ScoreboardHeader& header)
 /// The eventfd is shared with the workers: one of them may have emptied it and made it blocking, so
 /// O_NONBLOCK is not relied upon.
 void WakeUp::note_awake() noexcept {
-    header_.asleep.store(0, std::memory_order_relaxed);
+    header_.wake_on_return.store(0, std::memory_order_relaxed);
     if (!watch_->ready()) return;
     std::uint64_t count = 0;
     const iovec into{&count, sizeof count};

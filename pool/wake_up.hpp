@@ -26,13 +26,13 @@ public:
     void arm() { watch_->arm(); }
 
     /// From here on a worker that has finished something wakes the master.
-    void ask_for_room() noexcept { header_.waiting.store(1, std::memory_order_seq_cst); }
+    void ask_for_room() noexcept { header_.wake_on_room.store(1, std::memory_order_seq_cst); }
     void ask_for_room(bool wanted) noexcept {
-        header_.waiting.store(wanted ? 1 : 0, std::memory_order_relaxed);
+        header_.wake_on_room.store(wanted ? 1 : 0, std::memory_order_relaxed);
     }
 
     /// From here on a worker that has given a connection back wakes the master.
-    void ask_for_returned() noexcept { header_.asleep.store(1, std::memory_order_seq_cst); }
+    void ask_for_returned() noexcept { header_.wake_on_return.store(1, std::memory_order_seq_cst); }
 
     /// At the begin of a turn.
     void note_awake() noexcept;

@@ -40,7 +40,7 @@ void Worker::announce_ready() noexcept {
 std::optional<Client> Worker::next_handed_off() {
     std::optional<Client> client;
     // The master wants to know who falls idle; not who has the next client in the channel already.
-    if (process_.header().waiting.load(std::memory_order_seq_cst) != 0) {
+    if (process_.header().wake_on_room.load(std::memory_order_seq_cst) != 0) {
         if (receive(false, client) != Took::nothing) return client;
         process_.wake_master();
     }
@@ -136,12 +136,12 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
                     .generation = process_.seat().generation,
                     .since_ns = client.since_ns,
                     .listener = connection.touched() ? 1U : 0U,
-                    .number = client.number,
+                    .handoff = client.handoff,
                     .parking = connection.parking(),
                     .state = connection.state()};
     message.parking.what = next == Next::await_input ? Await::input : Await::output;
     if (connection.stopping() && connection.touched() && message.parking.limit == Limit::idle) return false;
-    connection.release_held_back();
+    connection.uncork();
     const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
     const std::size_t count = connection.file() ? 2 : 1;
     for (;;) {
@@ -167,7 +167,7 @@ void Worker::end_turn(std::uint64_t begun_ns) noexcept {
     row_.returned.store(row_.returned.load(relaxed) + 1, std::memory_order_seq_cst);
     // While clients wait for workers, whoever runs out of work wakes the master for all.
     const ScoreboardHeader& header = process_.header();
-    if (header.asleep.load(std::memory_order_seq_cst) != 0 && header.wanted.load(relaxed) == 0)
+    if (header.wake_on_return.load(std::memory_order_seq_cst) != 0 && header.wanted.load(relaxed) == 0)
         process_.wake_master();
 }
 
@@ -175,7 +175,7 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
     const std::uint64_t begun_ns = monotonic_ns();
     if (process_.seat().delivery == Delivery::accept) {
         add(row_.accepted);
-        if (process_.header().waiting.load(relaxed) != 0)
+        if (process_.header().wake_on_room.load(relaxed) != 0)
             process_.wake_master();  // The pool may have to grow.
     }
     add(row_.begun);
@@ -212,7 +212,7 @@ void Worker::stop_working(std::uint64_t begun_ns) noexcept {
 }
 
 void Worker::wake_waiting_master() noexcept {
-    if (process_.header().waiting.load(std::memory_order_seq_cst) != 0) process_.wake_master();
+    if (process_.header().wake_on_room.load(std::memory_order_seq_cst) != 0) process_.wake_master();
 }
 
 void Worker::set_idle() noexcept {

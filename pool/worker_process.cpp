@@ -170,7 +170,7 @@ AcceptLock::Turn WorkerProcess::take_turn() {
 }
 
 void WorkerProcess::wait_for_message(int channel) const noexcept {
-    const OrdersHeldBack orders;
+    const BlockedOrders orders;
     if (leave() != Leave::no) return;
     pollfd readable{.fd = channel, .events = POLLIN, .revents = 0};
     ::ppoll(&readable, 1, nullptr, &orders.before());
@@ -181,7 +181,7 @@ void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
 }
 
 void WorkerProcess::wait_for(int fd) noexcept {
-    const OrdersHeldBack orders;
+    const BlockedOrders orders;
     pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
     constexpr timespec soon{.tv_sec = 0, .tv_nsec = 50'000'000};
     ::ppoll(&readable, 1, stop_order.given != 0 ? &soon : nullptr, &orders.before());
@@ -207,7 +207,7 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .slice = seat_.slice,
             .parks = seat_.parks,
             .channel = worker.channel(),
-            .linger = seat_.linger,
+            .await_next = seat_.await_next,
             .awaiting_since_ns = &worker.row().awaiting_since_ns,
             .stop_patience = seat_.stop_patience};
 }
@@ -227,7 +227,7 @@ Client WorkerProcess::unpack(Envelope envelope) const noexcept {
             .since_ns = message.since_ns,
             .state = message.state,
             .parking = message.parking,
-            .number = message.number,
+            .handoff = message.handoff,
             .has_options = inherits};
 }
 

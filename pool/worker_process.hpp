@@ -47,11 +47,11 @@ struct WorkerSeat {
     PoolLimits limits = {};             ///< Of its threads, where the process sizes their pool itself.
     std::chrono::milliseconds resize_interval{100};
     std::chrono::milliseconds shrink_window{10'000};
-    int capacity = 1;                      ///< Connections that a worker serves at once.
-    bool batch = false;                    ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
-    bool parks = false;                    ///< Connections may be given back.
-    std::chrono::milliseconds slice{250};  ///< Of the listeners' sockets, see ListenOptions.
-    std::chrono::milliseconds linger{4};   ///< See ServerView.
+    int capacity = 1;                         ///< Connections that a worker serves at once.
+    bool batch = false;                       ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
+    bool parks = false;                       ///< Connections may be given back.
+    std::chrono::milliseconds slice{250};     ///< Of the listeners' sockets, see ListenOptions.
+    std::chrono::milliseconds await_next{4};  ///< See ServerView.
     TimeLimits time_limits = {};
     std::chrono::seconds drain_timeout{30};
     std::chrono::milliseconds stop_patience{1'000};  ///< See PoolOptions.
@@ -76,7 +76,7 @@ public:
     [[nodiscard]] IdleWait& idle_wait() noexcept { return idle_wait_; }
 
     [[nodiscard]] std::uint32_t workers() const noexcept { return seat_.slots; }
-    [[nodiscard]] Worker& worker(std::uint32_t number = 0) noexcept { return workers_[number]; }
+    [[nodiscard]] Worker& worker(std::uint32_t index = 0) noexcept { return workers_[index]; }
 
     /// Tells the master that all of this process's workers can serve.
     void ready() noexcept;

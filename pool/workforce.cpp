@@ -78,13 +78,13 @@ std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
         [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
 }
 
-bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoint now) noexcept {
+bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept {
     if (!may_start(now)) return false;
-    const SlotRange process = shape_.process_of(number);
+    const SlotRange process = shape_.process_of(slot);
     std::optional<pid_t> pid;
     try {
-        for (std::uint32_t slot = process.first; slot < process.end; ++slot)
-            prepare(slot);
+        for (std::uint32_t each = process.first; each < process.end; ++each)
+            prepare(each);
         pid = start_process(process, client);
     } catch (const std::system_error& error) {  // Out of descriptors: weather, as a failed fork is.
         errno = error.code().value();
@@ -97,24 +97,24 @@ bool Workforce::start(std::uint32_t number, std::optional<Place> client, TimePoi
     }
     add(scoreboard_.header().spawns);
     slot_of_[*pid] = process.first;
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
-        occupy(slot, *pid);
-        seats_[slot].born = now;
+    for (std::uint32_t each = process.first; each < process.end; ++each) {
+        occupy(each, *pid);
+        seats_[each].born = now;
     }
-    if (client) give_to_child(number, *client, now);
+    if (client) give_to_child(slot, *client, now);
     return true;
 }
 
 /// What a slot must have before its worker is born, and what its row shall say.
-void Workforce::prepare(std::uint32_t number) {
-    Seat& seat = seats_[number];
+void Workforce::prepare(std::uint32_t slot) {
+    Seat& seat = seats_[slot];
     if (shape_.hands_off()) seat.channel = make_channel();
-    if (options_.model.own_listeners && number > 0 && seat.listeners.empty())
+    if (options_.model.own_listeners && slot > 0 && seat.listeners.empty())
         for (const Listener& listener : *common_.listeners)
             seat.listeners.push_back(listener.open_sibling(options_.listen_options));
     ++seat.generation;
-    rows_.begin(number);
-    scoreboard_.entry(number).generation.store(seat.generation, relaxed);
+    rows_.begin(slot);
+    scoreboard_.entry(slot).generation.store(seat.generation, relaxed);
 }
 
 std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<Place> client) {
@@ -125,27 +125,27 @@ std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<P
 }
 
 /// It can't write its row, so the master does: nobody else occupies it.
-std::optional<pid_t> Workforce::start_program(std::uint32_t number, const ConnectionEntry& client) {
+std::optional<pid_t> Workforce::start_program(std::uint32_t slot, const ConnectionEntry& client) {
     const std::optional<pid_t> pid = spawn_program(options_.program, client.socket.get());
     if (!pid) return {};
-    rows_.note_program(number, client.since);
+    rows_.note_program(slot, client.since);
     return pid;
 }
 
-void Workforce::occupy(std::uint32_t number, pid_t pid) noexcept {
-    Seat& seat = seats_[number];
+void Workforce::occupy(std::uint32_t slot, pid_t pid) noexcept {
+    Seat& seat = seats_[slot];
     seat.pid = pid;
     seat.ended_by_us.reset();
-    roster_.place(number, Stage::starting, Usable::yes);
+    roster_.place(slot, Stage::starting, Usable::yes);
 }
 
 /// The child has its socket from its birth.
-void Workforce::give_to_child(std::uint32_t number, Place client, TimePoint now) noexcept {
-    roster_.place(number, Stage::ready, Usable::yes);
+void Workforce::give_to_child(std::uint32_t slot, Place client, TimePoint now) noexcept {
+    roster_.place(slot, Stage::ready, Usable::yes);
     const Scoreboard::Change change{scoreboard_};
     connections_.move(client, Where::given);
-    roster_.account(number).give(client);
-    roster_.moved(number, now);
+    roster_.account(slot).give(client);
+    roster_.moved(slot, now);
     connections_.at(client).socket.reset();
     pause_.note_success();
 }
@@ -199,7 +199,7 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .batch = options_.batch_workers && !is(Delivery::fork),
         .parks = shape_.parks,
         .slice = options_.listen_options.slice,
-        .linger = options_.linger,
+        .await_next = options_.await_next,
         .time_limits = options_.time_limits,
         .drain_timeout = common_.drain_timeout,
         .stop_patience = options_.stop_patience,
@@ -242,31 +242,31 @@ void Workforce::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
 
 // Leaving.
 
-void Workforce::retire(std::uint32_t number, TimePoint now) noexcept {
-    if (roster_.draining().contains(number)) return;
-    const SlotRange process = shape_.process_of(number);
+void Workforce::retire(std::uint32_t slot, TimePoint now) noexcept {
+    if (roster_.draining().contains(slot)) return;
+    const SlotRange process = shape_.process_of(slot);
     bool told = shape_.hands_off();
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
+    for (std::uint32_t each = process.first; each < process.end; ++each) {
         if (shape_.hands_off()) {
-            const Message order{.kind = MessageKind::retire, .generation = seats_[slot].generation};
-            told = send_message(seats_[slot].channel.master.get(), order, {}) == Sent::sent && told;
+            const Message order{.kind = MessageKind::retire, .generation = seats_[each].generation};
+            told = send_message(seats_[each].channel.master.get(), order, {}) == Sent::sent && told;
         }
-        for (Listener& listener : seats_[slot].listeners)
+        for (Listener& listener : seats_[each].listeners)
             listener.stop_as_sibling();
     }
-    tell(number, ExitReason::retired, now);
+    tell(slot, ExitReason::retired, now);
     // Who owns a listener first lets the handshakes come to their end: see remind().
     const bool serves_on = options_.model.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
     if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
 }
 
 /// From here on the slot's process is given nothing more.
-void Workforce::tell(std::uint32_t number, ExitReason reason, TimePoint now) noexcept {
-    const SlotRange process = shape_.process_of(number);
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
-        seats_[slot].ended_by_us = reason;
-        seats_[slot].told_at = now;
-        roster_.place(slot, Stage::draining, Usable::yes);
+void Workforce::tell(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept {
+    const SlotRange process = shape_.process_of(slot);
+    for (std::uint32_t each = process.first; each < process.end; ++each) {
+        seats_[each].ended_by_us = reason;
+        seats_[each].told_at = now;
+        roster_.place(each, Stage::draining, Usable::yes);
     }
 }
 
@@ -313,13 +313,13 @@ void Workforce::replace_in_order(std::uint32_t slot, const char* why, TimePoint 
 }
 
 /// Until its burial nothing more is handed to it.
-void Workforce::kill(std::uint32_t number, ExitReason reason) noexcept {
-    const SlotRange process = shape_.process_of(number);
-    for (std::uint32_t slot = process.first; slot < process.end; ++slot) {
-        seats_[slot].ended_by_us = reason;
-        roster_.set_usable(slot, Usable::no);
+void Workforce::kill(std::uint32_t slot, ExitReason reason) noexcept {
+    const SlotRange process = shape_.process_of(slot);
+    for (std::uint32_t each = process.first; each < process.end; ++each) {
+        seats_[each].ended_by_us = reason;
+        roster_.set_usable(each, Usable::no);
     }
-    ::kill(seats_[number].pid, SIGKILL);
+    ::kill(seats_[slot].pid, SIGKILL);
 }
 
 /// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun

@@ -38,7 +38,7 @@ struct Options {
                                                      ///< models whose one process serves many.
     /// How long a worker of prefork may itself wait for a client's next request before the connection is
     /// parked; a client that is handed to it ends the wait. 0: not at all.
-    std::chrono::milliseconds linger{4};
+    std::chrono::milliseconds await_next{4};
     /// A worker that is stopped (SIGSTOP, a debugger) for so long is killed and replaced.
     std::chrono::milliseconds stopped_limit{10'000};
 

@@ -93,8 +93,8 @@ void check(const Options& options, const Model& model) {
             "handoff_when, queue_max, connections_max and admission go with models whose master accepts, not "
             "with model " +
             options.model};
-    if (options.linger != Options{}.linger && !model.parks())
-        throw std::invalid_argument{"linger goes with model prefork, not with model " + options.model};
+    if (options.await_next != Options{}.await_next && !model.parks())
+        throw std::invalid_argument{"await_next goes with model prefork, not with model " + options.model};
     if (options.request_limit.count() != 0 && !model.limits_requests())
         throw std::invalid_argument{"request_limit doesn't go with model " + options.model +
                                     ": the process that it would end serves other clients, too"};
@@ -120,7 +120,7 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         pool.time_limits = options.time_limits;
         pool.request_limit = options.request_limit;
         pool.request_grace = options.request_grace;
-        pool.linger = options.linger;
+        pool.await_next = options.await_next;
         pool.stopped_limit = options.stopped_limit;
         pool.handoff_when = options.handoff_when;
         pool.admission = options.admission;

@@ -23,7 +23,7 @@ void set_handoff(PoolOptions& pool, const PoolSettings& settings, const SettingP
     if (settings.linger != PoolSettings{}.linger) {
         where.require(pool.model.parks(), "linger", "model prefork, whose workers give connections back",
                       pool.model);
-        pool.linger = milliseconds{settings.linger};
+        pool.await_next = milliseconds{settings.linger};
     }
 }
 

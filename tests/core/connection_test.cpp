@@ -292,7 +292,7 @@ TEST_SUITE("core: connections") {
 
     TEST_CASE("a connection that can be given back is not waited for when somebody else waits") {
         const std::atomic<std::uint32_t> wanted{1};
-        Pair pair = tcp_pair({.wanted = &wanted, .parks = true, .linger = for_ever});
+        Pair pair = tcp_pair({.wanted = &wanted, .parks = true, .await_next = for_ever});
         pair.server.set_socket_timeouts(milliseconds{0});
         std::vector<std::byte> buffer(16);
         CHECK(!pair.server.peek(buffer, {}));
@@ -320,15 +320,15 @@ TEST_SUITE("core: connections") {
         const std::atomic<std::uint32_t> wanted{0};
         const std::atomic<std::uint32_t> draining{1};
         for (auto* const make : {tcp_sockets, unix_sockets}) {
-            Pair pair = pair_of(make(), {.wanted = &wanted, .parks = true, .linger = for_ever});
+            Pair pair = pair_of(make(), {.wanted = &wanted, .parks = true, .await_next = for_ever});
             pair.server.set_socket_timeouts(milliseconds{0});
             std::vector<std::byte> buffer(16);
             std::thread client{[&] { say(pair.client, "next"); }};
             CHECK(pair.server.peek(buffer, {})->size == 4);
             client.join();
-            Pair stopping = pair_of(make(), {.draining = &draining, .parks = true, .linger = for_ever});
+            Pair stopping = pair_of(make(), {.draining = &draining, .parks = true, .await_next = for_ever});
             CHECK(!stopping.server.peek(buffer, {}));
-            Pair never = pair_of(make(), {.wanted = &wanted, .parks = true, .linger = milliseconds{0}});
+            Pair never = pair_of(make(), {.wanted = &wanted, .parks = true, .await_next = milliseconds{0}});
             never.server.set_socket_timeouts(milliseconds{0});
             CHECK(!never.server.peek(buffer, {}));
             CHECK(never.server.parking().deadline_ns == 0);
@@ -338,7 +338,7 @@ TEST_SUITE("core: connections") {
     }
 
     TEST_CASE("after vain waits a client is waited for ever more seldom, until it speaks in time") {
-        Pair pair = tcp_pair({.parks = true, .linger = milliseconds{1}});
+        Pair pair = tcp_pair({.parks = true, .await_next = milliseconds{1}});
         std::vector<std::byte> buffer(16);
         std::string waits;
         for (int turn = 0; turn < 12; ++turn) {
@@ -358,7 +358,7 @@ TEST_SUITE("core: connections") {
     }
 
     TEST_CASE("what a vain wait took is taken from the time that the client has in all") {
-        Pair pair = tcp_pair({.parks = true, .linger = milliseconds{20}});
+        Pair pair = tcp_pair({.parks = true, .await_next = milliseconds{20}});
         pair.server.limits().idle = milliseconds{50};
         std::vector<std::byte> buffer(16);
         const TimePoint begun = Clock::now();
@@ -376,7 +376,7 @@ TEST_SUITE("core: connections") {
             std::atomic<std::uint64_t> awaiting_since_ns{0};
             Pair pair = tcp_pair({.parks = true,
                                   .channel = channel.server.get(),
-                                  .linger = for_ever,
+                                  .await_next = for_ever,
                                   .awaiting_since_ns = &awaiting_since_ns});
             std::vector<std::byte> buffer(16);
             const std::string bytes = many_bytes(20'000'000);
@@ -404,10 +404,10 @@ TEST_SUITE("core: connections") {
             CAPTURE(waited.count());
             SocketPair channel = unix_sockets();
             std::atomic<std::uint64_t> awaiting_since_ns{0};
-            const milliseconds linger = waited.count() == 0 ? milliseconds{60'000} : waited;
+            const milliseconds moment = waited.count() == 0 ? milliseconds{60'000} : waited;
             Pair pair = tcp_pair({.parks = true,
                                   .channel = channel.server.get(),
-                                  .linger = linger,
+                                  .await_next = moment,
                                   .awaiting_since_ns = &awaiting_since_ns});
             std::vector<std::byte> buffer(16);
             std::thread master{[&] {
@@ -426,7 +426,7 @@ TEST_SUITE("core: connections") {
 
     TEST_CASE("half a head on a UNIX socket keeps no worker that can give it back") {
         const std::atomic<std::uint32_t> wanted{0};
-        Pair pair = pair_of(unix_sockets(), {.wanted = &wanted, .parks = true, .linger = for_ever});
+        Pair pair = pair_of(unix_sockets(), {.wanted = &wanted, .parks = true, .await_next = for_ever});
         std::vector<std::byte> buffer(16);
         say(pair.client, "half");
         CHECK(!pair.server.peek(buffer, {Limit::header}, 4));
@@ -485,14 +485,14 @@ TEST_SUITE("core: connections") {
         CHECK(option(SO_PEEK_OFF) == offset);
     }
 
-    TEST_CASE("what is held back leaves before the connection is parked") {
+    TEST_CASE("what is corked leaves before the connection is parked") {
         const auto corked = [](int fd) {
             int on = 0;
             socklen_t size = sizeof on;
             REQUIRE(::getsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, &size) == 0);
             return on != 0;
         };
-        const auto held_back = [](int fd) {
+        const auto unsent = [](int fd) {
             int bytes = 0;
             REQUIRE(::ioctl(fd, SIOCOUTQNSD, &bytes) == 0);
             return bytes;
@@ -500,14 +500,14 @@ TEST_SUITE("core: connections") {
         Pair pair = tcp_pair({.parks = true});
         pair.server.cork(true);
         pair.server.write_all("answer");
-        CHECK(held_back(pair.server.fd()) == 6);
-        pair.server.release_held_back();
+        CHECK(unsent(pair.server.fd()) == 6);
+        pair.server.uncork();
         CHECK(!corked(pair.server.fd()));
-        CHECK(held_back(pair.server.fd()) == 0);
+        CHECK(unsent(pair.server.fd()) == 0);
         pair.server.write_before_more("answer");
-        CHECK(held_back(pair.server.fd()) == 6);
-        pair.server.release_held_back();
-        CHECK(held_back(pair.server.fd()) == 0);
+        CHECK(unsent(pair.server.fd()) == 6);
+        pair.server.uncork();
+        CHECK(unsent(pair.server.fd()) == 0);
     }
 
     TEST_CASE("as much is written as a client takes, and the rest when it takes more") {

@@ -279,8 +279,8 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
         options.time_limits.body = std::chrono::milliseconds{number()};
     } else if (key == "read_ms") {
         options.time_limits.read = std::chrono::milliseconds{number()};
-    } else if (key == "linger_ms") {
-        options.linger = std::chrono::milliseconds{number()};
+    } else if (key == "await_next_ms") {
+        options.await_next = std::chrono::milliseconds{number()};
     } else if (key == "drain_s") {
         options.drain_timeout = std::chrono::seconds{number()};
     } else if (key == "source_connections") {

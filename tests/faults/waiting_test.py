@@ -74,8 +74,8 @@ class Limits(unittest.TestCase):
                 "header": (program("--header-timeout"), self.keep, say(HALF_HEAD)),
             }
             if model_of(case) == "prefork":
-                limits["body, short linger"] = (library("body_ms=1000", "linger_ms=4"), nothing, say(b"b"))
-                limits["read, short linger"] = (library("read_ms=1000", "linger_ms=4"), nothing, say(b"r"))
+                limits["body, short await_next"] = (library("body_ms=1000", "await_next_ms=4"), nothing, say(b"b"))
+                limits["read, short await_next"] = (library("read_ms=1000", "await_next_ms=4"), nothing, say(b"r"))
             if model_of(case) in ("prefork", "event", "prefork-event"):  # Others may need the worker for somebody.
                 limits["idle"] = (program("--idle-timeout"), nothing, self.keep)
 
@@ -117,7 +117,7 @@ class SilentClients(unittest.TestCase):
                 self.assertLessEqual(max(woken), 0 if model_of(case) == "prefork" else 4, woken)
                 stack.close()
 
-    def test_a_program_with_the_default_linger_answers_an_active_client_at_once(self):
+    def test_a_program_with_the_default_await_next_answers_an_active_client_at_once(self):
         with Hostile("one_by_one", "model=prefork", "workers=4") as server, ExitStack() as stack:
             clients = [stack.enter_context(closing(connect(server))) for _ in range(400)]
 

@@ -21,8 +21,8 @@ void wait_until_told(Worker& worker) {
 
 int count(WorkerProcess& process, Activity activity) {
     int found = 0;
-    for (std::uint32_t number = 0; number < process.workers(); ++number)
-        found += process.worker(number).activity() == activity;
+    for (std::uint32_t index = 0; index < process.workers(); ++index)
+        found += process.worker(index).activity() == activity;
     return found;
 }
 

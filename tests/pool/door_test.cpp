@@ -324,7 +324,7 @@ TEST_SUITE("pool: the door") {
         }
         CHECK(house.connections.size() == 2);
         CHECK(house.door.length() == 2);
-        CHECK(house.door.is_crowd_waiting());
+        CHECK(house.door.still_has_clients());
         house.connections.for_each(Where::waiting, [&](Place place, ConnectionEntry&) {
             house.connections.end(place, Ending::completed());
         });
@@ -337,15 +337,15 @@ TEST_SUITE("pool: the door") {
         CHECK(house.board.header().accepted == 4);
     }
 
-    TEST_CASE("while it is crowded it is not open, and it is looked at again after the pause") {
+    TEST_CASE("while it is full it is not open, and it is looked at again after the pause") {
         House house;
         CHECK(house.door.is_open(begin));
         CHECK(house.door.prepare_to_wait(begin) == TimePoint::max());
-        house.door.set_crowded(true);
-        CHECK(house.door.is_crowded());
+        house.door.set_full(true);
+        CHECK(house.door.is_full());
         CHECK_FALSE(house.door.is_open(begin));
         CHECK(house.door.prepare_to_wait(begin) == begin + pause_time);
-        house.door.set_crowded(false);
+        house.door.set_full(false);
         CHECK(house.door.is_open(begin));
     }
 
@@ -368,7 +368,7 @@ TEST_SUITE("pool: the door") {
             while (UniqueFd{::accept4(house.door.listeners()[0].fd(), nullptr, nullptr, SOCK_CLOEXEC)})
                 continue;
             CHECK(house.door.is_known_to_wait());
-            CHECK_FALSE(house.door.is_crowd_waiting());
+            CHECK_FALSE(house.door.still_has_clients());
             CHECK_FALSE(house.door.is_known_to_wait());
             CHECK(house.watch());  // One may block.
             CHECK_FALSE(house.door.is_known_to_wait());
@@ -501,7 +501,7 @@ TEST_SUITE("pool: the door") {
         CHECK_FALSE(house.let_in());
         CHECK(house.door.watch());
         CHECK_FALSE(house.door.is_known_to_wait());
-        CHECK_FALSE(house.door.is_crowd_waiting());
+        CHECK_FALSE(house.door.still_has_clients());
         CHECK(house.door.length() == 0);
     }
 

@@ -43,7 +43,7 @@ std::vector<PoolOptions> pools_of(const Case& under) {
     PoolOptions that_peeks = pool_of(under, obey);
     that_peeks.limits.workers_max = with_some_to_spare;
     that_peeks.async_handler = obey_in_loop;
-    that_peeks.linger = that_peeks.model.parks() ? milliseconds{5} : milliseconds{0};
+    that_peeks.await_next = that_peeks.model.parks() ? milliseconds{5} : milliseconds{0};
     PoolOptions that_reads = pool_of(under, echo);
     that_reads.async_handler = echo_in_loop;
     if (serves_one_at_a_time(under) || under.model == find_model("thread")) return {that_reads};
@@ -70,7 +70,7 @@ TEST_SUITE("pool: workers that leave") {
         for (const Case& under : every_case()) {
             for (PoolOptions& pool : pools_of(under)) {
                 CAPTURE(under.name);
-                CAPTURE(pool.linger.count());
+                CAPTURE(pool.await_next.count());
                 pool.stop_patience = milliseconds{700};
                 RunningMaster master{{pool}};
                 const UniqueFd silent = master.connect();
@@ -97,8 +97,8 @@ TEST_SUITE("pool: workers that leave") {
         for (const Case& under : every_case()) {
             for (PoolOptions& pool : pools_of(under)) {
                 CAPTURE(under.name);
-                CAPTURE(pool.linger.count());
-                pool.linger =
+                CAPTURE(pool.await_next.count());
+                pool.await_next =
                     milliseconds{0};  // Where the master would have it soon, the worker is to have it.
                 RunningMaster master{{pool}};
                 const UniqueFd silent = master.connect();

@@ -112,7 +112,7 @@ inline Next obey(Connection& client) {
 /// A pool of so many workers that obey. Who waits for a next command does so for 5 ms at most.
 inline PoolOptions pool_that_obeys(int workers, const Model& model = handing_off) {
     PoolOptions pool = pool_of(workers, obey, model);
-    pool.linger = std::chrono::milliseconds{5};
+    pool.await_next = std::chrono::milliseconds{5};
     return pool;
 }
 

@@ -369,7 +369,7 @@ TEST_SUITE("pool: parking and workers that lie") {
 
     TEST_CASE("a worker that gives back in a wrong way is replaced") {
         check_replaced("a wrong number", [](Culprit& culprit) {
-            ++culprit.message.number;
+            ++culprit.message.handoff;
             culprit.give_back();
             culprit.count();
         });

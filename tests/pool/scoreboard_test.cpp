@@ -63,13 +63,14 @@ TEST_SUITE("pool: the scoreboard") {
 
     TEST_CASE("a worker reads the header but can't write it, nor make it writable") {
         Scoreboard board{3};
-        board.header().waiting = 1;
-        CHECK(ends_with(board, [](Scoreboard& own) { ::_exit(own.header().waiting == 1 ? 0 : 1); }) == 0);
-        CHECK(ends_with(board, [](Scoreboard& own) { own.header().waiting = 0; }) == -SIGSEGV);
+        board.header().wake_on_room = 1;
+        CHECK(ends_with(board, [](Scoreboard& own) { ::_exit(own.header().wake_on_room == 1 ? 0 : 1); }) ==
+              0);
+        CHECK(ends_with(board, [](Scoreboard& own) { own.header().wake_on_room = 0; }) == -SIGSEGV);
         CHECK(ends_with(board, [](Scoreboard& own) {
                   ::_exit(::mprotect(&own.header(), scoreboard_page, PROT_READ | PROT_WRITE) == 0 ? 1 : 0);
               }) == 0);
-        CHECK(board.header().waiting == 1);
+        CHECK(board.header().wake_on_room == 1);
     }
 
     TEST_CASE("a worker has no other row, and no descriptor to map one") {

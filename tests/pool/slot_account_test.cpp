@@ -22,9 +22,9 @@ struct Naive {
     std::uint64_t returned = 0;
     std::uint64_t lost = 0;
 
-    std::optional<Place> remove(std::uint32_t number) {
+    std::optional<Place> remove(std::uint32_t handoff) {
         for (auto it = given.begin(); it != given.end(); ++it) {
-            if (it->first != number) continue;
+            if (it->first != handoff) continue;
             const Place client = it->second;
             given.erase(it);
             return client;
@@ -42,7 +42,7 @@ struct Naive {
     }
 
     /// Mostly one that is outstanding; else one that never was or no longer is.
-    [[nodiscard]] std::uint32_t some_number(std::mt19937& random) const {
+    [[nodiscard]] std::uint32_t some_handoff(std::mt19937& random) const {
         if (given.empty() || random() % 8 == 0) return static_cast<std::uint32_t>(random() % 5000);
         return given[random() % given.size()].first;
     }
@@ -60,8 +60,8 @@ void check_same(const SlotAccount& account, const Naive& naive) {
         REQUIRE(!account.oldest());
     else
         REQUIRE(account.oldest() == naive.given.front().second);
-    for (const auto& [number, client] : naive.given)
-        REQUIRE(account.find(number) == client);
+    for (const auto& [handoff, client] : naive.given)
+        REQUIRE(account.find(handoff) == client);
 }
 
 SlotAccount with_given(std::uint32_t clients) {
@@ -87,7 +87,7 @@ TEST_SUITE("pool: a slot's account") {
             constexpr std::size_t depth = 12;
             account.reserve(depth);
             Naive naive;
-            std::set<std::uint32_t> numbers;
+            std::set<std::uint32_t> handoffs;
             std::uint32_t generation = 0;
             for (int step = 0; step < 8000; ++step) {
                 std::vector<Place> ended;
@@ -99,23 +99,23 @@ TEST_SUITE("pool: a slot's account") {
                         if (account.outstanding() == depth) break;
                         const Place client{.index = static_cast<std::uint32_t>(random() % depth),
                                            .generation = ++generation};
-                        const std::uint32_t number = account.give(client);
-                        REQUIRE(numbers.insert(number).second);
-                        naive.given.emplace_back(number, client);
+                        const std::uint32_t handoff = account.give(client);
+                        REQUIRE(handoffs.insert(handoff).second);
+                        naive.given.emplace_back(handoff, client);
                         ++naive.handed;
                         break;
                     }
                     case 3: {
-                        const std::uint32_t number = naive.some_number(random);
-                        const auto client = naive.remove(number);
-                        REQUIRE(account.take_back(number) == client);
+                        const std::uint32_t handoff = naive.some_handoff(random);
+                        const auto client = naive.remove(handoff);
+                        REQUIRE(account.take_back(handoff) == client);
                         if (client) --naive.handed;
                         break;
                     }
                     case 4: {
-                        const std::uint32_t number = naive.some_number(random);
-                        const auto client = naive.remove(number);
-                        REQUIRE(account.give_back(number) == client);
+                        const std::uint32_t handoff = naive.some_handoff(random);
+                        const auto client = naive.remove(handoff);
+                        REQUIRE(account.give_back(handoff) == client);
                         if (client) ++naive.returned;
                         break;
                     }
@@ -129,9 +129,9 @@ TEST_SUITE("pool: a slot's account") {
                     }
                     default: {
                         if (random() % 10 != 0) {
-                            const std::uint32_t number = naive.some_number(random);
-                            const auto client = naive.remove(number);
-                            REQUIRE(account.lose(number) == client);
+                            const std::uint32_t handoff = naive.some_handoff(random);
+                            const auto client = naive.remove(handoff);
+                            REQUIRE(account.lose(handoff) == client);
                             if (client) ++naive.lost;
                             break;
                         }
@@ -180,11 +180,11 @@ TEST_SUITE("pool: a slot's account") {
         REQUIRE(account.take_back(1));
         REQUIRE(account.give_back(2));
         REQUIRE(account.lose(3));
-        for (const std::uint32_t number : {1U, 2U, 3U}) {
-            CHECK_FALSE(account.find(number));
-            CHECK_FALSE(account.take_back(number));
-            CHECK_FALSE(account.give_back(number));
-            CHECK_FALSE(account.lose(number));
+        for (const std::uint32_t handoff : {1U, 2U, 3U}) {
+            CHECK_FALSE(account.find(handoff));
+            CHECK_FALSE(account.take_back(handoff));
+            CHECK_FALSE(account.give_back(handoff));
+            CHECK_FALSE(account.lose(handoff));
         }
         CHECK(account.outstanding() == 0);
         CHECK(account.handed() == 2);  // What was taken back was never handed.

@@ -22,7 +22,7 @@ TEST_SUITE("pool: waiting for a worker") {
                 (void)!::read(go.get(), &token, sizeof token);
                 board.row(0).finished.store(i, std::memory_order_seq_cst);
                 constexpr std::uint64_t one = 1;
-                if (board.header().waiting.load(std::memory_order_seq_cst) != 0)
+                if (board.header().wake_on_room.load(std::memory_order_seq_cst) != 0)
                     (void)!::write(wake.get(), &one, sizeof one);
             }
             return 0;
@@ -32,7 +32,7 @@ TEST_SUITE("pool: waiting for a worker") {
         for (std::uint64_t i = 1; i <= rounds; ++i) {
             constexpr std::uint64_t one = 1;
             (void)!::write(go.get(), &one, sizeof one);
-            board.header().waiting.store(1, std::memory_order_seq_cst);
+            board.header().wake_on_room.store(1, std::memory_order_seq_cst);
             while (board.row(0).finished.load(std::memory_order_seq_cst) < i) {
                 pollfd readable{.fd = wake.get(), .events = POLLIN, .revents = 0};
                 if (::poll(&readable, 1, 1000) == 0) ++missed;
@@ -41,7 +41,7 @@ TEST_SUITE("pool: waiting for a worker") {
                     (void)!::read(wake.get(), &count, sizeof count);
                 }
             }
-            board.header().waiting.store(0, std::memory_order_relaxed);
+            board.header().wake_on_room.store(0, std::memory_order_relaxed);
         }
         ::waitpid(*worker, nullptr, 0);
         CHECK(missed == 0);

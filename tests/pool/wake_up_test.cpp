@@ -103,14 +103,14 @@ TEST_SUITE("pool: waking the master") {
         const ScoreboardHeader& header = sleeper.board.header();
         sleeper.wake_up.ask_for_returned();
         sleeper.wake_up.ask_for_room();
-        CHECK(header.asleep == 1);
-        CHECK(header.waiting == 1);
+        CHECK(header.wake_on_return == 1);
+        CHECK(header.wake_on_room == 1);
         sleeper.wake_up.note_awake();
-        CHECK(header.asleep == 0);
-        CHECK(header.waiting == 1);
+        CHECK(header.wake_on_return == 0);
+        CHECK(header.wake_on_room == 1);
         sleeper.wake_up.ask_for_room(false);
-        CHECK(header.waiting == 0);
+        CHECK(header.wake_on_room == 0);
         sleeper.wake_up.ask_for_room(true);
-        CHECK(header.waiting == 1);
+        CHECK(header.wake_on_room == 1);
     }
 }

@@ -20,7 +20,7 @@ enum class Doing {
 
 struct Caller {
     UniqueFd socket;
-    std::unique_ptr<Answer> answer;
+    std::unique_ptr<AnswerReader> answer;
     const Dialogue* dialogue = nullptr;
     std::size_t result_class = 0;
     std::string_view unsent;

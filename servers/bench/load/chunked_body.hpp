@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "servers/bench/load/answer.hpp"
+#include "servers/bench/load/answer_reader.hpp"
 
 namespace bullpen {
 

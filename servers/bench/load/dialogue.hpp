@@ -21,7 +21,7 @@ struct Dialogue {
     bool half_close =
         false;  ///< The client ends its side after the last request; else the server must see it end.
     HttpExpectation expected = {};  ///< http only.
-    std::function<std::unique_ptr<Answer>()> make_answer;
+    std::function<std::unique_ptr<AnswerReader>()> make_answer;
 };
 
 Dialogue http_dialogue(const std::string& host, const std::string& path,

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "servers/bench/load/answer.hpp"
+#include "servers/bench/load/answer_reader.hpp"
 #include "servers/bench/load/chunked_body.hpp"
 
 namespace bullpen {
@@ -20,7 +20,7 @@ struct HttpExpectation {
 };
 
 /// Its head as far as needed, and the number of its body's bytes.
-class HttpAnswer final : public Answer {
+class HttpAnswer final : public AnswerReader {
 public:
     static constexpr std::size_t head_max = 16 * 1024;
 

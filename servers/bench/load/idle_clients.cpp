@@ -43,7 +43,7 @@ bool ask(int socket, std::string_view request, Clock::time_point deadline) {
     return request.empty();
 }
 
-bool is_answered(int socket, const Dialogue& dialogue, Answer& answer, Clock::time_point deadline) {
+bool is_answered(int socket, const Dialogue& dialogue, AnswerReader& answer, Clock::time_point deadline) {
     std::array<char, 16 * 1024> buffer;
     AnswerState state = AnswerState::incomplete;
     answer.expect(dialogue);

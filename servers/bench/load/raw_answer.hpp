@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <string_view>
 
-#include "servers/bench/load/answer.hpp"
+#include "servers/bench/load/answer_reader.hpp"
 
 namespace bullpen {
 
 /// The message itself, byte for byte.
-class EchoAnswer final : public Answer {
+class EchoAnswer final : public AnswerReader {
 public:
     explicit EchoAnswer(std::string_view message = {}) : message_{message} {}
 
@@ -24,7 +24,7 @@ private:
 };
 
 /// Whatever comes until the server closes; nothing is no answer.
-class UntilEndAnswer final : public Answer {
+class UntilEndAnswer final : public AnswerReader {
 public:
     void expect(const Dialogue&) override { begun_ = false; }
     AnswerState take(std::string_view) override {

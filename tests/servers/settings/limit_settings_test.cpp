@@ -11,14 +11,14 @@ using std::chrono::seconds;
 TEST_SUITE("servers: settings of limits") {
     TEST_CASE("what waits for its client is the service's to say, unless it is set") {
         CHECK(made_pool({}).handoff_when == HandoffWhen::readable);
-        CHECK(made_pool({}).linger == milliseconds{4});
+        CHECK(made_pool({}).await_next == milliseconds{4});
         CHECK(made_pool({{"service", {"echo"}}}).handoff_when == HandoffWhen::accepted);
-        CHECK(made_pool({{"service", {"echo"}}}).linger == milliseconds{4});
+        CHECK(made_pool({{"service", {"echo"}}}).await_next == milliseconds{4});
         CHECK(made_pool({{"handoff_when", {"accept"}}}).handoff_when == HandoffWhen::accepted);
         CHECK(made_pool({{"service", {"echo"}}, {"handoff_when", {"readable"}}}).handoff_when ==
               HandoffWhen::readable);
-        CHECK(made_pool({{"linger", {"0"}}}).linger == milliseconds{0});
-        CHECK(made_pool({{"linger", {"250"}}}).linger == milliseconds{250});
+        CHECK(made_pool({{"linger", {"0"}}}).await_next == milliseconds{0});
+        CHECK(made_pool({{"linger", {"250"}}}).await_next == milliseconds{250});
     }
 
     TEST_CASE("a new client is awaited by the master only where the master accepts") {

@@ -12,9 +12,9 @@ enum class AnswerState { incomplete, complete, wrong };
 
 /// One connection's view of the answers that come back to it, fed with bytes as they arrive. All the
 /// dialogues that it is told about must be of its own protocol.
-class Answer {
+class AnswerReader {
 public:
-    virtual ~Answer() = default;
+    virtual ~AnswerReader() = default;
 
     /// Forgets the last answer and waits for the one to this dialogue's request, which must live until then.
     virtual void expect(const Dialogue& dialogue) = 0;
