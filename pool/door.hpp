@@ -42,6 +42,7 @@ public:
     /// For a caller without a place for one more connection: asks the kernel whether a client waits. If not,
     /// none is known to wait any more.
     [[nodiscard]] bool still_has_clients() noexcept;
+    /// Whether there is no room for one more connection: while it is full, no client is let in.
     void set_full(bool full) noexcept { full_ = full; }
     [[nodiscard]] bool is_full() const noexcept { return full_; }
 

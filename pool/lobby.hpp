@@ -71,8 +71,8 @@ public:
 
     // The orderly stop.
 
-    /// From here on a client that is between two requests is waited for for stop_settle at most, and one that
-    /// has sent nothing yet for stop_patience.
+    /// From here on a client between two requests has stop_settle at most to send the next one, and a client
+    /// that has sent nothing yet has stop_patience.
     void begin_stop(TimePoint now) noexcept;
 
     /// Ends all connections as lost.
