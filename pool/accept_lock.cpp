@@ -48,7 +48,7 @@ AcceptLock::Locked AcceptLock::wait_for_it() noexcept {
     if (mutex_ == nullptr) return set_file_lock(F_SETLKW, F_WRLCK) ? Locked::yes : Locked::not_yet;
     const int error = ::pthread_mutex_lock(mutex_);
     if (error == EOWNERDEAD)
-        ::pthread_mutex_consistent(mutex_);  // It guards nothing that could be half done.
+        ::pthread_mutex_consistent(mutex_);  // It guards no data that could be half written.
     return error == 0 || error == EOWNERDEAD ? Locked::yes : Locked::not_yet;
 }
 
@@ -59,7 +59,7 @@ void AcceptLock::unlock() noexcept {
         (void)set_file_lock(F_SETLK, F_UNLCK);
 }
 
-/// The whole file's lock belongs to the process, not to the descriptor that all have inherited.
+/// A record lock belongs to the process, not to the file description that all workers have inherited.
 bool AcceptLock::set_file_lock(int command, short type) const noexcept {
     struct flock whole {};
     whole.l_type = type;

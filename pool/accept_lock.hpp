@@ -1,4 +1,4 @@
-/// Turns at accept: of the workers that share a listener, one at a time may wait on it (UNP 30.7, 30.8).
+/// The accept lock: of the workers that share a listener, one at a time may wait on it (UNP 30.7, 30.8).
 #pragma once
 
 #include <pthread.h>
@@ -12,14 +12,14 @@
 
 namespace bullpen {
 
-/// What the workers' lock is made of. Either is free again when its owner is killed.
+/// What the lock is made of. Both kinds are free again when their owner is killed.
 enum class AcceptLockKind {
     mutex,  ///< A robust mutex shared between processes (pthread_mutexattr_setrobust(3)).
     file,   ///< A POSIX record lock, fcntl(2), on a file without a name.
 };
 
-/// Made by the master before the first fork and used by the workers. The master never takes it. A worker that
-/// writes nonsense into the shared mutex stops its siblings' accepting: the price of this design.
+/// Made by the master before the first fork and used by the workers; the master never takes it. A broken
+/// worker that overwrites the shared mutex stops its siblings from accepting: this design can't prevent it.
 class AcceptLock {
 public:
     /// Throws std::system_error.
@@ -31,7 +31,7 @@ public:
     /// One worker's turn, which ends with this object.
     class Turn {
     public:
-        Turn() noexcept = default;  ///< None: it was time to leave.
+        Turn() noexcept = default;  ///< No turn, because it is time to leave.
         explicit operator bool() const noexcept { return static_cast<bool>(lock_); }
 
     private:
@@ -40,12 +40,12 @@ public:
         std::unique_lock<AcceptLock> lock_;
     };
 
-    /// Waits for a turn; none once `leaving()` says so, which is asked at first and, with a file, at every
-    /// signal. A mutex's wait is not interrupted by signals: their handler may end the process instead, which
-    /// at any instruction leaves the lock to others.
+    /// Waits for a turn; returns none if `leaving()` is true, which is asked before the wait and, with a
+    /// file, at every signal. A signal doesn't interrupt the wait for a mutex: the signal handler may end the
+    /// process instead, which is safe at any instruction because the lock is then free for others.
     [[nodiscard]] Turn take_turn(const std::function<bool()>& leaving);
 
-    /// For Turn's end.
+    /// Called by the end of a Turn.
     void unlock() noexcept;
 
     /// The file, borrowed, which a worker must keep open; -1 for a mutex.

@@ -40,7 +40,7 @@ bool IdleWait::wait(const BlockedOrders& orders) {
     return found > 0;
 }
 
-/// The first that comes makes the kernel look at the listeners. False: it has no memory for that.
+/// The first sleeper adds the listeners to the epoll. Returns false if the kernel has no memory for that.
 bool IdleWait::begin() {
     const std::lock_guard guard{mutex_};
     if (sleepers_++ > 0) return watched_;
@@ -52,7 +52,7 @@ bool IdleWait::begin() {
     return watched_;
 }
 
-/// The last that goes sees to it that no client costs the kernel a look at us while we are busy.
+/// The last sleeper takes the listeners out, so that clients don't wake this process while it is busy.
 void IdleWait::end() {
     const std::lock_guard guard{mutex_};
     if (--sleepers_ > 0) return;
@@ -60,10 +60,10 @@ void IdleWait::end() {
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.fd(), nullptr);
 }
 
-/// Nothing at an interruption, or when another worker was faster.
+/// Returns no client after an interruption, or if another worker was faster.
 Client Acceptor::try_accept() noexcept {
     nobody_came_ = false;
-    // With one listener there is nothing to wait for here: accept does.
+    // With one listener accept4 itself waits.
     const bool several = listeners_.size() > 1;
     if (several && !wait_for_client(slice_ms)) return {};
     const Listener& listener = listeners_[ready_];
@@ -82,7 +82,7 @@ Client Acceptor::try_accept() noexcept {
     return {};
 }
 
-/// Waits until a listener has a client, which is then the ready one; fairly among those that have.
+/// Waits until a listener has a client and makes it the ready one. If several have clients, they take turns.
 bool Acceptor::wait_for_client(int timeout_ms) noexcept {
     std::array<pollfd, listeners_max> polled{};
     for (std::size_t i = 0; i < listeners_.size(); ++i)

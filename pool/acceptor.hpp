@@ -13,27 +13,27 @@
 
 namespace bullpen {
 
-/// Whether a wait for clients is to go on.
+/// Whether a worker should leave instead of waiting for the next client.
 enum class Leave {
     no,
-    when_empty,  ///< The server stops: only once the backlog is empty.
-    now,         ///< This worker alone is retired: others take what waits.
+    when_empty,  ///< The server stops: leave once the backlog is empty.
+    now,         ///< Only this worker is retired: others accept the clients that wait.
 };
 
-/// Whether accept4 failed for want of something that others may give back: worth a pause. Any other failure
-/// is that of one client, which has left the backlog with it.
+/// Whether accept4 failed for lack of descriptors or memory, so that a pause is needed. Any other failure
+/// concerns one client, which is then no longer in the backlog.
 [[nodiscard]] bool is_shortage(int accept_error) noexcept;
 
-/// Where the workers of one process sleep when no client has come for a while, without a time limit: of all
-/// that sleep on a listener, in whichever process, the kernel wakes one for a client (EPOLLEXCLUSIVE).
+/// The wait, without a time limit, of a process's workers when no client has come for a slice. For a client
+/// the kernel wakes one of all workers that wait on its listener, in any process (EPOLLEXCLUSIVE).
 class IdleWait {
 public:
-    /// The listeners are borrowed; without any it waits for nothing. Throws std::system_error.
+    /// The listeners are borrowed; without any there is nothing to wait for. Throws std::system_error.
     explicit IdleWait(std::span<const Listener> listeners);
 
-    /// Waits until a listener has a client, or an order of `orders` comes. True: there may be a client,
-    /// and perhaps nobody else was woken for it, so the caller must try to accept once more whatever else it
-    /// has been told. Any thread may call it.
+    /// Waits until a listener has a client, or an order of `orders` comes. Returns true if there may be a
+    /// client: no other worker may have been woken for it, so the caller must try to accept once more, even
+    /// if it has been told to leave. Any thread may call it.
     [[nodiscard]] bool wait(const BlockedOrders& orders);
 
     /// The epoll descriptor, borrowed.
@@ -47,19 +47,19 @@ private:
     UniqueFd epoll_;
     std::mutex mutex_;
     int sleepers_ = 0;      ///< Threads in wait().
-    bool watched_ = false;  ///< All listeners, while there are any.
+    bool watched_ = false;  ///< The listeners are in the epoll, because there are sleepers.
 };
 
-/// One thread's view of the listeners. Blocks until there is a client or it is time to leave.
+/// Accepts for one thread. Blocks until there is a client or it is time to leave.
 class Acceptor {
 public:
-    /// The listeners are borrowed: one whose accept4 comes back by itself after a slice (SO_RCVTIMEO), which
-    /// under load costs one system call a client; or some that don't block. So is the wait.
+    /// Borrows the listeners and the wait. With one listener, its accept4 must return after a slice at the
+    /// latest (SO_RCVTIMEO): then a client costs one system call under load. Several must be non-blocking.
     Acceptor(std::span<const Listener> listeners, IdleWait& idle_wait) noexcept
         : listeners_{listeners}, idle_wait_{idle_wait} {}
 
-    /// Waits for a client. Nothing: it is time to leave, which `leave()` is asked at first, whenever the wait
-    /// was interrupted, and before the wait without a time limit.
+    /// Waits for a client. Returns nothing if it is time to leave. `leave()` is asked before the first wait,
+    /// whenever a wait was interrupted, and before the wait without a time limit.
     template <typename AskLeave>
     std::optional<Client> next(AskLeave leave) {
         for (bool woken = false;;) {
@@ -88,7 +88,7 @@ private:
     std::span<const Listener> listeners_;
     IdleWait& idle_wait_;
     std::size_t ready_ = 0;     ///< The listener to accept from.
-    bool nobody_came_ = false;  ///< Within a slice, when it was last tried.
+    bool nobody_came_ = false;  ///< The last try waited for a whole slice and got no client.
 };
 
 }  // namespace bullpen

@@ -1,4 +1,4 @@
-/// Who gets in: lists of networks, early random drop, and limits for each source.
+/// Admission: which clients get in, by lists of networks, early random drop, and limits for each source.
 #pragma once
 
 #include <cstddef>
@@ -24,31 +24,33 @@ struct AdmissionRule {
 
 /// Everything is off by default.
 struct AdmissionOptions {
-    std::vector<AdmissionRule> allow = {};  ///< A listener with any lets only their clients in.
-    std::vector<AdmissionRule> deny = {};   ///< Wins over allow.
+    std::vector<AdmissionRule> allow = {};  ///< A listener with such rules admits only their networks.
+    std::vector<AdmissionRule> deny = {};   ///< Takes precedence over allow.
     SourceOptions sources = {};
     EarlyDrop early_drop = {};
 };
 
-/// Lives in the master, which asks it about each client it has accepted. Clients of a UNIX socket have no
-/// address: lists and limits of sources don't concern them, early drop does.
+/// Lives in the master, which asks it about each client that it has accepted. Clients of a UNIX socket have
+/// no address: only early drop applies to them, not the lists and the limits of sources.
 class Admission {
 public:
-    /// `listeners` says of each of the pool's listeners, in their order, for which of PoolOptions::listen it
-    /// was opened (a name may stand for several). Throws std::invalid_argument when a rule is for none.
+    /// `listeners` has, for each of the pool's listeners in their order, the text in PoolOptions::listen from
+    /// which it was opened (one text may open several). Throws std::invalid_argument if a rule names a
+    /// listener that isn't among them.
     Admission(AdmissionOptions options, const std::vector<std::string>& listeners);
 
-    /// Whether anything is set. If not, admit() lets everybody in, and who the peer is doesn't matter.
+    /// Whether any option is set. If not, admit() admits every client and doesn't look at the peer.
     [[nodiscard]] bool enabled() const noexcept { return enabled_; }
 
-    /// Admits a new client of the listener of that index, or says why not. `unserved` are the pool's clients
-    /// that were admitted and that no worker serves yet, without this one. Whoever was admitted must be
-    /// `ended` exactly once, also if it is refused for another reason afterwards; whoever was not, never.
+    /// Admits a new client of the listener of that index, or returns why not. `unserved` is the number of the
+    /// pool's admitted clients that no worker has begun with, without this one. For a client that was
+    /// admitted, ended() must be called exactly once, even if it is refused later for another reason; for a
+    /// client that wasn't, never.
     std::optional<Refusal> admit(const Peer& peer, std::size_t listener, int unserved,
                                  TimePoint now) noexcept;
     void ended(const Peer& peer) noexcept { sources_.ended(peer); }
 
-    /// For once a second: forgets sources of which nothing must be known any more.
+    /// To be called once a second: forgets sources that no longer need to be remembered.
     void sweep(TimePoint now) noexcept { sources_.sweep(now); }
 
 private:
@@ -60,7 +62,7 @@ private:
     [[nodiscard]] bool denies(const Lists& lists, const Peer& peer) const noexcept;
     [[nodiscard]] int roll_percent() noexcept;
 
-    std::vector<Lists> lists_;  ///< Of each listener.
+    std::vector<Lists> lists_;  ///< By the listener's index.
     SourceLimits sources_;
     EarlyDrop early_drop_;
     bool enabled_;

@@ -1,4 +1,4 @@
-/// Clients on their way from the thread that accepts to those that serve (UNP 30.12).
+/// The client queue of the model prethread: from the thread that accepts to those that serve (UNP 30.12).
 #pragma once
 
 #include <condition_variable>
@@ -10,23 +10,22 @@
 
 namespace bullpen {
 
-/// Never holds more clients than there are threads waiting: the kernel's backlog is the queue, this is only
-/// the way across.
+/// Never holds more clients than threads that wait for one: the other clients wait in the kernel's backlog.
 class ClientQueue {
 public:
-    /// For the thread that accepts: waits until a thread waits for a client. False once closed.
+    /// For the thread that accepts: waits until a thread waits for a client. Returns false once closed.
     bool wait_for_taker();
 
     void put(Client client);
 
-    /// For the threads that serve: waits for a client. Nothing once the worker was told to leave or the queue
-    /// is closed and empty.
+    /// For the threads that serve: waits for a client. Returns nothing once the worker was told to leave, or
+    /// the queue is closed and empty.
     std::optional<Client> take(const Worker& worker);
 
-    /// Nothing more will be put.
+    /// After this call put() must not be called.
     void close();
 
-    /// Lets those who wait look whether they were told to leave.
+    /// Makes the threads in take() look again whether they were told to leave.
     void wake();
 
 private:

@@ -12,7 +12,7 @@ Connections::Connections(Scoreboard& scoreboard, Admission& admission, std::stri
 
 void Connections::limit(std::size_t most) {
     assert(entries_.empty());
-    entries_.reserve(most);  // Memory that nobody has touched costs nothing.
+    entries_.reserve(most);  // Untouched memory takes no pages.
     most_ = most;
 }
 
@@ -75,13 +75,13 @@ void Connections::end(Place place, Ending how) noexcept {
     if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     {
         const Scoreboard::Change change{scoreboard_};
-        move(place, Where::given);  // Out of the lobby's gauges.
+        move(place, Where::given);  // Takes it out of the lobby's gauges.
         if (SharedCounter* const counter = counter_of(how)) bullpen::add(*counter);
     }
     if (entry.admitted) admission_.ended(entry.peer);
     if (entry.socket && entry.given_back) {
         constexpr linger off{.l_onoff = 0,
-                             .l_linger = 0};  // A handler's SO_LINGER would block us in close(2).
+                             .l_linger = 0};  // An SO_LINGER of the handler's could block close(2).
         ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
     }
     entry.socket.reset();
@@ -114,8 +114,8 @@ SharedCounter* Connections::counter_of(Ending how) noexcept {
     return nullptr;
 }
 
-/// In the service's words, where it has some and the client may expect an answer. What the client has sent is
-/// thrown away first, as far as it is here: unread, it would make the close a reset.
+/// Sends the service's refusal if it has one and the client may expect an answer. What the client has sent so
+/// far is read and dropped first: a close with unread input would reset the connection.
 void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept {
     const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
     if (silently || refusal_.empty()) return;

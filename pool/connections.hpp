@@ -1,4 +1,4 @@
-/// Every connection that the pool's master has accepted and that has not ended.
+/// Connections: the table of all connections that the pool's master has accepted and that have not ended.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@
 
 namespace bullpen {
 
-/// What becomes of a connection in the end; each has its counter.
+/// How a connection ends. Each ending has its counter.
 class Ending {
 public:
     static constexpr Ending completed() noexcept { return {Kind::completed, 0}; }
@@ -32,7 +32,7 @@ public:
     static constexpr Ending lost(ExitReason why) noexcept {
         return {Kind::lost, static_cast<std::uint8_t>(why)};
     }
-    /// The worker has counted the outcome in its row.
+    /// The worker has already counted the ending in its row.
     static constexpr Ending in_worker() noexcept { return {Kind::in_worker, 0}; }
 
 private:
@@ -43,81 +43,82 @@ private:
     std::uint8_t detail_;
 };
 
-/// Where a connection is: who has to see to it that it gets on.
+/// Where a connection is.
 enum class Where : std::uint8_t {
-    waiting,  ///< In the lobby, for a worker.
-    parked,   ///< In the lobby, for its client.
-    given,    ///< With a slot: in its channel or in its worker's hands.
+    waiting,  ///< In the lobby; it waits for a worker.
+    parked,   ///< In the lobby; it waits for its client.
+    given,    ///< At a slot: in its channel or in its worker's hands.
 };
 
-/// What the master keeps of a connection from its accept to its end, wherever it is. Plain data.
+/// What the master keeps about a connection from its accept to its end. Plain data.
 struct ConnectionEntry {
-    UniqueFd socket;  ///< Empty while it is given: the worker has it then, and sends it back to be parked.
+    UniqueFd socket;  ///< Empty while given: the worker has it, and sends it back if it is to be parked.
     UniqueFd file;    ///< Parked with it, see Connection::file().
     Peer peer;
-    std::uint32_t listener = 0;    ///< Index of the pool's.
-    std::uint32_t generation = 0;  ///< Of the place.
+    std::uint32_t listener = 0;    ///< The index of its listener in the pool.
+    std::uint32_t generation = 0;  ///< The place's, raised at each reuse.
     TimePoint since{};             ///< When it began to wait for a worker.
-    TimePoint deadline{};          ///< While it is parked.
-    TimePoint look_again{};        ///< A half head: not looked at before.
-    std::uint64_t cookie = 0;      ///< The socket's (SO_COOKIE), once a worker has given it back; else 0.
+    TimePoint deadline{};          ///< When its wait for the client ends, while it is parked.
+    TimePoint look_again{};        ///< With an incomplete head: it isn't looked at before this time.
+    std::uint64_t cookie = 0;      ///< The socket's SO_COOKIE once a worker has given it back; else 0.
     Parking parking{};
-    std::array<std::byte, 64> state{};  ///< The handler's own.
+    std::array<std::byte, 64> state{};  ///< The handler's own bytes.
     std::uint32_t unsent = 0;           ///< Bytes in the kernel's buffer when it was parked to await output.
-    std::uint32_t before = 0;           ///< Neighbours in the list it is in, see ConnectionList;
-    std::uint32_t after = 0;            ///< of a vacant place, the next vacant one.
+    std::uint32_t before = 0;           ///< Its neighbours in its ConnectionList;
+    std::uint32_t after = 0;            ///< in a vacant place, the next vacant place.
     Where where = Where::waiting;
-    bool taken = false;           ///< The place is.
-    bool listed = false;          ///< It is in a ConnectionList.
-    bool watched = false;         ///< By the lobby's epoll.
-    bool admitted = true;         ///< Admission knows it.
-    bool given_back = false;      ///< A worker has had the socket: it may have set anything on it.
-    bool served = false;          ///< Given back between two requests.
-    std::uint8_t half_heads = 0;  ///< Times in a row that it came back with its head incomplete.
+    bool taken = false;           ///< The place has a connection.
+    bool listed = false;          ///< The connection is in a ConnectionList.
+    bool watched = false;         ///< The lobby's epoll watches it.
+    bool admitted = true;         ///< Admission has counted it and must be told of its end.
+    bool given_back = false;      ///< A worker has had the socket and may have set any option on it.
+    bool served = false;          ///< It was given back between two requests.
+    std::uint8_t half_heads = 0;  ///< How often in a row it was given back with its head incomplete.
 
-    /// Between two requests, or before the first: nothing is lost if it is closed.
+    /// Whether it is between two requests or before the first, so that closing it loses nothing.
     [[nodiscard]] bool is_idle() const noexcept {
         return parking.limit == Limit::idle && parking.what == Await::input;
     }
-    /// No answer has begun, so that a refusal can be understood as one.
+    /// Whether no answer has begun, so that the client can understand a refusal as its answer.
     [[nodiscard]] bool may_be_refused() const noexcept {
         return is_idle() || (parking.limit == Limit::header && parking.what == Await::input);
     }
 };
 
-/// The table. A connection has its place from add() to end(), and every other part of the pool names it by
-/// that; end() is the only way out. So accepted == ended + size() by construction, and each change is seen by
-/// readers of the scoreboard as a whole. Places are reused and never move. Lives in the master.
+/// The table. A connection has a place from add() to end(), by which every other part of the pool names it.
+/// end() is the only way out, so accepted == ended + size() always holds, and readers of the scoreboard see
+/// each change as a whole. Places are reused and never move. Lives in the master.
 class Connections {
 public:
-    /// `refusal` is what a refused client is told, in the service's words. Throws std::bad_alloc.
+    /// `refusal` is sent to a refused client: the service's bytes. Throws std::bad_alloc.
     Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal);
 
-    /// Before the first add(): how many there may be at once.
+    /// Sets how many connections there may be at once; called before the first add().
     void limit(std::size_t most);
 
-    /// Whether there is a place for one more.
+    /// Whether there is a place for one more connection.
     [[nodiscard]] bool has_room() const noexcept { return size() < most_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::size_t limit() const noexcept { return most_; }
 
-    /// A connection that was just accepted: it waits. Needs has_room().
+    /// Adds a connection that was just accepted, as one that waits. Needs has_room().
     Place add(UniqueFd socket, const Peer& peer, std::uint32_t listener, TimePoint now) noexcept;
 
     [[nodiscard]] ConnectionEntry& at(Place place) noexcept;
     [[nodiscard]] const ConnectionEntry& at(Place place) const noexcept;
     [[nodiscard]] bool is_current(Place place) const noexcept;
 
-    /// From one place to another, and the gauges with it. What is given is counted by its slot: see Handoffs.
+    /// Sets where the connection is, and moves it from one gauge to another. Given connections have no gauge
+    /// here: their slot counts them, see Handoffs.
     void move(Place place, Where to) noexcept;
 
-    /// Counts the outcome, tells admission, says why where it is refused in words, closes.
+    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection.
     void end(Place place, Ending how) noexcept;
 
-    /// Those in the lobby with which no worker has begun.
+    /// The number of connections in the lobby that no worker has begun with.
     [[nodiscard]] int unserved() const noexcept { return static_cast<int>(unserved_); }
 
-    /// For each connection of that kind; the visitor may end it.
+    /// Calls visit(place, entry) for each connection that is there; the visitor may end it.
     template <typename Visit>
     void for_each(Where where, Visit visit) {
         for (std::uint32_t index = 0; index < entries_.size(); ++index)
@@ -140,14 +141,14 @@ private:
     Scoreboard& scoreboard_;
     Admission& admission_;
     std::string refusal_;
-    std::vector<ConnectionEntry> entries_;  ///< Has room for most_, so that it never moves.
+    std::vector<ConnectionEntry> entries_;  ///< Has capacity for most_, so that entries never move.
     std::size_t most_ = 0;
     std::size_t size_ = 0;
     std::size_t unserved_ = 0;
     std::uint32_t vacant_ = none;
 };
 
-/// Connections in an order, linked through their entries: each is in one list at most.
+/// A list of connections, linked through their entries; a connection is in one list at most.
 class ConnectionList {
 public:
     explicit ConnectionList(Connections& connections) noexcept : connections_{connections} {}
@@ -161,7 +162,7 @@ public:
     void push_front(Place place) noexcept;
     void erase(Place place) noexcept;
 
-    /// Visits them from the first on, as long as the visitor says so; it may erase the one it is called with.
+    /// Calls visit(place) from the first on while it returns true. The visitor may erase that connection.
     template <typename Visit>
     void visit_while(Visit visit) {
         for (std::uint32_t index = first_; index != none;) {
@@ -171,7 +172,7 @@ public:
         }
     }
 
-    /// The same from the last on.
+    /// The same from the last to the first.
     template <typename Visit>
     void visit_back_while(Visit visit) {
         for (std::uint32_t index = last_; index != none;) {

@@ -125,7 +125,7 @@ void Crew::wait_until_all_left() {
     members_.clear();
 }
 
-/// The sizing thread's life: the master's rules, for threads. It sleeps while nothing changes.
+/// The sizer's whole life: applies the master's sizing rules to threads. It sleeps while nothing changes.
 void Crew::size(const Body& body) {
     const WorkerSeat& seat = process_.seat();
     SizingHistory history{.idle_low = seat.limits.workers_start};
@@ -156,11 +156,11 @@ void Crew::size(const Body& body) {
             if (!start_at(*vacant_.lowest(), body)) break;
         for (int i = 0; i < plan.retire; ++i)
             retire_highest_idle();
-        interrupt_idle(false);  // Who was told to leave and missed it.
+        interrupt_idle(false);  // A worker that was told to leave may have missed it.
     }
 }
 
-/// While the counts are these, plan_resize() has nothing to do, or only at a window's end, or each time.
+/// When plan_resize() can next have something to do, while the counts stay as they are.
 Crew::NextLook Crew::next_look() const noexcept {
     const PoolLimits& limits = process_.seat().limits;
     const PoolCounts now = count();
@@ -193,7 +193,8 @@ void Crew::retire_highest_idle() {
     }
 }
 
-/// Of all, or of those that were told to leave. A busy one is let alone: it looks when it has finished.
+/// Interrupts the idle threads: all, or only those that were told to leave. A busy one sees the order when it
+/// has finished.
 void Crew::interrupt_idle(bool all) {
     bool any = false;
     for (std::uint32_t index = 0; index < process_.workers(); ++index) {

@@ -1,4 +1,4 @@
-/// The threads of one worker process: a worker each.
+/// A crew: the threads of one worker process, a worker each.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@
 
 namespace bullpen {
 
-/// Made and used by the process's main thread, which is none of them.
+/// Made and used by the process's main thread, which is no worker itself.
 class Crew {
 public:
     /// A thread's whole life. It returns when worker.leave() says so.
@@ -28,29 +28,29 @@ public:
     Crew(const Crew&) = delete;
     Crew& operator=(const Crew&) = delete;
 
-    /// What wakes a thread that waits for something else than a system call.
+    /// Sets what wakes threads that don't wait in a system call, such as on a condition variable.
     void wake_by(std::function<void()> wake) { wake_ = std::move(wake); }
 
-    /// A thread for every worker, for as long as the process lives. None begins before all exist. Where the
-    /// system is out of threads the process ends as one that has crashed.
+    /// Starts a thread for every worker, for as long as the process lives. None begins before all exist. If
+    /// the system is out of threads, the process exits as one that has crashed.
     void start_all(const Body& body);
 
-    /// As many threads as the pool's limits say (plan_resize), from now on: one more thread sees to that.
-    /// Without those that it is to start with, or one to see to that, the process ends as one that has
-    /// crashed.
+    /// Keeps as many threads as plan_resize says under the pool's limits; a thread of its own, the sizer,
+    /// starts and retires them. If workers_start threads and the sizer can't be started, the process exits as
+    /// one that has crashed.
     void start_sized(const Body& body);
 
-    /// For who starts threads later on: where the system has not even one now, the process ends as one that
-    /// has crashed.
+    /// For a caller that will start threads later: if the system can't start one now, the process exits as
+    /// one that has crashed.
     void make_sure_of_a_thread();
 
-    /// The index of the lowest worker without a thread; waits until there is one.
+    /// Waits until a worker has no thread and returns the lowest such worker's index.
     std::uint32_t wait_for_vacancy();
 
-    /// Starts a thread for that worker. False, after a line in the log, if the system is out of threads.
+    /// Starts a thread for that worker. If the system is out of threads, logs a line and returns false.
     bool start(std::uint32_t worker, const Body& body);
 
-    /// Waits until all threads have left by themselves; once SIGTERM has come, wakes those that are idle.
+    /// Waits until all threads have left. Once SIGTERM has come, wakes those that are idle.
     void wait_until_all_left();
 
 private:
@@ -59,7 +59,7 @@ private:
         Thread thread;
     };
 
-    /// When the sizing thread looks again, even if nothing changes.
+    /// When the sizer looks again even if nothing changes.
     enum class NextLook { at_a_change, at_window_end, soon };
 
     void run(std::uint32_t index, const Body& body);
@@ -74,17 +74,17 @@ private:
     std::function<void()> wake_ = [] {};
     UniqueFd left_;  ///< eventfd: a thread has left.
 
-    std::mutex mutex_;  ///< Guards what follows.
+    std::mutex mutex_;  ///< Guards the members below.
     std::condition_variable changed_;
     std::vector<Member> members_;  ///< By the worker's index.
     SlotSet vacant_;
     bool closing_ = false;
-    bool has_changed_ = false;  ///< For the sizing thread: somebody has begun, ended or left.
-    int failures_ = 0;          ///< To start a thread, in a row.
-    Thread sizer_;              ///< Last: it uses all the others.
+    bool has_changed_ = false;  ///< For the sizer: a worker has begun, ended or left.
+    int failures_ = 0;          ///< Failed starts of a thread in a row.
+    Thread sizer_;              ///< Last, because it uses all other members.
 };
 
-/// Runs `body` for each of the process's workers: with one, in the caller's thread, which is the usual case.
+/// Runs `body` for each of the process's workers: one worker in the caller's thread, several in a crew.
 void in_each_worker(WorkerProcess& process, const Crew::Body& body);
 
 }  // namespace bullpen

@@ -7,13 +7,13 @@
 namespace bullpen {
 namespace {
 
-constexpr std::size_t reserve = 32;  ///< Logs, the event loop, companions, what a library opens for a moment.
+constexpr std::size_t reserve = 32;  ///< Logs, the event loop, companions, what libraries open briefly.
 
-/// Beyond that a limit is no limit ("unlimited" is 2^30 in many containers).
+/// A higher limit is treated as this one ("unlimited" is 2^30 in many containers).
 constexpr std::size_t connections_most = 1U << 20U;
 
-/// Without connections: the wake-up, the lobby's epoll, the scoreboard, the accept lock, the listeners, the
-/// slots.
+/// Descriptors of a pool without connections: the wake-up, the lobby's epoll, the scoreboard, the accept
+/// lock, the listeners, the slots.
 std::size_t fixed_of(const DescriptorNeeds& pool) noexcept {
     constexpr std::size_t parts = 4;
     const std::size_t of_a_slot = (pool.hands_off ? 2U : 0U) + (pool.own_listeners ? pool.listeners : 0U);
@@ -46,7 +46,7 @@ std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pool
     std::size_t left = limit - needed;
     std::vector<std::size_t> order(pools.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    // Those that want least first: what they leave is shared by the others.
+    // The pools that want least come first: the others share what they leave.
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
         return wanted_by(pools[a]) * pools[a].of_a_connection <
                wanted_by(pools[b]) * pools[b].of_a_connection;

@@ -50,7 +50,7 @@ std::optional<Place> Door::let_in(TimePoint now) noexcept {
     return {};
 }
 
-/// From the listeners in turn, so that a crowd at one doesn't keep the others waiting.
+/// Accepts from the listeners in turn, so that many clients at one don't keep those at the others waiting.
 std::optional<Place> Door::accept(TimePoint now) noexcept {
     for (std::size_t tried = 0; tried < states_.size() && !is_pausing(now); ++tried) {
         const std::size_t index = next_;
@@ -67,8 +67,9 @@ std::optional<Place> Door::accept(TimePoint now) noexcept {
     return {};
 }
 
-/// To learn how many clients wait costs a system call, which pays when they are several: then the wait and
-/// its re-arming are shared among them. Whether it has become so is tried now and then, ever more seldom.
+/// Asks the kernel how many clients wait. The call pays if there are several, because they then share one
+/// wait and one re-arming. At a calm listener it is tried after ask_after turns, which doubles while it finds
+/// no crowd.
 void Door::look_at_queue(std::size_t index) noexcept {
     constexpr unsigned often = 16;
     constexpr unsigned seldom = 1024;
@@ -96,11 +97,11 @@ std::optional<Place> Door::accept_from(std::size_t index, TimePoint now) noexcep
         switch (errno) {
             case EINTR: continue;
             case EAGAIN: state.known_waiting = 0; break;
-            case EMFILE:  // Only time can mend that, and trying on would only burn CPU.
+            case EMFILE:  // It lasts until something is closed; retrying at once would only use CPU.
             case ENFILE:
             case ENOBUFS:
             case ENOMEM: return pause(errno, now);
-            default:  // Of one client: it left, or a firewall's word; see accept(2). But not without end.
+            default:  // The failure concerns one client (accept(2)): try the next one, up to a limit.
                 constexpr int most_in_a_row = 64;
                 --state.known_waiting;
                 if (++failures_ % most_in_a_row == 0) return pause(errno, now);
@@ -119,7 +120,7 @@ std::nullopt_t Door::pause(int error, TimePoint now) noexcept {
     return std::nullopt;
 }
 
-/// A client that is known to wait may have left meanwhile: then nobody is known any more.
+/// A client that was known to wait may have left: then no client is known to wait any more.
 bool Door::still_has_clients() noexcept {
     if (has_clients()) return true;
     for (State& state : states_) {
@@ -175,7 +176,7 @@ void Door::close() noexcept {
     listeners_.clear();
 }
 
-/// Full, it is tried again after a while: a client may have left unseen.
+/// While the door is full it looks again after a while, because a client may have left unnoticed.
 TimePoint Door::prepare_to_wait(TimePoint now) noexcept {
     TimePoint next = TimePoint::max();
     if (states_.size() > 1 && is_known_to_wait())

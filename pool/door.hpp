@@ -1,4 +1,4 @@
-/// The clients that wait in the kernel: a pool's listeners, and how the master lets them in.
+/// The door: a pool's listeners, and how the master accepts the clients that wait in the kernel's backlog.
 #pragma once
 
 #include <chrono>
@@ -14,75 +14,78 @@
 
 namespace bullpen {
 
-/// Lives in the master. Accepts one client at a time and never until EAGAIN: a failing accept4 costs a tenth
-/// of a handoff. It knows a lower bound of how many wait, because only the master takes from the backlog. The
-/// listeners take turns.
+/// Lives in the master. Accepts one client at a time and never until EAGAIN, because a failing accept4 costs
+/// a tenth of a handoff. The door knows a lower bound of the clients in each backlog, because only the master
+/// takes from it. The listeners take turns.
 class Door {
 public:
-    /// `pool` is the name for log lines; `pause` how long to leave the listeners alone after accept4 failed
-    /// for want of descriptors or memory. Throws std::runtime_error if there are none or more than
-    /// listeners_max.
+    /// `pool` is the name for log lines. `pause` is how long nothing is accepted after accept4 failed for
+    /// lack of descriptors or memory. Throws std::runtime_error if there are no listeners or more than
+    /// listeners_max (64).
     Door(std::string pool, std::vector<Listener> listeners, std::chrono::milliseconds pause,
          Connections& connections, Admission& admission);
 
     [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return listeners_; }
 
-    /// For a pool whose master accepts: from here on they are non-blocking and can be watched.
+    /// For a pool whose master accepts: makes the listeners non-blocking and prepares to watch them.
     void accept_in_master(Events& events);
 
-    /// For a pool whose workers accept: blocking, unless a worker has several to wait on or waits for more
-    /// than clients.
+    /// For a pool whose workers accept: makes the listeners blocking if there is one and `event_driven` is
+    /// false, else non-blocking.
     void accept_in_workers(bool event_driven) noexcept;
 
-    /// The next client that admission lets in, which waits from then on; the others are refused. Nothing if
-    /// none is known to wait, or at a failure (which may begin a pause). Needs room in the table for one.
+    /// Accepts clients until admission lets one in, refuses the others, and returns that one, which waits
+    /// from then on. Returns nothing if no client is known to wait, or after a failure (which may begin a
+    /// pause). Needs room in the table for one.
     std::optional<Place> let_in(TimePoint now) noexcept;
 
-    /// There is no place for one more connection. Whether one waits, from the kernel; from then on, none is
-    /// let in until a turn in which there may be room.
+    /// For a caller without a place for one more connection: asks the kernel whether a client waits. If not,
+    /// none is known to wait any more.
     [[nodiscard]] bool still_has_clients() noexcept;
+    /// Whether there is no room for one more connection: while it is full, no client is let in.
     void set_full(bool full) noexcept { full_ = full; }
     [[nodiscard]] bool is_full() const noexcept { return full_; }
 
-    /// Whether a client that comes now could be let in at once.
+    /// Whether a client that arrives now could be let in at once.
     [[nodiscard]] bool is_open(TimePoint now) const noexcept {
         return !full_ && !states_.empty() && !is_pausing(now);
     }
     [[nodiscard]] bool is_pausing(TimePoint now) const noexcept { return now < again_; }
 
-    /// Arms the watches of the listeners on which no client is known to wait. False if one is known: do not
-    /// block.
+    /// Arms the watches of the listeners on which no client is known to wait. Returns false if a client is
+    /// known to wait somewhere: the master must not block.
     bool watch() noexcept;
 
-    /// The same when no client is to be taken: to learn that one is there.
+    /// The same for a master that won't accept now, and only wants to learn that a client has come.
     void watch_for_first() noexcept;
 
     /// Whether a client is known to wait.
     [[nodiscard]] bool is_known_to_wait() const noexcept;
 
-    /// Whether a client waits, from the kernel (poll(2)).
+    /// Whether a client waits, as the kernel says (poll(2)).
     [[nodiscard]] bool has_clients() const noexcept;
 
-    /// How many wait, from the kernel; where it won't say, 1 for a listener that has some.
+    /// The number of clients that wait, as the kernel says. A listener whose number it doesn't tell counts as
+    /// 1 if clients wait on it.
     [[nodiscard]] int length() const noexcept;
 
     /// See Listener::stop_new_clients.
     void stop_new_clients() noexcept;
 
-    /// Closes the listeners. Whoever still waits is reset.
+    /// Closes the listeners. Connections in their backlogs are reset.
     void close() noexcept;
 
-    /// While clients are known to wait at some listeners, watches the others, whose turn would not come
-    /// otherwise. When to look again even if nothing happens.
+    /// Watches the listeners without known clients while others have some, so that each gets its turn.
+    /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
 
 private:
     struct State {
         Events::Watch watch;
-        unsigned known_waiting = 0;  ///< At least so many clients are in the backlog.
-        bool crowded = false;        ///< There were several at the last look: ask how many before accepting.
-        unsigned calm_turns = 0;     ///< Since we last asked,
-        unsigned ask_after = 16;     ///< and how many there shall be before we ask again.
+        unsigned known_waiting = 0;  ///< A lower bound of the clients in the backlog.
+        bool crowded = false;     ///< Several waited at the last look: ask for their number before accepting.
+        unsigned calm_turns = 0;  ///< Turns since the kernel was last asked;
+        unsigned ask_after = 16;  ///< the number after which it is asked again.
     };
 
     std::optional<Place> accept(TimePoint now) noexcept;
@@ -95,9 +98,9 @@ private:
     Connections& connections_;
     Admission& admission_;
     std::vector<Listener> listeners_;
-    std::vector<State> states_;  ///< Of each listener, where the master accepts.
+    std::vector<State> states_;  ///< By the listener's index; empty if the workers accept.
     std::size_t next_ = 0;       ///< The listener whose turn it is.
-    int failures_ = 0;           ///< Of accept4, in a row.
+    int failures_ = 0;           ///< Failures of accept4 in a row.
     bool full_ = false;
     TimePoint again_{};
     TimePoint warned_{};

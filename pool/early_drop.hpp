@@ -1,22 +1,24 @@
-/// Early random drop, as sshd's MaxStartups: the more clients wait, the likelier a new one is turned away.
+/// Early random drop, as sshd's MaxStartups: the more clients are unserved, the likelier a new one is
+/// refused.
 #pragma once
 
 #include <string_view>
 
 namespace bullpen {
 
-/// A crowd of silent clients then can't keep all others out: some of each always get in.
+/// So a crowd of silent clients can't keep all others out: below `full`, a part of all new clients gets in.
 struct EarlyDrop {
-    int begin = 0;   ///< With so many clients unserved it begins; 0: it is off.
-    int rate = 100;  ///< In percent, the share of new clients that is dropped then.
-    int full = 0;    ///< With so many unserved all are dropped; in between the share rises evenly.
+    int begin = 0;   ///< The number of unserved clients from which new ones are dropped; 0: off.
+    int rate = 100;  ///< Percentage of new clients dropped at `begin` unserved ones.
+    int full = 0;    ///< From this number on 100 % are dropped; in between the share rises evenly.
 
-    /// Reads "begin:rate:full", or "N": all are dropped while N are unserved; "0" is off. Throws
-    /// std::invalid_argument, one sentence that quotes the text.
+    /// Parses "begin:rate:full" ("10:30:100"), or "N" for N:100:N; "0" is off. Throws std::invalid_argument
+    /// with one sentence that quotes the text.
     static EarlyDrop parse(std::string_view text);
 };
 
-/// The probability, in percent, with which a client is dropped that comes while so many are unserved.
+/// The probability in percent with which a new client is dropped while `unserved` clients are unserved:
+/// rate + (100 - rate) * (unserved - begin) / (full - begin). With 10:30:100, 30 % at 10 and 65 % at 55.
 constexpr int drop_percent(EarlyDrop drop, int unserved) noexcept {
     if (drop.begin <= 0 || unserved < drop.begin) return 0;
     if (unserved >= drop.full) return 100;

@@ -30,7 +30,7 @@ namespace bullpen {
 
 namespace asio = boost::asio;
 
-/// A borrowed descriptor to wait on.
+/// Waits on a borrowed descriptor.
 class Borrowed {
 public:
     Borrowed(asio::io_context& loop, int fd) : descriptor_{loop, fd} {}
@@ -75,16 +75,16 @@ struct EventLoop::Machinery {
     Worker& worker;
     asio::io_context loop{1};
     Borrowed order;                ///< Readable once it is time to leave.
-    std::deque<Borrowed> sources;  ///< What clients come from.
+    std::deque<Borrowed> sources;  ///< The channel or the listeners, from which clients come.
     asio::steady_timer room;       ///< Never expires; cancelled when there is room for one more client.
     int open_sources = 0;
     int serving = 0;
-    bool watching = false;                    ///< For a stop.
-    asio::steady_timer next_look{loop};       ///< Of that watch.
-    std::list<AsyncConnection*> connections;  ///< Those that are served now.
+    bool watching = false;                    ///< watch_for_stop() runs.
+    asio::steady_timer next_look{loop};       ///< When watch_for_stop() looks again.
+    std::list<AsyncConnection*> connections;  ///< All that are served now.
 };
 
-/// The loop's own descriptors are those that it opens here. A child that goes on in it would serve on.
+/// The descriptors that the loop opens here are kept from forked children, which otherwise could serve on.
 EventLoop::EventLoop(WorkerProcess& process) {
     const std::vector<int> before = list_descriptors();
     machinery_ = std::make_unique<Machinery>(process);
@@ -115,7 +115,7 @@ void EventLoop::run() {
     end_forked_child();
 }
 
-/// The order to leave wakes whoever waits for clients.
+/// Waits for the order to leave, and then ends the waits for clients.
 asio::awaitable<void> EventLoop::Machinery::obey() {
     co_await order.readable();
     for (Borrowed& source : sources)
@@ -161,7 +161,7 @@ asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
             continue;
         }
         constexpr std::chrono::milliseconds until_there_is_memory{1};
-        if (waited) co_await pause(until_there_is_memory);  // For the message that lies there.
+        if (waited) co_await pause(until_there_is_memory);  // A message is there and can't be received yet.
         co_await channel.readable();
         waited = true;
     }
@@ -169,8 +169,8 @@ asio::awaitable<void> EventLoop::Machinery::receive_from(Borrowed& channel) {
     end_source();
 }
 
-/// The order to leave is told; that the whole server stops stands in a word, which is looked at for all
-/// clients together, while there are any.
+/// Looks once a second, while there are connections, whether the whole server stops: only a word in the
+/// scoreboard's header says so, unlike the order to leave, which is a signal.
 asio::awaitable<void> EventLoop::Machinery::watch_for_stop() {
     constexpr std::chrono::milliseconds between_looks{1000};
     while (serving > 0 && process.header().draining.load() == 0) {
@@ -211,7 +211,7 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     stop_when_done();
 }
 
-/// Or until it is time to leave.
+/// Waits until there is room for one more client, or it is time to leave.
 asio::awaitable<void> EventLoop::Machinery::until_there_is_room() {
     boost::system::error_code cancelled;
     co_await room.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));

@@ -1,4 +1,4 @@
-/// A worker that serves many connections at once, on an Asio loop.
+/// An event loop: a worker that serves many connections at once with Boost.Asio.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@ namespace bullpen {
 
 class WorkerProcess;
 
-/// Runs the service's asynchronous handler, a coroutine for each connection, all in one thread; never more
-/// than WorkerSeat::capacity at once.
+/// Runs the service's asynchronous handler as a coroutine for each connection, all in one thread, and at most
+/// WorkerSeat::capacity of them at once.
 class EventLoop {
 public:
     explicit EventLoop(WorkerProcess& process);
@@ -19,7 +19,7 @@ public:
     /// Accepts on the pool's listeners.
     void accept_clients();
 
-    /// Receives what the master hands over.
+    /// Receives the connections that the master hands over.
     void receive_clients();
 
     /// Tells the master that this worker can serve, and serves until it is time to leave and the last

@@ -82,7 +82,7 @@ struct Events::Machinery {
 
     Machinery() {
         for (const int signal : stop_signals)
-            if (!is_ignored(signal)) signals.add(signal);  // nohup(1) has its reason.
+            if (!is_ignored(signal)) signals.add(signal);  // nohup(1) ignores SIGHUP on purpose.
         signals.add(SIGCHLD);
         wait_for_signal();
         unblock(stop_signals);
@@ -101,7 +101,7 @@ struct Events::Machinery {
         switch (signal) {
             case SIGCHLD: wakeup.child_changed = true; break;
             case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
-            case SIGHUP:  // The terminal is gone; to a server that has none it means nothing.
+            case SIGHUP:  // The terminal is gone; ignored by a server without one.
                 if (has_terminal) wakeup.stop = true;
                 break;
             default: wakeup.stop = true;
@@ -113,8 +113,8 @@ void Events::hold_signals() noexcept {
     change_mask(SIG_BLOCK, stop_signals);
 }
 
-/// Asio tells nobody when it can't watch what its signal handlers write to: then no order would ever be
-/// heard. So one signal is sent to try it out.
+/// Asio reports no error if it can't watch the pipe that its signal handlers write to; then no signal would
+/// ever be seen. So a signal is sent to try it.
 Events::Events() : machinery_{std::make_unique<Machinery>()} {
     ::signal(SIGPIPE, SIG_IGN);
     ::raise(SIGCHLD);
@@ -133,7 +133,7 @@ Events::Watch Events::watch(int fd) {
 Wakeup Events::wait_until(TimePoint deadline) {
     asio::io_context& context = machinery_->context;
     if (deadline <= Clock::now())
-        context.poll_one();  // Asio's run_one_until would not even look.
+        context.poll_one();  // Asio's run_one_until would return without a look.
     else
         context.run_one_until(deadline);
     return std::exchange(machinery_->wakeup, {});

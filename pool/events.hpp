@@ -1,4 +1,4 @@
-/// The master's one wait: signals, listeners, wake-ups by workers, and a deadline.
+/// Events: the master's one wait, for signals, listeners, wake-ups by workers, and a deadline.
 #pragma once
 
 #include <memory>
@@ -7,19 +7,19 @@
 
 namespace bullpen {
 
-/// What one wait can report of signals. Sources record; only Master::run() decides.
+/// The signals that came during one wait. Events only records; Master::run() decides.
 struct Wakeup {
     bool stop = false;           ///< SIGTERM, SIGINT or SIGQUIT came.
     bool interrupted = false;    ///< It was SIGINT: a person at a terminal.
-    bool child_changed = false;  ///< At least one SIGCHLD: a child has ended, was stopped or goes on.
+    bool child_changed = false;  ///< At least one SIGCHLD: a child has ended, stopped or continued.
 };
 
-/// Wraps Boost.Asio: one epoll_wait a turn. Must be made, used and destroyed in the master; a forked child
-/// never touches it (its descriptors go with close_all_except).
+/// Wraps Boost.Asio: one epoll_wait a turn. Made, used and destroyed in the master; a forked child never
+/// touches it and closes its descriptors (close_all_except).
 class Events {
 public:
-    /// A descriptor that the master waits on. Watching is one-shot: armed, it becomes ready once there is
-    /// input, and then costs nothing until it is armed again (one epoll_ctl).
+    /// A descriptor that the master waits on. A watch is one-shot: once armed, it becomes ready when there is
+    /// input, and does nothing more until it is armed again (one epoll_ctl).
     class Watch {
     public:
         ~Watch();
@@ -41,8 +41,8 @@ public:
     /// start-up that a supervisor may interrupt, so that no order is lost and nothing half-made is left.
     static void hold_signals() noexcept;
 
-    /// Installs (and unblocks) the handlers of SIGTERM, SIGINT, SIGQUIT and SIGCHLD, and ignores SIGPIPE and
-    /// SIGHUP's default. Throws boost::system::system_error or std::runtime_error.
+    /// Installs handlers for SIGTERM, SIGINT, SIGQUIT, SIGHUP and SIGCHLD, unblocks them, and ignores
+    /// SIGPIPE. Throws boost::system::system_error or std::runtime_error.
     Events();
     ~Events();
     Events(const Events&) = delete;
@@ -51,7 +51,7 @@ public:
     /// Watches a borrowed descriptor, which must outlive the Watch.
     [[nodiscard]] Watch watch(int fd);
 
-    /// Blocks until something is recorded or the deadline has passed.
+    /// Blocks until a signal or a ready watch is recorded, or the deadline has passed.
     Wakeup wait_until(TimePoint deadline);
 
 private:

@@ -23,19 +23,19 @@ struct Action {
     struct sigaction taken {};
 };
 
-/// Its copy in a child says what that is to lose.
+/// What a child must lose; it finds the list in its copy of this object.
 struct Belongings {
     std::vector<int> descriptors;
     std::vector<Pages> pages;
     std::vector<Action> actions;
     std::vector<std::function<void()>> last;
     bool watched = false;
-    bool lost = false;  ///< This is a child.
+    bool lost = false;  ///< This process is a child.
 };
 Belongings belongings;
 
-/// Runs in the child before fork() returns in it. The lists are cleared: what the child itself has under
-/// those numbers later is not to be taken from its own children.
+/// Runs in the child before fork() returns there. Clears the lists, because the child may later open its own
+/// descriptors with the same numbers, which its own children should keep.
 void lose_everything() {
     for (const Action& action : belongings.actions) {
         struct sigaction now {};
@@ -72,7 +72,7 @@ void keep_from_children(int fd) {
 }
 
 void keep_from_children(void* pages, std::size_t size) {
-    ::madvise(pages, size, MADV_DONTFORK);  // For who is made by clone(2), and runs no handlers.
+    ::madvise(pages, size, MADV_DONTFORK);  // For children made by clone(2), which run no fork handlers.
     watched_belongings().pages.push_back({pages, size});
 }
 

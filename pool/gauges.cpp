@@ -16,7 +16,7 @@ Gauges::Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& s
     : options_{options}, shape_{shape}, header_{scoreboard.header()} {
     const PoolLimits& limits = options.limits;
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool idles = shape.pick != Pick::vacant;  // Else no worker lives without a client.
+    const bool idles = shape.pick != Pick::vacant;  // False: a worker is forked for each client.
     header_.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
     header_.spare_max = static_cast<std::uint32_t>(!idles  ? 0
                                                    : fixed ? limits.workers_max
@@ -43,8 +43,8 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     }
     saturated_ = saturated;
 
-    // A worker that accepts by itself is not spare for others while it serves; leave it out of what it looks
-    // at.
+    // Where workers accept by themselves, `spare` is the number of idle ones less 1, so that a worker lets
+    // its idle client go while another worker is still idle.
     const int idle = roster.count().idle;
     const int spare = shape_.pick == Pick::never ? std::max(0, idle - 1) : idle;
     header_.spare.store(static_cast<std::uint32_t>(spare), relaxed);

@@ -1,4 +1,4 @@
-/// What the master publishes of a pool for people and for its workers.
+/// Gauges: what the master publishes in the scoreboard's header for people and for the pool's workers.
 #pragma once
 
 #include "core/clock.hpp"
@@ -16,10 +16,10 @@ public:
 
     void begin(TimePoint now) noexcept { sampled_ = saturated_since_ = now; }
 
-    /// Once a turn: how many workers are spare, and how long the pool has been saturated.
+    /// Once a turn: publishes how many workers are spare, and how long the pool has been saturated.
     void publish(const Roster& roster, bool serving, TimePoint now) noexcept;
 
-    /// Once a second: the kernel's queue lengths. False: not yet.
+    /// Once a second: publishes the kernel's queue lengths. Returns false if a second hasn't passed yet.
     bool sample(const Door& door, const Workforce& workforce, TimePoint now) noexcept;
 
 private:

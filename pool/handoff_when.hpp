@@ -4,8 +4,8 @@
 namespace bullpen {
 
 enum class HandoffWhen {
-    accepted,  ///< At once: the service speaks first, or need not wait for its client.
-    readable,  ///< Once its first bytes are there: who says nothing costs no worker.
+    accepted,  ///< At once: the service speaks first, or needn't wait for its client.
+    readable,  ///< Once its first bytes have arrived: a silent client takes no worker.
 };
 
 }  // namespace bullpen

@@ -21,7 +21,7 @@ std::uint64_t to_ns(TimePoint time) noexcept {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
-/// Nothing: the kernel can't say now (ENOBUFS, ENOMEM); that proves nothing.
+/// Returns nothing if the kernel can't say now (ENOBUFS, ENOMEM), which isn't the worker's fault.
 template <typename Value>
 std::optional<Value> socket_option(int socket, int name) noexcept {
     Value value{};
@@ -31,7 +31,7 @@ std::optional<Value> socket_option(int socket, int name) noexcept {
     return static_cast<Value>(-1);
 }
 
-/// Where there is still somebody at the other end.
+/// Whether the socket is connected to another address than `peer`.
 bool is_connected_to_another(int socket, const Peer& peer) noexcept {
     sockaddr_storage other;
     socklen_t size = sizeof other;
@@ -39,8 +39,9 @@ bool is_connected_to_another(int socket, const Peer& peer) noexcept {
     return peer.has_address && ::getpeername(socket, address, &size) == 0 && Peer::of(address, size) != peer;
 }
 
-/// A worker may be broken: only what it was given is taken back from it. At first a stream socket of its
-/// listener's kind with its client at the other end; from then on the very same.
+/// Whether the socket that a worker, possibly a broken one, gives back is the one that it was given: the
+/// first time, a stream socket of its listener's family with its client at the other end; later, the same
+/// cookie.
 bool is_what_was_given(int socket, ConnectionEntry& entry, int family) noexcept {
     const auto cookie = socket_option<std::uint64_t>(socket, SO_COOKIE);
     if (entry.cookie != 0) return !cookie || *cookie == entry.cookie;
@@ -52,14 +53,15 @@ bool is_what_was_given(int socket, ConnectionEntry& entry, int family) noexcept 
            !is_connected_to_another(socket, entry.peer);
 }
 
-/// Closing anything else could make the master wait, for example for what a socket still holds.
+/// Only a regular file is accepted: closing anything else, such as a socket with unsent data, could block the
+/// master.
 bool is_regular_file(int file) noexcept {
     struct statx about {};
     return ::statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 &&
            S_ISREG(about.stx_mode);
 }
 
-/// From a worker's word, as far as it can be believed.
+/// A worker's `parking` with impossible values replaced by harmless ones.
 Parking sane(Parking parking) noexcept {
     if (static_cast<std::size_t>(parking.limit) >= limits_count) parking.limit = Limit::idle;
     if (parking.what != Await::output) parking.what = Await::input;
@@ -122,8 +124,9 @@ void Handoffs::note_progress(TimePoint now) noexcept {
     roster_.owing().for_each([&](std::uint32_t slot) {
         if (is_being_replaced(slot)) return;
         const ScoreboardRow& row = scoreboard_.row(slot);
-        // Who gives a connection back names it; those that have ended are told by their order. So what was
-        // given back before has to be known first, and what was counted after that look waits for the next.
+        // A message names the connection that is given back; ended ones are known only by their count, in the
+        // order given. So `finished` is read first, then all connections given back are taken out, and what
+        // is counted later waits for the next look.
         const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
         roster_.note_awaiting(slot, row.awaiting_since_ns.load(relaxed) != 0);
         if (!shape_.parks || note_returned(slot, now)) note_finished(slot, finished, now);
@@ -143,7 +146,7 @@ bool Handoffs::has_news(News which) const noexcept {
     return !out_of_memory_ && roster_.owing().find_if(has).has_value();
 }
 
-/// What it says is not believed any more.
+/// Whether the slot's worker is about to be replaced, so that its row is no longer read.
 bool Handoffs::is_being_replaced(std::uint32_t slot) const noexcept {
     return !roster_.is_usable(slot) && !doubts_[slot].asked_at;
 }
@@ -157,8 +160,8 @@ void Handoffs::note_finished(std::uint32_t slot, std::uint64_t finished, TimePoi
     roster_.moved(slot, now);
 }
 
-/// The counts say how many connections lie in the channel; each is there before it is counted. False: some of
-/// them still do.
+/// Takes in the connections given back: row.returned - account.returned() of them lie in the channel, because
+/// each is sent before it is counted. Returns false if some couldn't be received yet.
 bool Handoffs::note_returned(std::uint32_t slot, TimePoint now) noexcept {
     const SlotAccount& account = roster_.account(slot);
     const std::uint64_t returned = scoreboard_.row(slot).returned.load(std::memory_order_seq_cst);
@@ -176,7 +179,8 @@ bool Handoffs::note_returned(std::uint32_t slot, TimePoint now) noexcept {
     return true;
 }
 
-/// False: what came is nothing that it may send, or nothing came.
+/// Receives one connection that the worker gives back and parks it. Returns false if nothing came, or
+/// something that the worker may not send.
 bool Handoffs::take_returned(std::uint32_t slot, TimePoint now) noexcept {
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
@@ -190,7 +194,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
                              TimePoint now) noexcept {
     const Message& message = envelope.message;
     SlotAccount& account = roster_.account(slot);
-    if (received == Received::truncated) {  // Somebody has lowered our limit: the descriptor is gone.
+    if (received == Received::truncated) {  // RLIMIT_NOFILE was lowered from outside: the descriptor is gone.
         const Scoreboard::Change change{scoreboard_};
         const std::optional<Place> client = account.give_back(message.handoff);
         if (!client) return false;
@@ -258,7 +262,8 @@ void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
     next_recall_ = now + recall_pause_;
 }
 
-/// Only a hint: whether the worker has received all is decided by the channel.
+/// Whether the row's counts say that the worker has received what it was given. A hint only: the channel
+/// decides.
 bool Handoffs::holds_what_it_was_given(std::uint32_t slot) const noexcept {
     const SlotAccount& account = roster_.account(slot);
     const std::uint64_t serves =
@@ -278,7 +283,7 @@ void Handoffs::relieve(std::uint32_t slot, TimePoint now) noexcept {
     ask(slot, now);
 }
 
-/// Is anybody there? Until the answer nothing more is handed to it.
+/// Asks the slot's worker for an answer; until then it is given no connection.
 void Handoffs::ask(std::uint32_t slot, TimePoint now) noexcept {
     Doubt& doubt = doubts_[slot];
     doubt.questions = scoreboard_.row(slot).answers.load(relaxed) + 1;
@@ -293,8 +298,8 @@ void Handoffs::ask(std::uint32_t slot, TimePoint now) noexcept {
     send_message(workforce_.channel(slot).master.get(), {.kind = kind, .generation = doubt.generation}, {});
 }
 
-/// Asked again by each turn until it is settled: by the answer of a worker that has nothing of ours, by the
-/// death of the worker, or by its replacement.
+/// Called each turn until the question is settled: by an answer of a worker that has all that it was given,
+/// by the worker's death, or by its replacement.
 void Handoffs::note_answer(std::uint32_t slot, TimePoint now) noexcept {
     Doubt& doubt = doubts_[slot];
     if (doubt.generation != workforce_.generation(slot) || workforce_.pid(slot) == 0)
@@ -313,8 +318,9 @@ void Handoffs::settle_doubt(std::uint32_t slot) noexcept {
     --asked_;
 }
 
-/// It was asked. What it had received before the question it has begun when it answers; and who has nothing
-/// to do and isn't stopped answers at once.
+/// Judges a worker that was asked. A worker receives in order, so when it answers it has begun with all
+/// connections received before the question; and an idle worker that isn't stopped answers at once. Otherwise
+/// another process has received what was meant for it.
 void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
     const Doubt& doubt = doubts_[slot];
     const bool answered = doubt.answered_at != TimePoint{};
@@ -324,7 +330,7 @@ void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
         roster_.set_usable(slot, Usable::yes);
         return;
     }
-    if (workforce_.is_stopped(slot)) return;  // It is ended for that.
+    if (workforce_.is_stopped(slot)) return;  // Workforce::end_stopped() ends it.
     const bool robbed = answered ? now - doubt.answered_at >= options_.stuck_after / 2
                                  : now - *doubt.asked_at >= options_.stopped_timeout;
     if (!robbed) return;
@@ -343,8 +349,9 @@ void Handoffs::take_back_all(std::uint32_t slot, TimePoint now) noexcept {
         lobby_.put_first(*client);
 }
 
-/// The master holds the channel's other end too, so what a worker has not received still lies there; the
-/// kernel gives each message to exactly one receiver. What else lies there, orders of ours, goes too.
+/// Receives on the worker's end of the channel, which the master also has, a connection that the worker has
+/// not received; the kernel gives each message to exactly one receiver. Orders that lie before it are
+/// dropped.
 std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) noexcept {
     for (;;) {
         Envelope envelope;
@@ -356,7 +363,7 @@ std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) 
         const Scoreboard::Change change{scoreboard_};
         SlotAccount& account = roster_.account(slot);
         if (received == Received::truncated ||
-            !envelope.descriptors[0]) {  // We are out of descriptors ourselves.
+            !envelope.descriptors[0]) {  // The master is out of descriptors.
             const std::optional<Place> client = account.lose(envelope.message.handoff);
             if (client) connections_.end(*client, Ending::lost(ExitReason::descriptors));
             roster_.moved(slot, now);
@@ -378,8 +385,8 @@ void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
     if (!workforce_.channel(slot).master) return;
     while (roster_.account(slot).outstanding() > 0 && take_returned(slot, now))
         continue;
-    // What it sent besides goes one by one: closed with the channel, it could make us wait.
-    constexpr int most = 1000;  // An empty message looks like the end.
+    // Other messages are discarded one by one: descriptors that are closed with the channel could block.
+    constexpr int most = 1000;  // Bounds the loop, because an empty message is received like the end of file.
     Received received = Received::closed;
     for (int i = 0; i < most && received != Received::empty && received != Received::later; ++i) {
         Envelope envelope;

@@ -1,4 +1,4 @@
-/// Connections on their way to workers and back, over the slots' channels.
+/// Handoffs: giving connections to workers and getting them back, over the slots' channels.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,11 @@
 
 namespace bullpen {
 
-/// What a row may tell.
+/// What a caller wants to know from the rows: connections given back, or also those that have ended.
 enum class News { returned, any };
 
-/// Lives in the master. What a worker says is believed only as far as it was given what it speaks of.
+/// Lives in the master. A worker's message or count is accepted only if it concerns a connection that the
+/// worker was given and that isn't settled.
 class Handoffs {
 public:
     /// `families` are those of the pool's listeners' sockets (AF_INET …).
@@ -27,51 +28,51 @@ public:
              Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce,
              std::vector<int> families);
 
-    /// Hands the connection to the slot's worker. False: its channel takes no more now.
+    /// Hands the connection to the slot's worker. Returns false if its channel takes no more now.
     [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
 
-    /// Compares what the slots were given with what their rows say has ended or was given back, and parks
-    /// what was given back.
+    /// Settles the connections that, by the slots' rows, have ended or were given back, and parks the latter.
     void note_progress(TimePoint now) noexcept;
 
-    /// Whether a row says so of something that isn't noted yet.
+    /// Whether a row reports something that note_progress() hasn't noted yet.
     [[nodiscard]] bool has_news(News which) const noexcept;
 
-    /// What is queued ahead at workers that are busy for longer goes to idle ones, or to the queue that
-    /// bounds its wait.
+    /// Takes back connections that have been queued ahead for steal_after: they go to idle workers or, if
+    /// queue_max is set, to the lobby's queue, which bounds their wait.
     void rebalance(TimePoint now) noexcept;
 
-    /// Takes back what a worker was given and has not received for stuck_after (it is stopped, or starved);
-    /// it gets nothing more until it answers. A worker that answers, or never does, and doesn't have what it
-    /// was given is replaced: somebody else reads its channel.
+    /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or
+    /// gets no CPU, and gives it no more until it answers a question. The worker is replaced if another
+    /// process reads its channel: if it has answered, or hasn't within stopped_limit, and connections are
+    /// neither in its hands nor in the channel.
     void relieve(TimePoint now) noexcept;
 
-    /// Ends the waits for a next request that have lasted for `await_next`, or all (`at_once`). Looks at the
-    /// rows each `await_next` while any worker waits so, and ever more seldom while none does.
+    /// Ends the workers' waits for a next request that have lasted for await_next, or all (`at_once`). Looks
+    /// at the rows every await_next while a worker waits so; while none does, the pause doubles up to
+    /// stuck_after / 2.
     void recall_awaiting(bool at_once, TimePoint now) noexcept;
 
-    /// The master itself wasn't running for so long: nobody is to blame for an answer that didn't come.
+    /// Moves the deadlines of answers by `gap`, during which the master itself wasn't running.
     void forgive(std::chrono::nanoseconds gap) noexcept;
 
-    /// Takes back all that lies in the slot's channel, of a worker that is dead or is to be given nothing
-    /// more.
+    /// Takes back all connections in the slot's channel, whose worker is dead or is given no more.
     void take_back_all(std::uint32_t slot, TimePoint now) noexcept;
 
-    /// What a dead worker has sent is as good as any: each message is whole.
+    /// Parks the connections that a dead worker gave back before it died: each message is whole.
     void take_last_returned(std::uint32_t slot, TimePoint now) noexcept;
 
-    /// When to look again even if nothing happens.
+    /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
 
 private:
-    /// What is needed of a slot only when something is not as usual.
+    /// What the master needs to find out whether a slot's worker is stuck or robbed.
     struct Doubt {
-        TimePoint handed_at{};              ///< The last one.
-        std::uint32_t questions = 0;        ///< Asked over the slot's life: is anybody there?
-        std::optional<TimePoint> asked_at;  ///< The last question is not settled yet.
+        TimePoint handed_at{};        ///< When the last connection was handed over.
+        std::uint32_t questions = 0;  ///< What the row's `answers` must reach to answer the last question.
+        std::optional<TimePoint> asked_at;  ///< When the last question was asked; empty once it is settled.
         TimePoint answered_at{};
-        std::uint32_t generation = 0;  ///< Of the worker that was asked.
-        std::uint64_t recalled = 0;    ///< The wait that it was told to end, by its begin.
+        std::uint32_t generation = 0;  ///< Names the worker that was asked.
+        std::uint64_t recalled = 0;    ///< When the wait began that the worker was last told to end.
     };
     [[nodiscard]] bool note_returned(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
@@ -96,10 +97,10 @@ private:
     Workforce& workforce_;
     std::vector<int> families_;
     std::vector<Doubt> doubts_;
-    int asked_ = 0;  ///< Slots with a question that is not settled.
+    int asked_ = 0;  ///< The number of slots with a question that is not settled.
     std::chrono::milliseconds recall_pause_{1};
     TimePoint next_recall_{};
-    bool out_of_memory_ = false;  ///< The kernel was, at the last look into a channel.
+    bool out_of_memory_ = false;  ///< At the last look into a channel the kernel was out of memory.
 };
 
 }  // namespace bullpen

@@ -1,4 +1,4 @@
-/// A histogram of durations that a killed process can't corrupt: plain atomic counts, one writer.
+/// A histogram of durations in plain atomic counts with one writer, which a killed process can't corrupt.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 namespace bullpen {
 
 /// Four linear steps per octave from 1 µs to 1,074 s (2^30 µs), so that a bucket is at most 25 % wide. Bucket
-/// 0 holds what is shorter, the last what is longer.
+/// 0 counts shorter durations, the last bucket longer ones.
 constexpr std::size_t histogram_octaves = 30;
 constexpr std::size_t histogram_buckets = histogram_octaves * 4 + 2;
 
@@ -32,8 +32,8 @@ constexpr std::uint64_t bucket_end_ns(std::size_t bucket) noexcept {
     return (std::uint64_t{250} << octave) * (4 + step + 1);
 }
 
-/// Lies in shared memory. One process records, any reads; a reader sees each count whole, though not all of
-/// the same instant.
+/// Lies in shared memory. One process records, any process reads. A reader sees each count whole, but the
+/// counts not all at one instant.
 struct Histogram {
     std::array<std::atomic<std::uint64_t>, histogram_buckets> counts;
     std::atomic<std::uint64_t> sum_ns;

@@ -14,7 +14,7 @@
 namespace bullpen {
 namespace {
 
-/// Cheaper than a look by epoll, which is only for those who keep us waiting.
+/// Whether input has arrived: cheaper than adding the socket to the epoll and removing it again.
 bool has_input(int socket) noexcept {
     int unread = 0;
     return ::ioctl(socket, FIONREAD, &unread) == 0 && unread > 0;
@@ -24,7 +24,7 @@ std::uint32_t events_of(const ConnectionEntry& entry) noexcept {
     return entry.parking.what == Await::input ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
 }
 
-/// Some bytes of a message are there, and the handler needs more: it said so by SO_RCVLOWAT.
+/// Whether part of a message has arrived and the handler has asked for more bytes (SO_RCVLOWAT).
 bool is_half_message(const ConnectionEntry& entry) noexcept {
     return entry.parking.what == Await::input && entry.parking.input_at_least > 1;
 }
@@ -120,13 +120,13 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     if (entry.is_idle()) idle_.push_back(client);
     if (entry.parking.what == Await::output) entry.unsent = unsent_bytes(entry.socket.get());
     if (watch(client)) return;
-    // The kernel won't watch one more (fs.epoll.max_user_watches, memory).
+    // The kernel can't watch one more (fs.epoll.max_user_watches, memory).
     const bool idle = entry.is_idle();
     const bool served = entry.served;
     unpark(client);
     if (!idle)
         enqueue(client, now);
-    else  // Between two requests it may be closed at any time (RFC 9112 9.3.1).
+    else  // A server may close between two requests at any time (RFC 9112 9.3.1).
         connections_.end(client, served ? Ending::completed() : Ending::refused(Refusal::connections));
 }
 
@@ -138,7 +138,7 @@ bool Lobby::watch(Place client) noexcept {
     return entry.watched;
 }
 
-/// From here on it is in none of the lists, nor watched: it is to go somewhere else at once.
+/// Takes the connection out of its list and its watch; the caller puts it somewhere else at once.
 void Lobby::unpark(Place client) noexcept {
     ConnectionEntry& entry = connections_.at(client);
     if (entry.look_again != TimePoint{})
@@ -151,14 +151,15 @@ void Lobby::unpark(Place client) noexcept {
     --parked_;
 }
 
-/// What it waited for is there, or can't be waited for: from now on it waits for a worker.
+/// Makes the connection wait for a worker, because its event has come or can't be waited for.
 void Lobby::enqueue(Place client, TimePoint now) noexcept {
     connections_.at(client).since = now;
     put_last(client);
 }
 
-/// Each byte of a half head would cost a handoff: the more often it was looked at in vain, the longer the
-/// pause.
+/// Leaves a connection with an incomplete head unwatched for a pause, so that a head sent byte by byte
+/// doesn't cost a handoff for each byte. The pause doubles with half_heads: drip_pause_min, 2, 4 … times, up
+/// to drip_pause_max.
 void Lobby::rest(Place client, TimePoint now) noexcept {
     ConnectionEntry& entry = connections_.at(client);
     const auto doubled = options_.drip_pause_min * (1 << std::min<int>(entry.half_heads - 2, pauses - 1));
@@ -170,7 +171,8 @@ ConnectionList& Lobby::resting_list(const ConnectionEntry& entry) noexcept {
     return resting_[static_cast<std::size_t>(std::min<int>(entry.half_heads - 2, pauses - 1))];
 }
 
-/// Whether any has ended. In each list the pauses are equally long, so that they end in its order.
+/// Watches connections again whose pause is over; returns whether there were any. The pauses of a list are
+/// equally long, so that they end in the list's order.
 bool Lobby::end_rests(TimePoint now) noexcept {
     bool any = false;
     for (ConnectionList& list : resting_) {
@@ -204,7 +206,7 @@ void Lobby::attend(TimePoint now) noexcept {
     end_departed(now);
 }
 
-/// In the order in which their wait ended, up to a bounded number.
+/// Sees off the connections that epoll reports, in the order of their events, up to a bounded number.
 void Lobby::see_off_all() noexcept {
     std::array<epoll_event, 128> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
@@ -232,8 +234,8 @@ void Lobby::see_off(Place client, Look look) noexcept {
     }
 }
 
-/// What epoll or poll(2), whose bits are the same, reported. A client that has only ended its side may still
-/// want its answer, so what it sent counts first.
+/// Interprets what epoll or poll(2) reported (their bits are the same). A client that has only ended its side
+/// may still want its answer, so unread input comes before the end.
 Lobby::Look Lobby::look_at(const ConnectionEntry& entry, std::uint32_t events) noexcept {
     if ((events & EPOLLERR) != 0) return Look::broken;
     if (entry.parking.what == Await::output) {
@@ -245,8 +247,8 @@ Lobby::Look Lobby::look_at(const ConnectionEntry& entry, std::uint32_t events) n
     return (events & EPOLLIN) != 0 ? Look::ready : Look::nothing;
 }
 
-/// Those whose deadline has passed. They are looked at once more: what came in time, or while the server
-/// itself was late, counts.
+/// Ends parked connections whose deadline has passed. Each is looked at once more, because its event may have
+/// come in time while the master was late.
 void Lobby::expire(TimePoint now) noexcept {
     connections_.for_each(Where::parked, [&](Place client, ConnectionEntry& entry) {
         if (entry.deadline > now) return;
@@ -260,7 +262,9 @@ void Lobby::expire(TimePoint now) noexcept {
     });
 }
 
-/// Whether it has taken so much of what the kernel still holds for it that its deadline moves on.
+/// Extends the deadline of a client that takes its answer: by one second for every write_rate bytes that have
+/// left the kernel's buffer since the last look, to write_timeout ahead at most. Returns whether the deadline
+/// now lies in the future.
 bool Lobby::is_steady(ConnectionEntry& entry, TimePoint now) const noexcept {
     if (entry.parking.what != Await::output || entry.parking.limit != Limit::write) return false;
     const std::uint32_t unsent = unsent_bytes(entry.socket.get());
@@ -282,8 +286,8 @@ void Lobby::end_expired(Place client) noexcept {
         connections_.end(client, Ending::timed_out(entry.parking.limit));
 }
 
-/// Of those that wait for a worker: broken connections take no place in the queue. Who has only ended its
-/// side may still want its answer.
+/// Ends connections in the queue that are broken. A client that has only ended its side may still want its
+/// answer, and stays.
 void Lobby::end_departed(TimePoint now) noexcept {
     constexpr std::chrono::milliseconds between_looks{100};
     constexpr std::size_t at_once = 256;
@@ -335,7 +339,7 @@ void Lobby::lose_all(ExitReason why) noexcept {
 
 TimePoint Lobby::deadline_of(const ConnectionEntry& entry, TimePoint now) const noexcept {
     constexpr std::chrono::hours longest{
-        1};  // The worker's word is believed so far: slow and steady takes time.
+        1};  // A worker's deadline is accepted if it is at most one hour ahead.
     const Parking& parking = entry.parking;
     TimePoint deadline = now + time_for(parking.limit, options_.time_limits);
     if (parking.deadline_ns != 0) {

@@ -1,5 +1,4 @@
-/// Where connections are while no slot has them: those that wait for a worker, and those that wait for their
-/// client.
+/// The lobby: connections that no slot has. Some wait for a worker, the parked ones wait for their client.
 #pragma once
 
 #include <array>
@@ -14,11 +13,11 @@
 
 namespace bullpen {
 
-/// Lives in the master. Parked connections are watched by an epoll of its own, which the master watches as
-/// one descriptor. A registration never outlives the parking: it is removed before the descriptor goes
-/// anywhere, because one that survives (another process has the socket, too) could not be removed any more
-/// and would report for ever. Those that wait stand in one queue, before it those that were given once
-/// already.
+/// Lives in the master. The lobby watches parked connections by an epoll of its own, which the master watches
+/// as one descriptor. A connection is removed from the epoll before its descriptor is sent away or closed: a
+/// registration that stays (because another process has the socket, too) could no longer be removed and would
+/// report for ever. Connections that wait for a worker are in one queue, and before it in a list of those
+/// that were given to a worker once already.
 class Lobby {
 public:
     /// Throws std::system_error.
@@ -26,64 +25,65 @@ public:
 
     void watch_by(Events& events) { watch_.emplace(events.watch(epoll_.get())); }
 
-    // Those that wait for a worker. They have been put there by one of these:
+    // Connections that wait for a worker, and how they get there.
 
-    /// Taken back from a slot, or not taken by a channel: it goes first.
+    /// For a connection that was taken back from a slot, or that a channel didn't take: it goes first.
     void put_first(Place client) noexcept;
-    /// Taken back from a slot in favour of the queue, which bounds its wait.
+    /// For a connection taken back from a slot because no worker is idle: to the front of the queue, which
+    /// bounds its wait.
     void put_before_others(Place client) noexcept;
     void put_last(Place client) noexcept;
 
-    /// A client that was just accepted. False: it hasn't spoken yet, its handler wants that, and it is
-    /// parked.
+    /// Receives a client that was just accepted. Returns false if its service wants its first bytes
+    /// (HandoffWhen::readable) and they haven't arrived: it is parked.
     [[nodiscard]] bool receive(Place client, TimePoint now) noexcept;
 
-    /// Takes out the first of those that go first.
+    /// Takes the first out of the list of those that go first.
     std::optional<Place> take_first() noexcept { return take(first_); }
-    /// Takes out the first of the queue.
+    /// Takes the first out of the queue.
     std::optional<Place> take_next() noexcept { return take(queue_); }
 
-    /// Clients in the queue and clients in the kernel's backlog take turns; whose it is changes with each
-    /// call.
+    /// Whether it is the queue's turn and not the backlog's. The two take turns: each call returns the
+    /// opposite of the last.
     [[nodiscard]] bool has_turn() noexcept { return turn_ = !turn_; }
 
     [[nodiscard]] bool goes_first() const noexcept { return !first_.empty(); }
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
     [[nodiscard]] std::size_t waiting() const noexcept { return first_.size() + queue_.size(); }
 
-    /// Refuses the last of the queue while it is longer than queue, and the first that have waited for
-    /// longer than queue_timeout. Those whose answer has begun stay.
+    /// Refuses clients at the queue's end while it is longer than queue, and at its front those that have
+    /// waited for longer than queue_timeout. Clients whose answer has begun stay.
     void keep_queue_short(TimePoint now) noexcept;
 
-    // Those that wait for their client.
+    // Connections that wait for their client.
 
-    /// Until what its `parking` says comes true or its deadline passes.
+    /// Parks the connection until the event in its `parking` comes or its deadline passes.
     void park(Place client, TimePoint now) noexcept;
 
-    /// Sees which parked clients have spoken (they wait for a worker then), have left, or have been silent
-    /// for too long, and which of those that wait for a worker have left.
+    /// Moves parked connections with something to do to the queue, and ends those whose client has left or
+    /// whose deadline has passed, and those in the queue whose client has left.
     void attend(TimePoint now) noexcept;
 
-    /// Closes the connection that has been idle for longest. False: there is none.
+    /// Closes the parked connection that has been idle longest. Returns false if none is idle.
     [[nodiscard]] bool evict_idle() noexcept;
 
     [[nodiscard]] std::size_t parked() const noexcept { return parked_; }
 
     // The orderly stop.
 
-    /// From here on no client that is between two requests, or hasn't said anything yet, is waited for for
-    /// long.
+    /// From here on a client between two requests has stop_settle at most to send the next one, and a client
+    /// that has sent nothing yet has stop_patience.
     void begin_stop(TimePoint now) noexcept;
 
-    /// All of them are lost.
+    /// Ends all connections as lost.
     void lose_all(ExitReason why) noexcept;
 
-    /// Arms the watch. When to look again even if nothing happens.
+    /// Arms the watch. Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
 
 private:
     enum class Look { nothing, ready, ended, broken };
-    static constexpr std::size_t pauses = 9;  ///< 1, 2, 4 … 256 times drip_pause_min.
+    static constexpr std::size_t pauses = 9;  ///< Lengths of a pause: 1, 2, 4 … 256 times drip_pause_min.
 
     std::optional<Place> take(ConnectionList& list) noexcept;
     void enqueue(Place client, TimePoint now) noexcept;
@@ -108,14 +108,14 @@ private:
     std::optional<Events::Watch> watch_;
     ConnectionList first_;
     ConnectionList queue_;
-    ConnectionList idle_;                         ///< Parked, watched and idle, the longest first.
-    std::array<ConnectionList, pauses> resting_;  ///< Parked and not watched: by the length of their pause.
+    ConnectionList idle_;                         ///< Parked, watched and idle; the longest idle first.
+    std::array<ConnectionList, pauses> resting_;  ///< Parked and not watched, by the length of the pause.
     std::size_t parked_ = 0;
     bool turn_ = false;
     bool stopping_ = false;
-    TimePoint now_{};       ///< Of the turn.
-    TimePoint expired_{};   ///< When the deadlines were last looked at,
-    TimePoint departed_{};  ///< and those that wait.
+    TimePoint now_{};       ///< The time of this turn.
+    TimePoint expired_{};   ///< When expire() last looked at all deadlines.
+    TimePoint departed_{};  ///< When end_departed() last looked at the queue.
 };
 
 }  // namespace bullpen

@@ -18,11 +18,11 @@
 
 namespace bullpen {
 
-/// A companion and the process that is it at the moment.
+/// A companion and its current process.
 struct Master::Attendant {
     Companion companion;
     pid_t pid = 0;
-    UniqueFd lifeline = {};  ///< Our end: closed, the companion leaves.
+    UniqueFd lifeline = {};  ///< The master's end; closing it makes the companion leave.
     TimePoint started{};
     StartPause pause = {};
     std::optional<TimePoint> stopped_at = {};
@@ -81,7 +81,7 @@ int Master::run(const std::function<void()>& ready) {
     return 0;
 }
 
-/// Everything that can fail first, so that a failure leaves no process behind.
+/// Does everything that can fail before the first fork, so that a failure leaves no process behind.
 void Master::start(const std::function<void()>& ready) {
     events_ = std::make_unique<Events>();
     const TimePoint now = Clock::now();
@@ -107,8 +107,8 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     return until;
 }
 
-/// The time of this turn. If it is much later than expected, the whole machine or process group was stopped,
-/// or the master was starved: nobody else is to blame for what didn't happen meanwhile.
+/// Returns the time of this turn. If it is more than 500 ms later than expected, the machine or the process
+/// group was stopped, or the master got no CPU: the pools' deadlines move by the gap.
 TimePoint Master::note_time(TimePoint expected) noexcept {
     constexpr std::chrono::milliseconds late{500};
     const TimePoint now = Clock::now();
@@ -120,8 +120,8 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     return now;
 }
 
-/// Signals coalesce, so one SIGCHLD may stand for many children; and once a second they are asked for without
-/// one.
+/// Reports ended, stopped and continued children to their pools. One SIGCHLD may stand for many children,
+/// because signals coalesce; and once a second children are asked for without one.
 void Master::look_after_children(const Wakeup& wake, TimePoint now) {
     constexpr std::chrono::seconds between_sweeps{1};
     if (!wake.child_changed && now - swept_ < between_sweeps) return;
@@ -209,7 +209,7 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
     attendant.started = now;
 }
 
-/// Last of all, when no pool is left to look at.
+/// Ends the companions, last of all, when every pool is stopped.
 void Master::end_companions() noexcept {
     constexpr int patience_ms = 1000;
     const SignalsBlocked undisturbed;

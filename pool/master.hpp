@@ -20,21 +20,21 @@ namespace bullpen {
 struct Companion {
     std::string title;      ///< Shown by ps as "bullpen: TITLE".
     std::vector<int> keep;  ///< Descriptors it needs, borrowed.
-    /// Its whole life. `lifeline` becomes readable (end of file) when the master stops or dies: return then.
-    /// SIGTERM and SIGINT are ignored, because they go to the whole process group at a stop.
+    /// The process's whole life. It must return when `lifeline` becomes readable (end of file), because the
+    /// master stops or is dead. SIGTERM and SIGINT are ignored, because they go to the whole process group.
     std::function<int(int lifeline)> body;
 };
 
 struct MasterOptions {
     std::vector<PoolOptions> pools;
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
-    /// A companion that has been stopped (SIGSTOP) for so long of the master's running time is killed and
-    /// replaced.
+    /// A companion that has been stopped (SIGSTOP) for longer than this is killed and replaced. Time in which
+    /// the master itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
 };
 
-/// Construct (which opens all listeners, so that a taken port is an error before anything has begun), then
-/// run(). The constructor's process may also fork and run() in the child, keeping the scoreboards to look at.
+/// The constructor opens all listeners, so that a taken port is an error before any process starts. Then
+/// comes run(). A process may also construct, fork, and run() in the child, and keep the scoreboards to read.
 class Master {
 public:
     /// Raises RLIMIT_NOFILE. Throws AddressError, std::system_error or std::runtime_error, each one sentence.
@@ -45,13 +45,13 @@ public:
 
     [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return pools_; }
 
-    /// Before run().
+    /// To be called before run().
     void add_companion(Companion companion);
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
-    /// ends its patience: what is still busy is killed. The caller's process becomes the master. `ready` is
-    /// called once everything that can fail has been done and the first workers have been forked. Before the
-    /// first fork run() throws std::system_error if something is lacking.
+    /// ends it at once: busy workers are killed. The caller's process becomes the master. `ready` is called
+    /// once the first workers have been forked and nothing can fail any more. Throws std::system_error if a
+    /// resource is lacking, and then before the first fork.
     int run(const std::function<void()>& ready = [] {});
 
 private:
@@ -69,11 +69,11 @@ private:
     void end_companions() noexcept;
 
     MasterOptions options_;
-    std::vector<int> inherited_;      ///< Open before we began: the user's own, which workers keep.
+    std::vector<int> inherited_;      ///< Descriptors open at construction: the user's, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
-    std::deque<Pool> pools_;          // Which never move: their parts know each other.
+    std::deque<Pool> pools_;          // A deque, because pools never move: their parts refer to each other.
     std::vector<Attendant> attendants_;
-    TimePoint swept_{};  ///< When all children were last asked for.
+    TimePoint swept_{};  ///< When waitpid(2) was last called for all children.
     bool stopping_ = false;
 };
 

@@ -23,37 +23,37 @@ enum class Form {
 
 /// Where the workers live.
 enum class Housing {
-    processes,       ///< A process each; with PoolOptions::threads, so many of them in each process.
-    threads_of_one,  ///< All are threads of one process, which sizes its pool by itself.
+    processes,       ///< In processes, with PoolOptions::threads workers in each (default 1).
+    threads_of_one,  ///< All workers are threads of one process, which sizes its pool by itself.
 };
 
-/// One of the designs of UNP chapter 30 and TLPI chapter 60. The master supervises the workers of any of them
-/// in the same way; the members that are left out are the usual case.
+/// One of the designs of UNP chapter 30 and TLPI chapter 60. The master supervises the workers of all models
+/// in the same way. A default is the usual case.
 struct Model {
     std::string_view name;
     std::string_view summary;  ///< One line for the help: who accepts, where a client runs.
     Delivery delivery = Delivery::handoff;
     Form form = Form::blocking;
     Housing housing = Housing::processes;
-    int workers_fixed = 0;              ///< The design has just so many workers; 0: the pool's limits say.
+    int workers_fixed = 0;              ///< The number of workers of the design; 0: by the pool's limits.
     bool own_listeners = false;         ///< Each worker has listeners of its own (SO_REUSEPORT).
-    bool locks_accept = false;          ///< Its workers take turns at accept, see AcceptLock.
+    bool locks_accept = false;          ///< The workers take turns at accept, see AcceptLock.
     bool multiplexes = false;           ///< A worker serves up to PoolOptions::capacity clients at once.
     bool takes_threads = false;         ///< PoolOptions::threads may be more than 1.
-    std::string_view crash_takes = {};  ///< What is lost when a handler crashes, and counted as lost.
-    std::string_view crash_hides = {};  ///< What is lost then without having been counted.
-    std::string_view choose_when = {};  ///< What it is good for, and what not.
-    void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life. None where a program is it.
+    std::string_view crash_takes = {};  ///< The connections that a crash of a handler ends, counted as lost.
+    std::string_view crash_hides = {};  ///< The connections that it ends uncounted.
+    std::string_view choose_when = {};  ///< When to choose the model.
+    void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life; null for Form::program.
 
-    /// The master has each new client in its hands: it can park, queue or refuse it.
+    /// Whether the master accepts, so that it can park, queue or refuse a client.
     [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
 
-    /// Workers can give a connection back.
+    /// Whether workers can give a connection back to be parked.
     [[nodiscard]] constexpr bool parks() const noexcept {
         return delivery == Delivery::handoff && !multiplexes;
     }
 
-    /// A process can be ended for one slow request without ending everybody's.
+    /// Whether a process can be ended for one slow request without ending the requests of other clients.
     [[nodiscard]] constexpr bool limits_requests() const noexcept {
         return !multiplexes && housing == Housing::processes;
     }

@@ -1,4 +1,5 @@
-/// Who is at the other end of a connection, as small as the master can keep it for each of them.
+/// A peer: the address at the other end of a connection, in at most 24 bytes, because the master keeps one
+/// for each connection.
 #pragma once
 
 #include <sys/socket.h>
@@ -13,9 +14,9 @@ namespace bullpen {
 struct Peer {
     IpAddress address;         ///< "::" for a client without one.
     std::uint16_t port = 0;    ///< In host order.
-    bool has_address = false;  ///< A UNIX socket's client has none.
+    bool has_address = false;  ///< False for a client of a UNIX socket.
 
-    /// From what accept4(2) filled in.
+    /// Made from the address that accept4(2) filled in.
     static Peer of(const sockaddr* address, socklen_t size) noexcept;
 
     friend bool operator==(const Peer&, const Peer&) = default;

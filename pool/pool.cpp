@@ -12,14 +12,14 @@
 namespace bullpen {
 namespace {
 
-/// `texts` gets for each listener the text that it was opened from.
+/// Opens all listeners. `texts` gets, for each, the text in PoolOptions::listen from which it was opened.
 std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
     std::vector<Listener> listeners;
     ListenOptions how = options.listen_options;
-    if (options.design.form == Form::program)  // A read that fails after a while surprises most programs.
+    if (options.design.form == Form::program)  // Most programs don't expect a read to time out.
         how.slice = {};
     if (options.design.parks() && how.unsent_max == 0) {
-        constexpr int unsent_max = 256 * 1024;  // Else each slow reader takes megabytes of the kernel's.
+        constexpr int unsent_max = 256 * 1024;  // Without it a slow reader takes megabytes in the kernel.
         how.unsent_max = unsent_max;
     }
     for (const std::string& text : options.listen)
@@ -168,7 +168,7 @@ void Pool::hand_out_clients(TimePoint now) noexcept {
     sizer_.note_idle(roster_.count().idle);
 }
 
-/// A worker that is forked for each client can't be had while forks fail.
+/// Whether a client can be given to a worker. If each client needs a fork, not during a start pause.
 bool Pool::may_give(TimePoint now) const noexcept {
     return shape_.pick != Pick::vacant || workforce_.may_start(now);
 }
@@ -178,12 +178,12 @@ bool Pool::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
                                        : handoffs_.give(slot, client, now);
 }
 
-/// Clients that wait here and clients in the backlog take turns: neither can starve the other.
+/// Clients in the lobby's queue and clients in the backlog take turns, so that neither can starve the other.
 std::optional<Place> Pool::next_client(TimePoint now) noexcept {
     if (const auto first = lobby_.take_first()) return first;
     if (lobby_.has_turn())
         if (const auto next = lobby_.take_next()) return next;
-    // With a queue of our own, whoever comes goes to its end.
+    // With queue_max set, a newcomer goes to the queue's end.
     if (const auto newcomer = next_from_door(now)) {
         if (options_.queue == 0 || lobby_.queued() == 0) return newcomer;
         lobby_.put_last(*newcomer);
@@ -191,7 +191,8 @@ std::optional<Place> Pool::next_client(TimePoint now) noexcept {
     return lobby_.take_next();
 }
 
-/// The next that may come in and, where that is waited for, has spoken. The others are parked or refused.
+/// The next client from the backlog that is admitted and, with HandoffWhen::readable, has sent something.
+/// Others are parked or refused.
 std::optional<Place> Pool::next_from_door(TimePoint now) noexcept {
     while (!door_.is_pausing(now) && make_room()) {
         const std::optional<Place> client = door_.let_in(now);
@@ -200,7 +201,8 @@ std::optional<Place> Pool::next_from_door(TimePoint now) noexcept {
     return {};
 }
 
-/// For one more connection, if one waits: the one that has been idle for longest goes.
+/// Makes room for one more connection if a client waits, by closing the connection that has been idle
+/// longest.
 bool Pool::make_room() noexcept {
     door_.set_full(false);
     if (connections_.has_room()) return true;
@@ -210,10 +212,10 @@ bool Pool::make_room() noexcept {
     return evicted;
 }
 
-/// When all workers are busy, those who come wait in the lobby, where it has a queue.
+/// Moves clients from the backlog to the lobby's queue, if queue_max is set, while all workers are busy.
 void Pool::fill_queue(TimePoint now) noexcept {
     if (options_.queue == 0) return;
-    constexpr int at_most = 64;  // In one turn.
+    constexpr int at_most = 64;  // Clients in one turn.
     for (int i = 0; i < at_most; ++i) {
         const std::optional<Place> client = next_from_door(now);
         if (!client) break;
@@ -222,7 +224,7 @@ void Pool::fill_queue(TimePoint now) noexcept {
     lobby_.keep_queue_short(now);
 }
 
-/// To workers that only await their client's next request.
+/// Tells workers that only await their client's next request whether another client waits.
 void Pool::say_whether_wanted() noexcept {
     wanted_ = shape_.hands_off() && !roster_.has_idle() && (lobby_.waiting() > 0 || door_.is_known_to_wait());
     scoreboard_.header().wanted.store(wanted_ ? 1 : 0, std::memory_order_relaxed);
@@ -233,14 +235,14 @@ void Pool::say_whether_wanted() noexcept {
 TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
     if (!wait_for_workers() || !wait_for_clients(now)) return not_at_all;
     constexpr std::chrono::milliseconds longest{
-        1000};  // A worker can be killed between its count and its wake-up.
+        1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
                      handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
                      next_resize(now)});
 }
 
-/// First the words, then one more look at the counts: what is counted from here on wakes us. False: something
-/// was.
+/// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the
+/// master. Returns false if a count has risen.
 bool Pool::wait_for_workers() noexcept {
     wake_up_.arm();
     if (!shape_.hands_off()) return true;
@@ -251,10 +253,11 @@ bool Pool::wait_for_workers() noexcept {
     return !handoffs_.has_news(needs_worker ? News::any : News::returned);
 }
 
-/// A client that comes is to wake us if it can go somewhere. False: one is known to wait that can.
+/// Arms the listeners' watches if a client that comes could be given or queued. Returns false if such a
+/// client is known to wait.
 bool Pool::wait_for_clients(TimePoint now) noexcept {
     const bool open = door_.is_open(now) && may_give(now);
-    if (shape_.pick == Pick::never) {  // A worker that begins is to tell us: then the pool may have to grow.
+    if (shape_.pick == Pick::never) {  // A worker that begins wakes the master: the pool may have to grow.
         const bool may_grow = shutdown_.is_serving() && !roster_.vacant().empty() && sizer_.is_due(now);
         wake_up_.ask_for_room(may_grow);
         return true;
@@ -262,20 +265,20 @@ bool Pool::wait_for_clients(TimePoint now) noexcept {
     if (!open) return true;
     const bool goes_to_a_worker = roster_.has_idle() && !lobby_.goes_first();
     if (goes_to_a_worker || options_.queue > 0) return door_.watch();
-    // It would have to wait, unless a worker only awaits its client's next request: that is worth a look
-    // then.
+    // A client would have to wait, unless a worker only awaits its client's next request: look when one
+    // comes.
     if (!roster_.has_idle() && (lobby_.queued() > 0 || is_standing_still(now))) door_.watch_for_first();
     return true;
 }
 
-/// All workers are busy, and perhaps only wait for clients that they could give back.
+/// Whether no worker has moved for standing_still: all may be waiting for clients that they could give back.
 bool Pool::is_standing_still(TimePoint now) const noexcept {
     return shape_.parks && now - roster_.moved_at() >= options_.standing_still;
 }
 
 TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
     constexpr std::chrono::milliseconds retry{
-        10};  // A connection that no channel took, or a stop's next look.
+        10};  // For a connection that no channel took, and during a stop.
     TimePoint next = TimePoint::max();
     if (!shutdown_.is_serving() || (lobby_.goes_first() && roster_.has_room())) next = now + retry;
     if (!shape_.parks || roster_.has_idle()) return next;
@@ -289,7 +292,7 @@ TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
 void Pool::resize(TimePoint now) noexcept {
     if (shape_.pick == Pick::vacant) return;
     if (shutdown_.is_retiring()) {
-        // Taken back from a worker that died at the very end: somebody must still serve it.
+        // A connection that was taken back from a worker that died late in the stop still needs a worker.
         const bool wanted = lobby_.waiting() > 0 && !shutdown_.is_over(now);
         if (wanted && !roster_.has_room() && roster_.starting().empty()) workforce_.grow(1, now);
         return;
@@ -297,7 +300,7 @@ void Pool::resize(TimePoint now) noexcept {
     if (!sizer_.is_due(now) || !workforce_.may_start(now)) return;
     if (shape_.sizes_itself) {
         sizer_.begin_decision(now);
-        workforce_.grow(1, now);  // Its one process, if that is not there.
+        workforce_.grow(1, now);  // Starts its one process if it isn't there.
         return;
     }
     workforce_.refill_listeners(now);
@@ -315,7 +318,7 @@ int Pool::waiting_clients(const PoolCounts& counts) const noexcept {
     return counts.idle > 0 ? here : here + roster_.ahead().size() + door_.length();
 }
 
-/// Every decision with what it was made from.
+/// Logs a decision to resize, with the counts that led to it.
 void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept {
     if (plan.spawn == 0 && plan.retire == 0) return;
     const std::string change =
@@ -326,17 +329,18 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
                             " clients waiting");
 }
 
-/// When something is missing now; what is missing later is seen at the turn in which it begins to be.
+/// When the next resize is due, if workers are missing now. Workers that become missing later are noticed in
+/// the turn in which that happens.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
     if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || roster_.vacant().empty())
         return TimePoint::max();
-    if (!workforce_.may_start(now)) return TimePoint::max();  // The workforce says when.
+    if (!workforce_.may_start(now)) return TimePoint::max();  // Workforce::prepare_to_wait() says when.
     const PoolCounts counts = roster_.count();
     const PoolLimits& limits = sizer_.limits();
     const bool fixed = limits.policy == SizingPolicy::fixed;
     const bool missing = fixed || counts.idle == 0 || counts.starting + counts.idle < limits.spare_min ||
                          workforce_.has_deserted_listener();
-    // Nobody tells when the last spare worker begins that accepts by itself.
+    // A worker that accepts by itself doesn't tell when it begins as the last spare one: look regularly.
     const bool looking_on = shape_.pick == Pick::never && counts.busy > 0;
     if (!missing && !looking_on) return TimePoint::max();
     return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
@@ -348,7 +352,7 @@ void Pool::publish(TimePoint now) noexcept {
     check_books();
 }
 
-/// Every connection has exactly one owner.
+/// Asserts that every connection has exactly one owner.
 void Pool::check_books() const noexcept {
     assert(shape_.pick == Pick::never ||
            connections_.size() == lobby_.waiting() + lobby_.parked() + roster_.outstanding());
@@ -370,7 +374,7 @@ void Pool::continue_stop(TimePoint now) noexcept {
         const bool anybody_waits = !none_left || door_.has_clients() || workforce_.has_clients();
         if (shutdown_.note_waiting(anybody_waits, now)) door_.close();
     }
-    if (shutdown_.is_over(now)) {  // Every turn: a burial may have brought something back.
+    if (shutdown_.is_over(now)) {  // In every turn, because a burial may have brought a connection back.
         lobby_.lose_all(ExitReason::drain_limit);
         workforce_.kill_all();
     } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {

@@ -29,16 +29,16 @@
 
 namespace bullpen {
 
-/// Lives in the master, which calls its verbs once a turn. Nothing here blocks, throws (after start()) or
-/// trusts the scoreboard. Each duty has its owner among the parts; who owns a connection in which state:
+/// Lives in the master, which calls its verbs once a turn. No function blocks, throws (after start()) or
+/// trusts the scoreboard. Each duty has one owner among the parts. A connection's owner, by its state:
 ///
-///   in the kernel's backlog       the listener, see Door; nobody has accepted it
-///   waiting                       Lobby: for a worker
-///   parked                        Lobby: for its client
-///   given, in the channel         Handoffs can take it back, also from a dead worker's
-///   given, in the worker's hands  the worker; it dies with it (Workforce::settle counts it as lost)
+///   in the kernel's backlog       the listener, see Door; it is not accepted yet
+///   waiting for a worker          Lobby
+///   parked, waiting for a client  Lobby
+///   given, in the channel         Handoffs, which can take it back even if the worker is dead
+///   given, in the worker's hands  the worker; if it dies, Workforce::settle() counts the connection as lost
 ///
-/// From its accept to its end it has its place in Connections.
+/// From its accept to its end a connection has a place in Connections.
 class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
@@ -55,42 +55,45 @@ public:
 
     [[nodiscard]] DescriptorNeeds descriptor_needs() const;
 
-    /// Before start(): how many connections the pool may have at once.
+    /// Sets how many connections the pool may have at once; called before start().
     void limit_connections(std::size_t most) { connections_.limit(most); }
 
     // The master's verbs, in the order of a turn.
 
-    /// Watches what there is to watch. `kept` are the descriptors that workers keep besides their own.
-    /// Throws.
+    /// Begins to watch the pool's descriptors. `kept` are the descriptors that workers keep besides their
+    /// own. Throws std::system_error.
     void start(Events& events, std::vector<int> kept, TimePoint now);
 
     /// Forks the first workers.
     void start_workers(TimePoint now) noexcept;
 
-    /// Arms what is to wake the master. Until when it may wait then; TimePoint::min(): not at all.
+    /// Arms what wakes the master. Returns until when it may wait; TimePoint::min(): not at all.
     TimePoint prepare_to_wait(TimePoint now) noexcept;
 
-    /// The master itself wasn't running for so long (a stopped process group, a suspended machine).
+    /// Moves deadlines by `gap`, during which the master itself wasn't running (a stopped process group, a
+    /// suspended machine).
     void forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept;
 
-    /// Sees which workers have become ready, have finished, or have given a connection back.
+    /// Notes which workers have become ready, have finished, or have given a connection back.
     void note_progress(TimePoint now) noexcept;
 
-    /// One of waitpid(2)'s reports. A process that has died is buried: what lay in its channel is taken back,
-    /// what it had is lost, its slot is refilled. False: the pid is not one of this pool's workers.
+    /// Notes a report of waitpid(2). A dead process is buried: connections in its channel are taken back,
+    /// those in its hands are lost, and its slots are refilled. Returns false if the pid is none of this
+    /// pool's.
     bool note_child(pid_t pid, int status, TimePoint now) noexcept;
 
-    /// Ends workers that are busy with one request, or stopped, for longer than their limit.
+    /// Ends workers that are busy with one request for longer than request_limit, or stopped for longer than
+    /// stopped_limit.
     void end_overdue_workers(TimePoint now) noexcept;
 
-    /// Takes back what a worker was given and has not received.
+    /// Takes back connections that a worker was given and has not received for stuck_after.
     void relieve_stuck_workers(TimePoint now) noexcept;
 
-    /// Sees which parked clients have spoken, have left, or have been silent for too long.
+    /// Sees to the parked connections whose client has sent something, has left, or is past its deadline.
     void attend_lobby(TimePoint now) noexcept;
 
-    /// Gives waiting clients to free workers, the lowest slot first; accepts no more than there are free
-    /// workers.
+    /// Gives waiting clients to free workers, the lowest slot first. Accepts at most as many clients as there
+    /// are free workers.
     void hand_out_clients(TimePoint now) noexcept;
 
     /// Grows or shrinks as plan_resize says.
@@ -101,14 +104,15 @@ public:
 
     // The orderly stop.
 
-    /// From here on no new client gets in; the backlog and what is begun will be served until the deadline.
+    /// From here on no new client gets in. The backlog, and connections that have begun, are served until the
+    /// deadline.
     void begin_stop(TimePoint now, TimePoint deadline) noexcept;
 
-    /// One step of the stop: closes the listeners once the backlog is empty, retires idle workers, and ends
-    /// by force those that are still busy at the deadline.
+    /// One step of the stop: closes the listeners once the backlog is empty, retires idle workers, and kills
+    /// those that are still busy at the deadline.
     void continue_stop(TimePoint now) noexcept;
 
-    /// Every connection has ended and every worker is buried.
+    /// Whether every connection has ended and every worker is buried.
     [[nodiscard]] bool is_stopped() const noexcept;
 
 private:
@@ -130,8 +134,8 @@ private:
 
     PoolOptions options_;
     PoolShape shape_;
-    std::vector<std::string> listener_texts_;  ///< Of each listener, from which of PoolOptions::listen it is.
-    std::vector<Listener> opened_;             ///< Until the door has them.
+    std::vector<std::string> listener_texts_;  ///< For each listener, the text in PoolOptions::listen.
+    std::vector<Listener> opened_;             ///< The listeners, until the door has them.
     Admission admission_;
     Scoreboard scoreboard_;
     WakeUp wake_up_;
@@ -144,7 +148,7 @@ private:
     Sizer sizer_;
     Shutdown shutdown_;
     Gauges gauges_;
-    bool wanted_ = false;  ///< Somebody waits because no worker is idle.
+    bool wanted_ = false;  ///< A client waits because no worker is idle.
 };
 
 }  // namespace bullpen

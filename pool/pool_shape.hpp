@@ -1,4 +1,4 @@
-/// What follows for a pool from its model and its options, asked once.
+/// A pool's shape: what follows for the pool from its model and its options, computed once.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace bullpen {
 
-/// The slots of one process: a worker each, which are born and die together.
+/// The slots first … end - 1 of one process: each has a worker, and they are born and die together.
 struct SlotRange {
     std::uint32_t first = 0;
     std::uint32_t end = 0;
@@ -16,20 +16,20 @@ struct SlotRange {
 
 /// How the master picks the slot for the next client.
 enum class Pick {
-    lowest_idle,   ///< A worker serves one client at a time; the lowest keeps its caches warm.
-    least_loaded,  ///< A worker serves many at a time.
-    vacant,        ///< A worker is forked for the client.
-    never,         ///< The workers accept by themselves.
+    lowest_idle,   ///< The lowest idle slot, whose caches are warm: a worker serves one client at a time.
+    least_loaded,  ///< The slot with fewest clients: a worker serves many at a time.
+    vacant,        ///< A vacant slot: a worker is forked for each client.
+    never,         ///< None: the workers accept by themselves.
 };
 
 struct PoolShape {
     std::uint32_t slots = 1;
     std::uint32_t slots_of_a_process = 1;
     std::uint64_t capacity = 1;  ///< Connections that a worker serves at once.
-    std::uint64_t depth = 1;     ///< And, with those in its channel, has at once.
+    std::uint64_t depth = 1;     ///< Connections that a slot has at once: served, or in its channel.
     Pick pick = Pick::lowest_idle;
     bool parks = false;         ///< Workers give connections back.
-    bool sizes_itself = false;  ///< One process, whose workers are threads that come and go by themselves.
+    bool sizes_itself = false;  ///< One process, which starts and retires its workers, threads, by itself.
 
     [[nodiscard]] bool hands_off() const noexcept {
         return pick == Pick::lowest_idle || pick == Pick::least_loaded;
@@ -40,7 +40,7 @@ struct PoolShape {
     }
 };
 
-/// The limits that the model leaves room for.
+/// The configured limits as far as the model allows them.
 constexpr PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept {
     if (model.workers_fixed > 0) {
         limits.policy = SizingPolicy::fixed;

@@ -1,4 +1,4 @@
-/// Why a client is turned away before a worker has seen it.
+/// Refusals: why a client is closed before a worker has begun with it.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@ namespace bullpen {
 
 /// bullpen_connections_refused_total's label.
 enum class Refusal : std::uint8_t {
-    overload,     ///< The queue is full, or it waited there too long.
-    startups,     ///< Early random drop: too many wait unserved.
+    overload,     ///< The queue is full, or the client waited there for longer than queue_wait.
+    startups,     ///< Early random drop: too many clients are unserved.
     source,       ///< Too many connections at once from its source.
     rate,         ///< Too many new connections a second from its source.
     banned,       ///< Its source was refused too often.
-    denied,       ///< By the lists of its listener.
-    connections,  ///< The whole server has as many open connections as it may.
+    denied,       ///< The listener's lists exclude its address.
+    connections,  ///< The server has connections_max open connections.
     stopping,     ///< The server stops.
 };
 constexpr std::size_t refusals = 8;

@@ -91,7 +91,8 @@ std::uint64_t Roster::outstanding() const noexcept {
     return sum;
 }
 
-/// Of a worker that accepts by itself only its row knows; a broken one may write anything there.
+/// The slot's connections, by its account. A worker that accepts by itself has them only in its row, where a
+/// broken one may write anything: at most `capacity` are counted.
 std::uint64_t Roster::connections_of(std::uint32_t slot) const noexcept {
     if (pick_ != Pick::never) return slots_[slot].account.outstanding();
     const ScoreboardRow& row = scoreboard_.row(slot);

@@ -1,4 +1,4 @@
-/// Who is where: every slot, what it was given, and the sets it is in.
+/// The roster: every slot, the connections that it was given, and the sets that it is in.
 #pragma once
 
 #include <cstdint>
@@ -18,51 +18,51 @@ namespace bullpen {
 enum class Usable : bool { no, yes };
 
 /// Lives in the master. place() is the only function that puts a slot into its sets (as pgbouncer's
-/// change_server_state); moved() asks it to do so again after an account has changed.
+/// change_server_state); moved() calls it again after the slot's account has changed.
 class Roster {
 public:
-    /// What each client costs a look at: one cache line a slot.
+    /// What the master reads for each client: one cache line a slot.
     struct Slot {
         SlotAccount account;
-        TimePoint moved_at{};  ///< When it was last given something or seen to settle something.
+        TimePoint moved_at{};  ///< When it was last given a connection or settled one.
     };
     static_assert(sizeof(Slot) <= 64);
 
-    /// The scoreboard's entries and gauges of the slots are written here.
+    /// Writes the slots' entries and gauges in the scoreboard.
     Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);
 
     void place(std::uint32_t slot, Stage stage, Usable usable) noexcept;
     void set_usable(std::uint32_t slot, Usable usable) noexcept { place(slot, stage_of(slot), usable); }
 
-    /// The slot's account; whoever changes it calls moved() in the same Scoreboard::Change.
+    /// The slot's account. A caller that changes it must call moved() within the same Scoreboard::Change.
     [[nodiscard]] SlotAccount& account(std::uint32_t slot) noexcept { return slots_[slot].account; }
     [[nodiscard]] const SlotAccount& account(std::uint32_t slot) const noexcept {
         return slots_[slot].account;
     }
     void moved(std::uint32_t slot, TimePoint now) noexcept;
 
-    /// What the worker's row says of itself, as it was seen this turn.
+    /// Notes whether, by its row, the worker awaits its client's next request.
     void note_awaiting(std::uint32_t slot, bool awaiting) noexcept { awaiting_.set(slot, awaiting); }
 
     [[nodiscard]] Stage stage_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] bool is_usable(std::uint32_t slot) const noexcept { return !unusable_.contains(slot); }
     [[nodiscard]] TimePoint moved_at(std::uint32_t slot) const noexcept { return slots_[slot].moved_at; }
 
-    /// When any last moved.
+    /// When any slot last moved.
     [[nodiscard]] TimePoint moved_at() const noexcept { return moved_at_; }
 
     [[nodiscard]] const SlotSet& vacant() const noexcept { return vacant_; }
     [[nodiscard]] const SlotSet& starting() const noexcept { return starting_; }
     [[nodiscard]] const SlotSet& ready() const noexcept { return ready_; }
     [[nodiscard]] const SlotSet& draining() const noexcept { return draining_; }
-    /// Ready, and can serve one more client at once.
+    /// Ready slots that can serve one more client at once.
     [[nodiscard]] const SlotSet& idle() const noexcept { return idle_; }
-    /// Something that they were given is not settled, in whatever stage they are.
+    /// Slots with connections that are not settled, in any stage.
     [[nodiscard]] const SlotSet& owing() const noexcept { return owing_; }
-    /// Ready, with more in hand than they serve at once.
+    /// Ready slots with more connections than they serve at once.
     [[nodiscard]] const SlotSet& ahead() const noexcept { return ahead_; }
 
-    /// Whether a client that comes now may be given to a slot.
+    /// Whether a client that arrives now may be given to a slot.
     [[nodiscard]] bool has_room() const noexcept {
         return pick_ == Pick::vacant ? !vacant_.empty() : !free_.empty();
     }
@@ -70,20 +70,21 @@ public:
         return pick_ == Pick::vacant ? !vacant_.empty() : !idle_.empty();
     }
 
-    /// Whom to give the next client. When none is idle: a worker that only awaits its client's next request,
-    /// or one to queue ahead at, but only where something has moved lately: who is busy for long stays so.
+    /// The slot for the next client: the lowest idle one, else the lowest with room whose worker awaits its
+    /// client's next request or has moved within steal_after (one busy for longer is likely to stay so).
     [[nodiscard]] std::optional<std::uint32_t> slot_for_next(TimePoint now) const noexcept;
 
-    /// Connections given and not settled.
+    /// The number of connections given to slots and not settled.
     [[nodiscard]] std::uint64_t outstanding() const noexcept;
 
-    /// In workers: where one serves several clients at once, busy = ceil(connections / capacity).
+    /// The pool's workers by what they do. If a worker serves several clients at once,
+    /// busy = ceil(connections / capacity).
     [[nodiscard]] PoolCounts count() const noexcept;
 
-    /// Every worker that there may be is there, and has as many clients as it serves at once.
+    /// Whether all workers_max workers are there and each has as many clients as it serves at once.
     [[nodiscard]] bool is_saturated() const noexcept;
 
-    /// Whether the worker has a client, given by us or accepted by itself.
+    /// Whether the slot's worker has a client, given by the master or accepted by itself.
     [[nodiscard]] bool is_busy(std::uint32_t slot) const noexcept { return connections_of(slot) > 0; }
 
 private:
@@ -104,7 +105,7 @@ private:
     SlotSet draining_;
     SlotSet unusable_;
     SlotSet idle_;
-    SlotSet free_;  ///< Ready, with room for a client: to serve it, or in the channel.
+    SlotSet free_;  ///< Ready, with room for one more client: to serve it at once, or in the channel.
     SlotSet owing_;
     SlotSet ahead_;
     SlotSet awaiting_;

@@ -34,7 +34,7 @@ void Rows::note_program(std::uint32_t slot, TimePoint client_since) noexcept {
 
 void Rows::note_program_end(std::uint32_t slot, int status) noexcept {
     ScoreboardRow& row = scoreboard_.row(slot);
-    if (!WIFEXITED(status)) return;  // Lost.
+    if (!WIFEXITED(status)) return;  // The connection counts as lost.
     const std::uint64_t served_ns = monotonic_ns() - row.begun_at_ns.load(relaxed);
     row.service.record(served_ns);
     add(row.busy_ns, served_ns);

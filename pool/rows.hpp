@@ -1,5 +1,4 @@
-/// The slots' rows while nobody occupies them: what they say at a worker's birth, and how they are put right
-/// after its death.
+/// Rows: what the slots' rows say at a worker's birth, and how they are put right after its death.
 #pragma once
 
 #include <array>
@@ -15,36 +14,35 @@
 
 namespace bullpen {
 
-/// Lives in the master, which writes a row only before fork and after waitpid; of a program, which can't
-/// write its row itself, also what it does.
+/// Lives in the master, which writes a row only while no worker occupies the slot: before fork and after
+/// waitpid. It also writes the row of a program, which can't write it itself.
 class Rows {
 public:
     Rows(Scoreboard& scoreboard, const PoolShape& shape)
         : scoreboard_{scoreboard}, shape_{shape}, born_with_(shape.slots) {}
 
-    /// Remembers the row, to undo what a broken worker writes.
+    /// Copies the row at a worker's birth, so that restore() can undo what a broken worker writes.
     void begin(std::uint32_t slot) noexcept;
 
-    /// A program that serves one client has been started, or has ended with that status of waitpid(2).
+    /// A program for one client has been started, or has ended with `status` (of waitpid(2)).
     void note_program(std::uint32_t slot, TimePoint client_since) noexcept;
     void note_program_end(std::uint32_t slot, int status) noexcept;
 
-    /// What a worker that accepts by itself had accepted and not ended when it died. Nothing: it left counts
-    /// that can't be. They are believed only if they leave no more connections than a worker may have at
-    /// once.
+    /// The number of connections that a dead worker had accepted by itself and not ended. Returns nothing if
+    /// the row's counts are impossible: they are accepted only if they leave at most `capacity` connections.
     [[nodiscard]] std::optional<std::uint64_t> held_by_acceptor(std::uint32_t slot) const noexcept;
 
-    /// Whether what the row says besides its outcomes can be, of a worker that was given (or accepted) so
-    /// many connections over the slot's life. If not, no reader would believe it ever again.
+    /// Whether the row's values other than its outcomes are possible for a slot that was given (or accepted)
+    /// `given` connections over its life. If not, readers of the scoreboard would reject the row for ever.
     [[nodiscard]] bool is_possible(std::uint32_t slot, std::uint64_t given) const noexcept;
 
-    /// As it was at the birth.
+    /// Restores the row as begin() copied it.
     void restore(std::uint32_t slot) noexcept;
 
-    /// As if its worker had come to the end of everything.
+    /// Sets the row's counts as if its worker had ended every connection.
     void close(std::uint32_t slot, const SlotAccount& account) noexcept;
 
-    /// Whether a worker of the process has come to an end with anything since its birth.
+    /// Whether a worker of the process has ended or given back a connection since its birth.
     [[nodiscard]] bool served_since_birth(SlotRange process) const noexcept;
 
 private:

@@ -15,7 +15,7 @@ namespace {
 
 namespace ipc = boost::interprocess;
 
-/// What Boost.Interprocess asks of something that can be mapped.
+/// The interface that Boost.Interprocess needs to map a descriptor.
 struct MappableFd {
     int fd;
     [[nodiscard]] ipc::mapping_handle_t get_mapping_handle() const noexcept {
@@ -60,7 +60,7 @@ const char* name_of(ExitReason reason) noexcept {
 }
 
 struct Scoreboard::Mapping {
-    ipc::mapped_region head;  ///< In the master: all. In a worker: the header alone, read-only.
+    ipc::mapped_region head;  ///< In the master: everything. In a worker: only the header, read-only.
     ipc::mapped_region row;   ///< In a worker: its rows.
 };
 

@@ -1,10 +1,10 @@
-/// The scoreboard: a pool's numbers in shared memory, which anybody may read and nobody can lock.
+/// The scoreboard: a pool's numbers in shared memory, which any process may read and none can lock.
 ///
 /// A memfd of whole pages: one page for the header, some for the slots' table, one for each slot's row. Every
 /// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker
-/// its own row. The master writes a row only while nobody occupies it (after waitpid, before fork). A process
-/// that is killed at any instruction therefore leaves nothing stuck. Counters are cumulative over the slot's
-/// life.
+/// its own row. The master writes a row only while no worker occupies the slot (after waitpid, before fork).
+/// So a process that is killed at any instruction leaves nothing locked. Counters are cumulative over the
+/// slot's life.
 #pragma once
 
 #include <array>
@@ -31,23 +31,23 @@ static_assert(SharedCounter::is_always_lock_free && SharedWord::is_always_lock_f
 constexpr std::size_t scoreboard_page = 4096;
 constexpr std::size_t listeners_max = 64;  ///< Of one pool.
 
-/// For the one writer of a counter: no other process adds, so no locked instruction is needed. Whoever sees
-/// the new value sees all that was stored before it, for example that a Scoreboard::Change is going on.
+/// For the one writer of a counter: no other process adds, so no locked instruction is needed. A reader that
+/// sees the new value sees everything stored before it, for example that a Scoreboard::Change is going on.
 inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_release);
 }
 
 /// Why a worker's process ended (bullpen_worker_exits_total's label).
 enum class ExitReason : std::uint8_t {
-    retired,          ///< In order: told to, or the server stops.
-    start,            ///< Before it was ready.
+    retired,          ///< In order: it was told to leave, or the server stops.
+    start,            ///< It died before it was ready.
     exited,           ///< It left by itself: the handler called exit().
-    signalled,        ///< Killed by a signal: a crash, kill -9, the OOM killer.
-    descriptors,      ///< It could not receive a connection for want of descriptors.
-    replaced,         ///< By the master: it wrote something impossible, or its channel broke.
-    drain_limit,      ///< By the master: still busy at the end of the drain time-out.
-    request_timeout,  ///< By the master: busy with one request for longer than the request limit.
-    stopped,          ///< By the master: stopped (SIGSTOP, a debugger) for longer than the stopped limit.
+    signalled,        ///< A signal killed it: a crash, kill -9, the OOM killer.
+    descriptors,      ///< It could not receive a connection for lack of descriptors.
+    replaced,         ///< The master ended it: it wrote something impossible, or its channel broke.
+    drain_limit,      ///< The master ended it: still busy at the end of drain_timeout.
+    request_timeout,  ///< The master ended it: busy with one request for longer than request_timeout.
+    stopped,          ///< The master ended it: stopped (SIGSTOP, a debugger) for longer than stopped_timeout.
 };
 constexpr std::size_t exit_reasons = 9;
 const char* name_of(ExitReason reason) noexcept;
@@ -57,39 +57,38 @@ struct ListenQueueWords {
     SharedWord limit;
 };
 
-/// Written by the master alone.
+/// The header. Only the master writes it.
 struct ScoreboardHeader {
     alignas(64) SharedWord wake_on_room;  ///< 1: the master wants to be woken when a worker has finished.
-    SharedWord
-        wake_on_return;  ///< 1: the master blocks, and wants to be woken when a connection is given back.
-    alignas(64) SharedWord spare;  ///< Idle workers, never more than there are (workers look at it for 0).
+    SharedWord wake_on_return;            ///< 1: the master blocks; wake it when a connection is given back.
+    alignas(64) SharedWord spare;  ///< A lower bound of the idle workers (workers look whether it is 0).
     SharedWord wanted;             ///< 1 while a client waits because no worker is idle.
     SharedWord draining;           ///< 1 from the order to stop on.
 
-    alignas(64) SharedWord slots;  ///< Rows that follow: workers_max.
+    alignas(64) SharedWord slots;  ///< The number of rows: workers_max.
     SharedWord spare_min;
     SharedWord spare_max;
     SharedWord listeners;        ///< How many of `listen_queues` are in use.
-    SharedWord hands_off;        ///< 1: the master accepts (its `accepted` counts); 0: the workers do.
-    SharedWord depth;            ///< Most connections that a worker has at once, the queued ones included.
+    SharedWord hands_off;        ///< 1: the master accepts (and counts in `accepted`); 0: the workers do.
+    SharedWord depth;            ///< The most connections of a slot at once: served, or in its channel.
     SharedCounter started_ns;    ///< CLOCK_MONOTONIC when the pool was made.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
 
-    // The master's accounts: every connection that it accepted is in exactly one of these words, or given to
-    // a slot (SlotEntry::handed). They change together, see Scoreboard::Change.
+    // The master's accounts: every connection that it has accepted is in exactly one of these words, or in a
+    // slot's SlotEntry::handed. They change together, see Scoreboard::Change.
     alignas(64) SharedWord version;  ///< Odd while they change.
-    SharedCounter accepted;          ///< By the master.
-    SharedCounter queued;            ///< Gauge: connections in the master's hands that wait for a worker.
-    SharedCounter parked;            ///< Gauge: connections in the master's hands that wait for their client.
-    SharedCounter completed;       ///< Served before, and ended by the client or at a stop between requests.
-    SharedCounter client_aborted;  ///< The client left before it was served, or broke off.
+    SharedCounter accepted;          ///< Connections that the master has accepted.
+    SharedCounter queued;            ///< Gauge: connections in the lobby that wait for a worker.
+    SharedCounter parked;            ///< Gauge: connections in the lobby that wait for their client.
+    SharedCounter completed;         ///< Ended between two requests, by the client or at a stop.
+    SharedCounter client_aborted;    ///< The client left before it was served, or broke off.
     std::array<SharedCounter, limits_count> timed_out;
     std::array<SharedCounter, refusals> refused;
-    std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by what became of their worker.
+    std::array<SharedCounter, exit_reasons> lost;  ///< Connections, by why their worker ended.
 
-    SharedCounter parkings;   ///< Connections that were parked, each time counted.
-    SharedCounter handoffs;   ///< Connections given to a worker, each time counted.
-    SharedCounter recovered;  ///< Connections taken back from a worker that could not receive them.
+    SharedCounter parkings;   ///< How often a connection was parked.
+    SharedCounter handoffs;   ///< How often a connection was given to a worker.
+    SharedCounter recovered;  ///< How often one was taken back that its worker had not received.
     SharedCounter spawns;
     SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
@@ -98,48 +97,48 @@ struct ScoreboardHeader {
 };
 static_assert(sizeof(ScoreboardHeader) <= scoreboard_page);
 
-/// What the master thinks of a slot.
+/// The stage of a slot, as the master sees it.
 enum class Stage : std::uint32_t { vacant, starting, ready, draining };
 
 /// A slot's entry in the table, written by the master alone.
 struct SlotEntry {
     SharedWord stage;       ///< Stage.
-    SharedWord generation;  ///< Of the worker that occupies it; raised at each spawn.
-    // Over the slot's life; of the master's accounts, as the header's.
-    SharedCounter handed;    ///< Connections given to it and not taken back.
-    SharedCounter returned;  ///< Of those, given back by a worker and received by the master.
-    SharedCounter lost;      ///< Of those (or of those a worker accepted itself), ended by a worker's death.
+    SharedWord generation;  ///< Names the worker that occupies the slot; raised at each spawn.
+    // Counted over the slot's life; part of the master's accounts.
+    SharedCounter handed;    ///< Connections given to the slot and not taken back.
+    SharedCounter returned;  ///< Of `handed`: given back by a worker and received by the master.
+    SharedCounter lost;      ///< Of `handed` (or of ScoreboardRow::accepted): ended by a worker's death.
 };
 static_assert(sizeof(SlotEntry) == 32);
 
-/// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out, and is raised
-/// last, after the connection's close: by it the master knows that the slot is free. In the same way
-/// `returned` is raised after the connection has been given back.
+/// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out. It is raised
+/// last, after the connection's close, and tells the master that the slot is free. `returned` is raised after
+/// the connection has been given back.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;              ///< Activity.
     SharedWord ready_generation;      ///< The worker of this generation is ready to serve.
-    SharedWord answers;               ///< MessageKind::answer messages it has received.
-    SharedCounter awaiting_since_ns;  ///< CLOCK_MONOTONIC since when it waits for its client's next request,
-                                      ///< and a message on its channel ends that; 0: it doesn't.
-    SharedCounter accepted;           ///< Connections it accepted itself (models without a handoff).
-    SharedCounter begun;              ///< Each time a handler began with a connection.
+    SharedWord answers;               ///< The number of MessageKind::answer messages received.
+    SharedCounter awaiting_since_ns;  ///< When it began to await its client's next request, a wait that a
+                                      ///< message on its channel ends (CLOCK_MONOTONIC); 0: it doesn't.
+    SharedCounter accepted;           ///< Connections that the worker accepted itself (Delivery::accept).
+    SharedCounter begun;              ///< How often a handler began with a connection.
     SharedCounter finished;
-    SharedCounter returned;        ///< Given back to the master, to be parked.
+    SharedCounter returned;        ///< Connections given back to the master to be parked.
     SharedCounter completed;       ///< The handler returned.
     SharedCounter failed;          ///< The handler threw.
     SharedCounter client_aborted;  ///< The client left in the middle.
     SharedCounter refused;         ///< Closed unserved because the server stops.
     std::array<SharedCounter, limits_count> timed_out;
-    SharedCounter busy_ns;  ///< Time with at least one connection in its handler, up to the last idleness.
-    SharedCounter begun_at_ns;  ///< CLOCK_MONOTONIC since when that is so now; 0 when idle.
-    RequestNote note;           ///< What is being worked on, where the handler says so.
-    Histogram queue_wait;       ///< From accept (or from where a parked client spoke) to the handler's begin.
+    SharedCounter busy_ns;      ///< Time with a connection in a handler, without the current busy spell.
+    SharedCounter begun_at_ns;  ///< When the current busy spell began (CLOCK_MONOTONIC); 0: idle.
+    RequestNote note;           ///< The request being served, if the handler names it.
+    Histogram queue_wait;       ///< From accept (or when a parked client spoke) to the handler's begin.
     Histogram service;          ///< From the handler's begin to its end.
 };
 static_assert(sizeof(ScoreboardRow) == scoreboard_page,
               "a row is one page: its owner can write nothing else");
 
-/// The connections that ended in a way the row itself knows of.
+/// The number of connections that ended in the worker: the sum of the row's outcomes.
 inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     constexpr auto relaxed = std::memory_order_relaxed;
     std::uint64_t sum = row.completed.load(relaxed) + row.failed.load(relaxed) +
@@ -149,11 +148,11 @@ inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     return sum;
 }
 
-/// The master's scoreboard: everything writable. Made before the first fork.
+/// The master's scoreboard, all of it writable. Made before the first fork.
 class Scoreboard {
 public:
-    /// Allocates all pages now (a full memory file system is a start-up error, not a later SIGBUS) and seals
-    /// the memfd: nobody can resize it, or map it writable once more. Throws std::system_error.
+    /// Allocates all pages now, so that a full memory file system is a start-up error and not a later SIGBUS,
+    /// and seals the memfd: no process can resize it or map it writable again. Throws std::system_error.
     explicit Scoreboard(std::uint32_t slots);
     ~Scoreboard();
     Scoreboard(Scoreboard&&) noexcept;
@@ -168,7 +167,7 @@ public:
     /// The memfd, borrowed, for a ScoreboardReader.
     [[nodiscard]] int fd() const noexcept { return memory_.get(); }
 
-    /// While one lives, the master's accounts change: readers of them wait for its end, so that none sees a
+    /// While a Change lives, the master changes its accounts; readers wait for its end, so that none sees a
     /// connection twice or not at all (a sequence lock with one writer: Boehm, "Can seqlocks get along with
     /// programming language memory models?"). A change within a change is part of the outer one.
     class [[nodiscard]] Change {
@@ -190,9 +189,8 @@ public:
         Scoreboard& board_;
     };
 
-    /// In a new worker process: gives up all of the inherited mapping but its own slots' rows, and maps the
-    /// header anew, read-only (the seal keeps it so). From then on header() must not be written and entry()
-    /// not be used.
+    /// In a new worker process: unmaps everything but the rows of its own slots, and maps the header again,
+    /// read-only (the seal keeps it so). From then on header() must not be written and entry() not be used.
     void keep_only(std::uint32_t first_slot, std::uint32_t count = 1);
 
 private:
@@ -200,12 +198,11 @@ private:
     UniqueFd memory_;
     std::uint32_t slots_;
     std::uint32_t first_kept_ = 0;
-    int changes_ = 0;  ///< Living Change objects.
+    int changes_ = 0;  ///< The number of living Change objects.
     std::unique_ptr<Mapping> mapping_;
 };
 
-/// A read-only view for whoever exports or shows the numbers. What it reads may have been written by a broken
-/// worker: take nothing for granted.
+/// A read-only view for programs that export or show the numbers. A broken worker may have written any value.
 class ScoreboardReader {
 public:
     /// Maps the memfd (borrowed). Throws std::system_error.

@@ -1,4 +1,4 @@
-/// The orderly stop: how far it has come.
+/// The shutdown: which phase the orderly stop is in.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,8 @@
 namespace bullpen {
 
 /// serving → emptying (no new client gets in; those in the backlog are served) → retiring (the listeners are
-/// closed; what is begun is finished) → over, at the deadline or when nothing is left. No clock in it.
+/// closed; connections that have begun are finished) → over, at the deadline or when no connection is left.
+/// It reads no clock.
 class Shutdown {
 public:
     explicit Shutdown(std::chrono::milliseconds settle) : settle_{settle} {}
@@ -20,7 +21,7 @@ public:
     [[nodiscard]] bool is_over(TimePoint now) const noexcept { return is_retiring() && now >= deadline_; }
     [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
 
-    /// False: it had begun already, and only its deadline may come nearer.
+    /// Begins the stop. Returns false if it had begun already; then only an earlier deadline is noted.
     bool begin(TimePoint now, TimePoint deadline) noexcept {
         if (!is_serving()) {
             deadline_ = std::min(deadline_, deadline);
@@ -32,8 +33,8 @@ public:
         return true;
     }
 
-    /// While it is emptying. True: nobody has waited for so long that a handshake begun before has been
-    /// completed, or time is up; it is retiring from here on.
+    /// While emptying: notes whether clients wait. Returns true, and is retiring from then on, if none has
+    /// waited for `settle` (so that the handshakes begun before are completed), or at the deadline.
     bool note_waiting(bool anybody_waits, TimePoint now) noexcept {
         if (anybody_waits) empty_since_ = now;
         if (now - empty_since_ < settle_ && now < deadline_) return false;

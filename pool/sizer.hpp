@@ -1,4 +1,4 @@
-/// When the pool's size is looked at, and what is done about it.
+/// The sizer: when the pool's size is decided.
 #pragma once
 
 #include "core/clock.hpp"
@@ -7,7 +7,7 @@
 
 namespace bullpen {
 
-/// Applies plan_resize at its intervals. No clock, fork or log in it.
+/// Applies plan_resize at its intervals. It reads no clock, forks nothing and logs nothing.
 class Sizer {
 public:
     explicit Sizer(const PoolOptions& options) : options_{options}, limits_{options.limits} {}
@@ -17,7 +17,7 @@ public:
         history_.idle_low = limits_.workers_start;
     }
 
-    /// How many are idle now: the fewest of a window count.
+    /// Notes the number of idle workers; the lowest of a window counts.
     void note_idle(int workers) noexcept { history_.idle_low = std::min(history_.idle_low, workers); }
 
     /// Whether a decision is due: an interval after the last one, and at a window's end.
@@ -25,7 +25,7 @@ public:
         return now - decided_ >= options_.resize_interval || window_ends(now);
     }
 
-    /// Makes it.
+    /// Makes the decision.
     Resize decide(const PoolCounts& counts, TimePoint now) noexcept {
         begin_decision(now);
         const Resize plan = plan_resize(counts, limits_, history_);
@@ -33,14 +33,14 @@ public:
         return plan;
     }
 
-    /// Of a process that sizes itself: no decision but when to look whether it is there.
+    /// Notes the decision's time only: for a process that sizes itself and must only be there.
     void begin_decision(TimePoint now) noexcept {
         history_.window_ended = window_ends(now);
         if (history_.window_ended) window_began_ = now;
         decided_ = now;
     }
 
-    /// When something is missing, or would be missed without anybody being told.
+    /// When the next decision is due, if workers are missing or might be.
     [[nodiscard]] TimePoint next() const noexcept { return decided_ + options_.resize_interval; }
 
     [[nodiscard]] const PoolLimits& limits() const noexcept { return limits_; }

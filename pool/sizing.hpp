@@ -1,4 +1,4 @@
-/// How large a pool should be: a pure function, without clock, fork or log.
+/// Sizing: how many workers a pool should start or retire, as a pure function without clock, fork or log.
 #pragma once
 
 #include <algorithm>
@@ -16,9 +16,9 @@ struct PoolLimits {
     SizingPolicy policy = SizingPolicy::spare;
     int workers_start = 4;
     int workers_max = 64;
-    int spare_min = 2;         ///< Fewer ready workers than this (and waiting clients): spawn.
-    int spare_max = 6;         ///< More idle workers than this for a whole window: retire.
-    int spawn_burst_max = 32;  ///< The ramp 1, 2, 4 … ends here: most forks in one decision.
+    int spare_min = 2;         ///< With fewer ready workers than spare_min + waiting clients: spawn.
+    int spare_max = 6;         ///< With more idle workers than this for a whole window: retire.
+    int spawn_burst_max = 32;  ///< The most workers spawned in one decision: the end of the ramp 1, 2, 4 …
 };
 
 /// A pool as it is now.
@@ -26,14 +26,14 @@ struct PoolCounts {
     int starting = 0;
     int idle = 0;
     int busy = 0;
-    int draining = 0;  ///< Told to exit, still there: they take room but give none.
-    int waiting = 0;   ///< Clients that wait for a worker, in the master's hands or in the kernel's backlog.
+    int draining = 0;  ///< Told to leave and still there: counted for workers_max, but serve no new client.
+    int waiting = 0;   ///< Clients that wait for a worker, in the lobby or in the kernel's backlog.
 };
 
-/// What the decisions so far leave behind.
+/// What the decisions so far have left for the next one.
 struct SizingHistory {
     int spawn_burst = 1;        ///< The ramp's next step.
-    int idle_low = 0;           ///< Fewest idle workers seen in the present window.
+    int idle_low = 0;           ///< The lowest number of idle workers in the current window.
     bool window_ended = false;  ///< A shrink window ends with this decision.
     bool operator==(const SizingHistory&) const = default;
 };
@@ -45,11 +45,11 @@ struct Resize {
     bool operator==(const Resize&) const = default;
 };
 
-/// Growing: as many as are missing for spare_min idle workers beyond the waiting clients, but at most the
-/// ramp's step (doubled while something is missing, 1 again when nothing is), and never beyond workers_max. A
-/// starting worker counts as ready: it is a spare that has not reported yet. Shrinking: once a window, all at
-/// once, as many workers as were idle during all of it beyond spare_max (Dovecot's low-water mark: what was
-/// never needed).
+/// Growing: spawn = min(missing, step, workers_max - alive), where missing = spare_min + waiting - starting -
+/// idle, and step is 1, 2, 4 … up to spawn_burst_max, doubled by each decision with workers missing, and 1
+/// again after one without. Shrinking: at the end of a window, if none is spawned, retire = idle_low -
+/// spare_max workers at once: those that were idle during all of it (Dovecot's low-water mark). With
+/// spare_min 2, spare_max 6 and a window whose lowest number of idle workers was 9, 3 are retired.
 constexpr Resize plan_resize(PoolCounts now, PoolLimits limits, SizingHistory history) noexcept {
     const int alive = now.starting + now.idle + now.busy + now.draining;
     const int room = std::max(0, limits.workers_max - alive);

@@ -1,4 +1,4 @@
-/// What a slot was given and has not settled.
+/// A slot's account: the connections that it was given and that are not settled.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,13 @@
 
 namespace bullpen {
 
-/// The master's own, which it trusts more than the scoreboard: outstanding() == 0 is "free", and nothing but
-/// the verbs below adds or subtracts. Each connection that was given leaves by exactly one of take_back,
-/// give_back, finish_to and lose_rest. It outlives the workers that occupy the slot.
+/// Private to the master, which trusts it more than the scoreboard. A slot is free if outstanding() == 0. A
+/// connection comes in by give() and leaves by exactly one of take_back, give_back, finish_to, lose and
+/// lose_rest. The account outlives the workers that occupy the slot.
 class SlotAccount {
 public:
-    /// Before the first give: no more than so many are ever outstanding, and giving needs no memory.
+    /// To be called before the first give(): at most `depth` connections are outstanding at a time, so that
+    /// give() allocates nothing.
     void reserve(std::size_t depth) { given_.reserve(depth); }
 
     /// Returns the handoff's number, which is unique in the slot for the next 2^32 of them.
@@ -24,18 +25,20 @@ public:
         return last_handoff_;
     }
 
-    /// It was not received: the master has it again. Nothing: no connection of that handoff is outstanding.
+    /// The master has received the connection from the channel itself. Returns nothing if no connection of
+    /// that handoff is outstanding.
     std::optional<Place> take_back(std::uint32_t handoff) noexcept { return remove(handoff); }
 
-    /// The worker has given it back, to be parked.
+    /// The worker has given the connection back to be parked. Returns nothing as take_back() does.
     std::optional<Place> give_back(std::uint32_t handoff) noexcept {
         const std::optional<Place> client = remove(handoff);
         if (client) ++returned_;
         return client;
     }
 
-    /// In the worker have ended `total` connections over the slot's life: calls ended(place) for each new
-    /// one, in the order in which they were given. False: more than it was given, and nothing is changed.
+    /// By its row, `total` connections have ended in the slot over its life: calls ended(place) for each one
+    /// that is new, in the order given. Returns false, and changes nothing, if that is more than it was
+    /// given.
     template <class Ended>
     [[nodiscard]] bool finish_to(std::uint64_t total, Ended ended) {
         const std::uint64_t count = total - finished_;
@@ -45,7 +48,7 @@ public:
         return true;
     }
 
-    /// The worker is dead: calls ended(place) for each that is left and returns how many they were.
+    /// The worker is dead: calls ended(place) for each outstanding connection and returns their number.
     template <class Ended>
     std::uint64_t lose_rest(Ended ended) {
         const std::size_t count = given_.size();
@@ -54,7 +57,7 @@ public:
         return count;
     }
 
-    /// As lose_rest, of one that was received without its descriptor. Nothing: none of that handoff.
+    /// The connection was received without its descriptor. Returns nothing as take_back() does.
     std::optional<Place> lose(std::uint32_t handoff) noexcept {
         const std::optional<Place> client = remove(handoff);
         if (client) ++lost_;
@@ -63,24 +66,24 @@ public:
 
     [[nodiscard]] std::uint64_t outstanding() const noexcept { return given_.size(); }
 
-    /// Which connection that handoff gave. Nothing: none that is outstanding.
+    /// The connection of that handoff, or nothing if none of it is outstanding.
     [[nodiscard]] std::optional<Place> find(std::uint32_t handoff) const noexcept {
         for (const Given& given : given_)
             if (given.handoff == handoff) return given.client;
         return {};
     }
 
-    /// The one that was given first, of those outstanding.
+    /// The outstanding connection that was given first.
     [[nodiscard]] std::optional<Place> oldest() const noexcept {
         if (given_.empty()) return {};
         return given_.front().client;
     }
 
-    // Over the slot's life.
+    // Counted over the slot's life.
     [[nodiscard]] std::uint64_t finished() const noexcept { return finished_; }
     [[nodiscard]] std::uint64_t returned() const noexcept { return returned_; }
     [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
-    [[nodiscard]] std::uint64_t handed() const noexcept {  ///< And not taken back.
+    [[nodiscard]] std::uint64_t handed() const noexcept {  ///< Given and not taken back.
         return finished_ + returned_ + lost_ + given_.size();
     }
 
@@ -107,11 +110,11 @@ private:
         given_.erase(given_.begin(), end);
     }
 
-    std::vector<Given> given_;  ///< In their order; as many as the slot's depth at most.
+    std::vector<Given> given_;  ///< In the order given; at most the slot's depth.
     std::uint64_t finished_ = 0;
     std::uint64_t returned_ = 0;
     std::uint64_t lost_ = 0;
-    std::uint32_t last_handoff_ = 0;  ///< Its number.
+    std::uint32_t last_handoff_ = 0;  ///< The number of the last handoff.
 };
 
 }  // namespace bullpen

@@ -8,7 +8,7 @@
 
 namespace bullpen {
 
-/// A bitmap: a thousand slots are sixteen words. Private to the master.
+/// A bitmap: 1,000 slots take 16 words. Private to the master.
 class SlotSet {
 public:
     explicit SlotSet(std::uint32_t slots) : words_((slots + 63) / 64) {}
@@ -34,7 +34,7 @@ public:
         return std::nullopt;
     }
 
-    /// The lowest member for which holds(slot) is true.
+    /// The lowest member for which holds(slot) returns true.
     template <typename Predicate>
     [[nodiscard]] std::optional<std::uint32_t> find_if(Predicate holds) const {
         for (std::size_t i = 0; i < words_.size(); ++i)
@@ -44,7 +44,7 @@ public:
         return std::nullopt;
     }
 
-    /// Calls visit(slot) for each member, lowest first. The visitor may erase the slot it is called with.
+    /// Calls visit(slot) for each member, lowest first. The visitor may erase that slot.
     template <typename Visit>
     void for_each(Visit visit) const {
         for (std::size_t i = 0; i < words_.size(); ++i)

@@ -15,7 +15,7 @@ Number load(const std::atomic<Number>& shared) noexcept {
     return shared.load(std::memory_order_acquire);
 }
 
-/// Of what broken workers wrote: a sum must not wrap.
+/// a + b, or 2^64 - 1: values that broken workers wrote must not make a sum wrap.
 constexpr std::uint64_t add_saturating(std::uint64_t a, std::uint64_t b) noexcept {
     return a + b < a ? ~std::uint64_t{0} : a + b;
 }
@@ -38,7 +38,8 @@ HistogramNumbers copy(const Histogram& shared) noexcept {
     return numbers;
 }
 
-/// The ends before the beginnings: a worker raises them the other way round, so that none is missed.
+/// Reads the counts of endings before those of beginnings. A worker raises them in the other order, so that
+/// no copy has more endings than beginnings.
 RowNumbers copy(const ScoreboardRow& row) noexcept {
     RowNumbers numbers;
     numbers.completed = load(row.completed);
@@ -55,9 +56,9 @@ RowNumbers copy(const ScoreboardRow& row) noexcept {
     return numbers;
 }
 
-/// The master's accounts, which change together.
+/// A copy of the master's accounts, which change together.
 struct Accounts {
-    bool at_rest = true;  ///< None of them was changing.
+    bool at_rest = true;  ///< False: copied in the middle of a change.
     std::uint64_t accepted = 0;
     std::uint64_t queued = 0;
     std::uint64_t parked = 0;
@@ -89,12 +90,13 @@ Accounts copy_accounts(const ScoreboardReader& board, std::vector<SlotNumbers>& 
     return accounts;
 }
 
-/// Between two changes. A change takes less than a microsecond, but the master may have lost its CPU in the
-/// middle of one, perhaps to us. If it was stopped or killed there: as they are.
+/// Copies the accounts between two changes. A change takes less than a microsecond, but the master may have
+/// lost its CPU in the middle of one, perhaps to this process. If no rest comes within about 200 ms, because
+/// the master was stopped or killed there, copies them as they are.
 Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNumbers>& slots) {
     constexpr int naps = 200;
     constexpr std::chrono::milliseconds nap{1};
-    constexpr int tries = 1000;  // Between two naps.
+    constexpr int tries = 1000;  // Tries between two naps.
     for (int i = 0; i < naps * tries; ++i) {
         if (i % tries == tries - 1) std::this_thread::sleep_for(nap);
         const std::uint32_t before = load(board.header().version);
@@ -107,16 +109,16 @@ Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNu
     return accounts;
 }
 
-/// The most that a worker can have counted by then.
+/// The most connections that a worker can have counted by now.
 std::uint64_t connections_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last,
                                    double elapsed_s) noexcept {
     if (hands_off) return slot.handed;
-    constexpr double accepts_per_second = 1e7;  // No machine of today accepts faster in one process.
+    constexpr double accepts_per_second = 1e7;  // No process of today accepts faster.
     return (last != nullptr ? last->row.accepted : 0) +
            static_cast<std::uint64_t>((1 + elapsed_s) * accepts_per_second);
 }
 
-/// By the master's accounts.
+/// Whether the row is possible by the master's accounts.
 bool is_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
                  std::uint64_t age_ns) noexcept {
     const RowNumbers& row = slot.row;
@@ -127,7 +129,7 @@ bool is_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* las
            sum_of(row.queue_wait.counts) <= most && sum_of(row.service.counts) <= most;
 }
 
-/// While one worker writes it, none of these goes back.
+/// Whether a counter of the row has decreased, which is impossible while one worker writes it.
 bool has_gone_back(const SlotNumbers& slot, const SlotNumbers* last) noexcept {
     if (last == nullptr || last->generation != slot.generation) return false;
     const RowNumbers& now = slot.row;
@@ -146,8 +148,9 @@ void keep(HistogramNumbers& now, const HistogramNumbers& then) noexcept {
     keep(now.sum_ns, then.sum_ns);
 }
 
-/// Where a burial has put the row right, it says less than its broken worker had said and was believed. The
-/// ends are as many as before; how they came about is kept as it was said first. False: that can't be.
+/// Keeps counters from decreasing after a burial has put right a row whose earlier, false values were
+/// accepted. The number of endings is the row's; how they are divided among outcomes is kept as it was shown
+/// first. Returns false if that is impossible.
 bool keep_from_going_back(RowNumbers& now, const RowNumbers& then) noexcept {
     const std::uint64_t ended = now.ended();
     keep(now.failed, then.failed);
@@ -178,7 +181,7 @@ std::uint64_t in_flight_of(const SlotNumbers& slot, bool hands_off) noexcept {
     return given_to(slot, slot.row, hands_off) - slot.row.ended() - slot.lost;
 }
 
-/// Calls change(number of a, number of b) for each pair of their counters.
+/// Calls change(counter of a, counter of b) for each pair of counters.
 template <typename Change>
 void combine(RowNumbers& a, const RowNumbers& b, Change change) noexcept {
     const auto histograms = [&change](HistogramNumbers& c, const HistogramNumbers& d) {
@@ -196,8 +199,9 @@ void combine(RowNumbers& a, const RowNumbers& b, Change change) noexcept {
     histograms(a.service, b.service);
 }
 
-/// A burial has put back the row of a worker that accepted by itself, and only we know what it had counted
-/// before: that is carried on, with what was in its hands as completed.
+/// A burial has put back the row of a worker that accepted by itself; what the worker had counted before is
+/// known only from `last`. That is added to the row from now on, with the connections in its hands as
+/// completed.
 void carry_on(SlotNumbers& slot, const RowNumbers& put_back, const SlotNumbers& last) noexcept {
     const auto subtract = [](std::uint64_t& a, std::uint64_t b) { a = a > b ? a - b : 0; };
     slot.carried = last.row;
@@ -206,9 +210,10 @@ void carry_on(SlotNumbers& slot, const RowNumbers& put_back, const SlotNumbers& 
     combine(slot.carried, put_back, subtract);
 }
 
-/// Its last believable numbers stand in for a row that can't be believed. False: they do. They don't where
-/// the row alone goes with the accounts: a burial has put it right, and it counts as lost what its broken
-/// worker had counted as ended.
+/// Accepts the row as read and returns true; or, if it is impossible, replaces it by the values in `last` and
+/// returns false. A row that contradicts `last` is accepted nevertheless if `last` no longer fits the
+/// accounts: then a burial has put the row right and counts as lost what its broken worker had counted as
+/// ended.
 bool believe(SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double elapsed_s,
              std::uint64_t age_ns) noexcept {
     const RowNumbers raw = slot.row;
@@ -229,7 +234,7 @@ bool believe(SlotNumbers& slot, bool hands_off, const SlotNumbers* last, double 
         return true;
     }
     slot.row = last != nullptr ? last->row : RowNumbers{};
-    if (!hands_off && has_room_for(slot.row, slot, hands_off))  // Nobody will ever know how these ended.
+    if (!hands_off && has_room_for(slot.row, slot, hands_off))  // How these connections ended is unknown.
         slot.row.completed += in_flight_of(slot, hands_off);
     return false;
 }
@@ -244,7 +249,7 @@ void add_row(PoolTotals& sum, const RowNumbers& row, bool hands_off) noexcept {
         sum.timed_out[limit] += row.timed_out[limit];
 }
 
-/// False: the row was read before a burial and the accounts after it.
+/// Adds the slot to the sum. Returns false if the row was read before a burial and the accounts after it.
 bool add_slot(PoolTotals& sum, const SlotNumbers& slot, bool hands_off) noexcept {
     if (!has_room_for(slot.row, slot, hands_off)) return false;
     const std::uint64_t in_flight = in_flight_of(slot, hands_off);
@@ -284,7 +289,7 @@ std::uint64_t RowNumbers::ended() const noexcept {
 }
 
 Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
-    constexpr int tries = 100;  // What makes a try inconsistent is rare.
+    constexpr int tries = 100;  // A try is rarely inconsistent.
     Snapshot snapshot;
     snapshot.slots.resize(board.slots());
     const bool hands_off = load(board.header().hands_off) != 0;
@@ -316,7 +321,8 @@ Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last) {
             const SlotNumbers* const before = last != nullptr ? &last->slots[number] : nullptr;
             const bool believed = believe(slot, hands_off, before, elapsed_s, snapshot.taken_ns - started_ns);
             consistent = add_slot(sum, slot, hands_off) && consistent;
-            // We were interrupted: what has come and gone since the row was read would seem to be in flight.
+            // Time passed between reading row and accounts: connections that came and went would seem in
+            // flight.
             if (believed && hands_off && in_flight_of(slot, hands_off) > depth) consistent = false;
         }
         sum.refused = sum_of(sum.refused_by);

@@ -1,4 +1,5 @@
-/// A pool's numbers of one moment, as somebody outside of the master reads them from the scoreboard.
+/// A snapshot: a pool's numbers at one moment, as a process other than the master reads them from the
+/// scoreboard.
 ///
 /// The conservation law holds in each snapshot, also under load: accepted = ended + in flight. It rests on
 /// three things. The master's accounts are read between two of its changes (Scoreboard::Change). A slot's
@@ -14,27 +15,27 @@
 
 namespace bullpen {
 
-/// What a reader makes of a whole pool.
+/// The sums over a whole pool.
 struct PoolTotals {
     std::uint64_t accepted = 0;
-    std::uint64_t completed = 0;  ///< Handler returned.
-    std::uint64_t failed = 0;     ///< Handler threw.
+    std::uint64_t completed = 0;  ///< The handler returned.
+    std::uint64_t failed = 0;     ///< The handler threw.
     std::uint64_t client_aborted = 0;
     std::array<std::uint64_t, limits_count> timed_out{};
     std::array<std::uint64_t, refusals> refused_by{};
     std::array<std::uint64_t, exit_reasons> lost_by{};
-    std::uint64_t refused = 0;  ///< For whatever reason,
-    std::uint64_t lost = 0;     ///< likewise.
-    std::uint64_t parked = 0;   ///< Accepted, and waiting for its client without a worker.
-    std::uint64_t queued = 0;   ///< Waiting for a worker: in the master's hands or in a channel.
-    std::uint64_t begun = 0;    ///< In a handler now.
+    std::uint64_t refused = 0;  ///< The sum of refused_by.
+    std::uint64_t lost = 0;     ///< The sum of lost_by.
+    std::uint64_t parked = 0;   ///< Connections that wait for their client without a worker.
+    std::uint64_t queued = 0;   ///< Connections that wait for a worker, in the lobby or in a channel.
+    std::uint64_t begun = 0;    ///< Connections in a handler now.
     std::uint32_t starting = 0;
     std::uint32_t idle = 0;
     std::uint32_t busy = 0;
     std::uint32_t draining = 0;
-    std::uint32_t ready = 0;  ///< Slots whose process is ready, also those without a thread at the moment.
+    std::uint32_t ready = 0;  ///< Slots whose process is ready, including those without a thread now.
 
-    /// accepted - (everything that became of a connection): 0 by the conservation law.
+    /// accepted - ended - in flight: 0 by the conservation law.
     [[nodiscard]] std::int64_t unaccounted() const noexcept;
 };
 
@@ -43,7 +44,7 @@ struct HistogramNumbers {
     std::uint64_t sum_ns = 0;
 };
 
-/// A row's counters, copied.
+/// A copy of a row's counters.
 struct RowNumbers {
     std::uint64_t accepted = 0;
     std::uint64_t begun = 0;
@@ -57,7 +58,7 @@ struct RowNumbers {
     HistogramNumbers queue_wait;
     HistogramNumbers service;
 
-    /// Connections that ended in the worker.
+    /// The number of connections that ended in the worker.
     [[nodiscard]] std::uint64_t ended() const noexcept;
 };
 
@@ -69,8 +70,7 @@ struct SlotNumbers {
     std::uint64_t lost = 0;
     Activity activity = Activity::starting;
     RowNumbers row;
-    RowNumbers
-        carried;  ///< Part of `row`: what a burial took from a row of a worker that accepted by itself.
+    RowNumbers carried;  ///< Part of `row`: counts that a burial removed where workers accept.
 };
 
 struct Snapshot {
@@ -79,13 +79,13 @@ struct Snapshot {
     std::uint64_t taken_ns = 0;  ///< CLOCK_MONOTONIC.
 };
 
-/// `last` is an earlier snapshot of the same scoreboard: a row that contradicts it, or the master's accounts,
-/// was written by a broken worker, and its last believable numbers stand in for it. So no counter goes back
-/// and none shows what can't be; but what such a worker had counted as ended and the master hadn't noted when
-/// it was buried is lost from then on. Without `last`, such a row counts as empty.
+/// `last` is an earlier snapshot of the same scoreboard. A row that contradicts `last` or the master's
+/// accounts was written by a broken worker, and is replaced by its values in `last`; without `last`, by
+/// zeros. So no counter decreases or shows an impossible value. Connections that such a worker had counted as
+/// ended, and that the master had not noted at its burial, count as lost from then on.
 Snapshot take_snapshot(const ScoreboardReader& board, const Snapshot* last = nullptr);
 
-/// Of a snapshot without a predecessor.
+/// The totals of a snapshot without an earlier one.
 PoolTotals total(const ScoreboardReader& board);
 
 }  // namespace bullpen

@@ -20,7 +20,7 @@ SourceLimits::SourceLimits(SourceOptions options)
     }
     if (options_.ban.count() > 0)
         remembered_for_ = std::max<std::chrono::nanoseconds>(remembered_for_, options_.ban_window);
-    if (enabled_) index_.reserve(options_.sources_max);  // Not in the middle of a crowd.
+    if (enabled_) index_.reserve(options_.sources_max);  // So that it needn't grow under load.
 }
 
 std::optional<Refusal> SourceLimits::admit(const Peer& peer, TimePoint now) noexcept {
@@ -76,7 +76,7 @@ IpAddress SourceLimits::network_of(const Peer& peer) const noexcept {
     return peer.address.truncated(peer.address.is_v4() ? options_.prefix.v4 : options_.prefix.v6);
 }
 
-/// Nothing if there is no room for it.
+/// Returns nothing if the source isn't known and there is no room for it.
 std::optional<SourceLimits::Place> SourceLimits::find_or_add(const IpAddress& network) noexcept {
     const auto known = index_.find(network);
     if (known != index_.end()) return known->second;
@@ -95,7 +95,7 @@ std::optional<SourceLimits::Place> SourceLimits::find_or_add(const IpAddress& ne
     }
 }
 
-/// The rate is a token bucket that holds a second's worth, kept as the time when it will be full again.
+/// The rate is a token bucket of rate_max tokens (one second's worth), kept as the time when it will be full.
 std::optional<Refusal> SourceLimits::limit_reached(const Source& source) const noexcept {
     if (options_.connections_max > 0 && source.connections >= options_.connections_max)
         return Refusal::source;
@@ -112,7 +112,7 @@ void SourceLimits::note_refusal(Source& source) noexcept {
     ++source.refusals;
 }
 
-/// Last on the shelf, from now on.
+/// Puts the source last on the shelf.
 void SourceLimits::put_on(Shelf shelf, Place source) noexcept {
     shelves_[shelf].splice(shelves_[shelf].end(), shelves_[source->shelf], source);
     source->shelf = shelf;
@@ -132,7 +132,7 @@ bool SourceLimits::ban_is_over(const Source& source, TimePoint now) const noexce
     return now - source.shelved >= options_.ban;
 }
 
-/// The one that was banned longest, if that is over.
+/// Lifts the oldest ban if it is over; returns whether it did.
 bool SourceLimits::lift_one_ban() noexcept {
     const std::list<Source>& shelf = shelves_[banned];
     if (shelf.empty() || !ban_is_over(shelf.front(), now_)) return false;
@@ -140,7 +140,7 @@ bool SourceLimits::lift_one_ban() noexcept {
     return true;
 }
 
-/// The one that has rested longest, if nothing counts against it any more.
+/// Forgets the source that has rested longest if it need not be remembered any more; returns whether it did.
 bool SourceLimits::forget_one() noexcept {
     std::list<Source>& shelf = shelves_[resting];
     if (shelf.empty() || now_ - shelf.front().shelved < remembered_for_) return false;

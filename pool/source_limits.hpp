@@ -1,4 +1,4 @@
-/// How much one source of clients may ask for, so that none takes everybody's share.
+/// Source limits: how much one source of clients may ask for, so that others get their share.
 #pragma once
 
 #include <array>
@@ -20,58 +20,59 @@ namespace bullpen {
 /// Bits of an address that make a source.
 struct SourcePrefixes {
     int v4 = 32;
-    int v6 = 64;  ///< What a customer usually gets.
+    int v6 = 64;  ///< The prefix that a customer usually gets.
 };
 
-/// Of each source: all clients whose addresses begin with the same prefix. Everything is off by default.
+/// Limits of each source. A source is all clients whose addresses begin with the same prefix. All are off by
+/// default.
 struct SourceOptions {
-    int connections_max = 0;      ///< At once; 0: any number.
-    int rate_max = 0;             ///< New ones a second (as many may come in one moment); 0: any number.
-    std::chrono::seconds ban{0};  ///< How long a source is kept out that didn't stop trying; 0: never.
-    int ban_after = 5;            ///< With so many refusals,
-    std::chrono::seconds ban_window{10};  ///< counted within so long. Tries during a ban don't prolong it.
+    int connections_max = 0;      ///< Connections at once; 0: no limit.
+    int rate_max = 0;             ///< New connections a second, which may come in one burst; 0: no limit.
+    std::chrono::seconds ban{0};  ///< How long a source is banned after ban_after refusals; 0: never banned.
+    int ban_after = 5;            ///< Refusals within ban_window that lead to a ban.
+    std::chrono::seconds ban_window{10};  ///< Tries during a ban don't prolong it.
     SourcePrefixes prefix = {};
-    std::vector<Network> trusted = {};  ///< Exempt from all this: proxies, through which many clients come.
-    std::size_t sources_max = 65'536;   ///< Remembered at most, some 150 bytes each.
-    int forget_max = 1024;              ///< At most so many are forgotten in one sweep.
+    std::vector<Network> trusted = {};  ///< Exempt: proxies, through which many clients come.
+    std::size_t sources_max = 65'536;   ///< The most sources remembered, at about 150 bytes each.
+    int forget_max = 1024;              ///< The most sources forgotten in one sweep.
 };
 
-/// Lives in the master; no clock in it. A source is remembered while it has connections, is banned, or did
-/// something that still counts against it. When sources_max are remembered (or memory is short), clients of
-/// further sources are admitted and counted nowhere: limits protect the server, they must not close it. The
-/// end of such a client may then be counted as that of a later one of its source.
+/// Lives in the master and reads no clock. A source is remembered while it has connections, is banned, or has
+/// refusals or a rate that still count. When sources_max are remembered (or memory is short), clients of
+/// further sources are admitted and not counted: limits protect the server and must not close it. The end of
+/// such a client may then be counted as that of a later client of the same source.
 class SourceLimits {
 public:
     explicit SourceLimits(SourceOptions options);
 
-    /// Whether any limit is set. If not, everybody is admitted and nothing is remembered.
+    /// Whether any limit is set. If not, every client is admitted and no source is remembered.
     [[nodiscard]] bool enabled() const noexcept { return enabled_; }
 
-    /// Admits and counts a new connection, or says why not. `now` must not go back.
+    /// Admits and counts a new connection, or returns why not. `now` must not decrease.
     std::optional<Refusal> admit(const Peer& peer, TimePoint now) noexcept;
 
     /// A connection that was admitted has ended.
     void ended(const Peer& peer) noexcept;
 
-    /// Whether admit() would say so. Counts nothing.
+    /// Whether admit() would return Refusal::banned. Counts nothing.
     [[nodiscard]] bool is_banned(const Peer& peer, TimePoint now) const noexcept;
 
-    /// For once a second: forgets sources that nothing counts against, at most forget_max of them.
+    /// To be called once a second: forgets at most forget_max sources that need not be remembered any more.
     void sweep(TimePoint now) noexcept;
 
     [[nodiscard]] std::size_t sources() const noexcept { return index_.size(); }
 
 private:
-    enum Shelf : std::uint8_t { active, resting, banned };  // In them: the longest there first.
+    enum Shelf : std::uint8_t { active, resting, banned };  // Each in the order of arrival.
 
     struct Source {
         IpAddress network;
         int connections = 0;
-        int refusals = 0;           ///< Since window_began.
+        int refusals = 0;           ///< Refusals since window_began.
         Shelf shelf = active;       ///< banned, else active while it has connections, else resting.
-        TimePoint rate_debt_end{};  ///< When its rate will have been forgiven: the bucket is full again.
+        TimePoint rate_debt_end{};  ///< When its token bucket will be full again.
         TimePoint window_began{};
-        TimePoint shelved{};  ///< Since when it rests, or is banned.
+        TimePoint shelved{};  ///< When it began to rest, or was banned.
     };
     using Place = std::list<Source>::iterator;
 
@@ -90,8 +91,8 @@ private:
     SourceOptions options_;
     NetworkSet trusted_;
     bool enabled_;
-    std::chrono::nanoseconds rate_interval_{0};   ///< Between connections that are no debt.
-    std::chrono::nanoseconds remembered_for_{0};  ///< What a resting source did counts no longer than this.
+    std::chrono::nanoseconds rate_interval_{0};   ///< 1 s / rate_max: the time that earns one connection.
+    std::chrono::nanoseconds remembered_for_{0};  ///< For a resting source; then it may be forgotten.
     TimePoint now_{};
     std::array<std::list<Source>, 3> shelves_;
     std::unordered_map<IpAddress, Place, IpAddressHash> index_;

@@ -1,4 +1,4 @@
-/// The pause before a process is started once more after starts have failed.
+/// The start pause: how long no process is started after a start has failed.
 #pragma once
 
 #include <algorithm>
@@ -16,19 +16,19 @@ constexpr std::chrono::milliseconds start_pause(int failures_in_a_row,
     return std::min(longest, first * (1 << std::min(failures_in_a_row - 1, 20)));
 }
 
-/// A start has failed if there was no process for it, or if the process died before it had done anything of
-/// use. No clock in it.
+/// A start has failed if no process could be made, or if the process died before it was of any use. Reads no
+/// clock.
 class StartPause {
 public:
-    /// While nothing works at all, for example because no process may be forked, the cause may end at any
-    /// time: it is tried every second. Where others work, a start that keeps failing gets rarer.
+    /// The longest pause while no other process of the pool works, for example because fork fails: the cause
+    /// may end at any time, so that a start is tried every second. While others work it grows to `longest`.
     static constexpr std::chrono::milliseconds longest_outage{1'000};
     static constexpr std::chrono::milliseconds longest{60'000};
 
     /// Processes that were started together die together: they count as one failure.
     void note_failure(TimePoint now, bool others_work) noexcept {
         if (!is_over(now, others_work)) return;
-        if (now - failed_ > 2 * longest) failures_ = 0;  // Long ago: not in a row.
+        if (now - failed_ > 2 * longest) failures_ = 0;  // The last failure is too long ago for a row.
         ++failures_;
         failed_ = now;
     }

@@ -13,8 +13,8 @@ WakeUp::WakeUp(ScoreboardHeader& header)
     if (!eventfd_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
 }
 
-/// The eventfd is shared with the workers: one of them may have emptied it and made it blocking, so
-/// O_NONBLOCK is not relied upon.
+/// Does not rely on O_NONBLOCK: the eventfd is shared with the workers, and a broken one may have emptied it
+/// and made it blocking.
 void WakeUp::note_awake() noexcept {
     header_.wake_on_return.store(0, std::memory_order_relaxed);
     if (!watch_->ready()) return;

@@ -1,4 +1,4 @@
-/// How workers wake the master, and when they do.
+/// Wake-ups: how workers wake the master.
 #pragma once
 
 #include <optional>
@@ -9,10 +9,10 @@
 
 namespace bullpen {
 
-/// An eventfd, which workers write when a word in the scoreboard's header asks for it. Lives in the master.
-/// Both sides are sequentially consistent: the master sets the word, looks at the workers' counts once more,
-/// then waits; a worker counts, then looks at the word. (A worker can be killed between the two: each wait is
-/// bounded.)
+/// An eventfd, which workers write if a word in the scoreboard's header asks for it. Lives in the master. All
+/// accesses are sequentially consistent: the master sets the word, looks at the workers' counts once more,
+/// then waits; a worker raises its count, then looks at the word. A worker can be killed between the two, so
+/// every wait of the master is bounded.
 class WakeUp {
 public:
     /// Throws std::system_error.
@@ -20,7 +20,7 @@ public:
 
     void watch_by(Events& events) { watch_.emplace(events.watch(eventfd_.get())); }
 
-    /// For the workers, borrowed.
+    /// The eventfd, borrowed, for the workers.
     [[nodiscard]] int fd() const noexcept { return eventfd_.get(); }
 
     void arm() { watch_->arm(); }
@@ -34,7 +34,7 @@ public:
     /// From here on a worker that has given a connection back wakes the master.
     void ask_for_returned() noexcept { header_.wake_on_return.store(1, std::memory_order_seq_cst); }
 
-    /// At the begin of a turn.
+    /// To be called at the beginning of a turn: clears the words and the eventfd.
     void note_awake() noexcept;
 
 private:

@@ -39,13 +39,13 @@ void Worker::announce_ready() noexcept {
 
 std::optional<Client> Worker::next_handed_off() {
     std::optional<Client> client;
-    // The master wants to know who falls idle; not who has the next client in the channel already.
+    // A worker that has the next client in its channel already isn't idle and doesn't wake the master.
     if (process_.header().wake_on_room.load(std::memory_order_seq_cst) != 0) {
         if (receive(false, client) != Took::nothing) return client;
         process_.wake_master();
     }
     for (bool waited = false; receive(true, client) == Took::nothing; waited = true) {
-        // Somebody has made the channel non-blocking, or the kernel is short of memory.
+        // Another process has made the channel non-blocking, or the kernel is short of memory.
         constexpr useconds_t until_there_is_some_us = 1000;
         if (waited) ::usleep(until_there_is_some_us);
         process_.wait_for_message(channel_);
@@ -76,7 +76,7 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
         }
         if (envelope.message.kind == MessageKind::retire) {
             if (envelope.message.generation == process_.seat().generation) return Took::leave;
-            continue;  // It was meant for an earlier occupant of this slot.
+            continue;  // The order was meant for an earlier occupant of this slot.
         }
         if (envelope.message.kind == MessageKind::answer) {
             row_.answers.fetch_add(1, std::memory_order_seq_cst);
@@ -118,8 +118,8 @@ void Worker::serve(Client client) noexcept {
     end(begun_ns, connection, threw);
 }
 
-/// What is to become of the connection in the end. Where it can't be given back, or something that was read
-/// would be lost, it waits here.
+/// Calls the handler until it wants the connection closed or parked, and returns which. A connection that
+/// can't be given back, or of which bytes already read would be lost, waits for its client here.
 Next Worker::handle(Connection& connection) {
     for (;;) {
         const Next next = process_.handler()(connection);
@@ -130,7 +130,7 @@ Next Worker::handle(Connection& connection) {
     }
 }
 
-/// False: the connection is to be closed instead, because no more requests will be answered.
+/// Returns false if the connection must be closed instead, because no more requests will be answered.
 bool Worker::give_back(Connection& connection, Next next, const Client& client) noexcept {
     Message message{.kind = MessageKind::returned,
                     .generation = process_.seat().generation,
@@ -148,7 +148,7 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
         switch (send_message(channel_, message, std::span{descriptors}.first(count))) {
             case Sent::sent: break;
             case Sent::closed: return false;  // The master is dead.
-            case Sent::would_block: {         // Too many descriptors are in flight.
+            case Sent::would_block: {         // Too many descriptors are in flight (unix(7), ETOOMANYREFS).
                 constexpr useconds_t until_some_have_arrived_us = 1000;
                 ::usleep(until_some_have_arrived_us);
                 continue;
@@ -161,11 +161,11 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
     return true;
 }
 
-/// As end(), for a connection that lies in the channel now.
+/// As end(), for a connection that was given back and lies in the channel now.
 void Worker::end_turn(std::uint64_t begun_ns) noexcept {
     stop_working(begun_ns);
     row_.returned.store(row_.returned.load(relaxed) + 1, std::memory_order_seq_cst);
-    // While clients wait for workers, whoever runs out of work wakes the master for all.
+    // While clients wait for workers, a worker wakes the master only when it falls idle.
     const ScoreboardHeader& header = process_.header();
     if (header.wake_on_return.load(std::memory_order_seq_cst) != 0 && header.wanted.load(relaxed) == 0)
         process_.wake_master();
@@ -184,7 +184,7 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
         row_.begun_at_ns.store(begun_ns, relaxed);
         row_.note.begun_ns.store(begun_ns, relaxed);
         row_.note.write({});
-        // Who sizes a crew looks at this before it sleeps, and we then whether it sleeps.
+        // The sizer of a crew looks at the activity before it sleeps; note_change() looks whether it sleeps.
         row_.activity.store(static_cast<std::uint32_t>(Activity::busy), std::memory_order_seq_cst);
         process_.note_change();
     }
@@ -195,8 +195,8 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
 void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept {
     stop_working(begun_ns);
     add(outcome);
-    // From here on the slot has room. Both sides are sequentially consistent: either the master sees this
-    // count before it blocks, or we see, before we wait, that it waits.
+    // From here on the slot has room. The accesses are sequentially consistent: either the master sees this
+    // count before it blocks, or the worker sees, before it waits, that the master wants to be woken.
     row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
 }
 

@@ -1,4 +1,4 @@
-/// A worker: one slot's occupant, in its own process or a thread of one.
+/// A worker: the occupant of one slot, in a process of its own or a thread of one.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ namespace bullpen {
 
 class WorkerProcess;
 
-/// Used by one thread, which is the only writer of the slot's row.
+/// Used by one thread, the only writer of the slot's row.
 class Worker {
 public:
     Worker(WorkerProcess& process, ScoreboardRow& row, int channel) noexcept;
@@ -26,56 +26,59 @@ public:
     /// Tells the master that this worker can serve. The models call it once, before the first client.
     void ready() noexcept;
 
-    /// The same of a worker that has no thread yet.
+    /// The same for a worker that has no thread yet.
     void announce_ready() noexcept;
 
-    /// Waits for the next client that the master hands over, having woken the master if that waits for
-    /// somebody to fall idle. Nothing: it is time to leave.
+    /// Waits for the next client that the master hands over. Before the wait it wakes the master, if that
+    /// asks to be woken when a worker falls idle. Returns nothing if it is time to leave.
     std::optional<Client> next_handed_off();
 
-    /// The same without waiting, and whether it is time to leave, for a worker that waits for more than that.
+    /// The same without waiting, and whether it is time to leave: for a worker that waits on other things,
+    /// too.
     struct Polled {
         std::optional<Client> client = {};
         bool leave = false;
     };
     Polled poll_handed_off();
 
-    /// Waits for and accepts the next client on the pool's listeners. Nothing: it is time to leave.
+    /// Waits for the next client on the pool's listeners and accepts it. Returns nothing if it is time to
+    /// leave.
     std::optional<Client> next_accepted();
 
-    /// Runs the blocking handler until it is done with the client, closes the connection, and says in the row
-    /// how it ended; or gives it back to the master, to be parked.
+    /// Runs the blocking handler until it has finished with the client, closes the connection and counts its
+    /// ending in the row; or gives the connection back to the master to be parked.
     void serve(Client client) noexcept;
 
     // The two ends of serve(), for models with several connections at once.
 
-    /// The connection is the handler's from here on; its beginning, CLOCK_MONOTONIC.
+    /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// Its end, after the close. `Served` is a Connection or an AsyncConnection.
+    /// Counts a connection's end, after its close. `Served` is a Connection or an AsyncConnection.
     template <typename Served>
     void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw) noexcept {
         end(begun_ns, outcome_of(connection, handler_threw));
     }
 
-    /// After an end(), for who doesn't call next_handed_off(): the master may wait for it.
+    /// To be called after an end() by a worker that doesn't call next_handed_off(): wakes a master that
+    /// waits.
     void wake_waiting_master() noexcept;
 
     [[nodiscard]] int channel() const noexcept { return channel_; }
     [[nodiscard]] ScoreboardRow& row() const noexcept { return row_; }
 
-    // For the process that has several workers. Any thread may call them.
+    // For a process that has several workers. Any thread may call these.
 
-    /// What the row's activity says from now on, when no connection is there.
+    /// Sets the activity that the row shows while no connection is there.
     void set_idle() noexcept;
     void set_absent() noexcept;
     [[nodiscard]] Activity activity() const noexcept;
 
-    /// Retires this worker alone: it leaves as soon as its wait is interrupted.
+    /// Retires only this worker: it leaves as soon as its wait is interrupted.
     void tell_to_leave(bool leave) noexcept { leave_ = leave; }
     [[nodiscard]] bool told_to_leave() const noexcept { return leave_; }
 
-    /// Whether to go on waiting for clients.
+    /// Whether to leave instead of waiting for clients.
     [[nodiscard]] Leave leave() const noexcept;
 
 private:
@@ -87,7 +90,7 @@ private:
     void end_turn(std::uint64_t begun_ns) noexcept;
     void stop_working(std::uint64_t begun_ns) noexcept;
 
-    /// What became of a connection, by what its handler did to it.
+    /// The counter of a connection's ending.
     template <typename Served>
     SharedCounter& outcome_of(const Served& connection, bool handler_threw) noexcept {
         if (connection.client_gone()) return row_.client_aborted;
@@ -101,13 +104,13 @@ private:
     ScoreboardRow& row_;
     int channel_;
     Acceptor acceptor_;
-    std::uint64_t serving_ = 0;  ///< Connections now.
+    std::uint64_t serving_ = 0;  ///< The number of connections that are being served.
     std::uint64_t serving_since_ns_ = 0;
     std::atomic<bool> leave_{false};
 };
 
-/// In a catch-all around a handler: logs what it threw, unless that says only that the client left or was too
-/// slow. Whether it is a failure of the handler.
+/// To be called in a catch-all around a handler. Returns whether the exception is a failure of the handler,
+/// and logs it then; that the client left or was too slow is none.
 bool handler_failed() noexcept;
 
 }  // namespace bullpen

@@ -21,12 +21,12 @@
 namespace bullpen {
 namespace {
 
-/// What the SIGTERM handler needs.
+/// The data of the SIGTERM handler.
 struct StopOrder {
     std::atomic<std::uint32_t> given{0};
     pid_t to = 0;  ///< The worker's process.
     std::atomic<bool> waits_for_turn{false};
-    std::vector<int> waited_on;  ///< Where the process may be blocked.
+    std::vector<int> waited_on;  ///< The descriptors on which the process may block.
     bool accepts = false;
     bool owns_listeners = false;
     const SharedWord* draining = nullptr;
@@ -40,15 +40,15 @@ bool orphaned() noexcept {
     return ::getppid() != stop_order.master;
 }
 
-/// Lets a wait end, also one that is just about to begin: the flag alone would be missed by a worker between
-/// looking at it and blocking. O_NONBLOCK sits on the open file, which outlives the worker: the slot's next
-/// occupant switches it off on a channel again. A listener is shared with workers that stay, so it is left
-/// alone unless all are to leave: an accept4 that begins just then comes back after a slice. No signal ends
-/// the wait for a mutex, so who waits for its turn at accept, and has no client then, leaves from here.
-/// Async-signal-safe calls only.
+/// Ends the process's wait, also one that is about to begin: a worker between looking at the flag and
+/// blocking would miss the flag alone, so O_NONBLOCK is set. It belongs to the open file, which outlives the
+/// worker; the slot's next occupant clears it on a channel. A listener is shared with workers that stay, so
+/// it is set there only if all leave; an accept4 that begins meanwhile returns after a slice. No signal ends
+/// the wait for a mutex, so a worker that waits for its turn at accept, and has no client, exits from here.
+/// Calls only async-signal-safe functions.
 void on_sigterm(int) {
     const int saved = errno;
-    if (::getpid() != stop_order.to) return;  // A child without fork handlers: nothing here is its business.
+    if (::getpid() != stop_order.to) return;  // A child made without fork handlers: the order isn't for it.
     const bool orphan = orphaned();
     stop_order.given = orphan ? ServerView::orphaned : ServerView::alone;
     const bool all_leave =
@@ -60,7 +60,7 @@ void on_sigterm(int) {
     }
     constexpr std::uint64_t one = 1;
     if (stop_order.signal_fd >= 0) (void)!::write(stop_order.signal_fd, &one, sizeof one);
-    if (orphan) ::alarm(stop_order.drain_timeout_s);  // Nobody else would end a worker that never finishes.
+    if (orphan) ::alarm(stop_order.drain_timeout_s);  // No master is left to kill a worker that never ends.
     errno = saved;
 }
 
@@ -71,8 +71,9 @@ void handle(int signal, void (*action)(int), int flags) {
     ::sigaction(signal, &installed, nullptr);
 }
 
-/// An accept4 that waits is to come back after a slice. A UNIX socket has no time-out of its own, which its
-/// clients don't inherit; a TCP client would, so a listener without one (a slice of 0) doesn't block at all.
+/// Makes a waiting accept4 return after a slice. A UNIX listener gets the time-out here, because its clients
+/// don't inherit it. TCP clients would inherit it, so a TCP listener without one (slice 0) is made
+/// non-blocking.
 void bound_accept(const Listener& listener, std::chrono::milliseconds slice) noexcept {
     timeval timeout{};
     socklen_t size = sizeof timeout;
@@ -100,7 +101,7 @@ void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) 
             bound_accept(listener, seat.slice);
         }
     }
-    for (const int channel : seat.channels)  // Left behind by this slot's former occupant, see on_sigterm.
+    for (const int channel : seat.channels)  // This slot's former occupant may have set it, see on_sigterm.
         ::fcntl(channel, F_SETFL, ::fcntl(channel, F_GETFL) & ~O_NONBLOCK);
 }
 
@@ -122,9 +123,9 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
         const sched_param no_priority{};
         ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     }
-    handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART: a wait is to end.
+    handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART, so that it ends a wait.
     for (const int number : {SIGINT, SIGQUIT, SIGHUP})
-        handle(number, SIG_IGN, 0);  // For the master to decide.
+        handle(number, SIG_IGN, 0);  // The master decides what they mean.
     handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
     keep_all_from_children();
@@ -141,7 +142,7 @@ void WorkerProcess::keep_all_from_children() {
     keep_from_children(idle_wait_.fd());
     for (const int channel : seat_.channels)
         keep_from_children(channel);
-    if (seat_.delivery == Delivery::accept)  // Else they aren't ours.
+    if (seat_.delivery == Delivery::accept)  // In other models the process has no listeners.
         for (const Listener& listener : seat_.listeners)
             keep_from_children(listener.fd());
     if (seat_.accept_lock != nullptr) keep_from_children(seat_.accept_lock->fd());
@@ -190,7 +191,7 @@ void WorkerProcess::wait_for(int fd) noexcept {
 int WorkerProcess::leave_signal() {
     if (stop_order.signal_fd < 0) {
         const int fd =
-            ::eventfd(stop_order.given, EFD_CLOEXEC | EFD_NONBLOCK);  // Open as long as the process.
+            ::eventfd(stop_order.given, EFD_CLOEXEC | EFD_NONBLOCK);  // Open until the process ends.
         if (fd < 0) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
         stop_order.signal_fd = fd;
         keep_from_children(fd);

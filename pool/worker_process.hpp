@@ -1,4 +1,4 @@
-/// A worker's process, from the inside: what a model's work() does its job with.
+/// A worker's process as it sees itself: what a model's work() uses.
 #pragma once
 
 #include <sys/types.h>
@@ -32,39 +32,39 @@ constexpr int worker_exit_retired = 0;
 constexpr int worker_exit_crashed = 1;
 constexpr int worker_exit_descriptors = 76;
 
-/// What a worker's process is born with. All descriptors are borrowed from the slots or the pool.
+/// What a worker's process gets at its birth. All descriptors are borrowed from the slots or the pool.
 struct WorkerSeat {
     std::uint32_t first_slot = 0;
-    std::uint32_t slots = 1;  ///< So many from first_slot on are this process's.
+    std::uint32_t slots = 1;  ///< The process has the slots first_slot … first_slot + slots - 1.
     std::uint32_t generation = 0;
     pid_t master = 0;
-    std::vector<int> channels = {};  ///< The worker's ends, one for each slot; none where the model has none.
-    int wake = -1;                   ///< The eventfd on which the master waits.
+    std::vector<int> channels = {};  ///< The workers' ends, one for each slot; empty if the model has none.
+    int wake = -1;                   ///< The eventfd that wakes the master.
     std::span<const Listener> listeners = {};
     Delivery delivery = Delivery::handoff;
-    bool owns_listeners = false;        ///< Nobody else has them.
-    AcceptLock* accept_lock = nullptr;  ///< Where the workers take turns.
-    PoolLimits limits = {};             ///< Of its threads, where the process sizes their pool itself.
+    bool owns_listeners = false;        ///< No other process has these listeners.
+    AcceptLock* accept_lock = nullptr;  ///< Null if the workers don't take turns.
+    PoolLimits limits = {};             ///< For its threads, if the process sizes their pool itself.
     std::chrono::milliseconds resize_interval{100};
     std::chrono::milliseconds shrink_window{10'000};
     int capacity = 1;                         ///< Connections that a worker serves at once.
     bool batch = false;                       ///< Run under SCHED_BATCH, see Options::scheduling.
     bool parks = false;                       ///< Connections may be given back.
-    std::chrono::milliseconds slice{250};     ///< Of the listeners' sockets, see ListenOptions.
+    std::chrono::milliseconds slice{250};     ///< The time-out of the listeners' sockets, see ListenOptions.
     std::chrono::milliseconds await_next{4};  ///< See ServerView.
     TimeLimits time_limits = {};
     std::chrono::seconds drain_timeout{30};
     std::chrono::milliseconds stop_patience{1'000};  ///< See PoolOptions.
 };
 
-/// One in each worker's process, made by its main thread. SIGTERM means: finish, serve what the channel (or,
-/// when the server stops, the backlog) holds, exit. The same happens when the master dies (PR_SET_PDEATHSIG,
-/// or end of file on the channel); then the process also makes room for a new server: its listeners drop new
-/// SYNs, and it gives up after the drain time-out. What a handler forks gets nothing of all this, see
-/// pool/forked_child.hpp.
+/// Each worker's process has one, made by its main thread. At SIGTERM the process finishes its connections,
+/// serves those in its channel (if the server stops, those in the backlog), and exits. The same happens when
+/// the master dies (PR_SET_PDEATHSIG, or end of file on the channel); then the process also makes room for a
+/// new server: its listeners drop new SYNs, and it exits after drain_timeout at the latest. Children that a
+/// handler forks get none of this, see pool/forked_child.hpp.
 class WorkerProcess {
 public:
-    /// Installs the signal handlers and makes a Worker for each slot. What it is given must outlive it.
+    /// Installs the signal handlers and makes a Worker for each slot. The arguments must outlive it.
     WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
                   const AsyncHandler& async_handler);
     WorkerProcess(const WorkerProcess&) = delete;
@@ -81,50 +81,51 @@ public:
     /// Tells the master that all of this process's workers can serve.
     void ready() noexcept;
 
-    /// Whether the process was told to leave: only once the backlog is empty if the whole server stops.
+    /// Whether the process was told to leave; if the whole server stops, only once the backlog is empty.
     [[nodiscard]] Leave leave() const noexcept;
 
-    /// Accepts in the main thread, for workers that take clients from it. Nothing: time to leave.
+    /// Accepts in the main thread, for workers that take clients from it. Returns nothing if it is time to
+    /// leave.
     std::optional<Client> accept();
 
-    /// This worker's turn at accept, as a lock guard; false if it is time to leave.
+    /// Waits for this worker's turn at accept and returns it, as a lock guard; false if it is time to leave.
     [[nodiscard]] AcceptLock::Turn take_turn();
 
-    /// The client this process was forked for.
+    /// The client for which this process was forked, once.
     std::optional<Client> forked_for() noexcept { return std::exchange(forked_for_, std::nullopt); }
     void set_forked_for(Envelope envelope) noexcept;
 
-    /// In the main thread: waits until `fd` is readable or SIGTERM comes; once it has come, 50 ms at most.
+    /// In the main thread: waits until `fd` is readable or SIGTERM comes. After SIGTERM, waits 50 ms at most.
     static void wait_for(int fd) noexcept;
 
-    /// An eventfd, borrowed, that is readable once SIGTERM has come: for a worker that waits on many things.
+    /// An eventfd, borrowed, that is readable once SIGTERM has come: for a worker that waits by epoll.
     [[nodiscard]] static int leave_signal();
 
     // For Worker.
 
     [[nodiscard]] const ScoreboardHeader& header() const noexcept { return header_; }
     [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
-    /// What a handler of this worker may know of the server, and where it says what it does.
+    /// What a handler of this worker may know about the server, and where it notes its request.
     [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
 
     /// Waits until a message lies in the channel or an order to leave comes.
     void wait_for_message(int channel) const noexcept;
 
-    /// A worker has begun with a client, or has ended with one.
+    /// Tells the sizer, if it waits for a change, that a worker has begun or ended with a client.
     void note_change() noexcept {
         if (change_awaited_.load(std::memory_order_seq_cst) && change_awaited_.exchange(false)) on_change_();
     }
 
-    // For Crew, who sizes the workers.
+    // For Crew, whose sizer starts and retires workers.
 
-    /// What is called at the first change after await_change(), by the thread that makes it.
+    /// Sets what the thread that makes the first change after await_change() calls.
     void on_change(std::function<void()> action) { on_change_ = std::move(action); }
 
-    /// From here on the next change is told; what changed before is seen by who looks afterwards.
+    /// Asks for on_change() at the next change. The caller must look at the workers after this call.
     void await_change() noexcept { change_awaited_.store(true, std::memory_order_seq_cst); }
 
-    /// Makes of a message from the master the client it carries.
+    /// Makes a Client from a message of the master.
     [[nodiscard]] Client unpack(Envelope envelope) const noexcept;
 
 private:

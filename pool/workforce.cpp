@@ -71,7 +71,7 @@ void Workforce::refill_listeners(TimePoint now) noexcept {
         continue;
 }
 
-/// Slot 0 has the pool's.
+/// The lowest vacant slot whose own listener needs a worker. Slot 0 uses the pool's listeners.
 std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
     if (!options_.design.own_listeners) return {};
     return roster_.vacant().find_if(
@@ -86,7 +86,7 @@ bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint
         for (std::uint32_t each = process.first; each < process.end; ++each)
             prepare(each);
         pid = start_process(process, client);
-    } catch (const std::system_error& error) {  // Out of descriptors: weather, as a failed fork is.
+    } catch (const std::system_error& error) {  // Out of descriptors: treated as a failed fork.
         errno = error.code().value();
     }
     if (!pid) {
@@ -105,7 +105,7 @@ bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint
     return true;
 }
 
-/// What a slot must have before its worker is born, and what its row shall say.
+/// Makes what a slot must have before its worker's birth, and sets its row.
 void Workforce::prepare(std::uint32_t slot) {
     Seat& seat = seats_[slot];
     if (shape_.hands_off()) seat.channel = make_channel();
@@ -124,7 +124,7 @@ std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<P
     return spawn_child([&] { return become_worker(process, master, client); });
 }
 
-/// It can't write its row, so the master does: nobody else occupies it.
+/// Starts the pool's program for one client. A program can't write its row, so the master does.
 std::optional<pid_t> Workforce::start_program(std::uint32_t slot, const ConnectionEntry& client) {
     const std::optional<pid_t> pid = spawn_program(options_.program, client.socket.get());
     if (!pid) return {};
@@ -139,7 +139,7 @@ void Workforce::occupy(std::uint32_t slot, pid_t pid) noexcept {
     roster_.place(slot, Stage::starting, Usable::yes);
 }
 
-/// The child has its socket from its birth.
+/// Gives the client to a child that was forked for it and has its socket from its birth.
 void Workforce::give_to_child(std::uint32_t slot, Place client, TimePoint now) noexcept {
     roster_.place(slot, Stage::ready, Usable::yes);
     const Scoreboard::Change change{scoreboard_};
@@ -150,8 +150,8 @@ void Workforce::give_to_child(std::uint32_t slot, Place client, TimePoint now) n
     pause_.note_success();
 }
 
-/// In the new process. Closes first of all whatever is not the worker's: a channel or a listener kept by
-/// mistake would stay open for everybody.
+/// The life of the new process. It first closes every descriptor that isn't the worker's: a channel or
+/// listener kept by mistake would stay open after all others have closed it.
 int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Place> client) {
     const WorkerSeat seat = seat_for(process, master);
     std::vector<int> kept = common_.kept;
@@ -255,12 +255,12 @@ void Workforce::retire(std::uint32_t slot, TimePoint now) noexcept {
             listener.stop_as_sibling();
     }
     tell(slot, ExitReason::retired, now);
-    // Who owns a listener first lets the handshakes come to their end: see remind().
+    // A worker with a listener of its own first completes the handshakes in its backlog: see remind().
     const bool serves_on = options_.design.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
     if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
 }
 
-/// From here on the slot's process is given nothing more.
+/// Notes that the slot's process is told to leave; from here on it is given no connection.
 void Workforce::tell(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept {
     const SlotRange process = shape_.process_of(slot);
     for (std::uint32_t each = process.first; each < process.end; ++each) {
@@ -312,7 +312,7 @@ void Workforce::replace_in_order(std::uint32_t slot, const char* why, TimePoint 
     ::kill(seats_[slot].pid, SIGTERM);
 }
 
-/// Until its burial nothing more is handed to it.
+/// Kills the slot's process; until its burial it is given no connection.
 void Workforce::kill(std::uint32_t slot, ExitReason reason) noexcept {
     const SlotRange process = shape_.process_of(slot);
     for (std::uint32_t each = process.first; each < process.end; ++each) {
@@ -322,8 +322,9 @@ void Workforce::kill(std::uint32_t slot, ExitReason reason) noexcept {
     ::kill(seats_[slot].pid, SIGKILL);
 }
 
-/// By its own word: a broken worker gains nothing by lying but its own end, or a little time. What was begun
-/// before the master itself was stopped is counted from when it went on.
+/// How long the worker has been busy with one request, by its row: a broken worker that writes a false time
+/// there ends earlier or later than it should, nothing else. Time before the master last continued (see
+/// forgive()) doesn't count.
 std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, TimePoint now) const noexcept {
     const ScoreboardRow& row = scoreboard_.row(slot);
     if (row.awaiting_since_ns.load(relaxed) != 0) return {};
@@ -335,7 +336,8 @@ std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, Ti
     return std::min<std::chrono::nanoseconds>(std::chrono::nanoseconds{now_ns - begun_ns}, now - resumed_at_);
 }
 
-/// Its whole process; the other threads of it finish what they have begun, as far as the grace lasts.
+/// Tells the worker's whole process to stop; its other threads may finish their requests within
+/// request_grace.
 void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept {
     log_slow(slot, elapsed);
     tell(slot, ExitReason::request_timeout, now);
@@ -405,7 +407,7 @@ ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) 
     return starting ? ExitReason::start : ExitReason::exited;
 }
 
-/// A worker that died between counting the outcome and raising `finished` had finished.
+/// A connection whose worker died between counting its outcome and raising `finished` counts as finished.
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
     if (options_.design.form == Form::program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
@@ -466,7 +468,7 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         pause_.note_success();
     else if (death.reason != ExitReason::request_timeout && death.reason != ExitReason::stopped)
         pause_.note_failure(now,
-                            !roster_.ready().empty());  // It may die in its first request again and again.
+                            !roster_.ready().empty());  // Each worker may die in its first request.
     if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
 }
 

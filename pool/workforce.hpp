@@ -1,4 +1,4 @@
-/// The workers' processes: how they are born, told to leave, ended, and what is known of the dead.
+/// The workforce: the workers' processes, from their birth to their burial.
 #pragma once
 
 #include <sys/types.h>
@@ -34,16 +34,16 @@ struct Death {
     int status = 0;  ///< As waitpid(2) gave it.
     ExitReason reason = ExitReason::exited;
     bool was_ready = false;
-    std::uint64_t lost = 0;  ///< Connections.
+    std::uint64_t lost = 0;  ///< The number of connections lost.
 };
 
-/// Lives in the master and is the only part that forks and kills.
+/// Lives in the master and is the only part of a pool that forks and kills.
 class Workforce {
 public:
-    /// What every worker gets from the pool, all borrowed.
+    /// What every worker gets from the pool; all descriptors are borrowed.
     struct Common {
         const std::vector<Listener>* listeners = nullptr;
-        int wake = -1;               ///< The eventfd on which the master waits.
+        int wake = -1;               ///< The eventfd that wakes the master.
         std::vector<int> kept = {};  ///< The user's own descriptors.
         std::chrono::seconds drain_timeout{30};
     };
@@ -55,29 +55,30 @@ public:
     Workforce(const Workforce&) = delete;
     Workforce& operator=(const Workforce&) = delete;
 
-    /// What workers keep besides their own, before the first start.
+    /// Sets the descriptors that workers keep besides their own; called before the first start.
     void keep(std::vector<int> kept) { common_.kept = std::move(kept); }
 
     // Birth.
 
-    /// Whether a worker may be started now: not for a while after starts have failed.
+    /// Whether a worker may be started now: false during the pause after failed starts (see StartPause).
     [[nodiscard]] bool may_start(TimePoint now) const noexcept;
 
-    /// Starts the process of a vacant slot, for that client alone where there is one. False: the system is
-    /// out of something, and the client is still the caller's.
+    /// Starts the process of a vacant slot; if a client is given, only for that client. Returns false if the
+    /// system lacks a resource; then the client is still the caller's.
     bool start(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept;
 
-    /// Starts workers in the lowest vacant slots, at least so many, as far as there is room.
+    /// Starts at least `workers` workers in the lowest vacant slots, as far as there is room.
     void grow(int workers, TimePoint now) noexcept;
 
-    /// Starts workers where a listener of their own is left without one: the kernel deals clients out to it.
+    /// Starts workers for slots whose own listener has no worker, because the kernel still deals clients to
+    /// it.
     void refill_listeners(TimePoint now) noexcept;
     [[nodiscard]] bool has_deserted_listener() const noexcept { return deserted_listener().has_value(); }
 
     // Duty.
 
-    /// The master's end of the slot's channel, and the worker's, from which the master takes back what was
-    /// not received. A channel lives as long as its worker.
+    /// Both ends of the slot's channel: the master's, and the worker's, on which the master takes back
+    /// connections that were not received. A channel lives as long as its worker.
     [[nodiscard]] const ChannelEnds& channel(std::uint32_t slot) const noexcept {
         return seats_[slot].channel;
     }
@@ -88,36 +89,38 @@ public:
     /// "web/3 (pid 812)", for the log.
     [[nodiscard]] std::string name_of(std::uint32_t slot) const;
 
-    /// Sees who has become ready.
+    /// Notes which workers have become ready.
     void note_ready() noexcept;
 
-    /// A process that waitpid(2) reports as stopped, or as going on. False: none of ours.
+    /// Notes a process that waitpid(2) reports as stopped or continued. Returns false if the pid is none of
+    /// this pool's.
     bool note_stopped(pid_t pid, bool stopped, TimePoint now) noexcept;
 
     [[nodiscard]] bool is_stopped(std::uint32_t slot) const noexcept {
         return seats_[shape_.process_of(slot).first].stopped_at.has_value();
     }
 
-    /// The master itself wasn't running for so long: no worker is to blame for what it didn't do meanwhile.
+    /// Moves the workers' deadlines by `gap`, during which the master itself wasn't running.
     void forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept;
 
     // Leaving.
 
-    /// Tells the slot's process to leave once it has finished what it has.
+    /// Tells the slot's process to leave once it has finished its connections.
     void retire(std::uint32_t slot, TimePoint now) noexcept;
     void retire_all(TimePoint now) noexcept;
-    /// The highest that are idle with their whole process; no more than so many workers.
+    /// Retires the highest processes of which all workers are idle, at most `workers` workers in total.
     void retire_idle(int workers, TimePoint now) noexcept;
-    /// Tells those once more that were told before and are idle: blocking in accept they may have missed it.
+    /// Repeats the order to idle processes that were told to leave: one that was about to block in accept may
+    /// have missed it.
     void remind(TimePoint now) noexcept;
 
-    /// Kills the slot's process because of something impossible.
+    /// Kills the slot's process because it did something impossible, which `why` names for the log.
     void replace(std::uint32_t slot, const char* why) noexcept;
-    /// The same of a process that has done nothing wrong itself: it is told to leave.
+    /// The same for a process that has done nothing wrong itself: it is told to leave.
     void replace_in_order(std::uint32_t slot, const char* why, TimePoint now) noexcept;
 
-    /// Calls visit(slot) for each worker that has been busy with one request for longer than the request
-    /// limit, then tells it to stop; kills those that were told and didn't within the grace.
+    /// Calls visit(slot) for each worker that has been busy with one request for longer than request_limit,
+    /// then tells it to stop (SIGTERM); kills workers that haven't stopped within request_grace.
     template <typename Visit>
     void end_slow(TimePoint now, Visit visit) noexcept {
         if (options_.request_timeout.count() == 0) return;
@@ -132,43 +135,44 @@ public:
         kill_unyielding(now);
     }
 
-    /// Kills processes that have been stopped for longer than the stopped limit.
+    /// Kills processes that have been stopped for longer than stopped_limit.
     void end_stopped(TimePoint now) noexcept;
 
-    /// All that are left, at the end of the drain time.
+    /// Kills all processes that are left at the end of drain_timeout.
     void kill_all() noexcept;
 
     // Death.
 
-    /// Whose process that was and why it ended; it is no longer one of ours. Nothing: it never was.
+    /// Forgets the dead process and returns its slots and why it ended; nothing if the pid is none of this
+    /// pool's.
     std::optional<Death> take_dead(pid_t pid, int status, bool stopping) noexcept;
 
-    /// Closes the books of a dead worker's slot, after what could be taken back has been: its row is put
-    /// right, and what is left is lost. Returns how many that were.
+    /// Settles a dead worker's slot, after the connections in its channel have been taken back: puts its row
+    /// right, and ends the rest as lost. Returns the number of lost connections.
     std::uint64_t settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept;
 
-    /// Says so in the log, makes the slots vacant, and refills them at once if they were in service.
+    /// Logs the death, makes the slots vacant, and refills them at once if they were in service.
     void bury(const Death& death, bool stopping, TimePoint now) noexcept;
 
-    // Listeners of their own.
+    // The workers' own listeners (Model::own_listeners).
 
     [[nodiscard]] bool has_clients() const noexcept;
     [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
     void stop_new_clients() noexcept;
 
-    /// When to look again even if nothing happens.
+    /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
 
 private:
-    /// What is needed of a slot at a birth and a death only.
+    /// What is needed of a slot only at a birth and a death.
     struct Seat {
         pid_t pid = 0;  ///< 0: vacant.
         std::uint32_t generation = 0;
         ChannelEnds channel;
-        std::vector<Listener> listeners;  ///< Its own, where the model wants that: so is their backlog.
+        std::vector<Listener> listeners;  ///< Its own listeners, if the model wants them.
         std::optional<ExitReason> ended_by_us;
         TimePoint told_at{};                  ///< When it was last told to leave.
-        std::optional<TimePoint> stopped_at;  ///< Since when it has been stopped.
+        std::optional<TimePoint> stopped_at;  ///< When it was stopped (SIGSTOP); empty: it runs.
         TimePoint born{};
     };
 
@@ -201,9 +205,9 @@ private:
     std::unique_ptr<AcceptLock> accept_lock_;
     std::vector<Seat> seats_;
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
-    int stopped_ = 0;                                   ///< Processes that are stopped.
+    int stopped_ = 0;                                   ///< The number of stopped processes.
     StartPause pause_;
-    TimePoint resumed_at_{};  ///< When the master last went on after it had not been running.
+    TimePoint resumed_at_{};  ///< When the master last continued after it had not been running.
 };
 
 }  // namespace bullpen

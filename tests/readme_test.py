@@ -15,6 +15,8 @@ from pathlib import Path
 from harness import TOP, end_with, wait_until
 
 README = TOP / "README.md"
+SERVE_PAGE = TOP / "servers/README.md"
+METRICS_PAGE = TOP / "metrics/README.md"
 FOLDERS = ("core", "pool", "metrics", "servers", "deploy", "tests")
 PAGES = [README, *sorted(page for folder in FOLDERS for page in (TOP / folder).rglob("README.md"))]
 BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
@@ -55,6 +57,16 @@ def links(page):
 
 def metric_names(text):
     return re.findall(r"bullpen_\w+_(?:total|seconds|flight|max|min|info|length|limit)\b", text)
+
+
+def flags_in(text):
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+
+def flags_of(*command):
+    """Those in a command's help text."""
+    return flags_in(subprocess.run([*command, "--help"], cwd=TOP, capture_output=True, text=True, timeout=60,
+                                   check=True).stdout)
 
 
 class Readme(unittest.TestCase):
@@ -161,6 +173,8 @@ class Readme(unittest.TestCase):
             for page in PAGES:
                 unknown = [name for name in metric_names(page.read_text()) if f"# TYPE {name} " not in scrape]
                 self.assertEqual(unknown, [], page)
+            exported = set(re.findall(r"# TYPE (\w+) ", scrape))
+            self.assertEqual(exported - set(re.findall(r"bullpen_\w+", METRICS_PAGE.read_text())), set())
             server.send_signal(signal.SIGTERM)
             server.stdout.read()
             self.assertEqual(server.wait(60), 0)
@@ -180,14 +194,14 @@ class Readme(unittest.TestCase):
         self.assertEqual(sorted(reached), sorted(PAGES))
 
     def test_every_flag_that_they_name_is_in_a_help_text(self):
-        programs = [[str(BUILD / "bullpen"), *command] for command in
-                    ([], ["serve"], ["compare"], ["load"], ["handle"])] + [["./tests/peers/run"]]
-        helps = "".join(subprocess.run([*program, "--help"], cwd=TOP, capture_output=True, text=True, timeout=60,
-                                       check=True).stdout for program in programs)
-        known = set(re.findall(r"--[a-z][a-z-]*", helps)) | OTHERS_FLAGS
+        bullpen = str(BUILD / "bullpen")
+        known = OTHERS_FLAGS | flags_of("./tests/peers/run").union(
+            flags_of(bullpen), *(flags_of(bullpen, command) for command in ("serve", "compare", "load", "handle")))
         for page in PAGES:
-            unknown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text())) - known
-            self.assertEqual(unknown, set(), page)
+            self.assertEqual(flags_in(page.read_text()) - known, set(), page)
+
+    def test_every_flag_of_serve_is_on_its_page(self):
+        self.assertEqual(flags_of(str(BUILD / "bullpen"), "serve") - flags_in(SERVE_PAGE.read_text()), set())
 
 
 if __name__ == "__main__":

@@ -129,8 +129,9 @@ std::optional<Next> Conversation::send(Answer answer) {
     return send_repeated();
 }
 
-/// Sends bytes. The last of an answer are corked (MSG_MORE), so that they and our end leave in one segment at
-/// the close. Bytes that the client doesn't take now go into a file, which any worker can send later.
+/// Sends bytes. The last of an answer are corked (MSG_MORE), so that they and the server's end leave in one
+/// segment at the close. Bytes that the client doesn't take now go into a file, which any worker can send
+/// later.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
     if (sent == bytes.size()) return after_answer();
