@@ -19,7 +19,7 @@ namespace bullpen {
 /// An entry of the lists `allow` and `deny`.
 struct AdmissionRule {
     Network network;
-    std::string listener = {};  ///< One of PoolOptions::listen, as it is written there; empty: all.
+    std::string listener = {};  ///< One of Options::listen, as it is written there; empty: all.
 };
 
 /// Everything is off by default.
@@ -34,7 +34,7 @@ struct AdmissionOptions {
 /// no address: only early drop applies to them, not the lists and the limits of sources.
 class Admission {
 public:
-    /// `listeners` has, for each of the pool's listeners in their order, the text in PoolOptions::listen from
+    /// `listeners` has, for each of the pool's listeners in their order, the text in Options::listen from
     /// which it was opened (one text may open several). Throws std::invalid_argument if a rule names a
     /// listener that isn't among them.
     Admission(AdmissionOptions options, const std::vector<std::string>& listeners);

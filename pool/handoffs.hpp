@@ -38,12 +38,12 @@ public:
     [[nodiscard]] bool has_news(News which) const noexcept;
 
     /// Takes back connections that have been queued ahead for steal_after: they go to idle workers or, if
-    /// queue_max is set, to the lobby's queue, which bounds their wait.
+    /// queue is set, to the lobby's queue, which bounds their wait.
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or
     /// gets no CPU, and gives it no more until it answers a question. The worker is replaced if another
-    /// process reads its channel: if it has answered, or hasn't within stopped_limit, and connections are
+    /// process reads its channel: if it has answered, or hasn't within stopped_timeout, and connections are
     /// neither in its hands nor in the channel.
     void relieve(TimePoint now) noexcept;
 

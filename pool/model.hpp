@@ -23,7 +23,7 @@ enum class Form {
 
 /// Where the workers live.
 enum class Housing {
-    processes,       ///< In processes, with PoolOptions::threads workers in each (default 1).
+    processes,       ///< In processes, with Options::threads workers in each (default 1).
     threads_of_one,  ///< All workers are threads of one process, which sizes its pool by itself.
 };
 
@@ -38,8 +38,8 @@ struct Model {
     int workers_fixed = 0;              ///< The number of workers of the design; 0: by the pool's limits.
     bool own_listeners = false;         ///< Each worker has listeners of its own (SO_REUSEPORT).
     bool locks_accept = false;          ///< The workers take turns at accept, see AcceptLock.
-    bool multiplexes = false;           ///< A worker serves up to PoolOptions::capacity clients at once.
-    bool takes_threads = false;         ///< PoolOptions::threads may be more than 1.
+    bool multiplexes = false;           ///< A worker serves up to Options::capacity clients at once.
+    bool takes_threads = false;         ///< Options::threads may be more than 1.
     std::string_view crash_takes = {};  ///< The connections that a crash of a handler ends, counted as lost.
     std::string_view crash_hides = {};  ///< The connections that it ends uncounted.
     std::string_view choose_when = {};  ///< When to choose the model.

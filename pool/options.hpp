@@ -35,30 +35,31 @@ struct Options {
     Scheduling scheduling = Scheduling::batch;
     int threads = 1;      ///< prefork: workers in each process, a thread each.
     int capacity = 1000;  ///< event, prefork-event: connections that a worker serves at once.
-    /// Model prefork: connections that a worker may have in its channel beyond the one it serves, when no
-    /// worker is idle: it goes on without a wake-up. A worker that falls idle before gets them.
+    /// prefork: connections that may lie in a worker's channel while it serves another, when no worker is
+    /// idle, so that it goes on without a wake-up. A worker that falls idle first gets them.
     int queue_ahead = 1;
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< prefork-lock: what the workers take turns by.
 
     AdmissionOptions admission = {};                   ///< Which clients get in, where the master accepts.
     HandoffWhen handoff_when = HandoffWhen::accepted;  ///< Where the master accepts.
-    /// How long a worker of prefork itself waits for a client's next request before the connection is parked.
-    /// The master ends the wait: by handing over a client, or after this time at its next look, which comes
-    /// within 250 ms. 0: the connection is parked at once.
+    /// How long a worker waits for the next request of its client before it gives the connection back, if the
+    /// model parks; 0: not at all. The master ends the wait by handing the worker a client, or at its first
+    /// look after this time, which comes within 250 ms.
     std::chrono::milliseconds await_next{4};
     TimeLimits time_limits = {};
-    /// The time for one request; 0: none. Then its worker is told to stop (SIGTERM) and, after request_grace,
-    /// killed. Not with models whose one process serves many.
+    /// For one request; then its worker is told to stop (SIGTERM) and, after request_grace, killed. 0: no
+    /// limit. Not with models whose one process serves many clients.
     std::chrono::milliseconds request_timeout{0};
     std::chrono::milliseconds request_grace{5'000};
-    /// A worker that is stopped (SIGSTOP, a debugger), or that doesn't hold what it was handed and doesn't
-    /// answer, for so long of the master's running time is killed, and what it held is lost.
+    /// A worker that is stopped (SIGSTOP, a debugger) for longer than this is killed, and its connections are
+    /// lost; so is one that lacks a connection it was handed and doesn't answer. Time in which the master
+    /// itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
 
-    int queue =
-        0;  ///< Clients that may wait for a worker in the master; 0: all wait in the kernel's backlog.
-    std::chrono::milliseconds queue_timeout{1'000};  ///< The longest of that wait; then a client is refused.
-    std::string refusal = {};         ///< What a refused client is told, in the service's own words.
+    int queue = 0;  ///< Clients that may wait for a worker in the master; the others in the backlog.
+    std::chrono::milliseconds queue_timeout{
+        1'000};                       ///< How long a client may wait there; then it is refused.
+    std::string refusal = {};         ///< The bytes that are sent to a client refused for overload.
     std::size_t connections_max = 0;  ///< Open at once; 0: as many as RLIMIT_NOFILE has room for. Never more
                                       ///< than that.
 

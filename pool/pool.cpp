@@ -12,7 +12,7 @@
 namespace bullpen {
 namespace {
 
-/// Opens all listeners. `texts` gets, for each, the text in PoolOptions::listen from which it was opened.
+/// Opens all listeners. `texts` gets, for each, the text in Options::listen from which it was opened.
 std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
     std::vector<Listener> listeners;
     ListenOptions how = options.listen_options;
@@ -183,7 +183,7 @@ std::optional<Place> Pool::next_client(TimePoint now) noexcept {
     if (const auto first = lobby_.take_first()) return first;
     if (lobby_.has_turn())
         if (const auto next = lobby_.take_next()) return next;
-    // With queue_max set, a newcomer goes to the queue's end.
+    // With queue set, a newcomer goes to the queue's end.
     if (const auto newcomer = next_from_door(now)) {
         if (options_.queue == 0 || lobby_.queued() == 0) return newcomer;
         lobby_.put_last(*newcomer);
@@ -212,7 +212,7 @@ bool Pool::make_room() noexcept {
     return evicted;
 }
 
-/// Moves clients from the backlog to the lobby's queue, if queue_max is set, while all workers are busy.
+/// Moves clients from the backlog to the lobby's queue, if queue is set, while all workers are busy.
 void Pool::fill_queue(TimePoint now) noexcept {
     if (options_.queue == 0) return;
     constexpr int at_most = 64;  // Clients in one turn.

@@ -82,8 +82,8 @@ public:
     /// pool's.
     bool note_child(pid_t pid, int status, TimePoint now) noexcept;
 
-    /// Ends workers that are busy with one request for longer than request_limit, or stopped for longer than
-    /// stopped_limit.
+    /// Ends workers that are busy with one request for longer than request_timeout, or stopped for longer
+    /// than stopped_timeout.
     void end_overdue_workers(TimePoint now) noexcept;
 
     /// Takes back connections that a worker was given and has not received for stuck_after.
@@ -134,7 +134,7 @@ private:
 
     PoolOptions options_;
     PoolShape shape_;
-    std::vector<std::string> listener_texts_;  ///< For each listener, the text in PoolOptions::listen.
+    std::vector<std::string> listener_texts_;  ///< For each listener, the text in Options::listen.
     std::vector<Listener> opened_;             ///< The listeners, until the door has them.
     Admission admission_;
     Scoreboard scoreboard_;

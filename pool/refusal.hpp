@@ -8,7 +8,7 @@ namespace bullpen {
 
 /// bullpen_connections_refused_total's label.
 enum class Refusal : std::uint8_t {
-    overload,     ///< The queue is full, or the client waited there for longer than queue_wait.
+    overload,     ///< The queue is full, or the client waited there for longer than queue_timeout.
     startups,     ///< Early random drop: too many clients are unserved.
     source,       ///< Too many connections at once from its source.
     rate,         ///< Too many new connections a second from its source.

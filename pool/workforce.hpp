@@ -119,7 +119,7 @@ public:
     /// The same for a process that has done nothing wrong itself: it is told to leave.
     void replace_in_order(std::uint32_t slot, const char* why, TimePoint now) noexcept;
 
-    /// Calls visit(slot) for each worker that has been busy with one request for longer than request_limit,
+    /// Calls visit(slot) for each worker that has been busy with one request for longer than request_timeout,
     /// then tells it to stop (SIGTERM); kills workers that haven't stopped within request_grace.
     template <typename Visit>
     void end_slow(TimePoint now, Visit visit) noexcept {
@@ -135,7 +135,7 @@ public:
         kill_unyielding(now);
     }
 
-    /// Kills processes that have been stopped for longer than stopped_limit.
+    /// Kills processes that have been stopped for longer than stopped_timeout.
     void end_stopped(TimePoint now) noexcept;
 
     /// Kills all processes that are left at the end of drain_timeout.

@@ -1,38 +1,61 @@
 #include "servers/bench/load/http_answer.hpp"
 
-#include <algorithm>
-#include <cctype>
-#include <charconv>
+#include <boost/beast/http/basic_parser.hpp>
 
 #include "servers/bench/load/dialogue.hpp"
 
 namespace bullpen {
-namespace {
 
-constexpr std::string_view head_end = "\r\n\r\n";
+namespace http = boost::beast::http;
+using boost::beast::error_code;
+using boost::beast::string_view;
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+/// Keeps no field and no body: it counts.
+class HttpAnswer::Parser final : public http::basic_parser<false> {
+public:
+    explicit Parser(bool head_only) {
+        eager(true);
+        skip(head_only);
+        header_limit(head_max);
+        body_limit(boost::none);
+    }
+
+    [[nodiscard]] int status() const { return is_header_done() ? status_ : 0; }
+    [[nodiscard]] std::uint64_t body_size() const { return body_size_; }
+
+private:
+    void on_request_impl(http::verb, string_view, string_view, int, error_code&) override {}
+    void on_response_impl(int code, string_view, int, error_code& error) override {
+        if (code < 100) error = http::error::bad_status;
+        status_ = code;
+    }
+    /// Another coding than chunked says nothing about where the body ends.
+    void on_field_impl(http::field name, string_view, string_view value, error_code& error) override {
+        if (name == http::field::transfer_encoding && !boost::beast::iequals(value, "chunked"))
+            error = http::error::bad_transfer_encoding;
+    }
+    void on_header_impl(error_code&) override {}
+    void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
+    std::size_t on_body_impl(string_view body, error_code&) override {
+        body_size_ += body.size();
+        return body.size();
+    }
+    void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override {
+        body_size_ += body.size();
+        return body.size();
+    }
+    void on_finish_impl(error_code&) override {}
+
+    int status_ = 0;
+    std::uint64_t body_size_ = 0;
+};
+
+HttpAnswer::HttpAnswer(const HttpExpectation& expected) {
+    expect(expected);
 }
 
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
-template <typename Number>
-std::optional<Number> whole_number(std::string_view text) {
-    Number number{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return number;
-}
-
-}  // namespace
+HttpAnswer::~HttpAnswer() = default;
 
 void HttpAnswer::expect(const Dialogue& dialogue) {
     expect(dialogue.expected);
@@ -40,91 +63,69 @@ void HttpAnswer::expect(const Dialogue& dialogue) {
 
 void HttpAnswer::expect(const HttpExpectation& expected) {
     expected_ = expected;
-    partial_head_.clear();
-    begun_ = in_body_ = closes_ = false;
-    status_ = 0;
-    content_length_.reset();
-    chunks_.reset();
-    body_size_ = 0;
+    pending_.clear();
+    begun_ = false;
+    start();
+}
+
+void HttpAnswer::start() {
+    if (parser_)
+        *parser_ = Parser{expected_.head_only};
+    else
+        parser_ = std::make_unique<Parser>(expected_.head_only);
 }
 
 AnswerState HttpAnswer::take(std::string_view bytes) {
     begun_ = begun_ || !bytes.empty();
-    if (in_body_) return take_body(bytes);
-    const bool whole = partial_head_.empty() && bytes.find(head_end) != std::string_view::npos;
-    if (!whole) partial_head_ += bytes;  // Rare: a head almost always comes in one piece.
-    const std::string_view received = whole ? bytes : partial_head_;
-    const std::size_t end = received.find(head_end);
-    if (end == std::string_view::npos)
-        return received.size() > head_max ? AnswerState::wrong : AnswerState::incomplete;
-    if (end > head_max || !read_head(received.substr(0, end))) return AnswerState::wrong;
-    const std::string_view rest = received.substr(end + head_end.size());
-    if (status_ / 100 == 1) {  // Interim: the real answer follows (RFC 9110 15.2).
-        const std::string following{rest};
-        expect(HttpExpectation{expected_});
-        begun_ = true;
-        return take(following);
-    }
-    in_body_ = true;
-    return take_body(rest);
+    const bool whole = pending_.empty();
+    if (!whole) pending_ += bytes;  // Rare: a head almost always comes in one piece.
+    std::size_t taken = 0;
+    const AnswerState state = parse(whole ? bytes : pending_, taken);
+    if (state != AnswerState::incomplete) return state;
+    if (whole)
+        pending_ = bytes.substr(taken);
+    else
+        pending_.erase(0, taken);
+    return pending_.size() > head_max ? AnswerState::wrong : state;
 }
 
-AnswerState HttpAnswer::take_body(std::string_view bytes) {
-    if (expected_.head_only || status_ == 204 || status_ == 304)
-        return bytes.empty() ? judge() : AnswerState::wrong;
-    if (chunks_) {
-        const AnswerState state = chunks_->take(bytes);
-        body_size_ = chunks_->size();
-        return state == AnswerState::complete ? judge() : state;
+AnswerState HttpAnswer::parse(std::string_view bytes, std::size_t& taken) {
+    while (taken < bytes.size()) {
+        error_code error;
+        taken += parser_->put(boost::asio::const_buffer{bytes.data() + taken, bytes.size() - taken}, error);
+        if (error == http::error::need_more) break;
+        if (error) return AnswerState::wrong;
+        if (!parser_->is_done()) continue;
+        if (parser_->status() / 100 == 1) {  // Interim: the real answer follows (RFC 9110 15.2).
+            start();
+            continue;
+        }
+        return taken == bytes.size() ? judge() : AnswerState::wrong;
     }
-    body_size_ += bytes.size();
-    if (!content_length_ || body_size_ < *content_length_) return AnswerState::incomplete;
-    return body_size_ == *content_length_ ? judge() : AnswerState::wrong;
+    return AnswerState::incomplete;
 }
 
 AnswerState HttpAnswer::end() const {
-    if (!in_body_ || content_length_ || chunks_) return AnswerState::incomplete;
-    return judge();
+    const bool ends_with_connection = parser_->is_header_done() && parser_->need_eof();
+    return ends_with_connection ? judge() : AnswerState::incomplete;
 }
 
 AnswerState HttpAnswer::judge() const {
-    const bool right = (expected_.any_status || status_ == 200) &&
-                       (!expected_.body_size || body_size_ == *expected_.body_size);
+    const bool right = (expected_.any_status || status() == 200) &&
+                       (!expected_.body_size || body_size() == *expected_.body_size);
     return right ? AnswerState::complete : AnswerState::wrong;
 }
 
-/// "HTTP/1.1 200 OK" and the fields that say where the answer ends. False if that can't be known.
-bool HttpAnswer::read_head(std::string_view head) {
-    const std::string_view status_line = head.substr(0, head.find("\r\n"));
-    if (!status_line.starts_with("HTTP/1.") || status_line.size() < 12 || status_line[8] != ' ') return false;
-    const auto status = whole_number<int>(status_line.substr(9, 3));
-    if (!status || *status < 100) return false;
-    closes_ = status_line[7] == '0';
-    for (std::size_t at = status_line.size(); at < head.size();) {
-        at += 2;
-        const std::string_view line = head.substr(at, head.find("\r\n", at) - at);
-        at += line.size();
-        if (!read_field(line)) return false;
-    }
-    status_ = *status;
-    return true;
+bool HttpAnswer::is_last() const {
+    return parser_->is_header_done() && !parser_->keep_alive();
 }
 
-bool HttpAnswer::read_field(std::string_view line) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return false;
-    const std::string_view name = line.substr(0, colon);
-    const std::string_view value = trimmed(line.substr(colon + 1));
-    if (equal_ignoring_case(name, "Content-Length")) {
-        content_length_ = whole_number<std::uint64_t>(value);
-        return content_length_.has_value();
-    }
-    if (equal_ignoring_case(name, "Connection")) closes_ = equal_ignoring_case(value, "close");
-    if (equal_ignoring_case(name, "Transfer-Encoding")) {
-        chunks_.emplace();
-        return equal_ignoring_case(value, "chunked");
-    }
-    return true;
+int HttpAnswer::status() const {
+    return parser_->status();
+}
+
+std::uint64_t HttpAnswer::body_size() const {
+    return parser_->body_size();
 }
 
 }  // namespace bullpen

@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "servers/bench/load/answer_reader.hpp"
-#include "servers/bench/load/chunked_body.hpp"
 
 namespace bullpen {
 
@@ -19,38 +19,36 @@ struct HttpExpectation {
     bool head_only = false;                       ///< The answer to HEAD.
 };
 
-/// Its head as far as needed, and the number of its body's bytes.
+/// Its status, whether the connection ends with it, and the number of its body's bytes.
 class HttpAnswer final : public AnswerReader {
 public:
-    static constexpr std::size_t head_max = 16 * 1024;
+    static constexpr std::size_t head_max = 16 * 1024;  ///< Bytes of a head, and of a line between chunks.
 
-    explicit HttpAnswer(const HttpExpectation& expected = {}) : expected_{expected} {}
+    explicit HttpAnswer(const HttpExpectation& expected = {});
+    ~HttpAnswer() override;
 
     void expect(const Dialogue& dialogue) override;
     void expect(const HttpExpectation& expected);
     AnswerState take(std::string_view bytes) override;
     [[nodiscard]] AnswerState end() const override;
     [[nodiscard]] bool begun() const override { return begun_; }
-    [[nodiscard]] bool is_last() const override { return closes_; }
-    [[nodiscard]] int status() const override { return status_; }  ///< 0 until the head is complete.
+    [[nodiscard]] bool is_last() const override;
+    [[nodiscard]] int status() const override;  ///< 0 until the head is complete.
 
-    [[nodiscard]] std::uint64_t body_size() const { return body_size_; }  ///< As far as it has come.
+    [[nodiscard]] std::uint64_t body_size() const;  ///< As far as it has come.
 
 private:
-    bool read_head(std::string_view head);
-    bool read_field(std::string_view line);
-    AnswerState take_body(std::string_view bytes);
+    class Parser;
+
+    void start();
+    AnswerState parse(std::string_view bytes, std::size_t& taken);
     [[nodiscard]] AnswerState judge() const;
 
     HttpExpectation expected_;
-    std::string partial_head_;
+    std::string
+        pending_;  ///< What the parser takes only when more of it is there: a head, a line between chunks.
     bool begun_ = false;
-    bool in_body_ = false;
-    int status_ = 0;
-    bool closes_ = false;
-    std::optional<std::uint64_t> content_length_;  ///< Nothing: the body ends with the connection.
-    std::optional<ChunkedBody> chunks_;
-    std::uint64_t body_size_ = 0;
+    std::unique_ptr<Parser> parser_;
 };
 
 }  // namespace bullpen

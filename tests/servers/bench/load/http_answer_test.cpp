@@ -46,10 +46,10 @@ TEST_SUITE("cli: answers") {
     TEST_CASE("what is no HTTP answer is wrong") {
         CHECK(state_after("SSH-2.0-x\r\n\r\n") == AnswerState::wrong);
         CHECK(state_after("HTTP/1.1 abc\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nno colon\r\n\r\n") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nContent-Length: 5x\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nContent-Length: -5\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after("HTTP/1.1 200\r\nTransfer-Encoding: gzip\r\n\r\n") == AnswerState::wrong);
+        CHECK(state_after("HTTP/1.1 200 OK\r\nno colon\r\n\r\n") == AnswerState::wrong);
+        CHECK(state_after("HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello") == AnswerState::wrong);
+        CHECK(state_after("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello") == AnswerState::wrong);
+        CHECK(state_after("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n") == AnswerState::wrong);
         CHECK(state_after(std::string(HttpAnswer::head_max + 1, 'x')) == AnswerState::wrong);
     }
 
@@ -109,11 +109,11 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("chunks that make no sense are wrong") {
-        const std::string chunked = "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n";
+        const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         CHECK(state_after(chunked + "x\r\n") == AnswerState::wrong);
         CHECK(state_after(chunked + "\r\n") == AnswerState::wrong);
         CHECK(state_after(chunked + "fffffffffffffffff\r\n") == AnswerState::wrong);
-        CHECK(state_after(chunked + "1\r\nabc") == AnswerState::wrong);
+        CHECK(state_after(chunked + "1\r\nabc\r\n") == AnswerState::wrong);
         CHECK(state_after(chunked + "0\r\n\r\n") == AnswerState::wrong);  // 5 bytes are expected.
         CHECK(state_after(chunked + "0\r\n\r\n", 0) == AnswerState::complete);
         CHECK(state_after(chunked + "0\r\n\r\n!", 0) == AnswerState::wrong);
