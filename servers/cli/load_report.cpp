@@ -1,7 +1,8 @@
 #include "servers/cli/load_report.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
-#include <cstdio>
 #include <string_view>
 #include <vector>
 
@@ -26,9 +27,7 @@ std::string amount_of_bytes(double bytes) {
 }
 
 std::string seconds(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g s", value);
-    return text;
+    return fmt::format("{:g} s", value);
 }
 
 std::string limits(const LoadOptions& options) {
