@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "servers/bench/compare/comparison.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/text_table.hpp"
 
