@@ -9,6 +9,8 @@
 #include <cstring>
 #include <memory>
 
+#include "core/parse_number.hpp"
+
 namespace bullpen {
 namespace {
 
@@ -41,7 +43,7 @@ HostPort split(std::string_view text) {
 /// getaddrinfo(3) silently takes the low 16 bits of a number that is too large.
 void check_port_number(std::string_view text, std::string_view port) {
     const bool number = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (number && (port.size() > 5 || std::stoul(std::string{port}) > 65535))
+    if (number && !port.empty() && !parse_number<std::uint16_t>(port))
         reject(text, "a port is a number from 0 to 65535 or a service name");
 }
 

@@ -1,8 +1,9 @@
 #include "core/network.hpp"
 
-#include <charconv>
 #include <optional>
 #include <stdexcept>
+
+#include "core/parse_number.hpp"
 
 namespace bullpen {
 namespace {
@@ -13,10 +14,7 @@ namespace {
 
 /// -1 if it is no number.
 int to_prefix(std::string_view digits) noexcept {
-    int prefix = -1;
-    const char* const last = digits.data() + digits.size();
-    const auto [end, error] = std::from_chars(digits.data(), last, prefix);
-    return error == std::errc{} && end == last ? prefix : -1;
+    return parse_number<int>(digits).value_or(-1);
 }
 
 }  // namespace

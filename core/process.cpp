@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/address.hpp"
+#include "core/parse_number.hpp"
 
 namespace bullpen {
 namespace {
@@ -171,7 +172,7 @@ rlim_t raise_descriptor_limit() noexcept {
 std::vector<int> list_descriptors() {
     std::vector<int> open;
     for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
-        open.push_back(std::stoi(entry.path().filename().string()));
+        open.push_back(parse_number<int>(entry.path().filename().string()).value());
     std::erase_if(open, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // The listing's own.
     return open;
 }

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
 
+#include "core/read_file.hpp"
 #include "servers/bench/compare/bench.hpp"
 #include "servers/bench/compare/comparison.hpp"
 #include "servers/bench/compare/content.hpp"
@@ -55,36 +53,13 @@ std::vector<Workload> choose_workloads(const CompareOptions& options) {
     return chosen;
 }
 
-template <typename Number>
-void check_range(const char* flag, Number value, long least, long most, const char* kind = "a number") {
-    if (value >= static_cast<Number>(least) && value <= static_cast<Number>(most)) return;
-    std::string given = std::to_string(value);
-    if (given.find('.') != std::string::npos) given.erase(given.find_last_not_of("0") + 1);
-    throw std::invalid_argument{std::string{flag} + ": expected " + kind + " from " + std::to_string(least) +
-                                " to " + std::to_string(most) + ", got " + given};
-}
-
+/// What the ranges of the flags don't say.
 void check(const CompareOptions& options) {
-    constexpr long requests_max = 100'000'000;
-    constexpr int workers_most = 10'000;
-    constexpr int size_max = 1 << 30;
-    constexpr int day_s = 86'400;
-    constexpr int minute_us = 60'000'000;
-    const WorkloadOptions& load = options.workload;
-    check_range("--connections", load.connections, 0, requests_max);
-    check_range("--concurrency", load.concurrency, 1, workers_most);
-    check_range("--workers", options.workers, 1, workers_most);
-    check_range("--threads", options.threads, 1, workers_most);
-    check_range("--requests", load.requests_per_connection, 1, 1'000'000);
-    check_range("--repeat", options.repeat, 1, 1'000);
-    check_range("--rate", load.rate, 0, 1'000'000);
-    check_range("--size", load.size, 1, load.service == "echo" ? 64 * 1024 : size_max);
-    check_range("--time-limit", load.time_limit_s, 1, day_s, "seconds");
-    check_range("--cpu-us", load.cpu_us, 1, minute_us);
-    check_range("--sleep-ms", load.sleep_ms, 1, minute_us / 1000);
-    constexpr double shortest_s = 0.1;
-    if (load.duration_s < shortest_s || load.duration_s > day_s)
-        throw std::invalid_argument{"--duration: expected seconds from 0.1 to " + std::to_string(day_s)};
+    constexpr int echo_size_most = 64 * 1024;
+    if (options.workload.service == "echo" && options.workload.size > echo_size_most)
+        throw std::invalid_argument{"--size: with --service echo expected a number from 1 to " +
+                                    std::to_string(echo_size_most) + ", got " +
+                                    std::to_string(options.workload.size)};
     if (options.path.empty()) return;
     if (options.root.empty()) throw std::invalid_argument{"--path: it needs --root"};
     const bool plain =
@@ -181,12 +156,11 @@ Comparison measure_all(const CompareOptions& options) {
     return comparison;
 }
 
-std::string read_file(const std::string& path) {
-    std::ifstream file{path};
-    if (!file) throw std::invalid_argument{path + ": it can't be read (" + std::strerror(errno) + ")"};
-    std::string text{std::istreambuf_iterator<char>{file}, {}};
-    if (file.bad() || text.empty()) throw std::invalid_argument{path + ": there is nothing in it to be read"};
-    return text;
+Comparison stored(const std::string& path) {
+    std::error_code error;
+    const std::string text = read_file(path, error);
+    if (error) throw std::invalid_argument{"--from: cannot read " + path + ": " + error.message()};
+    return comparison_from_json(text, path);
 }
 
 /// Named and checked before the work whose result it takes.
@@ -204,9 +178,8 @@ int run_compare(const CompareOptions& options) {
     std::optional<ResultFile> json_file = result_file(options.json_file);
     std::optional<ResultFile> report_file = result_file(options.report_file);
 
-    const Comparison comparison = options.from_file.empty()
-                                      ? measure_all(options)
-                                      : comparison_from_json(read_file(options.from_file), options.from_file);
+    const Comparison comparison =
+        options.from_file.empty() ? measure_all(options) : stored(options.from_file);
     if (json_file) json_file->commit(to_json(comparison));
     if (report_file) report_file->commit(render_report(comparison));
     const std::string text = is_stevens(comparison) ? render_stevens(comparison) : render_table(comparison);

@@ -7,6 +7,7 @@
 
 #include "servers/bench/compare/design.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/flag_checks.hpp"
 
 namespace bullpen {
 namespace {
@@ -81,6 +82,10 @@ void declare_files(CLI::App& compare, CompareOptions& options) {
 void declare_compare(CLI::App& program, CompareOptions& options, std::function<int()>& chosen) {
     CLI::App& compare = *program.add_subcommand("compare", "Measure several models under the same load");
     WorkloadOptions& load = options.workload;
+    constexpr double day_s = 86'400;
+    constexpr int workers_most = 10'000;
+    constexpr int minute_us = 60'000'000;
+    constexpr std::int64_t connections_most = 100'000'000;
     const auto list = [&](const char* flag, std::vector<std::string>& names, const char* help) {
         compare
             .add_option_function<std::string>(
@@ -88,23 +93,34 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
             ->type_name("A,B");
     };
     const auto number = [&](const char* flag, auto& value, const char* help, const char* type = "N") {
-        compare.add_option(flag, value, help)->type_name(type);
+        return compare.add_option(flag, value, help)->type_name(type);
     };
     list("--models", options.models, "what to compare, in this order (default: all)");
     list("--workload", options.workloads, "what the clients do (default: short), or all");
-    number("--duration", load.duration_s, "seconds of load a run (default: 2)", "S");
-    number("--repeat", options.repeat, "runs of each, in turn (default: 3)");
-    number("--concurrency", load.concurrency, "connections at a time (default: 16)");
-    number("--workers", options.workers, "workers of a pool (default: 8)");
-    number("--threads", options.threads, "prefork-threads: of each process (default: 4)");
-    number("--rate", load.rate, "open loop: so many requests a second are due", "R");
-    number("--connections", load.connections, "a run is so many, and not --duration long");
-    number("--time-limit", load.time_limit_s, "seconds a run, with --connections (default: 60)", "S");
+    number("--duration", load.duration_s, "seconds of load a run (default: 2)", "S")
+        ->check(number_from(0.1, day_s, "seconds"));
+    number("--repeat", options.repeat, "runs of each, in turn (default: 3)")->check(number_from(1, 1'000));
+    number("--concurrency", load.concurrency, "connections at a time (default: 16)")
+        ->check(number_from(1, workers_most));
+    number("--workers", options.workers, "workers of a pool (default: 8)")
+        ->check(number_from(1, workers_most));
+    number("--threads", options.threads, "prefork-threads: of each process (default: 4)")
+        ->check(number_from(1, workers_most));
+    number("--rate", load.rate, "open loop: so many requests a second are due", "R")
+        ->check(number_from(0.0, 1e6));
+    number("--connections", load.connections, "a run is so many, and not --duration long")
+        ->check(number_from(std::int64_t{0}, connections_most));
+    number("--time-limit", load.time_limit_s, "seconds a run, with --connections (default: 60)", "S")
+        ->check(number_from(1, 86'400, "seconds"));
     number("--service", load.service, "of short and keep-alive: http (default) or echo", "SERVICE");
-    number("--requests", load.requests_per_connection, "keep-alive: on a connection (default: 100)");
-    number("--size", load.size, "bytes of the small file or message (default: 128)");
-    number("--cpu-us", load.cpu_us, "cpu: microseconds a request computes (default: 200)");
-    number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)");
+    number("--requests", load.requests_per_connection, "keep-alive: on a connection (default: 100)")
+        ->check(number_from(1, 1'000'000));
+    number("--size", load.size, "bytes of the small file or message (default: 128)")
+        ->check(number_from(1, 1 << 30));
+    number("--cpu-us", load.cpu_us, "cpu: microseconds a request computes (default: 200)")
+        ->check(number_from(1, minute_us));
+    number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)")
+        ->check(number_from(1, minute_us / 1000));
     number("--root", options.root, "http: the files to serve (default: one small file)", "DIR");
     number("--path", options.path, "http: what to ask for below DIR (default: /)", "PATH");
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");

@@ -13,7 +13,9 @@ class App;
 
 namespace bullpen {
 
-/// As given on the command line; 0 and empty: not given, unless said otherwise.
+constexpr long load_size_most = 64L << 20;  ///< Bytes of a message.
+
+/// As given on the command line, each in its range; 0 and empty: not given, unless said otherwise.
 struct LoadArguments {
     std::string url;
     std::string unix_socket;  ///< http: where to connect to, instead of the URL's host.

@@ -1,10 +1,12 @@
 #include "servers/cli/load_report.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
-#include <cstdio>
 #include <string_view>
 #include <vector>
 
+#include "servers/bench/compare/comparison.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/text_table.hpp"
 
@@ -26,9 +28,7 @@ std::string amount_of_bytes(double bytes) {
 }
 
 std::string seconds(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g s", value);
-    return text;
+    return fmt::format("{:g} s", value);
 }
 
 std::string limits(const LoadOptions& options) {

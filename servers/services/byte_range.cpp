@@ -3,9 +3,10 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <optional>
+
+#include "core/parse_number.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -13,11 +14,8 @@ namespace {
 /// A position of digits only; nothing if there are other characters. A number above 2^64 - 1 is taken for
 /// 2^64 - 1, which also lies beyond the end of every file.
 std::optional<std::uint64_t> parse_position(std::string_view digits) noexcept {
-    std::uint64_t value = 0;
-    const char* end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, value);
-    if (stop != end || error == std::errc::invalid_argument) return {};
-    return error == std::errc::result_out_of_range ? std::numeric_limits<std::uint64_t>::max() : value;
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return {};
+    return parse_number<std::uint64_t>(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
 ByteRange last_bytes(std::uint64_t wanted, std::uint64_t size) noexcept {

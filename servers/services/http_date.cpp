@@ -1,9 +1,10 @@
 #include "servers/services/http_date.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstring>
+
+#include "core/parse_number.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -41,12 +42,10 @@ public:
     }
 
     unsigned number(std::size_t width) noexcept {
-        unsigned value = 0;
-        const char* end = rest_.data() + std::min(width, rest_.size());
-        const auto [stop, error] = std::from_chars(rest_.data(), end, value);
-        ok_ = ok_ && rest_.size() >= width && error == std::errc{} && stop == end;
+        const auto value = parse_number<unsigned>(rest_.substr(0, width));
+        ok_ = ok_ && rest_.size() >= width && value;
         if (ok_) rest_.remove_prefix(width);
-        return value;
+        return value.value_or(0);
     }
 
     /// The day of the month as asctime writes it: padded with a blank.

@@ -1,10 +1,10 @@
 /// work: answers that take a given time or have a given size, for measuring designs.
 #include <time.h>
 
-#include <charconv>
 #include <optional>
 #include <string>
 
+#include "core/parse_number.hpp"
 #include "servers/services/async_conversation.hpp"
 #include "servers/services/conversation.hpp"
 #include "servers/services/own_program.hpp"
@@ -26,11 +26,9 @@ std::string_view body_piece() {
     return piece;
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view digits, std::uint64_t most) noexcept {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size() || value > most) return {};
-    return value;
+std::optional<std::uint64_t> parse_amount(std::string_view digits, std::uint64_t most) noexcept {
+    const auto amount = parse_number<std::uint64_t>(digits);
+    return amount && *amount <= most ? amount : std::nullopt;
 }
 
 std::uint64_t thread_cpu_ns() noexcept {
@@ -62,9 +60,9 @@ class WorkResponder final : public Responder {
         const std::size_t slash = std::min(path.find('/'), path.size());
         const std::string_view kind = path.substr(0, slash);
         const std::string_view digits = path.substr(std::min(slash + 1, path.size()));
-        if (kind == "bytes") return answer_bytes(parse_number(digits, bytes_most));
-        if (kind == "cpu") return answer_cpu(parse_number(digits, cpu_us_most));
-        if (kind == "sleep") return answer_sleep(parse_number(digits, sleep_ms_most));
+        if (kind == "bytes") return answer_bytes(parse_amount(digits, bytes_most));
+        if (kind == "cpu") return answer_cpu(parse_amount(digits, cpu_us_most));
+        if (kind == "sleep") return answer_sleep(parse_amount(digits, sleep_ms_most));
         return status_page(Status::not_found);
     }
 

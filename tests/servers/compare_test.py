@@ -288,6 +288,8 @@ class WhatCannotBe(CompareTest):
         self.assert_refused(2, "--repeat: expected a number from 1 to", "--repeat", "0")
         self.assert_refused(2, "--duration: expected seconds from 0.1", "--duration", "0")
         self.assert_refused(2, "--rate: expected", "--rate", "-3")
+        self.assert_refused(2, "--size: with --service echo expected a number from 1 to 65536, got 65537", "--service",
+                            "echo", "--size", "65537")
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot'; known are short,", "--workload", "shrot")

@@ -150,7 +150,8 @@ class OfAStoredResult(Report):
         self.assertEqual(result.stderr.count("\n"), 1)
         self.assertFalse(self.page.exists())
         result = self.compare("--from", str(self.directory / "none.json"), status=2)
-        self.assertIn("none.json: it can't be read (No such file or directory)", result.stderr)
+        self.assertIn("none.json: No such file or directory", result.stderr)
+        self.assertIn("--from: cannot read", result.stderr)
 
 
 class OfARealRun(Report):

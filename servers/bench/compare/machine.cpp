@@ -4,14 +4,17 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <sstream>
+
+#include "core/read_file.hpp"
 
 namespace bullpen {
 namespace {
 
 std::string processor_name() {
-    std::ifstream file{"/proc/cpuinfo"};
-    for (std::string line; std::getline(file, line);) {
+    std::error_code none;
+    std::istringstream lines{read_file("/proc/cpuinfo", none)};
+    for (std::string line; std::getline(lines, line);) {
         if (!line.starts_with("model name")) continue;
         const std::size_t colon = line.find(": ");
         return colon == std::string::npos ? "" : line.substr(colon + 2);

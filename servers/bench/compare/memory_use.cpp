@@ -1,10 +1,11 @@
 #include "servers/bench/compare/memory_use.hpp"
 
-#include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string>
+
+#include "core/parse_number.hpp"
+#include "core/read_file.hpp"
 
 namespace bullpen {
 namespace {
@@ -19,7 +20,7 @@ std::vector<pid_t> descendants_of(pid_t pid) {
     std::vector<pid_t> found;
     std::error_code ended;
     for (const auto& task : std::filesystem::directory_iterator{process_path(pid, "task"), ended}) {
-        std::ifstream children{task.path() / "children"};
+        std::istringstream children{read_file(task.path() / "children", ended)};
         for (pid_t child = 0; children >> child;) {
             found.push_back(child);
             const std::vector<pid_t> below = descendants_of(child);
@@ -30,9 +31,8 @@ std::vector<pid_t> descendants_of(pid_t pid) {
 }
 
 std::int64_t pss_kb(pid_t pid) {
-    std::ifstream file{process_path(pid, "smaps_rollup")};
-    const std::string text{std::istreambuf_iterator<char>{file}, {}};
-    return parse_pss_kb(text);
+    std::error_code ended;
+    return parse_pss_kb(read_file(process_path(pid, "smaps_rollup"), ended));
 }
 
 std::int64_t parse_pss_kb(std::string_view smaps_rollup) {
@@ -40,10 +40,9 @@ std::int64_t parse_pss_kb(std::string_view smaps_rollup) {
     const std::size_t line = smaps_rollup.find(label);
     if (line == std::string_view::npos) return 0;
     const std::size_t number = smaps_rollup.find_first_not_of(' ', line + label.size());
-    std::int64_t kb = 0;
-    if (number != std::string_view::npos)
-        std::from_chars(smaps_rollup.data() + number, smaps_rollup.data() + smaps_rollup.size(), kb);
-    return kb;
+    if (number == std::string_view::npos) return 0;
+    const std::size_t end = smaps_rollup.find(' ', number);
+    return parse_number<std::int64_t>(smaps_rollup.substr(number, end - number)).value_or(0);
 }
 
 }  // namespace bullpen

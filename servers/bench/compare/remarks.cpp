@@ -148,8 +148,9 @@ std::vector<std::string> reading_help(const Comparison& comparison) {
     std::vector<std::string> help = {
         "Numbers are the medians of the runs, with the least and the greatest run beside them. One model "
         "counts as better than another only if each of its runs was better than any of the other's.",
-        "CPU is user and system time of the master and all its workers, without what starting and stopping "
-        "them costs; above iterative it is Stevens' process control CPU time (UNP figure 30.1).",
+        "CPU is user and system time of the master and all its workers, both of the median run, without what "
+        "starting and stopping them costs; above iterative it is Stevens' process control CPU time (UNP "
+        "figure 30.1).",
         "Switches are context switches of the same processes, voluntary (it waited) and involuntary (it was "
         "made to wait).",
         "Memory is the proportional set size (what processes share is divided among them) of the master and "

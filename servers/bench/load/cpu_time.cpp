@@ -1,10 +1,11 @@
 #include "servers/bench/load/cpu_time.hpp"
 
 #include <array>
-#include <fstream>
 #include <numeric>
 #include <sstream>
 #include <string>
+
+#include "core/read_file.hpp"
 
 namespace bullpen {
 
@@ -34,10 +35,8 @@ MachineTicks parse_machine_ticks(std::string_view proc_stat) {
 }
 
 MachineTicks read_machine_ticks() {
-    std::ifstream file{"/proc/stat"};
-    std::string line;
-    std::getline(file, line);
-    return parse_machine_ticks(line);
+    std::error_code none;
+    return parse_machine_ticks(read_file("/proc/stat", none));
 }
 
 double busy_share(MachineTicks before, MachineTicks after) noexcept {

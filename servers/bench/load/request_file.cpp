@@ -1,10 +1,10 @@
 #include "servers/bench/load/request_file.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 #include <stdexcept>
 
+#include "core/parse_number.hpp"
 #include "servers/bench/load/url.hpp"
 
 namespace bullpen {
@@ -16,12 +16,11 @@ constexpr unsigned weights_most = 1'000'000;
 constexpr std::string_view form = "expected [METHOD] PATH [weight=N] [class=NAME]";
 
 unsigned parse_weight(std::string_view text, const std::string& place) {
-    unsigned weight = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), weight);
-    if (error != std::errc{} || end != text.data() + text.size() || weight == 0 || weight > weight_most)
+    const auto weight = parse_number<unsigned>(text);
+    if (!weight || *weight == 0 || *weight > weight_most)
         throw std::invalid_argument{place + "weight: expected a number from 1 to " +
                                     std::to_string(weight_most) + ", got '" + std::string{text} + "'"};
-    return weight;
+    return *weight;
 }
 
 RequestLine parse_line(const std::string& line, const std::string& place) {

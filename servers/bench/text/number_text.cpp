@@ -1,8 +1,9 @@
 #include "servers/bench/text/number_text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "servers/bench/text/text_table.hpp"
 
@@ -37,11 +38,9 @@ std::string first_that_fits(double size, std::size_t width, const Write& write) 
 }  // namespace
 
 std::string grouped(std::int64_t number) {
-    std::string digits = std::to_string(number);
-    const std::size_t first = number < 0 ? 1 : 0;
-    for (std::size_t i = digits.size(); i > first + 3; i -= 3)
-        digits.insert(i - 3, 1, ',');
-    return digits;
+    const auto bits = static_cast<std::uint64_t>(number);
+    const std::uint64_t size = number < 0 ? 0 - bits : bits;  // fmt groups unsigned numbers only.
+    return fmt::format("{}{}", number < 0 ? "-" : "", fmt::group_digits(size));
 }
 
 std::string whole(double value) {
@@ -51,9 +50,7 @@ std::string whole(double value) {
 }
 
 std::string fixed(double value, int digits) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.*f", digits, value);
-    return text;
+    return fmt::format("{:.{}f}", value, digits);
 }
 
 std::string significant(double value) {
