@@ -2,11 +2,9 @@
 
 #include <toml++/toml.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include <system_error>
 
+#include "core/read_file.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {
@@ -74,11 +72,10 @@ const toml::table& table_of(const toml::node& node, const std::string& place, co
 }
 
 std::string contents_of(const std::string& path) {
-    std::ifstream file{path};
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (!file) reject(path, std::string{"cannot be read: "} + std::strerror(errno));
-    return text.str();
+    std::error_code error;
+    std::string text = read_file(path, error);
+    if (error) reject(path, "cannot be read: " + error.message());
+    return text;
 }
 
 }  // namespace

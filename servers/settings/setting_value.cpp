@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
 
+#include "core/parse_number.hpp"
 #include "servers/settings/nearest.hpp"
 #include "servers/settings/settings.hpp"
 
@@ -16,15 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-/// The whole text as a number.
-template <typename Number>
-std::optional<Number> to_number(std::string_view text, int base = 10) noexcept {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    if (error != std::errc{} || end != text.data() + text.size()) return {};
-    return value;
-}
 
 template <typename T>
 constexpr bool is_duration = std::is_same_v<T, milliseconds> || std::is_same_v<T, seconds>;
@@ -69,8 +60,9 @@ AdmissionRule to_rule(std::string_view text) {
 
 SourcePrefixes to_prefixes(std::string_view text) {
     const auto colon = text.find(':');
-    const auto v4 = to_number<int>(text.substr(0, colon));
-    const auto v6 = colon == std::string_view::npos ? std::nullopt : to_number<int>(text.substr(colon + 1));
+    const auto v4 = parse_number<int>(text.substr(0, colon));
+    const auto v6 =
+        colon == std::string_view::npos ? std::nullopt : parse_number<int>(text.substr(colon + 1));
     if (v4 && v6 && *v4 >= 1 && *v4 <= 32 && *v6 >= 1 && *v6 <= 128) return {.v4 = *v4, .v6 = *v6};
     throw std::invalid_argument{"'" + std::string{text} +
                                 "' is no V4:V6; expected two prefixes, from 1 to 32 bits for IPv4 and from 1 "
@@ -79,7 +71,7 @@ SourcePrefixes to_prefixes(std::string_view text) {
 
 mode_t to_mode(std::string_view text) {
     constexpr unsigned most = 0777;
-    const auto mode = to_number<unsigned>(text, 8);
+    const auto mode = parse_number<unsigned>(text, 8);
     if (mode && *mode <= most) return *mode;
     throw std::invalid_argument{"expected permission bits from 0000 to 0777 in octal, got '" +
                                 std::string{text} + "'"};
@@ -124,7 +116,7 @@ template <typename Owner>
 template <typename T, typename Owner>
 T parsed(std::string_view text, const Setting<Owner>& setting) {
     if constexpr (is_counted<T>) {
-        const auto number = to_number<long long>(text);
+        const auto number = parse_number<long long>(text);
         if (!number) reject_number(setting, "'" + std::string{text} + "'");
         if (*number < setting.least || *number > setting.most) reject_number(setting, std::string{text});
         return counted<T>(*number, setting);
