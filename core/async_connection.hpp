@@ -138,7 +138,8 @@ private:
     [[nodiscard]] std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
     [[nodiscard]] std::size_t judge(ssize_t received);
     [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
-    [[nodiscard]] Awaitable<void> send_all(std::span<const std::byte> bytes, int flags);
+    template <typename Outgoing>
+    [[nodiscard]] Awaitable<void> send(Outgoing rest);
     [[nodiscard]] Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer, TimePoint deadline);
     [[nodiscard]] std::chrono::milliseconds patience_at_stop(
         std::chrono::milliseconds after_an_answer) const noexcept;

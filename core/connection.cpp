@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,8 @@
 #include <utility>
 
 #include "core/listener.hpp"
+#include "core/outgoing.hpp"
+#include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
 
 namespace bullpen {
@@ -148,11 +149,15 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
 
 /// Nothing: it isn't there, or wasn't for as long as the flags let the kernel wait.
 std::optional<std::size_t> Connection::receive(std::span<std::byte> buffer, int flags) {
-    const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), flags);
-    touch(size);
-    if (size >= 0) return static_cast<std::size_t>(size);
-    if (errno == EAGAIN || errno == EINTR) return {};
-    failure_.fail(errno, "read from the client");
+    const TransferStep step = receive_step(fd(), buffer, flags);
+    switch (step.outcome) {
+        case TransferStep::Outcome::moved:
+        case TransferStep::Outcome::ended: touched_ = true; return step.bytes;
+        case TransferStep::Outcome::would_block:
+        case TransferStep::Outcome::interrupted: return {};
+        case TransferStep::Outcome::failed: break;
+    }
+    failure_.fail(step.error, "read from the client");
 }
 
 /// Nothing: it wasn't there when it was looked for after the deadline.
@@ -407,63 +412,70 @@ bool Connection::client_has_ended() const noexcept {
 void Connection::take(std::span<std::byte> peeked) {
     expected_ -= std::min(expected_, peeked.size());
     while (!peeked.empty()) {
-        const ssize_t size = ::recv(fd(), peeked.data(), peeked.size(), 0);
-        if (size < 0 && errno == EINTR) continue;
-        if (size <= 0) failure_.fail(size < 0 ? errno : ECONNRESET, "read from the client");
-        peeked = peeked.subspan(static_cast<std::size_t>(size));
+        const TransferStep step = receive_step(fd(), peeked, 0);
+        if (step.outcome == TransferStep::Outcome::interrupted) continue;
+        if (step.outcome == TransferStep::Outcome::ended) failure_.fail(ECONNRESET, "read from the client");
+        if (step.bytes == 0) failure_.fail(step.error, "read from the client");
+        peeked = peeked.subspan(step.bytes);
     }
 }
 
 void Connection::write_all(std::span<const std::byte> bytes) {
-    send_all(bytes, 0);
+    send_bytes(bytes, 0, false);
 }
 
 void Connection::write_before_more(std::string_view head) {
-    send_all(std::as_bytes(std::span{head}), MSG_MORE);
+    send_bytes(std::as_bytes(std::span{head}), MSG_MORE, false);
 }
 
 void Connection::write_last(std::string_view bytes) {
-    send_all(std::as_bytes(std::span{bytes}), MSG_MORE);
+    write_before_more(bytes);
     shutdown_write();
 }
 
 std::size_t Connection::write_some(std::string_view bytes, bool more) {
-    return send_all(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, server_.parks);
+    return send_bytes(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, server_.parks);
 }
 
-/// Returns how much was written: all, unless `in_part`. What the socket takes at once needs no clock; a send
-/// that was cut short has filled it.
-std::size_t Connection::send_all(std::span<const std::byte> bytes, int flags, bool in_part) {
-    const std::size_t all = bytes.size();
+void Connection::send_file(int file, off_t offset, std::size_t count) {
+    send_file_part(file, offset, count, false);
+}
+
+std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
+    return send_file_part(file, offset, count, server_.parks);
+}
+
+std::size_t Connection::send_bytes(std::span<const std::byte> bytes, int flags, bool in_part) {
+    more_follows_ = (flags & MSG_MORE) != 0;
+    return send(OutgoingBytes{bytes, flags}, in_part);
+}
+
+std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count, bool in_part) {
+    const NonblockingWhile in_here{fd()};
+    const std::size_t sent = send(OutgoingFile{file, offset, count}, in_part);
+    if (sent > 0) more_follows_ = false;
+    return sent;
+}
+
+/// Returns how much has left: all, unless `in_part`. What the socket takes at once needs no clock; a call
+/// that moved fewer bytes than were left has filled it.
+template <typename Outgoing>
+std::size_t Connection::send(Outgoing rest, bool in_part) {
+    const std::size_t all = rest.left();
     WriteProgress progress{limits_};
     std::size_t written = 0;
-    more_follows_ = (flags & MSG_MORE) != 0;
-    while (!bytes.empty()) {
-        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
-        touch(size);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0 && errno != EAGAIN) failure_.fail(errno, "write to the client");
-        const std::size_t sent = size > 0 ? static_cast<std::size_t>(size) : 0;
-        bytes = bytes.subspan(sent);
-        written += sent;
-        if (bytes.empty()) break;
+    while (rest.left() > 0) {
+        const TransferStep step = send_step(rest, fd(), failure_);
+        if (step.outcome == TransferStep::Outcome::interrupted) continue;
+        touched_ = touched_ || step.bytes > 0;
+        written += step.bytes;
+        if (rest.left() == 0) break;
         if (!in_part)
             until_writable(progress, std::exchange(written, 0));
         else if (!room_comes_soon())
             break;
     }
-    return all - bytes.size();
-}
-
-void Connection::send_file(int file, off_t offset, std::size_t count) {
-    const NonblockingWhile in_here{fd()};
-    WriteProgress progress{limits_};
-    while (count > 0) {
-        const std::size_t sent = send_file_part(file, offset, count);
-        offset += static_cast<off_t>(sent);
-        count -= sent;
-        if (count > 0) until_writable(progress, sent);
-    }
+    return all - rest.left();
 }
 
 /// `written`: since it was last called. Throws TimedOut.
@@ -480,36 +492,10 @@ void Connection::until_writable(WriteProgress& progress, std::size_t written) {
     }
 }
 
-std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
-    if (!server_.parks) {
-        send_file(file, offset, count);
-        return count;
-    }
-    const NonblockingWhile in_here{fd()};
-    std::size_t sent = 0;
-    do
-        sent += send_file_part(file, offset + static_cast<off_t>(sent), count - sent);
-    while (sent < count && room_comes_soon());
-    return sent;
-}
-
 /// Waits for it a moment, if no client waits for this worker and the master wants nothing of it.
 bool Connection::room_comes_soon() noexcept {
     constexpr milliseconds moment{4};
     return !somebody_waits() && wait_a_moment(POLLOUT, Clock::now(), moment) == Came::client;
-}
-
-/// As much as the socket takes at once.
-std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count) {
-    for (;;) {
-        const ssize_t size = ::sendfile(fd(), file, &offset, count);
-        touch(size);
-        if (size == 0) throw std::runtime_error{"the file became shorter while it was sent"};
-        if (size > 0) more_follows_ = false;
-        if (size > 0) return static_cast<std::size_t>(size);
-        if (errno == EAGAIN) return 0;
-        if (errno != EINTR) failure_.fail(errno, "send a file to the client");
-    }
 }
 
 bool Connection::is_writable() const noexcept {
@@ -545,7 +531,9 @@ void Connection::linger(milliseconds patience) noexcept {
     for (;;) {
         const nanoseconds left = deadline - Clock::now();
         if (left.count() <= 0) return;
-        if (wait_for(POLLIN, left) && ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0) return;
+        if (!wait_for(POLLIN, left)) continue;
+        const TransferStep step = receive_step(fd(), scrap, MSG_DONTWAIT);
+        if (step.outcome != TransferStep::Outcome::moved) return;
     }
 }
 
@@ -553,9 +541,10 @@ bool Connection::discard_input() noexcept {
     std::array<std::byte, 16384> scrap;
     constexpr int at_most = 64;  // Whoever sends faster than we throw away is cut off.
     for (int i = 0; i < at_most; ++i) {
-        const ssize_t size = ::recv(fd(), scrap.data(), scrap.size(), MSG_DONTWAIT);
-        if (size < 0 && errno == EINTR) continue;
-        if (size <= 0) return size < 0 && errno == EAGAIN;
+        const TransferStep step = receive_step(fd(), scrap, MSG_DONTWAIT);
+        if (step.outcome == TransferStep::Outcome::interrupted) continue;
+        if (step.outcome != TransferStep::Outcome::moved)
+            return step.outcome == TransferStep::Outcome::would_block;
     }
     return false;
 }

@@ -267,13 +267,14 @@ private:
     void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
     [[nodiscard]] std::chrono::nanoseconds next_look(std::chrono::nanoseconds left) noexcept;
     [[nodiscard]] bool is_let_go() noexcept;
-    void touch(ssize_t transferred) noexcept { touched_ = touched_ || transferred >= 0; }
     void end_if_silent_at_stop();
     [[nodiscard]] bool others_need_worker(Limit limit) noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
 
-    std::size_t send_all(std::span<const std::byte> bytes, int flags, bool in_part = false);
-    [[nodiscard]] std::size_t send_file_part(int file, off_t offset, std::size_t count);
+    std::size_t send_bytes(std::span<const std::byte> bytes, int flags, bool in_part);
+    std::size_t send_file_part(int file, off_t offset, std::size_t count, bool in_part);
+    template <typename Outgoing>
+    std::size_t send(Outgoing rest, bool in_part);
     void until_writable(WriteProgress& progress, std::size_t written);
     [[nodiscard]] bool room_comes_soon() noexcept;
 
