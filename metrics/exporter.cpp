@@ -47,7 +47,7 @@ using Stream = beast::basic_stream<net::generic::stream_protocol>;
 using Request = http::request_parser<http::empty_body>;
 using Response = http::response<http::string_body>;
 
-/// Outcomes instead of exceptions: what the network does is no error of ours.
+/// Network failures are returned as error codes, not thrown: they are expected.
 constexpr auto outcome = net::as_tuple(net::use_awaitable);
 
 constexpr const char* plain_text = "text/plain; charset=utf-8";
@@ -82,7 +82,8 @@ Response respond_to_check(const std::optional<std::string>& trouble) {
                    : respond(http::status::ok, plain_text, "ok\n");
 }
 
-/// Nothing if it is the connection that failed: then nobody is left to be answered.
+/// The status to answer with after a failed read; nothing if the connection itself failed, so that no answer
+/// can be sent.
 std::optional<http::status> status_of(const beast::error_code& read_error) {
     if (read_error == http::error::end_of_stream) return std::nullopt;
     if (read_error == http::error::header_limit) return http::status::request_header_fields_too_large;
@@ -99,8 +100,8 @@ public:
           metrics_{pools_, options.version},
           listener_{io_, duplicate(listener).release()},
           lifeline_{io_, duplicate(lifeline).release()} {
-        // The flag is shared with the master, which never accepts here. A client that leaves between the
-        // wake-up and the accept must not block us.
+        // A client that leaves between the wake-up and the accept must not block the exporter. The master
+        // shares this flag, but never accepts on this listener.
         ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
     }
 
@@ -115,7 +116,7 @@ public:
     }
 
 private:
-    /// In one of the two lists, oldest first, from its accept until it is closed.
+    /// A connection, which is in silent_ or served_ (both oldest first) from its accept until it is closed.
     struct Client : intrusive::list_base_hook<intrusive::link_mode<intrusive::auto_unlink>> {
         explicit Client(net::io_context& io) : stream{io} {}
         Stream stream;
@@ -130,10 +131,10 @@ private:
                 ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
             if (socket) {
                 if (silent_.size() + served_.size() >= options_.connections_max) close_oldest();
-                net::co_spawn(io_, serve(std::move(socket)), net::detached);  // Its exceptions end it alone.
+                net::co_spawn(io_, serve(std::move(socket)), net::detached);  // An exception ends only it.
                 continue;
             }
-            const int error = errno;  // What a client did is over; anything else would come again at once.
+            const int error = errno;  // A client's error is over; any other would repeat at once: pause.
             if (error == EAGAIN || error == EINTR || error == ECONNABORTED) continue;
             if (error == EMFILE && close_oldest()) continue;
             net::steady_timer pause{io_, options_.accept_pause};
@@ -158,7 +159,7 @@ private:
             Response response = refused ? refuse(*refused) : answer(request);
             const bool keep_alive =
                 request.is_done() && request.keep_alive() && response.result() != http::status::bad_request;
-            if (request.get().version() == 10) response.version(10);  // Keep-alive is said otherwise there.
+            if (request.get().version() == 10) response.version(10);  // 1.0 has its own keep-alive header.
             response.keep_alive(keep_alive);
             response.content_length(response.body().size());
             if (request.get().method() == http::verb::head) response.body().clear();
@@ -173,7 +174,7 @@ private:
     net::awaitable<beast::error_code> read_request(Client& client, Request& request, bool first) {
         move_to(silent_, client);
         request.header_limit(static_cast<std::uint32_t>(options_.request_head_max));
-        request.body_limit(boost::none);  // None is ever read; answer() refuses it.
+        request.body_limit(boost::none);  // A body is never read; answer() refuses a request that has one.
         if (!first && client.input.size() == 0) {
             client.stream.expires_after(options_.idle_timeout);
             const auto [error, size] = co_await client.stream.async_read_some(
@@ -187,7 +188,8 @@ private:
         co_return error;
     }
 
-    /// Closing with input unread would reset the connection, and the client might never see the response.
+    /// Waits for the client to close first: a close with unread input would reset the connection, and the
+    /// client might lose the response.
     net::awaitable<void> linger(Client& client) {
         move_to(silent_, client);
         beast::error_code error;
@@ -228,7 +230,7 @@ private:
         list.push_back(client);
     }
 
-    /// Silent clients go first, so that no number of them can keep a scraper out.
+    /// Closes the oldest silent connection, else the oldest of all: silent clients can't keep a scraper out.
     bool close_oldest() {
         Clients& list = silent_.empty() ? served_ : silent_;
         if (list.empty()) return false;
@@ -241,10 +243,10 @@ private:
     const ExporterOptions& options_;
     std::vector<PoolView> pools_;
     PoolMetrics metrics_;
-    Clients silent_;  ///< We wait for a request, or for the client to close.
-    Clients served_;  ///< They are being answered.
+    Clients silent_;  ///< The exporter waits for a request, or for the client to close.
+    Clients served_;  ///< The exporter is answering them.
     net::io_context io_{
-        1};  // Destroyed before the lists: with it go the coroutines, and the clients in them.
+        1};  // Destroyed before the lists, because it destroys the coroutines and the clients in them.
     net::posix::stream_descriptor listener_;
     net::posix::stream_descriptor lifeline_;
 };

@@ -1,4 +1,4 @@
-/// Whether the server lives, and whether it can take clients: what /healthz and /readyz answer.
+/// Health checks: whether the master lives (/healthz) and whether every pool can take clients (/readyz).
 #pragma once
 
 #include <chrono>
@@ -11,14 +11,14 @@
 
 namespace bullpen {
 
-/// One sentence if the master has shown no sign of life for longer than `heartbeat_age_max`; nothing if all
-/// is well.
+/// Returns one sentence if the last heartbeat of a pool's master is older than `heartbeat_age_max`, else
+/// nothing.
 std::optional<std::string> why_unhealthy(const std::vector<PoolView>& pools, std::uint64_t now_ns,
                                          std::chrono::seconds heartbeat_age_max);
 
-/// One sentence on the first pool that can't take clients: it is draining, or none of its workers is ready. A
-/// pool that keeps no workers (spare_max is 0: it starts one for each client) needs none. Nothing if all
-/// pools can.
+/// Returns one sentence about the first pool that can't take clients because it is draining or has no ready
+/// worker, or nothing if every pool can. A pool with spare_max 0 starts a worker for each client and needs
+/// none beforehand.
 std::optional<std::string> why_unready(const std::vector<PoolView>& pools);
 
 }  // namespace bullpen

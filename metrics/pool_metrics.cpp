@@ -31,8 +31,9 @@ bool was_ever_used(const SlotNumbers& slot) noexcept {
     return slot.generation != 0;
 }
 
-/// One histogram of all rows, with one bucket per octave. A row's sum_ns is believed only as far as its
-/// counts allow it, because a worker may be between storing the one and the other (or broken).
+/// The sum of all rows' histograms, with one bucket per octave. A row's sum_ns is clamped to the range that
+/// its counts allow (each value counted as its bucket's lower and upper end), because the worker may have
+/// stored the one and not yet the other, or may be broken.
 ClientMetric::Histogram sum_of_rows(const Snapshot& snapshot, HistogramNumbers RowNumbers::*which) {
     std::array<std::uint64_t, histogram_buckets> counts{};
     ClientMetric::Histogram sum;
@@ -58,7 +59,7 @@ ClientMetric::Histogram sum_of_rows(const Snapshot& snapshot, HistogramNumbers R
     return sum;  // The serializer adds +Inf with sample_count.
 }
 
-/// One pool's numbers of one moment.
+/// One pool's metrics at one moment.
 struct Reading {
     const PoolView& pool;
     const ScoreboardHeader& header;
@@ -66,7 +67,7 @@ struct Reading {
     const PoolTotals& totals;
 };
 
-/// One family that is being filled, pool after pool.
+/// A family to which each pool adds its samples.
 class Samples {
 public:
     explicit Samples(MetricFamily& family) : family_{family} {}
@@ -286,7 +287,7 @@ void add_slots(Families& families) {
 }
 
 void add_server(Families& families, const std::string& version) {
-    std::uint64_t dropped = 0;  // The master publishes its one count in every pool's header.
+    std::uint64_t dropped = 0;  // The master has one count and publishes it in every pool's header.
     for (const Reading& reading : families.readings())
         dropped = std::max(dropped, read(reading.header.log_lines_dropped));
     families.of_server(MetricType::Counter, "bullpen_log_lines_dropped_total",

@@ -1,4 +1,4 @@
-/// The pools' numbers in Prometheus's form: the one list of what is exported, under which name.
+/// The pools' metrics for Prometheus: the one list of metrics with their names, kinds and help texts.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -13,17 +13,17 @@ namespace bullpen {
 
 class PoolMetrics final : public prometheus::Collectable {
 public:
-    /// `pools` must outlive it.
+    /// `pools` is borrowed and must outlive this object.
     PoolMetrics(const std::vector<PoolView>& pools, std::string version);
 
-    /// Every family, with the numbers of now. Whatever a broken worker has written to its row, this takes the
-    /// same time, and no counter goes back. One thread.
+    /// Every metric family with its values at this moment. Whatever a broken worker has written to its row,
+    /// the call takes the same time, and no counter decreases from one call to the next. Not thread-safe.
     [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
 private:
     const std::vector<PoolView>& pools_;
     std::string version_;
-    mutable std::vector<Snapshot> last_;  ///< Of each pool, from the last collection.
+    mutable std::vector<Snapshot> last_;  ///< One for each pool, taken by the last Collect().
 };
 
 }  // namespace bullpen

@@ -9,15 +9,15 @@
 
 namespace bullpen {
 
-/// What the master tells an exporter of a pool.
+/// What the master tells an exporter about a pool.
 struct ExportedPool {
     std::string name{};                    ///< The label `pool`.
-    std::vector<std::string> listeners{};  ///< Their addresses, in the order of the header's listen_queues.
+    std::vector<std::string> listeners{};  ///< Addresses, in the order of the scoreboard's listen_queues.
     int scoreboard_fd = -1;                ///< Borrowed.
     std::uint32_t slots = 0;
 };
 
-/// The same, opened. The descriptor is no longer needed then.
+/// An ExportedPool whose scoreboard is mapped; its descriptor may be closed from then on.
 struct PoolView {
     /// Maps the scoreboard. Throws std::system_error.
     explicit PoolView(const ExportedPool& pool)

@@ -35,12 +35,11 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     const bool saturated = roster.is_saturated();
     saturated_since_ = now;
     constexpr std::chrono::seconds between_warnings{10};
-    const bool worth_a_line = serving && options_.model.workers_fixed == 0;
+    const bool worth_a_line = serving && options_.design.workers_fixed == 0;
     if (worth_a_line && saturated && !saturated_ && now - warned_ >= between_warnings) {
         warned_ = now;
-        log(LogLevel::warning, "pool " + options_.name + " is saturated: all " +
-                                   std::to_string(shape_.slots) +
-                                   " workers (workers-max) are busy, further clients wait in the backlog");
+        log(LogLevel::warning, "pool " + options_.name + ": saturated: all " + std::to_string(shape_.slots) +
+                                   " workers (workers-max) are busy; further clients wait in the backlog");
     }
     saturated_ = saturated;
 

@@ -220,7 +220,7 @@ bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& en
 }
 
 void Handoffs::rebalance(TimePoint now) noexcept {
-    const auto wanted = [this] { return roster_.has_idle() || options_.queue_max > 0; };
+    const auto wanted = [this] { return roster_.has_idle() || options_.queue > 0; };
     if (roster_.ahead().empty() || !wanted()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
         if (!wanted() || now - doubts_[slot].handed_at < options_.steal_after) return;
@@ -273,7 +273,8 @@ void Handoffs::relieve(std::uint32_t slot, TimePoint now) noexcept {
     const std::uint64_t before = roster_.account(slot).outstanding();
     take_back_all(slot, now);
     if (roster_.account(slot).outstanding() != before)
-        log(LogLevel::warning, workforce_.name_of(slot) + " is stuck; its client goes to another");
+        log(LogLevel::warning, workforce_.name_of(slot) +
+                                   " is stuck: it does not receive its client, which goes to another worker");
     ask(slot, now);
 }
 
@@ -325,10 +326,10 @@ void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
     }
     if (workforce_.is_stopped(slot)) return;  // It is ended for that.
     const bool robbed = answered ? now - doubt.answered_at >= options_.stuck_after / 2
-                                 : now - *doubt.asked_at >= options_.stopped_limit;
+                                 : now - *doubt.asked_at >= options_.stopped_timeout;
     if (!robbed) return;
     settle_doubt(slot);
-    workforce_.replace_in_order(slot, "somebody else has taken from its channel", now);
+    workforce_.replace_in_order(slot, "another process has taken from its channel", now);
 }
 
 void Handoffs::forgive(std::chrono::nanoseconds gap) noexcept {
@@ -390,7 +391,7 @@ void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
 TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     TimePoint next = TimePoint::max();
     if (!shape_.hands_off()) return next;
-    if (!roster_.ahead().empty() && (roster_.has_idle() || options_.queue_max > 0))
+    if (!roster_.ahead().empty() && (roster_.has_idle() || options_.queue > 0))
         next = now + options_.steal_after;
     constexpr std::chrono::milliseconds until_there_is_memory{10};
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);

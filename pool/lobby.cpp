@@ -91,18 +91,18 @@ std::optional<Place> Lobby::take(ConnectionList& list) noexcept {
 }
 
 void Lobby::keep_queue_short(TimePoint now) noexcept {
-    if (options_.queue_max == 0) return;
+    if (options_.queue == 0) return;
     const auto refuse = [this](Place client) {
         queue_.erase(client);
         connections_.end(client, Ending::refused(Refusal::overload));
     };
     queue_.visit_back_while([&](Place client) {
-        if (queue_.size() <= static_cast<std::size_t>(options_.queue_max)) return false;
+        if (queue_.size() <= static_cast<std::size_t>(options_.queue)) return false;
         if (connections_.at(client).may_be_refused()) refuse(client);
         return true;
     });
     queue_.visit_while([&](Place client) {
-        if (now - connections_.at(client).since < options_.queue_wait) return false;
+        if (now - connections_.at(client).since < options_.queue_timeout) return false;
         if (connections_.at(client).may_be_refused()) refuse(client);
         return true;
     });
@@ -351,9 +351,9 @@ TimePoint Lobby::prepare_to_wait(TimePoint now) noexcept {
     if (parked_ > 0 && watch_) watch_->arm();
     for (const ConnectionList& list : resting_)
         if (!list.empty()) next = std::min(next, connections_.at(list.front()).look_again);
-    if (options_.queue_max > 0 && !queue_.empty()) {
+    if (options_.queue > 0 && !queue_.empty()) {
         constexpr std::chrono::milliseconds shortest{10};
-        next = std::min(next, now + std::max(shortest, options_.queue_wait / 8));
+        next = std::min(next, now + std::max(shortest, options_.queue_timeout / 8));
     }
     return next;
 }

@@ -51,8 +51,8 @@ public:
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
     [[nodiscard]] std::size_t waiting() const noexcept { return first_.size() + queue_.size(); }
 
-    /// Refuses the last of the queue while it is longer than queue_max, and the first that have waited for
-    /// longer than queue_wait. Those whose answer has begun stay.
+    /// Refuses the last of the queue while it is longer than queue, and the first that have waited for
+    /// longer than queue_timeout. Those whose answer has begun stay.
     void keep_queue_short(TimePoint now) noexcept;
 
     // Those that wait for their client.

@@ -150,7 +150,7 @@ bool Master::note_companion(pid_t pid, int status, TimePoint now) {
         found->stopped_at.reset();
         if (now - found->started >= long_life) found->pause.note_success();
         found->pause.note_failure(now, false);
-        log(LogLevel::warning, "the " + found->companion.title + " process has died; starting it again");
+        log(LogLevel::warning, found->companion.title + " process: it died and is started again");
     }
     return true;
 }
@@ -158,8 +158,9 @@ bool Master::note_companion(pid_t pid, int status, TimePoint now) {
 void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
     const bool impatient = stopping_ && wake.interrupted;
     if (stopping_ && !impatient) return;
-    log(LogLevel::info, impatient ? "interrupted again: ending what is still busy"
-                                  : "stopping: serving what has been accepted and what waits in the backlog");
+    log(LogLevel::info, impatient ? "master: interrupted again; ending the workers that are still busy"
+                                  : "master: stopping; serving what has been accepted and what waits in the "
+                                    "backlog");
     stopping_ = true;
     const TimePoint deadline = impatient ? now : now + options_.drain_timeout;
     for (Pool& pool : pools_)
@@ -169,10 +170,11 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
 void Master::attend_companions(TimePoint now) {
     for (Attendant& attendant : attendants_) {
         if (attendant.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
-        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_limit) continue;
+        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_timeout) continue;
         attendant.stopped_at = now;
-        log(LogLevel::error,
-            "the " + attendant.companion.title + " process has been stopped for too long; it is killed");
+        log(LogLevel::error, attendant.companion.title +
+                                 " process: it is killed, because it was stopped (SIGSTOP, a debugger) for "
+                                 "longer than its limit");
         ::kill(attendant.pid, SIGKILL);
     }
 }
@@ -200,7 +202,7 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
         const int error = errno;
         attendant.pause.note_failure(now, false);
         log(LogLevel::error,
-            "cannot start the " + attendant.companion.title + " process: " + std::strerror(error));
+            attendant.companion.title + " process: it cannot be started: " + std::strerror(error));
         return;
     }
     attendant.pid = *pid;

@@ -30,7 +30,7 @@ struct MasterOptions {
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
     /// A companion that has been stopped (SIGSTOP) for so long of the master's running time is killed and
     /// replaced.
-    std::chrono::milliseconds stopped_limit{10'000};
+    std::chrono::milliseconds stopped_timeout{10'000};
 };
 
 /// Construct (which opens all listeners, so that a taken port is an error before anything has begun), then

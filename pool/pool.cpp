@@ -16,9 +16,9 @@ namespace {
 std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
     std::vector<Listener> listeners;
     ListenOptions how = options.listen_options;
-    if (options.model.form == Form::program)  // A read that fails after a while surprises most programs.
+    if (options.design.form == Form::program)  // A read that fails after a while surprises most programs.
         how.slice = {};
-    if (options.model.parks() && how.unsent_max == 0) {
+    if (options.design.parks() && how.unsent_max == 0) {
         constexpr int unsent_max = 256 * 1024;  // Else each slow reader takes megabytes of the kernel's.
         how.unsent_max = unsent_max;
     }
@@ -27,10 +27,10 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
             listeners.push_back(std::move(listener));
             texts.push_back(text);
         }
-    if (!options.model.own_listeners) return listeners;
+    if (!options.design.own_listeners) return listeners;
     for (Listener& listener : listeners) {
         if (listener.address().family() == AF_UNIX)
-            throw std::invalid_argument{"model " + std::string{options.model.name} +
+            throw std::invalid_argument{"model " + std::string{options.design.name} +
                                         " needs TCP listeners: " + listener.address().text() +
                                         " can't be shared by SO_REUSEPORT"};
         listener.share_port();
@@ -46,12 +46,7 @@ std::vector<int> families_of(const std::vector<Listener>& listeners) {
 }
 
 PoolOptions checked(PoolOptions options) {
-    const SourceOptions& sources = options.admission.sources;
-    if (options.model.multiplexes && (sources.connections_max > 0 || sources.rate_max > 0))
-        throw std::invalid_argument{
-            "limits of a source need a model whose workers serve one client at a time, not " +
-            std::string{options.model.name} + ": the master can't tell which of its clients has ended"};
-    options.limits = limits_for(options.model, options.limits);
+    options.limits = limits_for(options.design, options.limits);
     return options;
 }
 
@@ -89,7 +84,7 @@ DescriptorNeeds Pool::descriptor_needs() const {
             .slots = shape_.slots,
             .listeners = listeners().size(),
             .hands_off = shape_.hands_off(),
-            .own_listeners = options_.model.own_listeners,
+            .own_listeners = options_.design.own_listeners,
             .of_a_connection = shape_.parks ? 2U : 1U,
             .connections_max = options_.connections_max,
             .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity};
@@ -98,11 +93,11 @@ DescriptorNeeds Pool::descriptor_needs() const {
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     wake_up_.watch_by(events);
     workforce_.keep(std::move(kept));
-    if (options_.model.master_accepts()) {
+    if (options_.design.master_accepts()) {
         door_.accept_in_master(events);
         lobby_.watch_by(events);
     } else {
-        door_.accept_in_workers(options_.model.multiplexes);
+        door_.accept_in_workers(options_.design.multiplexes);
     }
     sizer_.begin(now);
     gauges_.begin(now);
@@ -190,7 +185,7 @@ std::optional<Place> Pool::next_client(TimePoint now) noexcept {
         if (const auto next = lobby_.take_next()) return next;
     // With a queue of our own, whoever comes goes to its end.
     if (const auto newcomer = next_from_door(now)) {
-        if (options_.queue_max == 0 || lobby_.queued() == 0) return newcomer;
+        if (options_.queue == 0 || lobby_.queued() == 0) return newcomer;
         lobby_.put_last(*newcomer);
     }
     return lobby_.take_next();
@@ -217,7 +212,7 @@ bool Pool::make_room() noexcept {
 
 /// When all workers are busy, those who come wait in the lobby, where it has a queue.
 void Pool::fill_queue(TimePoint now) noexcept {
-    if (options_.queue_max == 0) return;
+    if (options_.queue == 0) return;
     constexpr int at_most = 64;  // In one turn.
     for (int i = 0; i < at_most; ++i) {
         const std::optional<Place> client = next_from_door(now);
@@ -266,7 +261,7 @@ bool Pool::wait_for_clients(TimePoint now) noexcept {
     }
     if (!open) return true;
     const bool goes_to_a_worker = roster_.has_idle() && !lobby_.goes_first();
-    if (goes_to_a_worker || options_.queue_max > 0) return door_.watch();
+    if (goes_to_a_worker || options_.queue > 0) return door_.watch();
     // It would have to wait, unless a worker only awaits its client's next request: that is worth a look
     // then.
     if (!roster_.has_idle() && (lobby_.queued() > 0 || is_standing_still(now))) door_.watch_for_first();
@@ -323,11 +318,12 @@ int Pool::waiting_clients(const PoolCounts& counts) const noexcept {
 /// Every decision with what it was made from.
 void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept {
     if (plan.spawn == 0 && plan.retire == 0) return;
-    log(LogLevel::info, "pool " + options_.name + ": " + std::to_string(counts.idle) + " idle, " +
-                            std::to_string(counts.busy) + " busy, " + std::to_string(counts.starting) +
-                            " starting, " + std::to_string(counts.waiting) + " clients waiting: " +
-                            (plan.spawn > 0 ? "spawning " + std::to_string(plan.spawn)
-                                            : "retiring " + std::to_string(plan.retire)));
+    const std::string change =
+        plan.spawn > 0 ? "starting " + std::to_string(plan.spawn) : "retiring " + std::to_string(plan.retire);
+    log(LogLevel::info, "pool " + options_.name + ": " + change + " workers: " + std::to_string(counts.idle) +
+                            " idle, " + std::to_string(counts.busy) + " busy, " +
+                            std::to_string(counts.starting) + " starting, " + std::to_string(counts.waiting) +
+                            " clients waiting");
 }
 
 /// When something is missing now; what is missing later is seen at the turn in which it begins to be.

@@ -52,7 +52,7 @@ constexpr PoolLimits limits_for(const Model& model, PoolLimits limits) noexcept 
 }
 
 inline PoolShape shape_of(const PoolOptions& options) noexcept {
-    const Model& model = options.model;
+    const Model& model = options.design;
     PoolShape shape;
     shape.slots = static_cast<std::uint32_t>(limits_for(model, options.limits).workers_max);
     shape.sizes_itself = model.housing == Housing::threads_of_one;

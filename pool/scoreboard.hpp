@@ -39,15 +39,15 @@ inline void add(SharedCounter& counter, std::uint64_t amount = 1) noexcept {
 
 /// Why a worker's process ended (bullpen_worker_exits_total's label).
 enum class ExitReason : std::uint8_t {
-    retired,        ///< In order: told to, or the server stops.
-    start,          ///< Before it was ready.
-    exited,         ///< It left by itself: the handler called exit().
-    signalled,      ///< Killed by a signal: a crash, kill -9, the OOM killer.
-    descriptors,    ///< It could not receive a connection for want of descriptors.
-    replaced,       ///< By the master: it wrote something impossible, or its channel broke.
-    drain_limit,    ///< By the master: still busy at the end of the drain time-out.
-    request_limit,  ///< By the master: busy with one request for longer than the request limit.
-    stopped,        ///< By the master: stopped (SIGSTOP, a debugger) for longer than the stopped limit.
+    retired,          ///< In order: told to, or the server stops.
+    start,            ///< Before it was ready.
+    exited,           ///< It left by itself: the handler called exit().
+    signalled,        ///< Killed by a signal: a crash, kill -9, the OOM killer.
+    descriptors,      ///< It could not receive a connection for want of descriptors.
+    replaced,         ///< By the master: it wrote something impossible, or its channel broke.
+    drain_limit,      ///< By the master: still busy at the end of the drain time-out.
+    request_timeout,  ///< By the master: busy with one request for longer than the request limit.
+    stopped,          ///< By the master: stopped (SIGSTOP, a debugger) for longer than the stopped limit.
 };
 constexpr std::size_t exit_reasons = 9;
 const char* name_of(ExitReason reason) noexcept;

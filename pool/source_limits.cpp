@@ -73,7 +73,7 @@ bool SourceLimits::concerns(const Peer& peer) const noexcept {
 }
 
 IpAddress SourceLimits::network_of(const Peer& peer) const noexcept {
-    return peer.address.truncated(peer.address.is_v4() ? options_.prefix_v4 : options_.prefix_v6);
+    return peer.address.truncated(peer.address.is_v4() ? options_.prefix.v4 : options_.prefix.v6);
 }
 
 /// Nothing if there is no room for it.

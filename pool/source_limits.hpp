@@ -17,6 +17,12 @@
 
 namespace bullpen {
 
+/// Bits of an address that make a source.
+struct SourcePrefixes {
+    int v4 = 32;
+    int v6 = 64;  ///< What a customer usually gets.
+};
+
 /// Of each source: all clients whose addresses begin with the same prefix. Everything is off by default.
 struct SourceOptions {
     int connections_max = 0;      ///< At once; 0: any number.
@@ -24,8 +30,7 @@ struct SourceOptions {
     std::chrono::seconds ban{0};  ///< How long a source is kept out that didn't stop trying; 0: never.
     int ban_after = 5;            ///< With so many refusals,
     std::chrono::seconds ban_window{10};  ///< counted within so long. Tries during a ban don't prolong it.
-    int prefix_v4 = 32;
-    int prefix_v6 = 64;                 ///< What a customer usually gets.
+    SourcePrefixes prefix = {};
     std::vector<Network> trusted = {};  ///< Exempt from all this: proxies, through which many clients come.
     std::size_t sources_max = 65'536;   ///< Remembered at most, some 150 bytes each.
     int forget_max = 1024;              ///< At most so many are forgotten in one sweep.

@@ -48,7 +48,7 @@ struct WorkerSeat {
     std::chrono::milliseconds resize_interval{100};
     std::chrono::milliseconds shrink_window{10'000};
     int capacity = 1;                         ///< Connections that a worker serves at once.
-    bool batch = false;                       ///< Run under SCHED_BATCH, see PoolOptions::batch_workers.
+    bool batch = false;                       ///< Run under SCHED_BATCH, see Options::scheduling.
     bool parks = false;                       ///< Connections may be given back.
     std::chrono::milliseconds slice{250};     ///< Of the listeners' sockets, see ListenOptions.
     std::chrono::milliseconds await_next{4};  ///< See ServerView.

@@ -41,7 +41,7 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
       roster_{roster},
       common_{std::move(common)},
       rows_{scoreboard, shape},
-      accept_lock_{options.model.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
+      accept_lock_{options.design.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
       seats_(shape.slots) {
     slot_of_.reserve(shape.slots);
 }
@@ -49,7 +49,7 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
 Workforce::~Workforce() = default;
 
 std::string Workforce::name_of(std::uint32_t slot) const {
-    return "worker " + options_.name + "/" + std::to_string(slot) + " (pid " +
+    return "pool " + options_.name + ": worker " + std::to_string(slot) + " (pid " +
            std::to_string(seats_[slot].pid) + ")";
 }
 
@@ -73,7 +73,7 @@ void Workforce::refill_listeners(TimePoint now) noexcept {
 
 /// Slot 0 has the pool's.
 std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
-    if (!options_.model.own_listeners) return {};
+    if (!options_.design.own_listeners) return {};
     return roster_.vacant().find_if(
         [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
 }
@@ -109,7 +109,7 @@ bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint
 void Workforce::prepare(std::uint32_t slot) {
     Seat& seat = seats_[slot];
     if (shape_.hands_off()) seat.channel = make_channel();
-    if (options_.model.own_listeners && slot > 0 && seat.listeners.empty())
+    if (options_.design.own_listeners && slot > 0 && seat.listeners.empty())
         for (const Listener& listener : *common_.listeners)
             seat.listeners.push_back(listener.open_sibling(options_.listen_options));
     ++seat.generation;
@@ -118,7 +118,7 @@ void Workforce::prepare(std::uint32_t slot) {
 }
 
 std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<Place> client) {
-    if (options_.model.form == Form::program && client)
+    if (options_.design.form == Form::program && client)
         return start_program(process.first, connections_.at(*client));
     const pid_t master = ::getpid();
     return spawn_child([&] { return become_worker(process, master, client); });
@@ -176,7 +176,7 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
     if (client) worker.set_forked_for(std::move(envelope));
-    options_.model.work(worker);
+    options_.design.work(worker);
     return worker_exit_retired;
 }
 
@@ -189,14 +189,14 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .master = master,
         .wake = common_.wake,
         .listeners = own.empty() ? *common_.listeners : own,
-        .delivery = options_.model.delivery,
-        .owns_listeners = options_.model.own_listeners,
+        .delivery = options_.design.delivery,
+        .owns_listeners = options_.design.own_listeners,
         .accept_lock = accept_lock_.get(),
         .limits = options_.limits,
         .resize_interval = options_.resize_interval,
         .shrink_window = options_.shrink_window,
         .capacity = static_cast<int>(shape_.capacity),
-        .batch = options_.batch_workers && !is(Delivery::fork),
+        .batch = options_.scheduling == Scheduling::batch && !is(Delivery::fork),
         .parks = shape_.parks,
         .slice = options_.listen_options.slice,
         .await_next = options_.await_next,
@@ -256,7 +256,7 @@ void Workforce::retire(std::uint32_t slot, TimePoint now) noexcept {
     }
     tell(slot, ExitReason::retired, now);
     // Who owns a listener first lets the handshakes come to their end: see remind().
-    const bool serves_on = options_.model.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
+    const bool serves_on = options_.design.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
     if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
 }
 
@@ -338,14 +338,14 @@ std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, Ti
 /// Its whole process; the other threads of it finish what they have begun, as far as the grace lasts.
 void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept {
     log_slow(slot, elapsed);
-    tell(slot, ExitReason::request_limit, now);
+    tell(slot, ExitReason::request_timeout, now);
     ::kill(seats_[slot].pid, SIGTERM);
 }
 
 void Workforce::kill_unyielding(TimePoint now) noexcept {
     roster_.draining().for_each([&](std::uint32_t slot) {
         Seat& seat = seats_[slot];
-        if (seat.ended_by_us != ExitReason::request_limit || now - seat.told_at < options_.request_grace)
+        if (seat.ended_by_us != ExitReason::request_timeout || now - seat.told_at < options_.request_grace)
             return;
         seat.told_at = now;
         ::kill(seat.pid, SIGKILL);
@@ -357,19 +357,19 @@ void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) c
     const std::optional<Place> client = roster_.account(slot).oldest();
     std::array<char, 32> seconds{};
     std::snprintf(seconds.data(), seconds.size(), "%.1f s", static_cast<double>(elapsed.count()) / 1e9);
-    log(LogLevel::warning, "slow request: " + name_of(slot) +
+    log(LogLevel::warning, name_of(slot) + " is told to stop: slow request" +
                                (client ? ", client " + connections_.at(*client).peer.text() : "") +
-                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data() +
-                               "; it is told to stop");
+                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data());
 }
 
 void Workforce::end_stopped(TimePoint now) noexcept {
     if (stopped_ == 0) return;
     for (const auto& [pid, slot] : slot_of_) {
         const Seat& seat = seats_[slot];
-        if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_limit) continue;
+        if (!seat.stopped_at || now - *seat.stopped_at < options_.stopped_timeout) continue;
         if (seat.ended_by_us == ExitReason::stopped) continue;
-        log(LogLevel::error, name_of(slot) + " has been stopped for too long; it is killed");
+        log(LogLevel::error,
+            name_of(slot) + " is killed: it was stopped (SIGSTOP, a debugger) for longer than its limit");
         kill(slot, ExitReason::stopped);
     }
 }
@@ -407,7 +407,7 @@ ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) 
 
 /// A worker that died between counting the outcome and raising `finished` had finished.
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
-    if (options_.model.form == Form::program) rows_.note_program_end(slot, death.status);
+    if (options_.design.form == Form::program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
     std::uint64_t lost = 0;
     if (is(Delivery::accept)) {
@@ -436,7 +436,8 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
 }
 
 void Workforce::restore_row(std::uint32_t slot) noexcept {
-    log(LogLevel::error, name_of(slot) + " left impossible counts in its row; they are put right");
+    log(LogLevel::error,
+        name_of(slot) + " left impossible counts in its row of the scoreboard; the master puts them right");
     rows_.restore(slot);
 }
 
@@ -459,11 +460,11 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         roster_.place(slot, Stage::vacant, Usable::yes);
     }
     if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
-    const bool ended_by_us = death.reason == ExitReason::request_limit ||
+    const bool ended_by_us = death.reason == ExitReason::request_timeout ||
                              death.reason == ExitReason::stopped || death.reason == ExitReason::replaced;
     if (of_use)
         pause_.note_success();
-    else if (death.reason != ExitReason::request_limit && death.reason != ExitReason::stopped)
+    else if (death.reason != ExitReason::request_timeout && death.reason != ExitReason::stopped)
         pause_.note_failure(now,
                             !roster_.ready().empty());  // It may die in its first request again and again.
     if (death.was_ready || ended_by_us) start(death.process.first, {}, now);
@@ -499,7 +500,7 @@ TimePoint Workforce::prepare_to_wait(TimePoint now) const noexcept {
     constexpr std::chrono::milliseconds between_looks{250};
     TimePoint next = may_start(now) ? TimePoint::max() : pause_.end(!roster_.ready().empty());
     const bool leaving = !roster_.draining().empty();
-    const bool limited = options_.request_limit.count() > 0 && roster_.count().busy > 0;
+    const bool limited = options_.request_timeout.count() > 0 && roster_.count().busy > 0;
     if (leaving || limited) next = std::min(next, now + between_looks);
     return next;
 }

@@ -120,10 +120,10 @@ public:
     /// limit, then tells it to stop; kills those that were told and didn't within the grace.
     template <typename Visit>
     void end_slow(TimePoint now, Visit visit) noexcept {
-        if (options_.request_limit.count() == 0) return;
+        if (options_.request_timeout.count() == 0) return;
         const auto end_if_slow = [&](std::uint32_t slot) {
             const auto elapsed = busy_with_one_request(slot, now);
-            if (elapsed < options_.request_limit) return;
+            if (elapsed < options_.request_timeout) return;
             visit(slot);
             end_slow(slot, elapsed, now);
         };
@@ -189,7 +189,7 @@ private:
     void kill(std::uint32_t slot, ExitReason reason) noexcept;
     void restore_row(std::uint32_t slot) noexcept;
     [[nodiscard]] ExitReason reason_for(std::uint32_t slot, int status, bool stopping) const noexcept;
-    [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.model.delivery == delivery; }
+    [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.design.delivery == delivery; }
 
     const PoolOptions& options_;
     const PoolShape& shape_;

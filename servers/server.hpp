@@ -39,6 +39,10 @@ private:
     std::optional<Listener> metrics_;
 };
 
+/// The options of the pool that serve() runs for a user of the library, without the handler, which is of that
+/// form. Throws std::invalid_argument: the checks are those of the program, see servers/settings.
+PoolOptions make_pool(const Options& options, Form form);
+
 /// Runs `body` and turns what it throws into one sentence on stderr and an exit status: 2 for wrong usage
 /// (std::invalid_argument), 1 for what could not be done.
 int exit_status_of(const std::function<int()>& body) noexcept;

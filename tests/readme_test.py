@@ -1,4 +1,4 @@
-"""What the README says is true: its code compiles and serves, its commands run."""
+"""What README.md and the pages that it links say is true: the code compiles and serves, the commands run."""
 
 import contextlib
 import os
@@ -14,9 +14,14 @@ from pathlib import Path
 
 from harness import TOP, end_with, wait_until
 
-README = (TOP / "README.md").read_text()
+README = TOP / "README.md"
+FOLDERS = ("core", "pool", "metrics", "servers", "deploy", "tests")
+PAGES = [README, *sorted(page for folder in FOLDERS for page in (TOP / folder).rglob("README.md"))]
 BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
+SANITIZED = Path(os.environ.get("BULLPEN", TOP / "build/sanitized/bullpen")).parent
 ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
+PORTS = (8080, 8007, 9464)  # Of the servers that the pages start.
+OTHERS_FLAGS = {"--config", "--source-file"}  # Of promtool, prometheus and doctest.
 
 
 @contextlib.contextmanager
@@ -32,14 +37,33 @@ def ended(process):
             process.stdout.close()
 
 
-def commands():
-    return [line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-            for line in block.splitlines() if line.strip()]
+def blocks(language, page):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def command_blocks(page):
+    """The commands of a page, one list a block."""
+    return [[line.split(" #")[0].strip() for line in block.splitlines() if line.strip()]
+            for block in blocks("sh", page)]
+
+
+def links(page):
+    """The files that a page links, code left out."""
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    return [(page.parent / link).resolve() for link in re.findall(r"\]\(([^)]+)\)", prose)]
+
+
+def metric_names(text):
+    return re.findall(r"bullpen_\w+_(?:total|seconds|flight|max|min|info|length|limit)\b", text)
 
 
 class Readme(unittest.TestCase):
+    def setUp(self):
+        self.background = contextlib.ExitStack()
+        self.addCleanup(self.background.close)
+
     def test_the_ten_lines_compile_and_echo(self):
-        [code] = re.findall(r"```cpp\n(.*?)```", README, re.DOTALL)
+        [code] = blocks("cpp", README)
         self.assertLessEqual(len(code.strip().splitlines()), 10)
         with tempfile.TemporaryDirectory() as home:
             source = Path(home, "example.cpp")
@@ -47,10 +71,12 @@ class Readme(unittest.TestCase):
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
             source.write_text(code.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
-            libraries = [str(BUILD / folder / f"libbullpen_{folder}.a") for folder in
-                         ("servers", "metrics", "pool", "core")]
+            libraries = [str(BUILD / folder / f"libbullpen_{Path(folder).name}.a") for folder in
+                         ("servers", "metrics", "servers/settings", "servers/services", "servers/models", "pool",
+                          "core")]
             subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}", str(source), "-o",
-                            f"{home}/example", *libraries, "-lprometheus-cpp-core", "-lspdlog", "-lfmt", "-pthread"],
+                            f"{home}/example", *libraries, "-lprometheus-cpp-core", "-lspdlog", "-lfmt",
+                            "-ltomlplusplus", "-pthread"],
                            check=True, timeout=120)
             with ended(subprocess.Popen([f"{home}/example"], stderr=subprocess.DEVNULL,
                                         preexec_fn=end_with(os.getpid()))) as server:
@@ -66,24 +92,60 @@ class Readme(unittest.TestCase):
                 server.send_signal(signal.SIGTERM)
                 self.assertEqual(server.wait(30), 0)
 
-    def test_each_command_is_one_that_a_test_runs(self):
-        for command in commands():
-            with self.subTest(command=command):
-                if command == "./tests/run":
-                    self.assertIn("\n./tests/run ", (TOP / ".ci/run").read_text())
-                elif command == "./deploy/quickstart":
-                    self.quickstart_serves()
-                else:
-                    done = subprocess.run(command.split(), cwd=TOP, env=ANYWHERE, capture_output=True, text=True,
-                                          timeout=300, stdin=subprocess.DEVNULL, check=False)
-                    self.assertEqual(done.returncode, 0, done.stderr)
-                    self.assertTrue(done.stdout)
+    def test_every_command_of_every_page_runs(self):
+        self.skip_if_a_port_is_taken()
+        for page in PAGES:
+            for block in command_blocks(page):
+                for command in block:
+                    with self.subTest(page=str(page.relative_to(TOP)), command=command):
+                        self.run_command(command)
+                self.stop_servers()
 
-    def quickstart_serves(self):
-        for port in (8080, 9464):
+    def skip_if_a_port_is_taken(self):
+        for port in PORTS:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     self.skipTest(f"port {port} is taken by another program on this machine")
+
+    def run_command(self, command):
+        if command.startswith("./tests/run"):
+            self.assertIn("\n./tests/run ", (TOP / ".ci/run").read_text())
+            self.ctest_finds_tests(command.split()[1:])
+        elif command == "./deploy/quickstart":
+            self.quickstart_serves()
+        elif command.endswith(" &"):
+            self.start_server(command.removesuffix(" &"))
+        else:
+            done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=TOP, env=ANYWHERE, capture_output=True,
+                                  text=True, timeout=300, stdin=subprocess.DEVNULL, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            if command not in ("./tests/format", "cmake -DROOT=. -P tests/layering.cmake"):
+                self.assertTrue(done.stdout)
+
+    def ctest_finds_tests(self, arguments):
+        """As many as ctest would run with these arguments, which takes too long here."""
+        if not (SANITIZED / "CTestTestfile.cmake").exists():
+            self.skipTest("tests/run has not configured build/sanitized")
+        listed = subprocess.run(["ctest", "--test-dir", str(SANITIZED), "-N", *arguments], capture_output=True,
+                                text=True, timeout=60, check=True)
+        self.assertNotIn("Total Tests: 0", listed.stdout)
+
+    def start_server(self, command):
+        """It runs until stop_servers()."""
+        server = self.background.enter_context(ended(subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, text=True, preexec_fn=end_with(os.getpid()))))
+        self.background.callback(self.stop, server)
+        self.assertTrue(any("ready" in line for line in server.stdout), "it ended before it was ready")
+
+    def stop(self, server):
+        server.send_signal(signal.SIGTERM)
+        self.assertEqual(server.wait(60), 0)
+
+    def stop_servers(self):
+        self.background.close()
+
+    def quickstart_serves(self):
         began = time.monotonic()
         with ended(subprocess.Popen(["./deploy/quickstart"], cwd=TOP, env=ANYWHERE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
@@ -93,16 +155,39 @@ class Readme(unittest.TestCase):
             self.assertEqual(lines, ["bullpen: serving http at http://127.0.0.1:8080/\n",
                                      "bullpen: metrics at http://127.0.0.1:9464/metrics\n"])
             with urllib.request.urlopen("http://127.0.0.1:8080/README.md", timeout=30) as page:
-                self.assertEqual(page.read().decode(), README)
+                self.assertEqual(page.read().decode(), README.read_text())
             with urllib.request.urlopen("http://127.0.0.1:9464/metrics", timeout=30) as page:
-                self.assertIn("bullpen_workers", page.read().decode())
+                scrape = page.read().decode()
+            for page in PAGES:
+                unknown = [name for name in metric_names(page.read_text()) if f"# TYPE {name} " not in scrape]
+                self.assertEqual(unknown, [], page)
             server.send_signal(signal.SIGTERM)
             server.stdout.read()
             self.assertEqual(server.wait(60), 0)
 
-    def test_files_and_folders_it_names_exist(self):
-        for name in re.findall(r"`((?:core|pool|metrics|servers|deploy|tests)/[\w./-]+)`", README):
-            self.assertTrue((TOP / name).exists(), name)
+    def test_files_folders_and_links_that_they_name_exist(self):
+        for page in PAGES:
+            text = page.read_text()
+            for name in re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", text):
+                self.assertTrue((TOP / name).exists(), f"{page}: {name}")
+            for link in links(page):
+                self.assertTrue(link.exists(), f"{page}: {link}")
+
+    def test_every_page_can_be_reached_from_the_readme(self):
+        reached = [README]
+        for page in reached:
+            reached += [link for link in links(page) if link.suffix == ".md" and link not in reached]
+        self.assertEqual(sorted(reached), sorted(PAGES))
+
+    def test_every_flag_that_they_name_is_in_a_help_text(self):
+        programs = [[str(BUILD / "bullpen"), *command] for command in
+                    ([], ["serve"], ["compare"], ["load"], ["handle"])] + [["./tests/peers/run"]]
+        helps = "".join(subprocess.run([*program, "--help"], cwd=TOP, capture_output=True, text=True, timeout=60,
+                                       check=True).stdout for program in programs)
+        known = set(re.findall(r"--[a-z][a-z-]*", helps)) | OTHERS_FLAGS
+        for page in PAGES:
+            unknown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text())) - known
+            self.assertEqual(unknown, set(), page)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "servers/bench/compare/design.hpp"
 #include "servers/cli/compare.hpp"
 
 namespace bullpen {
@@ -27,15 +29,29 @@ std::string quoted(const std::string& word) {
     return text + "'";
 }
 
-/// What is measured is asked for only where something is.
-void check_from(const CLI::App& compare) {
-    if (compare.count("--from") == 0) return;
+/// Refuses each given flag that has no effect beside `mode`.
+void check_beside(const CLI::App& compare, const std::string& mode, const std::vector<std::string>& fitting,
+                  const std::string& reason) {
+    if (compare.count(mode) == 0) return;
     for (const CLI::Option* option : compare.get_options()) {
         const std::string name = option->get_name();
-        const bool fits = name == "--from" || name == "--json" || name == "--report";
+        const bool fits = name == mode || std::find(fitting.begin(), fitting.end(), name) != fitting.end();
         if (option->count() > 0 && !fits)
-            throw std::invalid_argument{name + ": it does not go with --from, which measures nothing"};
+            throw std::invalid_argument{name + ": it does not go with " + mode + ", which " + reason};
     }
+}
+
+bool any_threaded(const std::vector<std::string>& models) {
+    return std::any_of(designs().begin(), designs().end(), [&](const Design& design) {
+        return design.threaded && std::find(models.begin(), models.end(), design.name) != models.end();
+    });
+}
+
+void check_mode(const CLI::App& compare, const CompareOptions& options) {
+    check_beside(compare, "--from", {"--json", "--report"}, "measures nothing");
+    std::vector<std::string> fitting = {"--models", "--repeat", "--json", "--report"};
+    if (any_threaded(options.models)) fitting.emplace_back("--threads");
+    check_beside(compare, "--stevens", fitting, "has a load and pools of its own");
 }
 
 /// The command that repeats the measurement, without the files it wrote.
@@ -100,7 +116,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     compare.callback([&] {
         options.command = command_of(compare);
         chosen = [&] {
-            check_from(compare);
+            check_mode(compare, options);
             return run_compare(options);
         };
     });

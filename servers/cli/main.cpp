@@ -1,5 +1,6 @@
 /// The `bullpen` program: reads the command line and calls the command it names.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -16,11 +17,19 @@
 #include "servers/models/models.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/nearest.hpp"
+#include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
 namespace {
 
 constexpr int exit_usage = 2;
+
+/// Its sentence and its default.
+template <typename Owner>
+std::string help_of(const Setting<Owner>& setting) {
+    const std::string by_default = text_of(setting, Owner{});
+    return std::string{setting.help} + (by_default.empty() ? "" : " (" + by_default + ")");
+}
 
 /// Declares a flag for every setting of a table; what is given is collected by key.
 template <typename Owner>
@@ -28,7 +37,7 @@ void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, 
     for (const Setting<Owner>& setting : table) {
         if (setting.key == "service" || setting.key == "program") continue;  // They are positional.
         std::vector<std::string>& given = values[std::string{setting.key}];
-        CLI::Option* option = command.add_option(setting.flag(), given, std::string{setting.help});
+        CLI::Option* option = command.add_option(setting.flag(), given, help_of(setting));
         option->type_name(std::string{setting.argument})->type_size(1)->expected(1)->allow_extra_args(false);
         option->take_all();
     }
@@ -57,16 +66,34 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
     });
 }
 
-void declare_check_config(CLI::App& program, std::string& file, std::function<int()>& chosen) {
+struct CheckArguments {
+    std::string file;
+    bool sample = false;  ///< Print a file with every key instead.
+};
+
+void declare_check_config(CLI::App& program, CheckArguments& arguments, std::function<int()>& chosen) {
     CLI::App& check =
         *program.add_subcommand("check-config", "Check a configuration file and say what it means");
-    check.add_option("FILE", file)->required();
-    check.callback([&] { chosen = [&] { return run_check_config(file); }; });
+    CLI::Option* const file = check.add_option("FILE", arguments.file, "what to check")->type_name("");
+    CLI::Option* const sample =
+        check.add_flag("--sample", arguments.sample, "print a file with every key and its default instead");
+    file->excludes(sample);
+    check.callback([&] {
+        if (!arguments.sample && arguments.file.empty()) throw CLI::RequiredError{"FILE"};
+        chosen = [&] { return arguments.sample ? run_print_sample() : run_check_config(arguments.file); };
+    });
 }
 
 std::string see_help(const CLI::App& program) {
     const auto chosen = program.get_subcommands();
     return "; see bullpen " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help";
+}
+
+/// "await_next" for "--await-next"
+std::string key_of(std::string_view flag) {
+    std::string key{flag.substr(std::min<std::size_t>(2, flag.size()))};
+    std::replace(key.begin(), key.end(), '-', '_');
+    return key;
 }
 
 /// The sentence for an argument that nobody expects, with the nearest that somebody would.
@@ -75,13 +102,17 @@ std::string unknown_argument(const CLI::App& program, const std::string& argumen
     const CLI::App& command = chosen.empty() ? program : *chosen.front();
     std::vector<std::string> names;
     const bool flag = argument.starts_with('-');
+    const std::string name = argument.substr(0, argument.find('='));
+    if (flag && command.get_name() == "serve")
+        if (const std::string_view now = new_name_of(key_of(name)); !now.empty())
+            return name + " is called " + spell_as_flag(now) + " now";
     if (flag)
         for (const CLI::Option* option : command.get_options())
             names.push_back(option->get_name());
     else if (chosen.empty())
         for (const CLI::App* sub : program.get_subcommands([](const CLI::App*) { return true; }))
             names.push_back(sub->get_name());
-    const auto close = nearest(argument.substr(0, argument.find('=')), {names.begin(), names.end()});
+    const auto close = nearest(name, {names.begin(), names.end()});
     return std::string{flag ? "unknown option '" : "unexpected argument '"} + argument + "'" +
            (close ? " (did you mean " + std::string{*close} + "?)" : "");
 }
@@ -118,14 +149,14 @@ int run(int argc, char** argv) {
     ServeArguments arguments;
     CompareOptions comparison;
     HandleArguments handled;
-    std::string file;
+    CheckArguments checked;
     // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
     if (argc < 2 || argv[1] != std::string_view{"handle"}) {
         declare_serve(program, arguments, chosen);
         declare_compare(program, comparison, chosen);
         declare_load(program, chosen);
         declare_models(program, chosen);
-        declare_check_config(program, file, chosen);
+        declare_check_config(program, checked, chosen);
     }
     declare_handle(program, handled, chosen);
     try {

@@ -6,6 +6,7 @@
 
 #include "servers/server.hpp"
 #include "servers/settings/config_file.hpp"
+#include "servers/settings/sample_file.hpp"
 
 namespace bullpen {
 namespace {
@@ -43,7 +44,7 @@ PoolSettings& pool_for_flags(Settings& settings, const ServeArguments& arguments
 ServerOptions make_server(const Settings& settings, const std::string& file) {
     ServerOptions server;
     server.metrics = settings.master.metrics;
-    server.drain_timeout = std::chrono::seconds{settings.master.drain_timeout};
+    server.drain_timeout = settings.master.drain_timeout;
     for (const auto& [name, pool] : settings.pools) {
         const std::string place = file.empty() ? "" : file + ": [pool." + name + "]";
         server.pools.push_back(make_pool(name, pool, place, file.empty() ? spell_as_flag : spell_as_key));
@@ -97,6 +98,11 @@ int run_serve(const ServeArguments& arguments) {
     return server.run([&] { announce(server, settings); });
 }
 
+int run_print_sample() {
+    std::fputs(sample_file().c_str(), stdout);
+    return 0;
+}
+
 int run_check_config(const std::string& file) {
     const Settings settings = read_config_file(file);
     const ServerOptions server = make_server(settings, file);
@@ -107,10 +113,10 @@ int run_check_config(const std::string& file) {
     std::printf("%s is fine.\n", file.c_str());
     for (const auto& [name, pool] : settings.pools) {
         std::string listen;
-        for (const std::string& text : pool.listen)
+        for (const std::string& text : pool.pool.listen)
             listen += (listen.empty() ? "" : ", ") + text;
         std::printf("  pool %s: %s on %s, model %s\n", name.c_str(), pool.service.c_str(), listen.c_str(),
-                    pool.model.c_str());
+                    pool.pool.model.c_str());
     }
     std::printf("  metrics: %s\n", settings.master.metrics.c_str());
     return 0;

@@ -29,4 +29,7 @@ int run_serve(const ServeArguments& arguments);
 /// Checks a file without binding or forking anything, and prints its pools.
 int run_check_config(const std::string& file);
 
+/// Prints a file with every key and its default.
+int run_print_sample();
+
 }  // namespace bullpen

@@ -24,7 +24,7 @@ extern const Model inetd;
 /// In the order in which they are shown.
 const std::vector<Model>& models();
 
-/// Null if there is none of that name.
+/// Null if no model has this name.
 const Model* find_model(std::string_view name);
 
 }  // namespace bullpen

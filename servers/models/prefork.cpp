@@ -1,5 +1,5 @@
 /// Prefork with descriptor passing (UNP 30.9): the master accepts and hands each client to an idle worker,
-/// which is a process or (with threads) a thread among several in one.
+/// which is a process or, with `threads` above 1, one of several threads of a process.
 #include "pool/crew.hpp"
 #include "servers/models/models.hpp"
 

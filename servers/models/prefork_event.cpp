@@ -1,5 +1,5 @@
-/// Preforked event loops with descriptor passing: the master hands each client to the least loaded of several
-/// workers, which serve many clients each.
+/// Preforked event loops with descriptor passing: the master hands each client to the worker that has fewest;
+/// a worker serves up to `capacity` clients at once.
 #include "pool/event_loop.hpp"
 #include "servers/models/models.hpp"
 

@@ -1,5 +1,6 @@
-/// Prefork with a lock around accept (UNP 30.7 and 30.8): one worker at a time waits for a client. The kernel
-/// of today wakes only one of many that block in accept; the lock shows what it cost before.
+/// Prefork with a lock around accept (UNP 30.7 and 30.8): one worker at a time waits for a client. Old
+/// kernels woke all workers that blocked in accept, and needed the lock; today's wake one, so that the model
+/// is there to measure the lock's cost.
 #include "pool/worker_process.hpp"
 #include "servers/models/models.hpp"
 

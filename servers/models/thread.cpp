@@ -23,7 +23,7 @@ const Model thread_per_client{
             crew.make_sure_of_a_thread();
             process.ready();
             for (;;) {
-                const std::uint32_t vacant = crew.wait_for_vacancy();  // The cap: others wait in the backlog.
+                const std::uint32_t vacant = crew.wait_for_vacancy();  // At workers_max, others wait.
                 auto client = process.accept();
                 if (!client) break;
                 const auto shared = std::make_shared<Client>(std::move(*client));

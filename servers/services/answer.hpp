@@ -1,4 +1,4 @@
-/// What is to be sent to a client for one request.
+/// An answer: what a service sends to a client for one request.
 #pragma once
 
 #include <chrono>
@@ -9,20 +9,20 @@
 
 namespace bullpen::http {
 
-/// Views and the file are borrowed from the responder that made it, until it makes the next one; `opened` is
-/// closed with the answer. The parts are sent in their order here.
+/// Its parts are sent in the order of these members. The views and `file` are borrowed from the responder
+/// and are valid until that makes its next answer; `opened` is closed with the answer.
 struct Answer {
-    std::chrono::milliseconds delay{0};  ///< To pass before anything is sent.
-    std::string_view bytes{};            ///< The head, and what of the body fits behind it.
-    std::string_view body{};             ///< Sent over and over, until body_size bytes have left.
+    std::chrono::milliseconds delay{0};  ///< The wait before anything is sent.
+    std::string_view bytes{};            ///< The head, and a body of up to Responder::small_body_max bytes.
+    std::string_view body{};             ///< Sent repeatedly until body_size bytes have left.
     std::uint64_t body_size = 0;
     int file = -1;
     std::uint64_t file_offset = 0;
     std::uint64_t file_size = 0;
     UniqueFd opened{};
 
-    bool keep_alive = false;  ///< Another request may follow; else the connection is to be closed.
-    bool linger = false;      ///< The client may still be sending: a plain close might destroy the answer.
+    bool keep_alive = false;  ///< Another request may follow; else the connection is closed after the answer.
+    bool linger = false;      ///< The client may still be sending: a plain close could destroy the answer.
 
     [[nodiscard]] bool is_in_one_piece() const noexcept { return body_size == 0 && file_size == 0; }
 };

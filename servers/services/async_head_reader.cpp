@@ -10,7 +10,7 @@ boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
     const bool first = !std::exchange(begun_, true);
     if (buffer_.begin_next()) {
         constexpr std::chrono::milliseconds none{0};
-        constexpr std::chrono::milliseconds for_the_first{1'000};  // Nobody has served this client yet.
+        constexpr std::chrono::milliseconds for_the_first{1'000};  // At a stop: it has had no answer yet.
         const auto size =
             co_await client_.read_next(buffer_.room(), client_.limits().idle, first ? for_the_first : none);
         if (size.value_or(0) == 0) co_return Outcome::end;

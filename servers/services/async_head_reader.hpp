@@ -16,7 +16,8 @@ public:
     explicit AsyncHeadReader(AsyncConnection& client) noexcept
         : client_{client}, buffer_{HeadReader::request_line_max} {}
 
-    /// Waits for the next head. Throws what AsyncConnection does: TimedOut when a head isn't there in time.
+    /// Waits for the next head. Throws what AsyncConnection does: TimedOut if the head isn't complete within
+    /// the header limit.
     [[nodiscard]] boost::asio::awaitable<Outcome> next();
 
     [[nodiscard]] std::string_view head() const noexcept { return buffer_.head(); }

@@ -10,7 +10,8 @@
 namespace bullpen::http {
 namespace {
 
-/// All digits, or nothing. More than fits is as good as the largest number: it lies beyond every end.
+/// A position of digits only; nothing if there are other characters. A number above 2^64 - 1 is taken for
+/// 2^64 - 1, which also lies beyond the end of every file.
 std::optional<std::uint64_t> parse_position(std::string_view digits) noexcept {
     std::uint64_t value = 0;
     const char* end = digits.data() + digits.size();

@@ -1,4 +1,4 @@
-/// The part of a file that a request asks for (RFC 9110 14).
+/// Byte ranges: the part of a file that a request asks for (RFC 9110 14).
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@ namespace bullpen::http {
 
 struct ByteRange {
     enum class Kind {
-        whole,          ///< No range, or one that is to be ignored: malformed, in another unit, or several.
+        whole,          ///< No range, or one to be ignored: malformed, not in bytes, or several ranges.
         part,           ///< [first, first + count)
-        unsatisfiable,  ///< It lies beyond the end.
+        unsatisfiable,  ///< The range begins at or beyond the file's end.
     };
     Kind kind = Kind::whole;
     std::uint64_t first = 0;

@@ -13,7 +13,8 @@
 namespace bullpen::http {
 namespace {
 
-/// What survives between the turns of a connection. It comes back from outside: believe nothing in it.
+/// What survives while a connection is parked, in Connection::state(). Another worker may have written it:
+/// nothing in it is trusted.
 struct Memory {
     enum class Phase : std::uint8_t {
         reading,    ///< A head, or before one.
@@ -40,7 +41,7 @@ std::uint64_t to_ns(std::chrono::nanoseconds span) noexcept {
     return static_cast<std::uint64_t>(span.count());
 }
 
-/// An anonymous file with this content, so that the rest of any answer can be sent in the same way.
+/// Makes an anonymous file with this content, so that the rest of every answer is sent from a file.
 UniqueFd file_with(std::string_view content) {
     UniqueFd file{::memfd_create("bullpen-answer", MFD_CLOEXEC)};
     while (file && !content.empty()) {
@@ -104,7 +105,7 @@ std::optional<Next> Conversation::serve_request() {
     client_.begin_request(head.substr(0, head.find('\r')));
     Answer answer = responder_.answer(*found, head, heads_.has_more(), client_.draining());
     if (!answer.is_in_one_piece() && client_.can_be_parked() && !client_.is_writable()) {
-        client_.wait_at_most({Limit::write});  // With the request still unread.
+        client_.wait_at_most({Limit::write});  // The request stays unread and is answered then.
         return Next::await_output;
     }
     if (*found == HeadBuffer::Outcome::head) heads_.take();
@@ -128,8 +129,8 @@ std::optional<Next> Conversation::send(Answer answer) {
     return send_repeated();
 }
 
-/// The last bytes stay in the socket (MSG_MORE), so that they and the end leave in one segment at the close.
-/// What the client doesn't take now is put into a file, which can be sent by anybody.
+/// Sends bytes. The last of an answer are corked (MSG_MORE), so that they and our end leave in one segment at
+/// the close. Bytes that the client doesn't take now go into a file, which any worker can send later.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
     if (sent == bytes.size()) return after_answer();
@@ -167,7 +168,7 @@ void Conversation::begin(Memory::Phase phase, std::uint64_t offset, std::uint64_
     memory_.deadline_ns = 0;
 }
 
-/// False: the rest is not to be waited for here.
+/// Returns false if the connection should be parked until the client takes more.
 bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
     memory_.offset += size;
     memory_.left -= std::min<std::uint64_t>(size, memory_.left);
@@ -185,7 +186,7 @@ std::optional<Next> Conversation::after_answer() {
     memory_.head = {};
     if (memory_.keep_alive && client_.can_be_parked() && client_.somebody_waits() && !heads_.has_more()) {
         client_.wait_at_most({});
-        return Next::await_input;  // The next request is most likely not here yet: don't even look.
+        return Next::await_input;  // The next request has hardly arrived yet: a read would be wasted.
     }
     if (memory_.keep_alive) return {};
     if (!memory_.linger) return Next::close;

@@ -8,12 +8,13 @@
 
 namespace bullpen::http {
 
-/// How long a client that was told off may go on sending before the connection is closed on it.
+/// How long a client that was refused may go on sending before its connection is closed.
 constexpr std::chrono::milliseconds linger_patience{2'000};
 
-/// Serves as many requests as are there, and goes on where it was when it is called again for a connection
-/// that was parked. No incomplete head, no pause between requests, and no answer that the client takes slowly
-/// holds the worker. Throws what Connection does.
+/// Serves every request that has arrived, and continues where it stopped when it is called again for a
+/// connection that was parked. An incomplete head, a pause between requests and an answer that the client
+/// takes slowly make it return (Next::await_input or await_output), so that they don't hold the worker.
+/// Throws what Connection does.
 Next converse(Connection& client, Responder& responder);
 
 }  // namespace bullpen::http

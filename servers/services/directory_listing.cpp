@@ -66,7 +66,7 @@ char lower_case(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-/// Directories first, then by name as people sort: A beside a.
+/// Directories come first; within each kind names are compared without regard to case.
 bool comes_before(const DirectoryEntry& a, const DirectoryEntry& b) noexcept {
     if (a.is_directory != b.is_directory) return a.is_directory;
     const auto [in_a, in_b] = std::mismatch(a.name.begin(), a.name.end(), b.name.begin(), b.name.end(),
@@ -94,7 +94,7 @@ std::string date_text(std::time_t time) {
 
 void append_row(std::string& page, const DirectoryEntry& entry) {
     const std::string_view slash = entry.is_directory ? "/" : "";
-    // Encoded, no name can look like "javascript:…" or "//host".
+    // An encoded name can't be taken for "javascript:…" or "//host".
     page += "<tr><td><a href=\"";
     page += percent_encode(entry.name);
     page += slash;

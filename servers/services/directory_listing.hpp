@@ -1,4 +1,4 @@
-/// The page that shows a directory without an index.html.
+/// Directory listings: the page for a directory that has no index.html.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace bullpen::http {
 
-/// A whole HTML page, UTF-8, directories first. `path` is the directory's, relative to the root.
+/// Returns a whole HTML page in UTF-8 that lists directories first. `path` is the directory's path relative
+/// to the root.
 std::string directory_page(std::string_view path, DirectoryEntries found);
 
 /// "17 B", "1.5 KiB", "12 MiB"

@@ -1,4 +1,4 @@
-/// Files that were served lately, kept for the next request (nginx: open_file_cache).
+/// The file cache: files that were served recently, kept for the next request (as nginx's open_file_cache).
 #pragma once
 
 #include <chrono>
@@ -25,25 +25,25 @@ struct KeptFile {
     std::uint64_t size;
     Validator validator;
     std::string_view type;  ///< Content-Type, of the static kind that media_type() returns.
-    std::string headers;    ///< The lines that an answer with the whole file has about it.
-    FileIdentity identity;  ///< Of no file: can't be told apart from a later state.
+    std::string headers;    ///< The header lines about the file, as an answer with the whole file has them.
+    FileIdentity identity;  ///< Default-made if the file changed too recently (FileIdentity::is_settled).
 };
 
-/// For its lifetime a file is trusted: it is served as it was, whatever has become of it meanwhile. After
-/// that, and from the beginning where the lifetime is 0, it is looked at before each use, which costs one
-/// system call and not the four of opening, looking, reading and closing. Only what was found is kept, so
-/// that a new file is there at once.
+/// Within `lifetime` a kept file is trusted: it is served as it was when it was last looked at, even if it
+/// has changed since. After that (with lifetime 0: always) it is looked at before each use, which costs one
+/// system call instead of four (open, stat, read, close). Misses are not kept, so a new file is found at
+/// once.
 ///
-/// One cache serves all threads of a process; a process that forks before its first find() leaves its
-/// children one each. Whoever holds a file may use it on after the cache has dropped it.
+/// One cache serves all threads of a process; after a fork each child has a cache of its own. A caller may
+/// use a file after the cache has dropped it.
 class FileCache {
 public:
     struct Limits {
-        std::chrono::seconds lifetime{0};  ///< Counted from the file's opening or the last look at it.
+        std::chrono::seconds lifetime{0};  ///< Counted from when the file was opened or last looked at.
         std::size_t files_max = 1'000;
         std::size_t bytes_max = std::size_t{32} * 1024 * 1024;  ///< Of contents, headers and paths.
 
-        /// Where nobody has asked for a lifetime: what every worker may well afford.
+        /// The limits without --file-cache: small enough for every worker to have a cache.
         static Limits modest() noexcept {
             Limits limits;
             limits.files_max = 64;
@@ -54,23 +54,23 @@ public:
 
     explicit FileCache(Limits limits) noexcept : limits_{limits} {}
 
-    /// Without a lifetime no file is kept open: it could be deleted, and its room on the disk not be freed.
+    /// With lifetime 0 no file is kept open, because the disk space of a deleted file would stay occupied.
     [[nodiscard]] bool keeps_descriptors() const noexcept { return limits_.lifetime.count() > 0; }
 
     struct Found {
-        std::shared_ptr<const KeptFile> file;  ///< Null if there is none.
-        bool trusted = false;                  ///< Else look at it first, and renew() it if it is the same.
+        std::shared_ptr<const KeptFile> file;  ///< Null if the path isn't kept.
+        bool trusted = false;  ///< False: compare its identity, and renew() it if it is the same.
     };
     [[nodiscard]] Found find(std::string_view path, TimePoint now) const;
 
-    /// It was the same at `now`.
+    /// Notes that the file was looked at and unchanged at `now`.
     void renew(std::string_view path, TimePoint now);
 
-    /// Keeps a file that was opened at `now`. The oldest ones go where the limits want it; a file that is
-    /// larger than the limit by itself isn't kept.
+    /// Keeps a file that was opened at `now`. The oldest files are dropped until files_max and bytes_max
+    /// hold; a file larger than bytes_max isn't kept.
     void keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now);
 
-    /// Drops everything: descriptors have run out.
+    /// Drops all files, for a caller that has run out of descriptors.
     void clear();
 
 private:
@@ -86,7 +86,7 @@ private:
     void drop(Entries::iterator entry);
 
     const Limits limits_;
-    mutable std::mutex mutex_;                                         // Over all below.
+    mutable std::mutex mutex_;                                         // Guards all members below.
     Entries by_age_;                                                   // The oldest first.
     std::unordered_map<std::string_view, Entries::iterator> by_path_;  // Views of the entries' own paths.
     std::size_t bytes_ = 0;

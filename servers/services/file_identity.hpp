@@ -1,4 +1,4 @@
-/// Which file it is, and in which state.
+/// File identities: which file it is, and in which state.
 #pragma once
 
 #include <sys/stat.h>
@@ -8,9 +8,9 @@
 
 namespace bullpen::http {
 
-/// Two that are equal mean the same contents and the same permissions: whatever changes either sets the time
-/// of the last change (st_ctim, stat(3type)), which no program can set at will. Who writes through a mapping
-/// (mmap(2)) is seen no later than the kernel writes its pages back.
+/// Two equal identities mean the same contents and the same permissions: every change of either sets st_ctim
+/// (stat(3type)), which no program can set at will. A write through a mapping (mmap(2)) sets it when the
+/// kernel writes the page back at the latest.
 class FileIdentity {
 public:
     FileIdentity() noexcept = default;  ///< Of no file.
@@ -23,8 +23,8 @@ public:
 
     bool operator==(const FileIdentity&) const noexcept = default;
 
-    /// Whether a later change will be told apart: the clock that files are stamped with ticks in
-    /// milliseconds, so that what has changed just now may change again within the same tick.
+    /// Whether every later change will make another identity. The clock of st_ctim ticks in milliseconds, so
+    /// a file that changed within the last second might change again without a new time.
     [[nodiscard]] bool is_settled(std::chrono::system_clock::time_point now) const noexcept {
         constexpr std::chrono::seconds long_enough{1};
         return now.time_since_epoch() - std::chrono::nanoseconds{changed_} > long_enough;

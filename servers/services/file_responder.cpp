@@ -29,7 +29,7 @@ Status status_of_open_error(int error) noexcept {
     }
 }
 
-/// Reads until the buffer is full: a promise of as many bytes is already written in front of it.
+/// Reads until the buffer is full: the head in front of it has already announced this Content-Length.
 void read_file(int file, std::span<char> into, std::uint64_t offset) {
     while (!into.empty()) {
         const ssize_t size = ::pread(file, into.data(), into.size(), static_cast<off_t>(offset));
@@ -85,7 +85,8 @@ Answer FileResponder::answer_directory(const Request& request, const RequestTarg
     return answer;
 }
 
-/// Made from the decoded path, so that "//host" in front can't lead to another server.
+/// The Location is made from the decoded path, so that a target that begins with "//host" can't redirect to
+/// another server.
 Answer FileResponder::answer_redirect(const RequestTarget& target) {
     const std::string location = "/" + percent_encode(target.path) + "/" + std::string{target.query};
     ResponseHead head = begin(Status::moved_permanently);
@@ -189,7 +190,7 @@ bool FileResponder::is_worth_keeping(const OpenedFile& opened) const noexcept {
 OpenedFile FileResponder::open(const std::string& path) {
     OpenedFile opened = files_.open(path);
     if ((opened.error != EMFILE && opened.error != ENFILE) || !cache_.keeps_descriptors()) return opened;
-    cache_.clear();  // What is only kept must not stand in the way of what is needed.
+    cache_.clear();  // Descriptors have run out: those of kept files are needed more here.
     return files_.open(path);
 }
 

@@ -18,13 +18,13 @@ public:
     FileResponder(const FileTree& files, FileCache& cache) noexcept : files_{files}, cache_{cache} {}
 
 private:
-    /// A file as an answer needs it, from the cache or not.
+    /// A file as an answer needs it, whether it comes from the cache or from the disk.
     struct File {
         std::uint64_t size;
         const Validator& validator;
         std::string_view type;
-        std::string_view headers{};   ///< The same three as lines, if somebody has written them already.
-        std::string_view contents{};  ///< If it is in memory; else from fd.
+        std::string_view headers{};   ///< Size, validator and type as header lines; empty: not yet written.
+        std::string_view contents{};  ///< All bytes, if they are in memory; else they are read from fd.
         int fd = -1;
     };
 
@@ -45,7 +45,7 @@ private:
 
     const FileTree& files_;
     FileCache& cache_;
-    // What the last answer borrows.
+    // The last answer borrows these.
     std::shared_ptr<const KeptFile> kept_;
     std::string page_;
 };

@@ -60,7 +60,7 @@ FileIdentity FileTree::identify(const std::string& path) const noexcept {
 DirectoryEntries FileTree::entries(OpenedFile directory, const std::string& path) const {
     const std::unique_ptr<DIR, CloseDirectory> stream{::fdopendir(directory.fd.get())};
     if (!stream) throw std::system_error{errno, std::generic_category(), "read a directory"};
-    static_cast<void>(directory.fd.release());  // The stream has it now.
+    static_cast<void>(directory.fd.release());  // The stream owns it now.
 
     DirectoryEntries found;
     while (const dirent* entry = ::readdir(stream.get())) {
@@ -91,7 +91,7 @@ UniqueFd FileTree::open_beneath(const char* path, std::uint64_t flags) const noe
     open_how how{};
     how.flags = flags | O_CLOEXEC;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    // EAGAIN: somebody renamed or mounted during the walk, so that the kernel can't vouch for a "..".
+    // EAGAIN: a rename or mount happened during the walk, so the kernel couldn't verify a "..".
     constexpr int tries = 8;
     for (int i = 0; i < tries; ++i) {
         const long fd = ::syscall(SYS_openat2, root_.get(), path, &how, sizeof how);

@@ -1,4 +1,4 @@
-/// The files that may be served: those below one directory.
+/// A file tree: the files below one directory, which may be served.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 
 namespace bullpen::http {
 
-/// A file or directory, open for reading; or the reason why there is none.
+/// A file or directory that is open for reading, or the reason why it couldn't be opened.
 struct OpenedFile {
     UniqueFd fd;
     int error = 0;  ///< An errno value if fd is empty.
@@ -35,10 +35,10 @@ struct DirectoryEntries {
     bool complete = true;  ///< False if there were more than entries_max.
 };
 
-/// Opens regular files and directories beneath its root, whatever is in the path: "..", absolute symlinks and
-/// symlinks that lead out find nothing; the kernel sees to it (openat2(2)), also while the tree changes.
-/// Parts that begin with a dot find nothing. Holds the directory, not its name: who renames it and puts
-/// another in its place still has this one served. Safe to use from several processes and threads.
+/// Opens regular files and directories beneath its root and nothing else, whatever the path is. "..",
+/// absolute symlinks, symlinks that lead out, and parts that begin with a dot find nothing; the kernel
+/// enforces it (openat2(2)), also while the tree changes. The tree holds the directory, not its name: after
+/// a rename it still serves the same directory. Safe to use from several processes and threads.
 class FileTree {
 public:
     static constexpr std::size_t entries_max = 10'000;
@@ -46,17 +46,16 @@ public:
     /// Throws std::system_error, one sentence, if there is no such directory.
     explicit FileTree(const std::string& root);
 
-    /// The path is relative to the root; "" is the root itself. A path that ends in a slash finds only a
-    /// directory. What is neither file nor directory (a FIFO, a socket, a device) is ENOENT and doesn't
-    /// block.
+    /// Opens `path`, which is relative to the root; "" is the root itself. A path that ends in a slash finds
+    /// only a directory. A FIFO, socket or device gives ENOENT and doesn't block.
     [[nodiscard]] OpenedFile open(const std::string& path) const noexcept;
 
-    /// What is at the path now, symlinks followed, wherever they lead: to be compared with what open() once
-    /// gave.
+    /// The identity of what `path` leads to now, symlinks followed even out of the tree: for comparing with
+    /// the identity of a file that open() returned.
     [[nodiscard]] FileIdentity identify(const std::string& path) const noexcept;
 
-    /// The visible entries of a directory that open(path) gave, in no order. A symlink shows what open()
-    /// would find behind it.
+    /// The visible entries of a directory that open(path) returned, at most entries_max (10,000), unordered.
+    /// A symlink is shown as the file or directory that open() would find.
     [[nodiscard]] DirectoryEntries entries(OpenedFile directory, const std::string& path) const;
 
 private:

@@ -24,15 +24,16 @@ bool has_form(const Service& service, Form form) noexcept {
 }
 
 std::string set_form(PoolOptions& pool, const Service& service, const ServiceOptions& options) {
-    if (!has_form(service, pool.model.form))
-        return "model " + std::string{pool.model.name} + " runs " + name_of(pool.model.form) +
+    if (!has_form(service, pool.design.form))
+        return "model " + std::string{pool.design.name} + " runs " + name_of(pool.design.form) +
                ", and service " + std::string{service.name} + " is none (see bullpen models)";
-    switch (pool.model.form) {
+    switch (pool.design.form) {
         case Form::blocking: pool.handler = service.make(options); break;
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
     }
-    if (service.client_speaks_first && pool.model.master_accepts()) pool.handoff_when = HandoffWhen::readable;
+    if (service.client_speaks_first && pool.design.master_accepts())
+        pool.handoff_when = HandoffWhen::readable;
     pool.refusal = service.refusal;
     return {};
 }

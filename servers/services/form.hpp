@@ -1,4 +1,4 @@
-/// Which form of a service a model runs.
+/// Forms: gives a pool the form of its service (Handler, AsyncHandler or Program) that its model runs.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@ namespace bullpen {
 /// Whether the service has the form that the model runs.
 bool has_form(const Service& service, Form form) noexcept;
 
-/// Makes the form that pool.model runs. Returns one sentence if the service lacks it, else nothing. Throws
-/// what the making throws.
+/// Makes the form that pool.model runs and puts it into `pool`. Returns one sentence if the service lacks it,
+/// else an empty string. Throws what Service::make and its siblings throw.
 std::string set_form(PoolOptions& pool, const Service& service, const ServiceOptions& options);
 
 }  // namespace bullpen

@@ -50,7 +50,7 @@ bool HeadBuffer::line_is_too_long() const noexcept {
     return std::min(unused().find("\r\n"), unused().size()) > request_line_max_;
 }
 
-/// RFC 9112 2.2: some clients send an empty line behind a body that had none.
+/// RFC 9112 2.2: some clients send an extra empty line after a body.
 void HeadBuffer::skip_empty_lines() noexcept {
     while (unused().starts_with("\r\n"))
         begin_ += 2;

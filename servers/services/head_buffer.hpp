@@ -1,4 +1,4 @@
-/// What a client sent and nobody used yet, cut into the heads of its requests. Does no I/O.
+/// A head buffer: the bytes that a client has sent and that are not yet used, cut into heads. Does no I/O.
 #pragma once
 
 #include <array>
@@ -9,15 +9,15 @@
 
 namespace bullpen::http {
 
-/// Who reads from the client asks find_head(); as long as that says nothing, he puts more into room() and
-/// says how much in add(). Requests may so come in any pieces, also several at once.
+/// The reader calls find_head(); while that returns nothing, it reads bytes into room() and reports their
+/// number with add(). Requests may come in pieces of any size, and several in one piece.
 class HeadBuffer {
 public:
     static constexpr std::size_t head_max = 16 * 1024;
 
     enum class Outcome {
         head,           ///< head() is the next request's.
-        end,            ///< No other request: the client has ended, was idle for too long, or is asked to go.
+        end,            ///< No other request: the client has ended or was idle too long, or the server stops.
         line_too_long,  ///< The request line exceeds its limit.
         head_too_long,  ///< The head exceeds head_max.
         malformed,      ///< Lines without CR, or the client's side ended within a head.
@@ -25,34 +25,34 @@ public:
 
     explicit HeadBuffer(std::size_t request_line_max) noexcept : request_line_max_{request_line_max} {}
 
-    /// Goes on behind the head that was found. True if nothing is there yet.
+    /// Moves on to the bytes after the head that was found. Returns true if there are none yet.
     [[nodiscard]] bool begin_next() noexcept;
 
-    /// Nothing: more is needed, and there is room for it.
+    /// Returns nothing if more bytes are needed; then room() isn't empty.
     [[nodiscard]] std::optional<Outcome> find_head() noexcept;
 
-    /// Forgets everything: for who looks at the client's bytes again from their beginning.
+    /// Forgets all bytes: for a reader that peeks at the client's bytes again from their beginning.
     void clear() noexcept { begin_ = end_ = head_size_ = searched_ = 0; }
 
     [[nodiscard]] std::span<std::byte> room() noexcept;
     void add(std::size_t size) noexcept { end_ += size; }
 
-    /// What it means that the client's side ended before a head was found.
+    /// The outcome if the client's side ends before a head is complete: end between requests, else malformed.
     [[nodiscard]] Outcome outcome_at_end() const noexcept;
 
-    /// All that was put in and not used, as it came.
+    /// All bytes that were added and not used.
     [[nodiscard]] std::span<std::byte> contents() noexcept { return bytes().subspan(begin_, end_ - begin_); }
     [[nodiscard]] bool is_empty() const noexcept { return unused().empty(); }
 
-    /// All bytes up to the end of the head that was found, those that were skipped included.
+    /// All bytes up to the end of the head that was found, empty lines before it included.
     [[nodiscard]] std::span<std::byte> up_to_head_end() noexcept {
         return bytes().first(begin_ + head_size_);
     }
 
-    /// From the request line to the empty line, until begin_next() is called.
+    /// The head that was found, from its request line to its empty line; valid until begin_next().
     [[nodiscard]] std::string_view head() const noexcept { return unused().substr(0, head_size_); }
 
-    /// Whether something came in behind the head.
+    /// Whether bytes have arrived after the head.
     [[nodiscard]] bool has_more() const noexcept { return unused().size() > head_size_; }
 
 private:
@@ -68,7 +68,7 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::size_t head_size_ = 0;
-    std::size_t searched_ = 0;  ///< So much of unused() holds no head's end.
+    std::size_t searched_ = 0;  ///< The first `searched_` bytes of unused() contain no end of a head.
     std::array<char, head_max> buffer_;
 };
 

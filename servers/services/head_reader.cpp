@@ -5,7 +5,7 @@
 namespace bullpen::http {
 
 std::optional<HeadReader::Outcome> HeadReader::next(HeadProgress& progress) {
-    if (progress.seen > HeadBuffer::head_max) progress = {};  // It was out of our hands.
+    if (progress.seen > HeadBuffer::head_max) progress = {};  // Impossible: another worker has corrupted it.
     for (;;) {
         Connection::Patience patience;
         if (progress.seen > 0)

@@ -11,14 +11,14 @@
 
 namespace bullpen::http {
 
-/// How much of a head has been seen; survives between the turns of a connection.
+/// How much of a head has been seen; kept in Connection::state() while the connection is parked.
 struct HeadProgress {
-    std::uint64_t deadline_ns = 0;  ///< CLOCK_MONOTONIC; of a head that has begun.
-    std::uint32_t seen = 0;         ///< Bytes of it; 0: none has begun.
+    std::uint64_t deadline_ns = 0;  ///< When the head must be complete (CLOCK_MONOTONIC), once it has begun.
+    std::uint32_t seen = 0;         ///< Bytes of the head that have arrived; 0: no head has begun.
 };
 
-/// Looks at the head as a whole and takes it then: until it is complete it stays in the kernel, and the
-/// connection can be parked.
+/// Peeks at a head, and takes it from the kernel only when it is complete: an incomplete head stays in the
+/// kernel's buffer, so that the connection can be parked.
 class HeadReader {
 public:
     using Outcome = HeadBuffer::Outcome;
@@ -28,11 +28,12 @@ public:
     /// Borrows the connection.
     explicit HeadReader(Connection& client) noexcept : client_{client}, buffer_{request_line_max} {}
 
-    /// Finds the next head. Nothing: it isn't complete and is not to be waited for here (Connection::peek).
-    /// Throws what Connection does: TimedOut where it waits and a head isn't there in time.
+    /// Finds the next head. Returns nothing if the head is incomplete and the connection should be parked
+    /// until there is more (see Connection::peek). Throws what Connection does: TimedOut if it waits itself
+    /// and the head isn't complete within the header limit.
     [[nodiscard]] std::optional<Outcome> next(HeadProgress& progress);
 
-    /// Takes the head that was found from the client's bytes; head() and has_more() stay.
+    /// Takes the head that was found out of the kernel's buffer; head() and has_more() stay as they are.
     void take() { client_.take(buffer_.up_to_head_end()); }
 
     [[nodiscard]] std::string_view head() const noexcept { return buffer_.head(); }

@@ -16,7 +16,7 @@ http::FileCache::Limits limits_for(const ServiceOptions& options) noexcept {
     return {.lifetime = std::chrono::seconds{options.file_cache}};
 }
 
-/// What all handlers of a process share. Safe to use from several threads.
+/// The root and the cache, which all handlers of a process share. Safe to use from several threads.
 struct Site {
     explicit Site(const ServiceOptions& options) : files{options.root}, cache{limits_for(options)} {}
 

@@ -24,7 +24,7 @@ void put_name(char* into, std::string_view names, unsigned index) noexcept {
     std::memcpy(into, names.data() + std::size_t{index} * 3, 3);
 }
 
-/// Takes a date apart from left to right; once something doesn't fit, nothing does any more.
+/// Reads the parts of a date from left to right; after the first part that doesn't fit, all reads fail.
 class DateReader {
 public:
     explicit DateReader(std::string_view text) noexcept : rest_{text} {}
@@ -49,7 +49,7 @@ public:
         return value;
     }
 
-    /// asctime's day of the month: padded with a blank.
+    /// The day of the month as asctime writes it: padded with a blank.
     unsigned padded_number() noexcept {
         if (!rest_.starts_with(' ')) return number(2);
         rest_.remove_prefix(1);
@@ -81,7 +81,8 @@ private:
     bool ok_ = true;
 };
 
-/// Two digits of a year are of this century unless that is more than 50 years ahead.
+/// The year that two digits mean: of this century, unless this is more than 50 years in the future (RFC 9110
+/// 5.6.7).
 unsigned full_year(unsigned two_digits) noexcept {
     using namespace std::chrono;
     const year_month_day today{floor<days>(system_clock::now())};

@@ -1,12 +1,12 @@
-/// What a client is told whom nobody has time for. A constant: the master sends it, which runs no client
-/// code.
+/// The HTTP answer to a client that is refused for overload. A constant, because the master sends it and runs
+/// no client code.
 #pragma once
 
 #include <string_view>
 
 namespace bullpen::http {
 
-/// RFC 9110 15.6.4. Without a Date, which a 5xx need not have (6.6.1).
+/// 503 (RFC 9110 15.6.4). It has no Date, which a 5xx needn't have (6.6.1).
 constexpr std::string_view overload_answer =
     "HTTP/1.1 503 Service Unavailable\r\n"
     "Server: bullpen\r\n"

@@ -1,4 +1,4 @@
-/// The program form of a service that is built in: this very executable.
+/// The program form of a built-in service: this executable itself.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace bullpen {
 
-/// `bullpen handle SERVICE`, by the path under which this process was started. Throws std::system_error.
+/// `bullpen handle SERVICE`, with the path of this process's executable. Throws std::system_error.
 Program own_program(const std::string& service);
 
 }  // namespace bullpen

@@ -1,4 +1,4 @@
-/// Bytes in a URL (RFC 3986 2.1).
+/// Percent-encoding: bytes in a URL (RFC 3986 2.1).
 #pragma once
 
 #include <optional>
@@ -7,10 +7,12 @@
 
 namespace bullpen::http {
 
-/// Turns every %XX into its byte, exactly once. Nothing if a % has no two hexadecimal digits behind it.
+/// Turns every %XX into its byte, exactly once. Returns nothing if a % isn't followed by two hexadecimal
+/// digits.
 std::optional<std::string> percent_decode(std::string_view text);
 
-/// Encodes all but letters, digits, "-._~" and the slash: safe in a path, an attribute and a header.
+/// Encodes all characters but letters, digits, "-._~" and the slash. The result is safe in a path, an
+/// attribute and a header.
 std::string percent_encode(std::string_view path);
 
 }  // namespace bullpen::http

@@ -29,13 +29,14 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
-/// HOST or HOST:PORT, or empty (RFC 9110 7.2). Nothing is looked up by it, so its form is all that counts.
+/// Whether the Host header is HOST, HOST:PORT or empty (RFC 9110 7.2). The service has no virtual hosts, so
+/// only the form matters.
 bool may_be_host(std::string_view host) noexcept {
     constexpr std::string_view forbidden = " \t\"#/<>?@\\^`{|}";
     return host.find_first_of(forbidden) == std::string_view::npos;
 }
 
-/// Beast's parser without Beast's containers: it calls us for each field and allocates nothing.
+/// Beast's parser without Beast's containers: it calls a member for each field and allocates nothing.
 class RequestParser final : public beast::http::basic_parser<true> {
 public:
     explicit RequestParser(std::string_view head) : head_{head} {
@@ -50,13 +51,13 @@ public:
         return error;
     }
 
-    /// The request, once parse() has gone well.
+    /// The request, or the status to refuse it with; called after parse() has succeeded.
     [[nodiscard]] std::variant<Request, Status> judge() {
         if (!request_.is_http_1_0 && hosts_ != 1) return Status::bad_request;
         if (hosts_ > 1 || !host_is_valid_ || has_folded_value_) return Status::bad_request;
         if (!is_header_done() || codings_ > 1) return Status::bad_request;
         if (codings_ == 1) {
-            // A length that two sides may disagree about is how requests are smuggled.
+            // Requests are smuggled by lengths that a proxy and a server understand differently.
             if (has_content_length_ || request_.is_http_1_0) return Status::bad_request;
             if (!chunked()) return Status::bad_request;
             if (!equal_ignoring_case(coding_, "chunked")) return Status::not_implemented;
@@ -75,7 +76,7 @@ private:
 
     void on_field_impl(field name, BeastView, BeastView beast_value, beast::error_code&) override {
         const std::string_view value = to_std(beast_value);
-        // A folded value (RFC 9112 5.2) is put together in a buffer that is gone after this call.
+        // A folded value (RFC 9112 5.2) lies in a buffer that is valid only during this call.
         if (value.data() < head_.data() || value.data() > head_.data() + head_.size())
             has_folded_value_ = true;
         switch (name) {
@@ -89,7 +90,7 @@ private:
                 break;
             case field::content_length: has_content_length_ = true; break;
             case field::range:
-                // Two of them are as good as none, like one with two ranges.
+                // Two Range headers are ignored, like one header with two ranges.
                 request_.range = std::exchange(has_range_, true) ? std::string_view{} : value;
                 break;
             case field::if_match: request_.conditions.if_match = value; break;
@@ -122,8 +123,8 @@ private:
     bool has_folded_value_ = false;
 };
 
-/// Of a request line that Beast didn't take for its version: is that the reason, or is the line no HTTP at
-/// all?
+/// Whether a request line that Beast rejected with bad_version names another HTTP version (answered with
+/// 505), or is no HTTP at all (400).
 bool names_other_version(std::string_view head) noexcept {
     const std::string_view line = head.substr(0, head.find('\r'));
     const std::string_view version = line.substr(line.rfind(' ') + 1);

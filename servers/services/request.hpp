@@ -1,4 +1,4 @@
-/// One HTTP request without its body: what its head says.
+/// A request: what the head of one HTTP request says.
 #pragma once
 
 #include <cstdint>
@@ -13,23 +13,23 @@ namespace bullpen::http {
 enum class Method : std::uint8_t {
     get,
     head,
-    other,    ///< A registered method that isn't for files.
-    unknown,  ///< None that we have heard of.
+    other,    ///< A registered method that doesn't apply to files.
+    unknown,  ///< Any other word.
 };
 
-/// All views are of the head that it was parsed from.
+/// All views are of the head from which the request was parsed.
 struct Request {
     Method method = Method::unknown;
     std::string_view target;
     bool is_http_1_0 = false;
-    bool keep_alive = false;  ///< By version and Connection header: the client would send another.
+    bool keep_alive = false;  ///< By version and Connection header, the client may send another request.
     bool has_body = false;    ///< A body follows the head.
     std::string_view range;
     Conditions conditions;
 };
 
-/// Reads a whole head, from its first line to its empty line. What is no HTTP/1 request is answered with the
-/// status that comes back instead.
+/// Parses a whole head, from its first line to its empty line. If it is no HTTP/1 request that can be served,
+/// returns the status to answer with.
 std::variant<Request, Status> parse_request(std::string_view head);
 
 }  // namespace bullpen::http

@@ -32,7 +32,7 @@ std::optional<RequestTarget> parse_request_target(std::string_view target) {
     const std::size_t path = std::min(relative.find_first_not_of('/'), query);
     std::optional<std::string> decoded = percent_decode(relative.substr(path, query - path));
     if (!decoded || decoded->find('\0') != std::string::npos) return {};
-    decoded->erase(0, decoded->find_first_not_of('/'));  // "%2F" in front was a slash, too.
+    decoded->erase(0, decoded->find_first_not_of('/'));  // A leading "%2F" is a slash, too.
     return RequestTarget{.path = std::move(*decoded), .query = relative.substr(query)};
 }
 

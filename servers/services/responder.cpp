@@ -33,7 +33,7 @@ Answer Responder::answer(const Request& request) {
     return respond(request, *target);
 }
 
-/// To what is no request: nothing behind it can be understood either.
+/// The last answer of a connection, to bytes that are no valid request: where the next begins is unknown.
 Answer Responder::refuse(Status error) {
     keep_alive_ = false;
     linger_ = true;

@@ -1,5 +1,5 @@
-/// Turns requests into answers, without a word to the client: the part of an HTTP service that its blocking
-/// and its asynchronous form share.
+/// A responder turns requests into answers and does no I/O with the client: the part of an HTTP service that
+/// its blocking and its asynchronous form share.
 #pragma once
 
 #include <array>
@@ -15,44 +15,44 @@
 
 namespace bullpen::http {
 
-/// Serves one connection, one request after the other. What is the same for every service is done here: bad
-/// requests, methods, the headers that each answer has, keep-alive. A service overrides respond().
+/// Answers the requests of one connection, one after the other. This class does what is the same for every
+/// service: bad requests, methods, the headers of every answer, keep-alive. A service overrides respond().
 class Responder {
 public:
-    Responder() noexcept {}  // Not defaulted: the buffer is to stay as it is.
+    Responder() noexcept {}  // Not defaulted: buffer_ would be filled with zeros.
     virtual ~Responder() = default;
     Responder(const Responder&) = delete;
     Responder& operator=(const Responder&) = delete;
 
-    /// The answer to what was found: anything but Outcome::end. While the server is draining the connection
-    /// ends with it.
+    /// The answer to `found`, which may be any outcome but end. While the server is draining, the answer is
+    /// the connection's last.
     [[nodiscard]] Answer answer(HeadBuffer::Outcome found, std::string_view head, bool has_more,
                                 bool draining);
 
-    /// What an Answer's body is where it is to be sent over and over: the same for all of them.
+    /// The body that answers with a body_size send repeatedly; one for all answers of a service.
     [[nodiscard]] virtual std::string_view repeated_body() const noexcept { return {}; }
 
 protected:
-    // Up to here a body is copied behind its head and both leave in one call; above, sendfile(2) saves more
-    // than the second call costs.
+    // A body of up to this many bytes is copied behind its head, so that both leave in one call; for a larger
+    // one, sendfile(2) saves more than the second call costs.
     static constexpr std::size_t small_body_max = 32 * 1024;
 
-    /// To a GET or HEAD of a well-formed target.
+    /// The answer to a GET or HEAD of a well-formed target.
     virtual Answer respond(const Request& request, const RequestTarget& target) = 0;
 
-    /// A head with the headers that every answer has.
+    /// Begins a head with the headers that every answer has.
     [[nodiscard]] ResponseHead begin(Status status);
 
-    /// The head alone: there is no body, or the request was HEAD.
+    /// An answer of the head alone, because there is no body or the request was HEAD.
     [[nodiscard]] Answer finish(ResponseHead& head);
 
-    /// The head, which says Content-Length, and its small body.
+    /// An answer of the head, which must have a Content-Length, and a body of up to small_body_max bytes.
     [[nodiscard]] Answer finish(ResponseHead& head, std::string_view body);
 
-    /// The same, but the body's bytes are to be put into the place that is returned.
+    /// The same, but the caller writes the body's bytes into the span that is returned.
     [[nodiscard]] std::span<char> finish(ResponseHead& head, std::size_t body_size, Answer& answer);
 
-    /// A page that only says the status.
+    /// An answer whose page shows only the status.
     [[nodiscard]] Answer status_page(Status status);
     [[nodiscard]] Answer status_page(ResponseHead& head, Status status);
 
@@ -68,7 +68,7 @@ private:
     bool linger_ = false;
     bool is_http_1_0_ = false;
     bool is_head_ = false;
-    std::array<char, head_room + small_body_max> buffer_;  ///< The head, and what fits behind it.
+    std::array<char, head_room + small_body_max> buffer_;  ///< The head, and a small body behind it.
 };
 
 }  // namespace bullpen::http

@@ -1,4 +1,4 @@
-/// The head of a response, written into its owner's buffer.
+/// A response head: written into a buffer that its caller owns.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace bullpen::http {
 
-/// Names and values are written as they are: none may come from a client but in percent-encoding. Throws
-/// std::length_error when the room is full.
+/// Names and values are written without escaping: text from a client must be percent-encoded first. Throws
+/// std::length_error when the buffer is full.
 class ResponseHead {
 public:
     ResponseHead(std::span<char> room, Status status);
@@ -18,10 +18,10 @@ public:
     void add(std::string_view name, std::string_view value);
     void add(std::string_view name, std::uint64_t value);
 
-    /// Adds lines as an earlier head had them: whole ones, each with its end.
+    /// Adds whole header lines, each with its CRLF, as an earlier head had them.
     void add_lines(std::string_view lines) { append(lines); }
 
-    /// What is written so far.
+    /// The bytes that are written so far.
     [[nodiscard]] std::string_view text() const noexcept { return {room_.data(), size_}; }
 
     /// Adds the empty line and returns the whole head.

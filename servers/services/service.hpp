@@ -13,21 +13,21 @@ namespace bullpen {
 
 struct ServiceOptions {
     std::string root = ".";              ///< http: the directory whose files are served.
-    int file_cache = 0;                  ///< http: seconds for which an opened file is kept; 0: not at all.
-    std::vector<std::string> program{};  ///< exec: what is executed for each client, and its arguments.
+    int file_cache = 0;                  ///< http: seconds for which a kept file is trusted; 0: never.
+    std::vector<std::string> program{};  ///< exec: the program for each client, and its arguments.
 };
 
-/// A service in the forms that the models need; null where it lacks one. Each checks the options and makes
-/// its form; runs in the master, before anything is forked. Throws std::system_error or
-/// std::invalid_argument, one sentence. Handlers may be called by several threads at once.
+/// A service, with a function for each form that a model may need; null if it lacks the form. Each function
+/// checks the options and makes the form, in the master before any fork. It throws std::system_error or
+/// std::invalid_argument with one sentence. Several threads may call the handler that it makes at once.
 struct Service {
     std::string_view name;
     std::string_view summary;  ///< One line for the help.
     Handler (*make)(const ServiceOptions& options) = nullptr;
     AsyncHandler (*make_async)(const ServiceOptions& options) = nullptr;
     Program (*make_program)(const ServiceOptions& options) = nullptr;
-    bool client_speaks_first = false;  ///< A worker has nothing to do for a client that says nothing.
-    std::string_view refusal = {};     ///< What a client is told that there is no room for.
+    bool client_speaks_first = false;  ///< A worker is needed only once the client has sent something.
+    std::string_view refusal = {};     ///< The bytes that are sent to a client refused for overload.
 };
 
 const std::vector<Service>& services();

@@ -1,4 +1,4 @@
-/// What tells one state of a file from another, and the requests that ask about it (RFC 9110 8.8 and 13).
+/// Validators tell one state of a file from another, for conditional requests (RFC 9110 8.8 and 13).
 #pragma once
 
 #include <time.h>
@@ -11,7 +11,7 @@
 
 namespace bullpen::http {
 
-/// A request's conditional headers; empty where it has none. Views of its head.
+/// A request's conditional headers, as views of its head; a header that it lacks is empty.
 struct Conditions {
     std::string_view if_match{};
     std::string_view if_none_match{};
@@ -22,12 +22,12 @@ struct Conditions {
 
 enum class Precondition {
     proceed,
-    not_modified,  ///< The client has this state already: 304.
-    failed,        ///< The client wants another state than this: 412.
+    not_modified,  ///< The client has this state already: answer 304.
+    failed,        ///< The client asked for another state: answer 412.
 };
 
-/// The ETag (strong: the time of modification in nanoseconds and the size) and the Last-Modified of a file.
-/// The inode is left out, so that copies on several machines agree.
+/// The ETag and the Last-Modified of a file. The ETag is strong and made of the modification time in
+/// nanoseconds and the size. The inode is left out, so that copies on several machines have the same.
 class Validator {
 public:
     Validator(timespec modified, std::uint64_t size) noexcept;

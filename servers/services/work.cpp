@@ -20,7 +20,7 @@ constexpr std::uint64_t cpu_us_most = 60'000'000;
 constexpr std::uint64_t sleep_ms_most = 60'000;
 constexpr std::size_t timed_body_size = 128;
 
-/// As much of a body as is written in one call; made once, so that no answer costs its making.
+/// The 256 KiB that are written of a body in one call; made once for the process.
 std::string_view body_piece() {
     static const std::string piece(std::size_t{256} * 1024, 'x');
     return piece;
@@ -40,9 +40,9 @@ std::uint64_t thread_cpu_ns() noexcept {
            static_cast<std::uint64_t>(used.tv_nsec);
 }
 
-/// Uses up so much of the thread's CPU time, and no memory.
+/// Uses `microseconds` of the thread's CPU time, and no memory.
 void compute(std::uint64_t microseconds) noexcept {
-    constexpr int rounds = 1000;  // About a microsecond between two looks at the clock.
+    constexpr int rounds = 1000;  // They take about a microsecond; then the clock is read again.
     const std::uint64_t end_ns = thread_cpu_ns() + microseconds * 1000;
     std::uint64_t value = end_ns | 1;
     do {
@@ -51,7 +51,7 @@ void compute(std::uint64_t microseconds) noexcept {
             value ^= value >> 7U;
             value ^= value << 17U;
         }
-        volatile std::uint64_t sink = value;  // Else nothing need be computed.
+        volatile std::uint64_t sink = value;  // Keeps the compiler from dropping the computation.
         static_cast<void>(sink);
     } while (thread_cpu_ns() < end_ns);
 }

@@ -39,7 +39,7 @@ void read_key(Owner& owner, const Setting<Owner>& setting, const toml::node& nod
         if (number == nullptr)
             reject(place, "expected a number from " + std::to_string(setting.least) + " to " +
                               std::to_string(setting.most));
-        set_number(owner, setting, number->get(), place);
+        set_from_text(owner, setting, {std::to_string(number->get())}, place);
     } else if (setting.is_list()) {
         set_from_text(owner, setting, strings_of(node, place), place);
     } else {
@@ -56,6 +56,8 @@ void read_table(Owner& owner, const std::vector<Setting<Owner>>& known, const to
         const std::string place = place_of(path, node.source());
         const auto found =
             std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.key == name; });
+        if (const std::string_view now = new_name_of(name); !now.empty())
+            reject(place, name + " is called " + std::string{now} + " now");
         if (found == known.end()) {
             std::vector<std::string_view> names;
             for (const auto& one : known)

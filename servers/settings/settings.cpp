@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
 
+#include "core/enumerate.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
-#include "servers/services/service.hpp"
-#include "servers/settings/admission_settings.hpp"
-#include "servers/settings/limit_settings.hpp"
 #include "servers/settings/nearest.hpp"
+#include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
 namespace {
@@ -18,104 +15,139 @@ namespace {
 constexpr int workers_most = 10'000;
 constexpr int day = 86'400;               // In seconds.
 constexpr int rate_most = 1'000'000'000;  // Bytes a second.
+constexpr int hour_ms = 3'600'000;
 
-[[noreturn]] void reject(std::string_view place, const std::string& sentence) {
-    throw SettingError{(place.empty() ? "" : std::string{place} + ": ") + sentence};
+std::string models_whose_master_accepts() {
+    std::vector<std::string_view> names;
+    for (const Model& model : models())
+        if (model.master_accepts()) names.push_back(model.name);
+    return enumerate(names);
 }
 
-std::optional<long long> to_number(std::string_view text) noexcept {
-    long long value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return {};
-    return value;
+std::string goes_with(const std::string& spelled, const std::string& which, const Model& model) {
+    return spelled + " goes with " + which + ", not with model " + std::string{model.name};
+}
+
+constexpr Fit takes_threads{[](const Model& model) { return model.takes_threads; },
+                            [](const std::string& spelled, const Model& model) {
+                                return goes_with(spelled, "model prefork", model);
+                            }};
+constexpr Fit multiplexes{[](const Model& model) { return model.multiplexes; },
+                          [](const std::string& spelled, const Model& model) {
+                              return goes_with(spelled, "models event and prefork-event", model);
+                          }};
+constexpr Fit locks_accept{[](const Model& model) { return model.locks_accept; },
+                           [](const std::string& spelled, const Model& model) {
+                               return goes_with(spelled, "model prefork-lock", model);
+                           }};
+constexpr Fit parks{[](const Model& model) { return model.parks(); },
+                    [](const std::string& spelled, const Model& model) {
+                        return goes_with(spelled, "model prefork, whose workers give connections back",
+                                         model);
+                    }};
+constexpr Fit accepts{[](const Model& model) { return model.master_accepts(); },
+                      [](const std::string& spelled, const Model& model) {
+                          return goes_with(
+                              spelled, "models " + models_whose_master_accepts() + ", whose master accepts",
+                              model);
+                      }};
+constexpr Fit one_at_a_time{
+    [](const Model& model) { return !model.multiplexes; },
+    [](const std::string& spelled, const Model& model) {
+        return spelled + " needs a model whose workers serve one client at a time, not " +
+               std::string{model.name} + ": the master can't tell which of them has ended";
+    }};
+constexpr Fit limits_requests{[](const Model& model) { return model.limits_requests(); },
+                              [](const std::string& spelled, const Model& model) {
+                                  return spelled + " doesn't go with model " + std::string{model.name} +
+                                         ": the process that it would end serves other clients, too";
+                              }};
+
+/// The member at the end of a path of members.
+template <auto... path>
+auto& at(PoolSettings& settings) {
+    return (settings.*....*path);
+}
+
+/// For saying what is wrong with a setting.
+struct Place {
+    std::string_view text;
+    std::string (*spell)(std::string_view);
+
+    [[noreturn]] void reject(const std::string& sentence) const {
+        throw SettingError{(text.empty() ? "" : std::string{text} + ": ") + sentence};
+    }
+};
+
+template <typename Owner>
+void store(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& texts,
+           std::string_view place) {
+    try {
+        set_value(owner, setting, texts);
+    } catch (const std::invalid_argument& error) {
+        Place{place, nullptr}.reject(error.what());
+    }
 }
 
 template <typename Owner>
-[[noreturn]] void reject_number(const Setting<Owner>& setting, const std::string& got,
-                                std::string_view place) {
-    reject(place, "expected a number from " + std::to_string(setting.least) + " to " +
-                      std::to_string(setting.most) + ", got " + got);
-}
-
-void note_given(PoolSettings& settings, std::string_view key) {
-    settings.given.emplace(key);
-}
-void note_given(MasterSettings&, std::string_view) {}
-
-mode_t to_mode(const std::string& text, std::string_view place) {
-    unsigned mode = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-    if (error != std::errc{} || end != text.data() + text.size() || mode > 0777)
-        reject(place, "expected permission bits from 0000 to 0777 in octal, got '" + text + "'");
-    return mode;
-}
-
-PoolLimits make_limits(const PoolSettings& settings, std::string_view place,
-                       std::string (*spell)(std::string_view)) {
-    const auto given = [&](std::string_view key) { return settings.given.contains(key); };
-    PoolLimits limits;
-    limits.spawn_burst_max = settings.spawn_burst_max;
-    if (settings.workers > 0) {
-        for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
-            if (given(other))
-                reject(place,
-                       spell("workers") + " makes a pool of fixed size and can't go with " + spell(other));
-        limits.policy = SizingPolicy::fixed;
-        limits.workers_max = limits.workers_start = settings.workers;
-        return limits;
+void check_number(const Setting<Owner>& setting, const Owner& owner, const Place& where) {
+    try {
+        check_range(setting, owner);
+    } catch (const std::invalid_argument& error) {
+        where.reject(where.spell(setting.key) + ": " + error.what());
     }
-    const auto number = [&](std::string_view key, int value) {
-        return spell(key) + " (" + std::to_string(value) + (given(key) ? ")" : ", the default)");
-    };
-    if (settings.spare_min > settings.spare_max)
-        reject(place, number("spare_min", settings.spare_min) + " is above " +
-                          number("spare_max", settings.spare_max) + "; it must not be");
-    if (settings.workers_start > settings.workers_max && given("workers_start"))
-        reject(place, number("workers_start", settings.workers_start) + " is above " +
-                          number("workers_max", settings.workers_max) + "; it must not be");
-    limits.workers_start = std::min(settings.workers_start, settings.workers_max);
-    limits.spare_min = settings.spare_min;
-    limits.spare_max = settings.spare_max;
-    limits.workers_max = settings.workers_max;
-    return limits;
 }
 
-/// One of two words; whether it is the first.
-bool is_first(std::string_view key, const std::string& value, std::array<std::string_view, 2> words,
-              std::string_view place) {
-    if (value != words[0] && value != words[1])
-        reject(place, no_such(key, value, {words.begin(), words.end()}));
-    return value == words[0];
+void check_limits(const PoolOptions& pool, const Place& where) {
+    const PoolLimits& limits = pool.limits;
+    if (limits.policy == SizingPolicy::fixed) return;
+    const auto spelled = [&](std::string_view key, int value, int by_default) {
+        return where.spell(key) + " (" + std::to_string(value) +
+               (value == by_default ? ", the default)" : ")");
+    };
+    const PoolLimits usual;
+    if (limits.spare_min > limits.spare_max)
+        where.reject(spelled("spare_min", limits.spare_min, usual.spare_min) + " is above " +
+                     spelled("spare_max", limits.spare_max, usual.spare_max) + "; it must not be");
+    if (limits.workers_start > limits.workers_max && limits.workers_start != usual.workers_start)
+        where.reject(spelled("workers_start", limits.workers_start, usual.workers_start) + " is above " +
+                     spelled("workers_max", limits.workers_max, usual.workers_max) + "; it must not be");
 }
 
-/// What only some models know.
-void set_model_options(PoolOptions& pool, const PoolSettings& settings, std::string_view place,
-                       std::string (*spell)(std::string_view)) {
-    const auto only_for = [&](std::string_view key, bool fits, const std::string& which) {
-        if (!fits)
-            reject(place,
-                   spell(key) + " goes with " + which + ", not with model " + std::string{pool.model.name});
-    };
-    const Model& model = pool.model;
-    const PoolSettings defaults;
-    only_for("threads", model.takes_threads || settings.threads == defaults.threads, "model prefork");
-    only_for("capacity", model.multiplexes || settings.capacity == defaults.capacity,
-             "models event and prefork-event");
-    only_for("accept_lock", model.locks_accept || settings.accept_lock == defaults.accept_lock,
-             "model prefork-lock");
-    pool.threads = settings.threads;
-    pool.capacity = settings.capacity;
-    pool.queue_ahead = settings.queue_ahead;
-    const bool mutex = is_first("accept_lock", settings.accept_lock, {"mutex", "file"}, place);
-    pool.accept_lock = mutex ? AcceptLockKind::mutex : AcceptLockKind::file;
+void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, const PoolOptions& pool,
+                 const Place& where) {
+    for (const AdmissionRule& rule : rules) {
+        const std::string& wanted = rule.listener;
+        if (wanted.empty()) continue;
+        const std::vector<std::string>& known = pool.listen;
+        if (std::find(known.begin(), known.end(), wanted) == known.end())
+            where.reject(where.spell(key) + ": " + no_such("listener", wanted, {known.begin(), known.end()}));
+        if (wanted.starts_with("unix:"))
+            where.reject(where.spell(key) + ": the clients of " + wanted +
+                         " have no address; expected a TCP listener after the @");
+    }
+}
+
+void set_workers(PoolOptions& pool, const PoolSettings& settings, const Place& where) {
+    if (settings.workers == 0) return;
+    for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
+        if (settings.given.contains(other))
+            where.reject(where.spell("workers") + " makes a pool of fixed size and can't go with " +
+                         where.spell(other));
+    pool.limits.policy = SizingPolicy::fixed;
+    pool.limits.workers_max = pool.limits.workers_start = settings.workers;
+}
+
+/// What the service says itself, where the user doesn't.
+void set_service(PoolOptions& pool, const PoolSettings& settings, const Service& service,
+                 const Place& where) {
+    const HandoffWhen chosen = pool.handoff_when;
+    if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
+        where.reject(lacking);
+    if (settings.given.contains("handoff_when")) pool.handoff_when = chosen;
 }
 
 }  // namespace
-
-template <typename Owner>
-std::string Setting<Owner>::flag() const {
-    return spell_as_flag(key);
-}
 
 std::string spell_as_flag(std::string_view key) {
     std::string flag = "--" + std::string{key};
@@ -127,138 +159,305 @@ std::string spell_as_key(std::string_view key) {
     return std::string{key};
 }
 
+template <typename Owner>
+std::string Setting<Owner>::flag() const {
+    return spell_as_flag(key);
+}
+
+template <typename Owner>
+bool Setting<Owner>::is_number() const noexcept {
+    return std::holds_alternative<Member<int>>(field) || std::holds_alternative<Member<std::size_t>>(field) ||
+           std::holds_alternative<Member<std::chrono::milliseconds>>(field) ||
+           std::holds_alternative<Member<std::chrono::seconds>>(field);
+}
+
+template <typename Owner>
+bool Setting<Owner>::is_list() const noexcept {
+    return std::holds_alternative<Member<std::vector<std::string>>>(field) ||
+           std::holds_alternative<Member<std::vector<AdmissionRule>>>(field) ||
+           std::holds_alternative<Member<std::vector<Network>>>(field);
+}
+
+template struct Setting<PoolSettings>;
+template struct Setting<MasterSettings>;
+
 const std::vector<Setting<PoolSettings>>& pool_settings() {
     using P = PoolSettings;
+    using O = PoolOptions;
+    using L = PoolLimits;
+    using T = TimeLimits;
+    constexpr auto pool = &P::pool;
+    constexpr auto limits = &O::limits;
+    constexpr auto listening = &O::listen_options;
+    constexpr auto times = &O::time_limits;
+    constexpr auto admission = &O::admission;
+    constexpr auto sources = &AdmissionOptions::sources;
     static const std::vector<Setting<P>> table = {
-        {"service", &P::service, "SERVICE", "what is served: http, echo, work or exec"},
-        {"program", &P::program, "ARG", "what exec executes for each client, and its arguments"},
-        {"listen", &P::listen, "ADDR", "HOST:PORT, [V6]:PORT or unix:/path; may be repeated"},
-        {"model", &P::model, "MODEL", "the design: prefork, or see bullpen models"},
-        {"root", &P::root, "DIR", "the directory whose files http serves"},
-        {"file_cache", &P::file_cache, "S", "seconds for which http trusts a file it keeps", 0, 86'400},
-        {"workers", &P::workers, "N", "a pool of fixed size", 1, workers_most},
-        {"workers_start", &P::workers_start, "N", "workers at the start", 0, workers_most},
-        {"spare_min", &P::spare_min, "N", "fewer idle workers than this: start some", 1, workers_most},
-        {"spare_max", &P::spare_max, "N", "more idle workers than this for a while: retire some", 1,
+        {"service", at<&P::service>, "SERVICE", "what is served: http, echo, work or exec"},
+        {"program",
+         at<&P::of_service, &ServiceOptions::program>,
+         "ARG",
+         "what exec executes for each client, and its arguments",
+         0,
+         0,
+         {},
+         R"(["/bin/cat", "-u"])"},
+        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT or unix:/path; repeatable"},
+        {"model", at<pool, &O::model>, "MODEL", "the design, see bullpen models"},
+        {"root", at<&P::of_service, &ServiceOptions::root>, "DIR", "the directory whose files http serves"},
+        {"file_cache", at<&P::of_service, &ServiceOptions::file_cache>, "S",
+         "how long http trusts a file that it keeps", 0, day},
+
+        {"workers",
+         at<&P::workers>,
+         "N",
+         "a pool of this fixed size; 0: of changing size",
+         1,
+         workers_most,
+         {},
+         "8"},
+        {"workers_start", at<pool, limits, &L::workers_start>, "N", "workers at the start", 0, workers_most},
+        {"spare_min", at<pool, limits, &L::spare_min>, "N", "fewer idle workers than this: start some", 1,
          workers_most},
-        {"workers_max", &P::workers_max, "N", "never more workers than this", 1, workers_most},
-        {"spawn_burst_max", &P::spawn_burst_max, "N", "where the growing ramp 1, 2, 4 ... ends", 1, 1024},
-        {"shrink_window", &P::shrink_window, "S", "seconds a worker must have been idle to be retired", 1,
-         86'400},
-        {"backlog", &P::backlog, "N", "clients the kernel may queue (see net.core.somaxconn)", 1, 65'535},
-        {"unix_mode", &P::unix_mode, "MODE", "permission bits of a UNIX socket's file"},
-        {"scheduling", &P::scheduling, "POLICY", "of the workers: batch (the default) or normal"},
-        {"threads", &P::threads, "T", "prefork: workers in each process, a thread each", 1, 1024},
-        {"capacity", &P::capacity, "C", "event models: connections that a worker serves at once", 1,
-         1'000'000},
-        {"queue_ahead", &P::queue_ahead, "N", "clients queued at a busy worker when none is idle", 0, 16},
-        {"accept_lock", &P::accept_lock, "LOCK", "prefork-lock: mutex (the default) or file"},
-        {"defer_accept", &P::defer_accept, "S", "TCP_DEFER_ACCEPT in seconds; 0 is off", 0, 3600},
-        {"allow", &P::allow, "CIDR[@ADDR]", "only these clients, of one listener; may be repeated"},
-        {"deny", &P::deny, "CIDR[@ADDR]", "not these clients, even if allowed; may be repeated"},
-        {"trusted_proxies", &P::trusted_proxies, "CIDR", "free of the limits of a source; may be repeated"},
-        {"source_connections", &P::source_connections, "N", "connections of a source at once; 0: any number",
-         0, 1'000'000},
-        {"source_rate", &P::source_rate, "N", "new connections of a source a second; 0: any number", 0,
-         1'000'000},
-        {"source_prefix", &P::source_prefix, "V4:V6", "bits of an address that make a source (32:64)"},
-        {"source_ban", &P::source_ban, "S", "seconds without a source that keeps trying; 0: off", 0, 86'400},
-        {"source_ban_after", &P::source_ban_after, "N", "with so many refusals within 10 s (5)", 1,
-         1'000'000},
-        {"startups", &P::startups, "B:R:F", "B to F clients unserved: drop R to 100 % of new ones"},
-        {"handoff_when", &P::handoff_when, "WHEN", "a worker gets a new client: at accept or once readable"},
-        {"linger", &P::linger, "MS", "a worker may await the next request itself (4)", 0, 1000},
-        {"idle_timeout", &P::idle_timeout, "S", "for a client that says nothing between requests", 1, day},
-        {"header_timeout", &P::header_timeout, "S", "from the first byte of a head to its last", 1, day},
-        {"body_timeout", &P::body_timeout, "S", "for a body; each body_rate bytes earn a second", 1, day},
-        {"body_rate", &P::body_rate, "N", "bytes a second (500); 0: any progress will do", 0, rate_most},
-        {"read_timeout", &P::read_timeout, "S", "for a client that falls silent in a conversation", 1, day},
-        {"write_timeout", &P::write_timeout, "S", "for an answer; write_rate bytes earn a second", 1, day},
-        {"write_rate", &P::write_rate, "N", "bytes a second (500); 0: any progress will do", 0, rate_most},
-        {"request_timeout", &P::request_timeout, "S", "then a request's worker is told to stop; 0: never", 0,
+        {"spare_max", at<pool, limits, &L::spare_max>, "N", "more idle workers for a while: retire some", 1,
+         workers_most},
+        {"workers_max", at<pool, limits, &L::workers_max>, "N", "never more workers than this", 1,
+         workers_most},
+        {"spawn_burst_max", at<pool, limits, &L::spawn_burst_max>, "N", "where the ramp 1, 2, 4 ... ends", 1,
+         1024},
+        {"shrink_window", at<pool, &O::shrink_window>, "S", "idle time before a worker is retired", 1, day},
+
+        {"backlog", at<pool, listening, &ListenOptions::backlog>, "N", "clients the kernel may queue", 1,
+         65'535},
+        {"unix_mode", at<pool, listening, &ListenOptions::unix_mode>, "MODE",
+         "permission bits of a UNIX socket's file"},
+        {"scheduling", at<pool, &O::scheduling>, "POLICY", "policy of the workers: batch or normal"},
+        {"threads",
+         at<pool, &O::threads>,
+         "T",
+         "prefork: threads in each process",
+         1,
+         1024,
+         {&takes_threads}},
+        {"capacity",
+         at<pool, &O::capacity>,
+         "C",
+         "event models: connections of a worker",
+         1,
+         1'000'000,
+         {&multiplexes}},
+        {"queue_ahead", at<pool, &O::queue_ahead>, "N", "prefork: clients queued at a busy worker", 0, 16},
+        {"accept_lock",
+         at<pool, &O::accept_lock>,
+         "LOCK",
+         "prefork-lock: mutex or file",
+         0,
+         0,
+         {&locks_accept}},
+        {"defer_accept", at<pool, listening, &ListenOptions::defer_accept>, "S", "TCP_DEFER_ACCEPT; 0: off",
+         0, 3600},
+
+        {"allow",
+         at<pool, admission, &AdmissionOptions::allow>,
+         "CIDR[@ADDR]",
+         "only these clients (of ADDR); repeatable",
+         0,
+         0,
+         {&accepts},
+         R"(["10.0.0.0/8", "::1@[::1]:8080"])"},
+        {"deny",
+         at<pool, admission, &AdmissionOptions::deny>,
+         "CIDR[@ADDR]",
+         "not these clients, even if allowed; repeatable",
+         0,
+         0,
+         {&accepts},
+         R"(["10.6.6.0/24"])"},
+        {"trusted_proxies",
+         at<pool, admission, sources, &SourceOptions::trusted>,
+         "CIDR",
+         "clients free of a source's limits; repeatable",
+         0,
+         0,
+         {&accepts},
+         R"(["10.0.0.7"])"},
+        {"source_connections",
+         at<pool, admission, sources, &SourceOptions::connections_max>,
+         "N",
+         "connections of a source at once; 0: any number",
+         0,
+         1'000'000,
+         {&accepts, &one_at_a_time}},
+        {"source_rate",
+         at<pool, admission, sources, &SourceOptions::rate_max>,
+         "N",
+         "new connections of a source a second; 0: any",
+         0,
+         1'000'000,
+         {&accepts, &one_at_a_time}},
+        {"source_prefix",
+         at<pool, admission, sources, &SourceOptions::prefix>,
+         "V4:V6",
+         "bits of the address that make a source",
+         0,
+         0,
+         {&accepts}},
+        {"source_ban",
+         at<pool, admission, sources, &SourceOptions::ban>,
+         "S",
+         "ban of a source that is refused often; 0: off",
+         0,
+         day,
+         {&accepts}},
+        {"source_ban_after",
+         at<pool, admission, sources, &SourceOptions::ban_after>,
+         "N",
+         "refusals within 10 s that lead to a ban",
+         1,
+         1'000'000,
+         {&accepts}},
+        {"startups",
+         at<pool, admission, &AdmissionOptions::early_drop>,
+         "B:R:F",
+         "B to F unserved: drop R to 100 % of new; 0: off",
+         0,
+         0,
+         {&accepts}},
+
+        {"handoff_when",
+         at<pool, &O::handoff_when>,
+         "WHEN",
+         "accepted or readable, as http does",
+         0,
+         0,
+         {&accepts},
+         R"("readable")"},
+        {"await_next",
+         at<pool, &O::await_next>,
+         "MS",
+         "prefork: a worker's wait for the next request",
+         0,
+         1000,
+         {&parks}},
+
+        {"idle_timeout", at<pool, times, &T::idle>, "S", "longest silence before and between requests", 1,
          day},
-        {"request_grace", &P::request_grace, "S", "and, after this, it is killed", 0, day},
-        {"stopped_timeout", &P::stopped_timeout, "S", "a worker stopped for so long (SIGSTOP) is killed (10)",
-         1, day},
-        {"queue", &P::queue, "N", "clients that wait in the master; 0: in the backlog", 0, 1'000'000},
-        {"queue_timeout", &P::queue_timeout, "MS", "the longest of that wait; then the client is refused", 1,
-         3'600'000},
-        {"connections_max", &P::connections_max, "N", "open at once; 0: what RLIMIT_NOFILE has room for", 0,
-         10'000'000},
+        {"header_timeout", at<pool, times, &T::header>, "S", "time from a head's first byte to its last", 1,
+         day},
+        {"body_timeout", at<pool, times, &T::body>, "S", "time for a body; body_rate bytes earn 1 s", 1, day},
+        {"body_rate", at<pool, times, &T::body_rate>, "N", "bytes a second; 0: any progress will do", 0,
+         rate_most},
+        {"read_timeout", at<pool, times, &T::read>, "S", "longest silence within a conversation", 1, day},
+        {"write_timeout", at<pool, times, &T::write>, "S", "time for an answer; write_rate bytes earn 1 s", 1,
+         day},
+        {"write_rate", at<pool, times, &T::write_rate>, "N", "bytes a second; 0: any progress will do", 0,
+         rate_most},
+        {"request_timeout",
+         at<pool, &O::request_timeout>,
+         "S",
+         "longest time for a request; 0: no limit",
+         0,
+         day,
+         {&limits_requests}},
+        {"request_grace", at<pool, &O::request_grace>, "S", "time from request_timeout to SIGKILL", 0, day},
+        {"stopped_timeout", at<pool, &O::stopped_timeout>, "S",
+         "time until a stopped (SIGSTOP) worker is killed", 1, day},
+
+        {"queue",
+         at<pool, &O::queue>,
+         "N",
+         "clients that wait in the master; 0: in the backlog",
+         0,
+         1'000'000,
+         {&accepts}},
+        {"queue_timeout", at<pool, &O::queue_timeout>, "MS", "longest wait in that queue; then a refusal", 1,
+         hour_ms},
+        {"connections_max",
+         at<pool, &O::connections_max>,
+         "N",
+         "connections at once; 0: as RLIMIT_NOFILE allows",
+         0,
+         10'000'000,
+         {&accepts}},
     };
     return table;
 }
 
 const std::vector<Setting<MasterSettings>>& master_settings() {
     using M = MasterSettings;
-    static const std::vector<Setting<M>> table = {
-        {"name", &M::name, "NAME", "the server's name, and its pool's in logs and metrics"},
-        {"metrics", &M::metrics, "ADDR", "where Prometheus may scrape, or off"},
-        {"drain_timeout", &M::drain_timeout, "S", "the longest that an orderly stop may take", 0, 86'400},
-    };
-    return table;
+    static const std::vector<Setting<M>> table = {{"name", [](M & m) -> auto& {return m.name;
+}
+, "NAME", "the server's, and its pool's in metrics"
+}  // namespace bullpen
+, {"metrics", [](M& m) -> auto& {return m.metrics;
+}
+, "ADDR", "where Prometheus may scrape, or off"
+}
+, {"drain_timeout", [](M& m) -> auto& {return m.drain_timeout;
+}
+, "S", "the longest that an orderly stop may take", 0, day
+}
+,
+}
+;
+return table;
 }
 
-template <typename Owner>
-void set_number(Owner& owner, const Setting<Owner>& setting, long long value, std::string_view place) {
-    if (value < setting.least || value > setting.most) reject_number(setting, std::to_string(value), place);
-    owner.*std::get<int Owner::*>(setting.field) = static_cast<int>(value);
-    note_given(owner, setting.key);
+std::string_view new_name_of(std::string_view key) noexcept {
+    return key == "linger" ? "await_next" : std::string_view{};
 }
 
-template <typename Owner>
-void set_from_text(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& values,
-                   std::string_view place) {
-    if (setting.is_number()) {
-        const std::optional<long long> value = to_number(values.back());
-        if (!value) reject_number(setting, "'" + values.back() + "'", place);
-        set_number(owner, setting, *value, place);
-        return;
+void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
+                   const std::vector<std::string>& texts, std::string_view place) {
+    store(settings, setting, texts, place);
+    settings.given.emplace(setting.key);
+}
+
+void set_from_text(MasterSettings& settings, const Setting<MasterSettings>& setting,
+                   const std::vector<std::string>& texts, std::string_view place) {
+    store(settings, setting, texts, place);
+}
+
+void check(const PoolOptions& pool, std::string_view place, std::string (*spell)(std::string_view key)) {
+    const Place where{place, spell};
+    PoolSettings settings;
+    settings.pool = pool;
+    settings.workers = 1;  // Is in the limits.
+    for (const Setting<PoolSettings>& setting : pool_settings()) {
+        check_number(setting, settings, where);
+        for (const Fit* fit : setting.fits)
+            if (fit != nullptr && !fit->fits(pool.design) &&
+                text_of(setting, settings) != text_of(setting, PoolSettings{}))
+                where.reject(fit->complaint(spell(setting.key), pool.design));
     }
-    for (const std::string& value : values)
-        if (value.empty() && setting.key != "program")  // An argument may be empty.
-            reject(place, "expected " + std::string{setting.argument} + ", got nothing");
-    if (setting.is_list())
-        owner.*std::get<std::vector<std::string> Owner::*>(setting.field) = values;
-    else
-        owner.*std::get<std::string Owner::*>(setting.field) = values.back();
-    note_given(owner, setting.key);
+    if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
+    const MasterSettings master{.drain_timeout = pool.drain_timeout};
+    for (const Setting<MasterSettings>& setting : master_settings())
+        check_number(setting, master, where);
+    check_limits(pool, where);
+    check_rules("allow", pool.admission.allow, pool, where);
+    check_rules("deny", pool.admission.deny, pool, where);
+    const SourceOptions& sources = pool.admission.sources;
+    if (sources.ban.count() > 0 && sources.connections_max == 0 && sources.rate_max == 0)
+        where.reject(spell("source_ban") + " needs " + spell("source_connections") + " or " +
+                     spell("source_rate") + ", whose refusals it counts");
 }
-
-template struct Setting<PoolSettings>;
-template struct Setting<MasterSettings>;
-template void set_number(PoolSettings&, const Setting<PoolSettings>&, long long, std::string_view);
-template void set_number(MasterSettings&, const Setting<MasterSettings>&, long long, std::string_view);
-template void set_from_text(PoolSettings&, const Setting<PoolSettings>&, const std::vector<std::string>&,
-                            std::string_view);
-template void set_from_text(MasterSettings&, const Setting<MasterSettings>&, const std::vector<std::string>&,
-                            std::string_view);
 
 PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
                       std::string (*spell)(std::string_view key)) {
+    const Place where{place, spell};
     const Service& service = choose("service", settings.service, services(), place);
-    PoolOptions pool;
+    const std::vector<std::string>& program = settings.of_service.program;
+    if (!program.empty() && service.name != "exec")
+        where.reject("unexpected argument '" + program.front() + "': only service exec starts a program");
+    PoolOptions pool = settings.pool;
     pool.name = name;
-    if (!settings.program.empty() && service.name != "exec")
-        reject(place,
-               "unexpected argument '" + settings.program.front() + "': only service exec starts a program");
     const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
-    const bool by_default = only_a_program && !settings.given.contains("model");
-    pool.model = choose("model", by_default ? "inetd" : settings.model, models(), place);
-    pool.limits = make_limits(settings, place, spell);
-    pool.listen = settings.listen;
-    pool.shrink_window = std::chrono::seconds{settings.shrink_window};
-    pool.listen_options.backlog = settings.backlog;
-    pool.listen_options.unix_mode = to_mode(settings.unix_mode, place);
-    pool.listen_options.defer_accept = std::chrono::seconds{settings.defer_accept};
-    pool.batch_workers = is_first("scheduling", settings.scheduling, {"batch", "normal"}, place);
-    set_model_options(pool, settings, place, spell);
-    pool.admission = make_admission(settings, pool.model, place, spell);
-    const ServiceOptions options{
-        .root = settings.root, .file_cache = settings.file_cache, .program = settings.program};
-    if (const std::string lacking = set_form(pool, service, options); !lacking.empty())
-        reject(place, lacking);
-    set_limits(pool, settings, place, spell);
+    if (only_a_program && !settings.given.contains("model")) pool.model = inetd.name;
+    pool.design = choose("model", pool.model, models(), place);
+    set_workers(pool, settings, where);
+    set_service(pool, settings, service, where);
+    check(pool, place, spell);
     return pool;
 }
 

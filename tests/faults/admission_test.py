@@ -71,7 +71,7 @@ class Listeners(unittest.TestCase):
             if model == "prefork-event":
                 few = ["--workers", "1", "--connections-max", "2"]
             if model in ("prefork", "prefork-event"):  # Else the master takes everybody in, and the first comes first.
-                few += ["--handoff-when", "accept"]
+                few += ["--handoff-when", "accepted"]
             with self.subTest(model=case), Bullpen("work", *flags_of(case), *few, "--listen", "127.0.0.1:0",
                                                    "--listen", "127.0.0.1:0", program=OPTIMISED) as server:
                 self.assertEqual(get(server, listener=1), 200)

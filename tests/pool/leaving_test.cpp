@@ -43,7 +43,7 @@ std::vector<PoolOptions> pools_of(const Case& under) {
     PoolOptions that_peeks = pool_of(under, obey);
     that_peeks.limits.workers_max = with_some_to_spare;
     that_peeks.async_handler = obey_in_loop;
-    that_peeks.await_next = that_peeks.model.parks() ? milliseconds{5} : milliseconds{0};
+    that_peeks.await_next = that_peeks.design.parks() ? milliseconds{5} : milliseconds{0};
     PoolOptions that_reads = pool_of(under, echo);
     that_reads.async_handler = echo_in_loop;
     if (serves_one_at_a_time(under) || under.model == find_model("thread")) return {that_reads};

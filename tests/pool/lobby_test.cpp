@@ -169,8 +169,8 @@ void drain(const UniqueFd& client, std::size_t size) {
 
 PoolOptions with_queue(int longest, std::chrono::milliseconds wait) {
     PoolOptions options;
-    options.queue_max = longest;
-    options.queue_wait = wait;
+    options.queue = longest;
+    options.queue_timeout = wait;
     return options;
 }
 
@@ -780,7 +780,7 @@ TEST_SUITE("pool: the lobby's queue") {
         CHECK(hall.lobby.queued() == 2);
     }
 
-    TEST_CASE("who has waited for queue_wait is refused, at any time of the clock") {
+    TEST_CASE("who has waited for queue_timeout is refused, at any time of the clock") {
         for (const TimePoint since : {TimePoint{}, TimePoint{} + 1ns, TimePoint{} + 5ms, begin}) {
             Hall hall{with_queue(10, 1s)};
             const Guest early = hall.queue(unix_sockets(), {}, since);

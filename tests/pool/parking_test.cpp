@@ -214,8 +214,8 @@ TEST_SUITE("pool: parking") {
     TEST_CASE("who has spoken and waits too long is refused in the service's words, who has begun is not") {
         PoolOptions pool = pool_that_obeys(1);
         pool.queue_ahead = 0;
-        pool.queue_max = 8;
-        pool.queue_wait = milliseconds{50};
+        pool.queue = 8;
+        pool.queue_timeout = milliseconds{50};
         pool.refusal = "not now";
         RunningMaster master{{pool}};
         const UniqueFd idle = master.connect();

@@ -34,7 +34,7 @@ inline constexpr Model handing_off{
 inline PoolOptions pool_of(int workers, Handler handler, const Model& model = handing_off) {
     PoolOptions pool;
     pool.listen = {"127.0.0.1:0"};
-    pool.model = model;
+    pool.design = model;
     pool.handler = std::move(handler);
     pool.limits = {.policy = SizingPolicy::fixed, .workers_max = workers};
     return pool;

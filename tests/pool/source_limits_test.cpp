@@ -139,7 +139,7 @@ TEST_SUITE("pool: limits of a source") {
     }
 
     TEST_CASE("a source is all addresses with one prefix") {
-        SourceLimits limits{{.connections_max = 1, .prefix_v4 = 24, .prefix_v6 = 56}};
+        SourceLimits limits{{.connections_max = 1, .prefix = {.v4 = 24, .v6 = 56}}};
         CHECK(limits.admit(from("1.2.3.4"), start) == admitted);
         CHECK(limits.admit(from("1.2.3.200"), start) == Refusal::source);
         CHECK(limits.admit(from("::ffff:1.2.3.5"), start) == Refusal::source);

@@ -113,7 +113,7 @@ class CompareTest(unittest.TestCase):
     def rows(self, table):
         """The speed table's lines by model, as lists of cells."""
         return {line.split()[0]: line.split() for line in reversed(table.splitlines())
-                if len(line.split()) == 9 and line.split()[0] in SOME and line.split()[1][0].isdigit()}
+                if len(line.split()) == 9 and line.split()[0] in SOME and line.split()[1][0] in "–0123456789"}
 
     def measurements(self, result):
         [workload] = result["workloads"]
@@ -294,6 +294,14 @@ class WhatCannotBe(CompareTest):
 
     def test_what_is_measured_is_not_asked_for_where_nothing_is(self):
         self.assert_refused(2, "--repeat: it does not go with --from", "--from", "x.json", "--repeat", "2")
+
+    def test_what_the_books_test_does_not_use_is_refused(self):
+        for flag in ["--workload", "--duration", "--concurrency", "--workers", "--rate", "--connections", "--requests",
+                     "--time-limit", "--service", "--size", "--cpu-us", "--sleep-ms", "--root", "--path", "--threads"]:
+            value = {"--workload": "io", "--service": "echo"}.get(flag, "2")
+            self.assert_refused(2, f"{flag}: it does not go with --stevens", "--stevens", flag, value)
+        self.assert_refused(2, "--threads: it does not go with --stevens", "--stevens", "--models", "fork", "--threads",
+                            "2")
 
     def test_a_service_that_the_client_does_not_speak_is_refused(self):
         self.assert_refused(2, "--service: compare's client does not speak exec", "--service", "exec")

@@ -99,9 +99,9 @@ class Requests(unittest.TestCase):
     """The limit that a worker runs into."""
 
     def check_log_of_slow(self, server, client, line):
-        self.assertRegex(server.stderr, r"slow request: worker default/\d+ \(pid \d+\)" +
+        self.assertRegex(server.stderr, r"pool default: worker \d+ \(pid \d+\) is told to stop: slow request" +
                          (f", client 127\\.0\\.0\\.1:{client.getsockname()[1]}" if client else "") +
-                         (f', "{re.escape(line)}"' if line else "") + r", 1\.\d s; it is told to stop\n")
+                         (f', "{re.escape(line)}"' if line else "") + r", 1\.\d s\n")
         self.assertEqual(server.stderr.count("slow request"), 1)
 
     def exits(self, server):
@@ -143,7 +143,7 @@ class Requests(unittest.TestCase):
                 wait_for_close(slow, "its end")
             wait_until(lambda: self.exits(server) == 1, "the count of the exit")
             self.assertEqual(self.lost(server), 1)
-            self.assertRegex(server.stderr, r'slow request: worker default/\d+ .*, "GET /sleep/50000 HTTP/1\.1", 1\.')
+            self.assertRegex(server.stderr, r'pool default: worker \d+ .*: slow request, "GET /sleep/50000 HTTP/1\.1", 1\.')
 
     def test_a_program_is_told_to_stop_at_the_limit(self):
         with Bullpen("exec", "--model", "inetd", "--request-timeout", "1", "--request-grace", "3600",

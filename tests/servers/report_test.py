@@ -22,6 +22,11 @@ frame.onload = () => {
   const page = frame.contentDocument, root = page.documentElement, found = {};
   found.wanted = root.scrollWidth; found.width = root.clientWidth; found.title = page.title;
   found.ground = frame.contentWindow.getComputedStyle(page.body).backgroundColor;
+  found.cut_off = [...page.body.querySelectorAll('*')].filter(one => {
+    const style = frame.contentWindow.getComputedStyle(one), box = one.getBoundingClientRect();
+    const narrower = style.overflowX !== 'visible' && style.display !== 'inline' && one.scrollWidth > one.clientWidth + 1;
+    return !one.closest('svg') && box.width > 0 && (narrower || box.right > root.clientWidth + 1 || box.left < -1);
+  }).map(one => one.tagName + ' ' + one.className + ' ' + one.textContent.slice(0, 60));
   found.sections = [...page.querySelectorAll('main > section[id]')].map(section => {
     const plots = {};
     for (const figure of section.querySelectorAll('figure')) {
@@ -103,6 +108,14 @@ class Report(unittest.TestCase):
 
 
 class OfAStoredResult(Report):
+    def test_nothing_is_cut_off_on_a_small_screen(self):
+        for comparison in [synthetic_result.comparison(), synthetic_result.comparison(repeat=1, workers=64)]:
+            self.render(comparison)
+            for width in [320, 400]:
+                found = self.look(width)
+                self.assertEqual(found["cut_off"], [], f"{width} px")
+                self.assert_readable(found, width)
+
     def test_every_plot_and_table_of_every_workload_has_every_model_at_every_width(self):
         self.render(synthetic_result.comparison())
         for width in [360, 760, 1000, 1600]:

@@ -85,6 +85,14 @@ class Errors(unittest.TestCase):
             self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
             self.assertEqual(server.total("bullpen_connections_accepted_total"), 1)
 
+    def test_an_old_name_is_answered_with_the_new_one(self):
+        self.assertIn("--linger is called --await-next now", self.complaint(2, "serve", "--linger", "4"))
+        self.assertIn("'accept' is called accepted now", self.complaint(2, "serve", "--handoff-when", "accept"))
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+            config.write("[pool.web]\nlinger = 3\n")
+            config.flush()
+            self.assertIn(f"{config.name}:2: linger is called await_next now", self.complaint(2, "check-config", config.name))
+
     def test_help_and_version_are_answers_and_no_errors(self):
         status, out, err = run("--version")
         self.assertEqual((status, err), (0, ""))
@@ -102,10 +110,12 @@ class Configurations(unittest.TestCase):
         status, out, err = run("check-config", str(TOP / "deploy/bullpen.toml"))
         self.assertEqual((status, err), (0, ""))
         self.assertIn("pool web: http on 127.0.0.1:8080, model prefork", out)
+        self.assertEqual(run("check-config", "--sample"), (0, (TOP / "deploy/bullpen.toml").read_text(), ""))
         text = (TOP / "deploy/bullpen.toml").read_text()
-        table = (TOP / "servers/settings/settings.cpp").read_text()
-        for key in re.findall(r'^        \{"(\w+)", &[PM]::', table, re.MULTILINE):
-            self.assertRegex(text, rf"(?m)^(# )?{key} = ")
+        help_text = run("serve", "--help")[1]
+        for flag in re.findall(r"^  --([a-z-]+)", help_text, re.MULTILINE):
+            if flag not in ("config", "pool"):
+                self.assertRegex(text, rf"(?m)^(# )?{flag.replace('-', '_')} = ")
 
     def test_several_pools_live_under_one_master_and_one_exporter(self):
         with tempfile.TemporaryDirectory() as home:

@@ -27,7 +27,7 @@ def run(place, number, workers):
             "errors": [{"name": "reset", "count": 3}] if place == 4 else [],
             "latency": [{"name": "all", "requests": requests, "summary": summary,
                          "distribution": [{"quantile": q, "us": at(q)} for q in QUANTILES]}],
-            "wall_s": 2.0, "client_cpu_s": 1.0, "machine_busy": 0.8, "server": usage,
+            "wall_s": 2.0, "client_cpu_s": 1.0, "machine_busy": 0.6, "server": usage,
             "start_stop": {"user_s": 0.0, "system_s": 0.0, "voluntary_switches": 0, "involuntary_switches": 0},
             "memory": {"master_kb": 900 + number, "workers_kb": 250 * workers * (place % 4 + 1), "workers": workers},
             "connections_by_slot": shares, "lost": 0, "unaccounted": 0}

@@ -67,6 +67,19 @@ Spread Measurement::over(const std::function<double(const Run&)>& number) const 
     return spread_of(std::move(values));
 }
 
+CpuParts Measurement::cpu_parts() const {
+    if (runs.empty()) return {};
+    std::vector<const Run*> order;
+    for (const Run& run : runs)
+        order.push_back(&run);
+    std::sort(order.begin(), order.end(),
+              [](const Run* a, const Run* b) { return a->cpu_us() < b->cpu_us(); });
+    const Run& upper = *order[order.size() / 2];
+    const Run& lower = *order[(order.size() - 1) / 2];
+    return {.user_us = (lower.user_us() + upper.user_us()) / 2,
+            .system_us = (lower.system_us() + upper.system_us()) / 2};
+}
+
 Spread Measurement::latency(double LatencySummary::*quantile) const {
     return over(
         [&](const Run& run) { return run.latency.empty() ? 0 : run.latency.front().summary.*quantile; });
@@ -109,6 +122,14 @@ std::vector<const Measurement*> WorkloadResult::measured() const {
     for (const Measurement& measurement : measurements)
         if (measurement.measured()) found.push_back(&measurement);
     return found;
+}
+
+double WorkloadResult::others_share(const Machine& machine) const {
+    double greatest = 0;
+    for (const Measurement* m : measured())
+        for (const Run& run : m->runs)
+            greatest = std::max(greatest, run.others_share(machine.cpus));
+    return greatest;
 }
 
 std::optional<double> WorkloadResult::iterative_cpu_us() const {

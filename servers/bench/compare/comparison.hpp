@@ -74,6 +74,12 @@ private:
     [[nodiscard]] double per_request(double with_load, double without) const noexcept;
 };
 
+/// CPU time of a request in its two parts.
+struct CpuParts {
+    double user_us = 0;
+    double system_us = 0;
+};
+
 /// One model under one workload, as often as it was run.
 struct Measurement {
     std::string model;
@@ -86,6 +92,10 @@ struct Measurement {
 
     /// Of a number that each run has: `over(&Run::cpu_us)`.
     [[nodiscard]] Spread over(const std::function<double(const Run&)>& number) const;
+
+    /// Of the run with the median CPU time, so that they add up to over(&Run::cpu_us).median; of an even
+    /// number of runs the mean of the middle two.
+    [[nodiscard]] CpuParts cpu_parts() const;
 
     /// Of the kind of requests that models are judged by: `latency(&LatencySummary::p99_us)`.
     [[nodiscard]] Spread latency(double LatencySummary::*quantile) const;
@@ -111,6 +121,9 @@ struct WorkloadResult {
 
     /// The base line of Stevens' "process control CPU time".
     [[nodiscard]] std::optional<double> iterative_cpu_us() const;
+
+    /// The greatest share of the machine that other programs used during a run of those measured.
+    [[nodiscard]] double others_share(const Machine& machine) const;
 };
 
 struct Comparison {

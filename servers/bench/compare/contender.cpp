@@ -3,9 +3,20 @@
 #include <algorithm>
 
 #include "servers/models/models.hpp"
+#include "servers/services/form.hpp"
+#include "servers/settings/settings.hpp"
 
 namespace bullpen {
 namespace {
+
+const char* name_of(Form form) noexcept {
+    switch (form) {
+        case Form::blocking: return "blocking";
+        case Form::asynchronous: return "asynchronous";
+        case Form::program: return "program's";
+    }
+    return "";
+}
 
 bool makes_worker_per_client(const Model& model) noexcept {
     return model.delivery == Delivery::fork || model.name == thread_per_client.name;
@@ -21,37 +32,16 @@ std::variant<Contender, LeftOut> make_contender(const Design& design, const Serv
     const bool per_client = makes_worker_per_client(design.model);
     int slots = per_client ? std::max(workers, concurrency + dead_ones) : workers;
     if (design.threaded) slots = (slots + threads - 1) / threads * threads;
-    PoolOptions pool;
-    pool.name = design.name;
-    pool.model = design.model;
-    pool.threads = design.threaded ? threads : 1;
-    pool.accept_lock = design.accept_lock;
-    pool.limits = {.policy = SizingPolicy::fixed, .workers_start = slots, .workers_max = slots};
-    const char* missing = nullptr;
-    switch (design.model.form) {
-        case Form::blocking:
-            if (service.make != nullptr)
-                pool.handler = service.make(options);
-            else
-                missing = "blocking";
-            break;
-        case Form::asynchronous:
-            if (service.make_async != nullptr)
-                pool.async_handler = service.make_async(options);
-            else
-                missing = "asynchronous";
-            break;
-        case Form::program:
-            if (service.make_program != nullptr)
-                pool.program = service.make_program(options);
-            else
-                missing = "program's";
-            break;
-    }
-    if (missing != nullptr)
-        return LeftOut{
-            .model = design.name,
-            .reason = "the service " + std::string{service.name} + " has no " + missing + " form."};
+    if (!has_form(service, design.model.form))
+        return LeftOut{.model = design.name,
+                       .reason = "the service " + std::string{service.name} + " has no " +
+                                 name_of(design.model.form) + " form."};
+    PoolSettings settings{.service = std::string{service.name}, .of_service = options, .workers = slots};
+    settings.pool.model = design.model.name;
+    settings.given.emplace("model");
+    if (design.model.takes_threads) settings.pool.threads = design.threaded ? threads : 1;
+    settings.pool.accept_lock = design.accept_lock;
+    PoolOptions pool = make_pool(design.name, settings, "", spell_as_key);
     return Contender{
         .name = design.name,
         .service = std::string{service.name},

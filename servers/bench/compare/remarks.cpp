@@ -73,15 +73,12 @@ void judge_client(const WorkloadResult& result, int cpus, std::vector<std::strin
     std::vector<std::string> limiting;
     double client = 0;
     double busiest = 0;
-    double others = 0;
     for (const Measurement* m : result.measured()) {
         const double share = m->over(&Run::client_share).median;
         client = std::max(client, share);
         if (share > client_share_max) limiting.push_back(m->model + " (" + percent(share) + ")");
-        for (const Run& run : m->runs) {
+        for (const Run& run : m->runs)
             busiest = std::max(busiest, run.machine_busy);
-            others = std::max(others, run.others_share(cpus));
-        }
     }
     if (!limiting.empty())
         all.push_back("The client was the bottleneck with " + enumerate(limiting) +
@@ -96,10 +93,6 @@ void judge_client(const WorkloadResult& result, int cpus, std::vector<std::strin
                       (cpus == 1 ? "CPU" : grouped(cpus) + " CPUs") +
                       ": a client elsewhere would see more per second. CPU per " + unit_of(result.workload) +
                       " depends little on that.");
-    constexpr double much = 0.15;
-    if (others > much)
-        all.push_back("Other programs used up to " + percent(others) +
-                      " of the machine meanwhile: repeat this when it is quiet.");
 }
 
 void remark_on_rounds(const WorkloadResult& result, const Comparison& comparison,
@@ -154,9 +147,7 @@ std::vector<std::string> remarks(const WorkloadResult& result, const Comparison&
 std::vector<std::string> reading_help(const Comparison& comparison) {
     std::vector<std::string> help = {
         "Numbers are the medians of the runs, with the least and the greatest run beside them. One model "
-        "counts "
-        "as better than another only if each of its runs was better than any of the other's; a rank of 2–4 "
-        "means that this is all that can be said.",
+        "counts as better than another only if each of its runs was better than any of the other's.",
         "CPU is user and system time of the master and all its workers, without what starting and stopping "
         "them costs; above iterative it is Stevens' process control CPU time (UNP figure 30.1).",
         "Switches are context switches of the same processes, voluntary (it waited) and involuntary (it was "

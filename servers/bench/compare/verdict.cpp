@@ -85,7 +85,7 @@ std::string most_often(const Comparison& comparison, const char* what, Disciplin
     int contests = 0;
     for (const WorkloadResult& result : comparison.workloads) {
         const Measured measured = result.measured();
-        const Contest contest = judge(result);
+        const Contest contest = judge(result, comparison.machine);
         const std::vector<std::size_t>& best = (contest.*discipline).best;
         if (best.size() == measured.size()) continue;
         ++contests;
@@ -103,15 +103,39 @@ std::string most_often(const Comparison& comparison, const char* what, Disciplin
            std::to_string(contests) + ")";
 }
 
+/// Of the workload during which other programs used most.
+std::string worst_disturbance(const Comparison& comparison) {
+    const auto worst =
+        std::max_element(comparison.workloads.begin(), comparison.workloads.end(),
+                         [&](const WorkloadResult& a, const WorkloadResult& b) {
+                             return a.others_share(comparison.machine) < b.others_share(comparison.machine);
+                         });
+    const std::string sentence = disturbance_of(*worst, comparison.machine);
+    return sentence.empty() ? "" : "Under " + worst->workload.name + ": " + sentence;
+}
+
 }  // namespace
 
-std::vector<std::string> verdict_on(const WorkloadResult& result) {
+std::string disturbance_of(const WorkloadResult& result, const Machine& machine) {
+    constexpr double little = 0.15;
+    const double share = result.others_share(machine);
+    if (share <= little) return {};
+    return "Other programs used up to " + percent(share) + " of the machine meanwhile: " +
+           (share > others_share_max
+                ? "above " + percent(others_share_max) + " nothing is ranked. Repeat this"
+                : "repeat this") +
+           " when it is quiet.";
+}
+
+std::vector<std::string> verdict_on(const WorkloadResult& result, const Machine& machine) {
     const Measured measured = result.measured();
     if (measured.empty()) return {"No model was measured."};
     if (measured.size() == 1) return {"Only " + measured[0]->model + " was measured: nobody is compared."};
+    const std::string disturbance = disturbance_of(result, machine);
+    if (result.others_share(machine) > others_share_max) return {disturbance};
     if (!repeated(result))
-        return {"Nobody is ranked: of a model that ran once nobody knows how much of its number is chance."};
-    const Contest contest = judge(result);
+        return {"Nothing is ranked: of a model that ran once nobody knows how much of its number is chance."};
+    const Contest contest = judge(result, machine);
     const Workload& workload = result.workload;
     const std::string unit = unit_of(workload);
     std::vector<std::string> sentences;
@@ -125,23 +149,31 @@ std::vector<std::string> verdict_on(const WorkloadResult& result) {
                                  [&](double us) { return significant(us) + " µs a " + unit; }));
     sentences.push_back(sentence("Least memory", contest.memory, measured, Better::lower,
                                  [](double kb) { return significant(kb / 1024) + " MiB"; }));
+    if (!disturbance.empty()) sentences.push_back(disturbance);
     return sentences;
 }
 
 std::string verdict_on(const Comparison& comparison) {
     if (comparison.workloads.empty()) return "Nothing was measured.";
     if (comparison.workloads.size() == 1) {
-        const std::vector<std::string> all = verdict_on(comparison.workloads.front());
-        return all.size() < 2 ? all.front() : all[0] + " " + all[1];
+        const WorkloadResult& result = comparison.workloads.front();
+        const std::vector<std::string> all = verdict_on(result, comparison.machine);
+        if (all.size() < 2) return all.front();
+        const std::string disturbance = disturbance_of(result, comparison.machine);
+        return all[0] + " " + all[1] + (disturbance.empty() ? "" : " " + disturbance);
     }
+    const std::string disturbance = worst_disturbance(comparison);
     std::vector<std::string> parts;
     for (const std::string& part : {most_often(comparison, "in throughput", &Contest::throughput),
                                     most_often(comparison, "in the tail of latency", &Contest::tail),
                                     most_often(comparison, "in CPU time", &Contest::cpu)})
         if (!part.empty()) parts.push_back(part);
-    if (parts.empty()) return "The runs overlap so much that no model is told from the others.";
+    if (parts.empty())
+        return disturbance.empty() ? "The runs overlap so much that no model is told from the others."
+                                   : disturbance;
     return "Most often among the best of a workload: " + enumerate(parts) +
-           ". Models whose runs overlap with the best's count as best too.";
+           ". Models whose runs overlap with the best's count as best too." +
+           (disturbance.empty() ? "" : " " + disturbance);
 }
 
 }  // namespace bullpen

@@ -72,8 +72,8 @@ json::object summary(const Measurement& m, std::optional<double> iterative_cpu_u
     };
 }
 
-void add_derived(const WorkloadResult& result, json::object& object) {
-    const Contest contest = judge(result);
+void add_derived(const WorkloadResult& result, const Machine& machine, json::object& object) {
+    const Contest contest = judge(result, machine);
     json::array& measurements = object["measurements"].as_array();
     for (std::size_t i = 0, place = 0; i < result.measurements.size(); ++i) {
         const Measurement& measurement = result.measurements[i];
@@ -83,7 +83,7 @@ void add_derived(const WorkloadResult& result, json::object& object) {
         measurements[i].as_object()["summary"] = std::move(numbers);
     }
     json::array sentences;
-    for (const std::string& sentence : verdict_on(result))
+    for (const std::string& sentence : verdict_on(result, machine))
         sentences.push_back(json::value(sentence));
     object["verdict"] = std::move(sentences);
 }
@@ -97,7 +97,7 @@ std::string to_json(const Comparison& comparison) {
         object[key] = value;
     json::array& workloads = object["workloads"].as_array();
     for (std::size_t i = 0; i < comparison.workloads.size(); ++i)
-        add_derived(comparison.workloads[i], workloads[i].as_object());
+        add_derived(comparison.workloads[i], comparison.machine, workloads[i].as_object());
     return json::serialize(object) + "\n";
 }
 

@@ -32,13 +32,14 @@ std::string speed(const WorkloadResult& result, const Contest& contest, std::siz
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const Spread& rate = contest.throughput.values[i];
-        table.add({m.model, text_of(contest.throughput.ranks[i]),
-                   number_cell(rate.median, whole(rate.median)), range_cell(rate, "–", range(rate)),
-                   in_ms(m, &LatencySummary::p50_us), in_ms(m, &LatencySummary::p90_us),
-                   in_ms(m, &LatencySummary::p99_us), in_ms(m, &LatencySummary::p999_us),
-                   in_ms(m, &LatencySummary::max_us)});
+        table.add({m.model, contest.throughput.rank_of(i), number_cell(rate.median, whole(rate.median)),
+                   range_cell(rate, "–", range(rate)), in_ms(m, &LatencySummary::p50_us),
+                   in_ms(m, &LatencySummary::p90_us), in_ms(m, &LatencySummary::p99_us),
+                   in_ms(m, &LatencySummary::p999_us), in_ms(m, &LatencySummary::max_us)});
     }
-    return table.text(width);
+    return table.text(width) +
+           wrap(explain_ranks(contest.throughput, std::string{unit_of(result.workload)} + "s a second"),
+                width, 2);
 }
 
 Cell short_cell(double count) {
@@ -65,16 +66,17 @@ std::string resources(const WorkloadResult& result, const Contest& contest, std:
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const Spread& cpu = contest.cpu.values[i];
+        const CpuParts parts = m.cpu_parts();
         const double worker_kb = m.over(&Run::worker_kb).median;
-        table.add({m.model, text_of(contest.cpu.ranks[i]), significant_cell(cpu.median),
-                   range_cell(cpu, "–", fine_range(cpu)), significant_cell(m.over(&Run::user_us).median),
-                   significant_cell(m.over(&Run::system_us).median), above(cpu.median, base),
+        table.add({m.model, contest.cpu.rank_of(i), significant_cell(cpu.median),
+                   range_cell(cpu, "–", fine_range(cpu)), significant_cell(parts.user_us),
+                   significant_cell(parts.system_us), above(cpu.median, base),
                    short_cell(m.over(&Run::voluntary_switches).median),
                    short_cell(m.over(&Run::involuntary_switches).median),
                    mebibytes(m.over(&Run::tree_kb).median),
                    worker_kb > 0 ? number_cell(worker_kb, whole(worker_kb)) : "-"});
     }
-    return table.text(width);
+    return table.text(width) + wrap(explain_ranks(contest.cpu, "CPU time"), width, 2);
 }
 
 /// A column for each worker, as high as its share of the greatest one.
@@ -113,10 +115,10 @@ std::string distribution(const WorkloadResult& result, std::size_t width) {
 std::string section(const WorkloadResult& result, const Comparison& comparison, std::size_t width) {
     std::string text = wrap(result.workload.name + ": " + describe(result.workload) + ".", width, 0) + "\n";
     if (!result.measured().empty()) {
-        const Contest contest = judge(result);
+        const Contest contest = judge(result, comparison.machine);
         text += speed(result, contest, width) + "\n" + resources(result, contest, width) + "\n" +
                 distribution(result, width) + "\n";
-        for (const std::string& sentence : verdict_on(result))
+        for (const std::string& sentence : verdict_on(result, comparison.machine))
             text += wrap(sentence, width, 2);
         text += "\n";
     }

@@ -104,7 +104,7 @@ double axis_end(const std::vector<Row>& rows) {
     return greatest;
 }
 
-void draw(Html& html, const std::vector<Row>& rows, const std::string& unit,
+void draw(Html& html, const std::vector<Row>& rows, const std::string& unit, const std::string& ranks,
           const double* reference = nullptr) {
     const LinearScale scale = linear_scale(axis_end(rows));
     for (const Row& row : rows)
@@ -112,6 +112,7 @@ void draw(Html& html, const std::vector<Row>& rows, const std::string& unit,
     draw_axis(html, scale, unit);
     if (std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.spread.median > scale.top; }))
         html.element("p", {{"class", "legend"}}, "» goes on beyond the axis");
+    html.element("p", {{"class", "ranks"}}, ranks);
     html.close();
 }
 
@@ -134,13 +135,13 @@ void plot_throughput(Html& html, const WorkloadResult& result, const Contest& co
     for (const std::size_t i : by_median(contest.throughput.values, Better::higher)) {
         const Spread& rate = contest.throughput.values[i];
         rows.push_back({.text = {.name = measured[i]->model,
-                                 .rank = text_of(contest.throughput.ranks[i]),
+                                 .rank = contest.throughput.rank_of(i),
                                  .value = whole(rate.median),
                                  .remark = range(rate)},
                         .parts = {{rate.median, "plain"}},
                         .spread = rate});
     }
-    draw(html, rows, "a second");
+    draw(html, rows, "a second", explain_ranks(contest.throughput, unit));
 }
 
 void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest) {
@@ -155,19 +156,18 @@ void plot_cpu(Html& html, const WorkloadResult& result, const Contest& contest) 
     std::vector<Row> rows;
     for (const std::size_t i : by_median(contest.cpu.values, Better::lower)) {
         const Spread& cpu = contest.cpu.values[i];
-        const double user = measured[i]->over(&Run::user_us).median;
-        const double system = measured[i]->over(&Run::system_us).median;
+        const CpuParts parts = measured[i]->cpu_parts();
         const bool above = base && measured[i]->model != "iterative";
         const double more = cpu.median - base.value_or(0);
         rows.push_back({.text = {.name = measured[i]->model,
-                                 .rank = text_of(contest.cpu.ranks[i]),
+                                 .rank = contest.cpu.rank_of(i),
                                  .value = significant(cpu.median) + " µs",
                                  .remark = above ? (more < 0 ? "−" : "+") + significant(std::abs(more))
                                                  : fine_range(cpu)},
-                        .parts = {{user, "user"}, {system, "system"}},
+                        .parts = {{parts.user_us, "user"}, {parts.system_us, "system"}},
                         .spread = cpu});
     }
-    draw(html, rows, "µs", base ? &*base : nullptr);
+    draw(html, rows, "µs", explain_ranks(contest.cpu, "CPU time"), base ? &*base : nullptr);
 }
 
 void plot_memory(Html& html, const WorkloadResult& result, const Contest& contest) {
@@ -181,13 +181,13 @@ void plot_memory(Html& html, const WorkloadResult& result, const Contest& contes
         const Spread& tree = contest.memory.values[i];
         const double worker_kb = measured[i]->over(&Run::worker_kb).median;
         rows.push_back({.text = {.name = measured[i]->model,
-                                 .rank = text_of(contest.memory.ranks[i]),
+                                 .rank = contest.memory.rank_of(i),
                                  .value = fixed(tree.median / kb, 1) + " MiB",
                                  .remark = worker_kb > 0 ? whole(worker_kb) + " kB" : "no workers"},
                         .parts = {{tree.median / kb, "plain"}},
                         .spread = {tree.median / kb, tree.min / kb, tree.max / kb}});
     }
-    draw(html, rows, "MiB");
+    draw(html, rows, "MiB", explain_ranks(contest.memory, "memory"));
 }
 
 }  // namespace bullpen

@@ -101,9 +101,9 @@ void section(Html& html, const WorkloadResult& result, const Comparison& compari
     html.open("section", {{"id", workload.name}});
     html.element("h2", {}, workload.name + summary_of(workload.name));
     html.element("p", {{"class", "setup"}}, describe(workload) + ".");
-    list(html, "findings", verdict_on(result));
+    list(html, "findings", verdict_on(result, comparison.machine));
     if (!result.measured().empty()) {
-        const Contest contest = judge(result);
+        const Contest contest = judge(result, comparison.machine);
         html.open("div", {{"class", "plots"}});
         plot_throughput(html, result, contest);
         plot_cpu(html, result, contest);
@@ -150,7 +150,8 @@ void reading(Html& html, const Comparison& comparison) {
     html.element(
         "p", {},
         "In the plots a bar is the median, and the whisker on it reaches from the least to the greatest "
-        "run. The number before a name is its rank. The lines of the latency plot are medians of the "
+        "run. The number before a name is its rank among those measured. The lines of the latency plot are "
+        "medians of the "
         "runs, point by point; they end where fewer than ten requests of a run lie beyond.");
     list_designs(html, comparison);
     html.close();

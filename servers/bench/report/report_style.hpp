@@ -1,4 +1,4 @@
-/// How the page of a report looks.
+/// How the page of a report looks. CMake makes the definition from report.css.
 #pragma once
 
 namespace bullpen {

@@ -7,9 +7,11 @@
 namespace bullpen {
 namespace {
 
-/// In a box of its own that scrolls where the page is narrow; it can be scrolled by keys.
-void open_table(Html& html, const std::string& kind, const std::string& caption,
-                const std::vector<std::string>& head) {
+using Cells = std::vector<std::string>;
+
+/// In a box of its own that scrolls, also by keys, where the page is narrower. On a small screen each line is
+/// a block of its own, in which a cell is named by its data-head.
+void open_table(Html& html, const std::string& kind, const std::string& caption, const Cells& head) {
     html.open("div", {{"class", "scroll"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", caption}});
     html.open("table", {{"class", kind}}).element("caption", {}, caption);
     html.open("thead").open("tr");
@@ -22,14 +24,15 @@ void close_table(Html& html) {
     html.close().close().close();
 }
 
-void line(Html& html, const std::vector<std::string>& cells) {
+void line(Html& html, const Cells& head, const Cells& cells) {
     html.open("tr").element("th", {{"scope", "row"}}, cells.front());
     for (std::size_t i = 1; i < cells.size(); ++i)
-        html.element("td", {}, cells[i]);
+        html.element("td", {{"data-head", head[i]}}, cells[i]);
     html.close();
 }
 
 std::string names_of_best(const Discipline& discipline, const std::vector<const Measurement*>& measured) {
+    if (!discipline.ranked) return "not ranked";
     if (discipline.best.size() == measured.size() && measured.size() > 1) return "not told apart";
     std::vector<std::string> names;
     for (const std::size_t place : discipline.best)
@@ -47,16 +50,17 @@ std::string failures_of(const Measurement& m) {
 }  // namespace
 
 void glance_table(Html& html, const Comparison& comparison) {
-    open_table(html, "glance", "The best of each workload; several where their runs overlap",
-               {"workload", "most a second", "shortest tail (p99)", "least CPU", "least memory"});
+    const Cells head = {"workload", "most a second", "shortest tail (p99)", "least CPU", "least memory"};
+    open_table(html, "glance", "The best of each workload; several where their runs overlap", head);
     for (const WorkloadResult& result : comparison.workloads) {
         const auto measured = result.measured();
-        const Contest contest = judge(result);
+        const Contest contest = judge(result, comparison.machine);
         html.open("tr").open("th", {{"scope", "row"}});
         html.element("a", {{"href", "#" + result.workload.name}}, result.workload.name).close();
+        std::size_t column = 1;
         for (const Discipline* discipline :
              {&contest.throughput, &contest.tail, &contest.cpu, &contest.memory})
-            html.element("td", {}, names_of_best(*discipline, measured));
+            html.element("td", {{"data-head", head[column++]}}, names_of_best(*discipline, measured));
         html.close();
     }
     close_table(html);
@@ -64,39 +68,53 @@ void glance_table(Html& html, const Comparison& comparison) {
 
 void speed_table(Html& html, const WorkloadResult& result, const Contest& contest) {
     const auto measured = result.measured();
-    open_table(html, "numbers speed", "Speed and latency (ms)",
-               {"model", "rank", "requests/s", "in the runs", "connections/s", "p50", "p90", "p99",
-                "in the runs", "p99.9", "max", "failed"});
+    const Cells head = {"model", "rank", "requests/s",  "in the runs", "connections/s", "p50",
+                        "p90",   "p99",  "in the runs", "p99.9",       "max",           "failed"};
+    open_table(html, "numbers speed", "Speed and latency (ms)", head);
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const auto in_ms = [&](double LatencySummary::*quantile) {
             return significant(m.latency(quantile).median / 1000);
         };
         const Spread tail = m.latency(&LatencySummary::p99_us);
-        line(html,
-             {m.model, text_of(contest.throughput.ranks[i]), whole(contest.throughput.values[i].median),
+        line(html, head,
+             {m.model, contest.throughput.rank_of(i), whole(contest.throughput.values[i].median),
               range(contest.throughput.values[i]), whole(m.over(&Run::connections_per_s).median),
               in_ms(&LatencySummary::p50_us), in_ms(&LatencySummary::p90_us), in_ms(&LatencySummary::p99_us),
               fine_range({tail.median / 1000, tail.min / 1000, tail.max / 1000}),
               in_ms(&LatencySummary::p999_us), in_ms(&LatencySummary::max_us), failures_of(m)});
     }
     close_table(html);
+    html.element("p", {{"class", "ranks"}},
+                 explain_ranks(contest.throughput, std::string{unit_of(result.workload)} + "s a second"));
 }
 
 void resource_table(Html& html, const WorkloadResult& result, const Contest& contest) {
     const auto measured = result.measured();
     const std::optional<double> base = result.iterative_cpu_us();
     const std::string unit = unit_of(result.workload);
-    open_table(html, "numbers resources", "Resources, CPU in µs and context switches a " + unit,
-               {"model", "rank", "CPU", "in the runs", "user", "system", "above iterative",
-                "switches, voluntary", "involuntary", "PSS, MiB", "kB a worker", "Jain", "client’s CPU"});
+    const Cells head = {"model",
+                        "rank",
+                        "CPU",
+                        "in the runs",
+                        "user",
+                        "system",
+                        "above iterative",
+                        "switches, voluntary",
+                        "involuntary",
+                        "PSS, MiB",
+                        "kB a worker",
+                        "Jain",
+                        "client’s CPU"};
+    open_table(html, "numbers resources", "Resources, CPU in µs and context switches a " + unit, head);
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
         const Spread& cpu = contest.cpu.values[i];
+        const CpuParts parts = m.cpu_parts();
         const double worker_kb = m.over(&Run::worker_kb).median;
-        line(html,
-             {m.model, text_of(contest.cpu.ranks[i]), significant(cpu.median), fine_range(cpu),
-              significant(m.over(&Run::user_us).median), significant(m.over(&Run::system_us).median),
+        line(html, head,
+             {m.model, contest.cpu.rank_of(i), significant(cpu.median), fine_range(cpu),
+              significant(parts.user_us), significant(parts.system_us),
               base ? significant(cpu.median - *base) : "–", fixed(m.over(&Run::voluntary_switches).median, 2),
               fixed(m.over(&Run::involuntary_switches).median, 2),
               fixed(m.over(&Run::tree_kb).median / 1024, 1), worker_kb > 0 ? whole(worker_kb) : "–",
@@ -104,6 +122,7 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
               percent(m.over(&Run::client_share).median)});
     }
     close_table(html);
+    html.element("p", {{"class", "ranks"}}, explain_ranks(contest.cpu, "CPU time"));
 }
 
 }  // namespace bullpen

@@ -4,6 +4,7 @@
 
 #include "servers/bench/compare/fairness.hpp"
 #include "servers/bench/compare/remarks.hpp"
+#include "servers/bench/compare/verdict.hpp"
 #include "servers/bench/text/number_cell.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/text_table.hpp"
@@ -124,6 +125,8 @@ std::string render_stevens(const Comparison& comparison, std::size_t width) {
     for (const WorkloadResult& result : comparison.workloads) {
         text += wrap(describe(result.workload) + ".", width, 0) + "\n";
         text += figure_1(result, width) + figure_2(result, width) + "\n";
+        const std::string disturbance = disturbance_of(result, comparison.machine);
+        if (!disturbance.empty()) text += wrap(disturbance, width, 0);
         for (const std::string& remark : remarks(result, comparison))
             text += wrap(remark, width, 0);
     }

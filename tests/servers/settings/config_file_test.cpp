@@ -54,13 +54,13 @@ TEST_SUITE("servers: the configuration file") {
             "[pool.b]\nlisten = '127.0.0.1:2'\nservice = 'echo'\nworkers = 7\nmodel = 'fork'\n"};
         const Settings settings = read_config_file(file.path);
         CHECK(settings.master.metrics == "off");
-        CHECK(settings.master.drain_timeout == 5);
+        CHECK(settings.master.drain_timeout == std::chrono::seconds{5});
         REQUIRE(settings.pools.size() == 2);
         CHECK(settings.pools[0].first == "a");
-        CHECK(settings.pools[0].second.listen == std::vector<std::string>{"127.0.0.1:1", "unix:/x"});
-        CHECK(settings.pools[0].second.spare_max == 9);
+        CHECK(settings.pools[0].second.pool.listen == std::vector<std::string>{"127.0.0.1:1", "unix:/x"});
+        CHECK(settings.pools[0].second.pool.limits.spare_max == 9);
         const PoolOptions b = make_pool("b", settings.pools[1].second, "", spell_as_key);
-        CHECK(b.model.name == "fork");
+        CHECK(b.design.name == "fork");
         CHECK(b.limits.policy == SizingPolicy::fixed);
         CHECK(b.limits.workers_max == 7);
     }
@@ -77,9 +77,9 @@ TEST_SUITE("servers: the configuration file") {
         arguments.pool_name = "a";
         arguments.master["drain_timeout"] = {"1"};
         const Settings settings = settings_from(arguments);
-        CHECK(settings.pools[0].second.workers_max == 5);
-        CHECK(settings.pools[1].second.workers_max == 64);
-        CHECK(settings.master.drain_timeout == 1);
+        CHECK(settings.pools[0].second.pool.limits.workers_max == 5);
+        CHECK(settings.pools[1].second.pool.limits.workers_max == 64);
+        CHECK(settings.master.drain_timeout == std::chrono::seconds{1});
     }
 
     TEST_CASE("what is wrong is said in a sentence with the line and the key") {

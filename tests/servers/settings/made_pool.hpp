@@ -33,7 +33,8 @@ inline std::string complaint(const Entries& entries, const PoolSettings& setting
 /// Defaults but for the model.
 inline PoolSettings under(const std::string& model) {
     PoolSettings settings;
-    settings.model = model;
+    settings.pool.model = model;
+    settings.given.emplace("model");
     return settings;
 }
 

@@ -62,6 +62,16 @@ TEST_SUITE("cli: what a comparison computes") {
         CHECK(result.measured().size() == 2);
     }
 
+    TEST_CASE("user and system time add up to the CPU time, whatever the runs are") {
+        for (unsigned seed = 0; seed < 300; ++seed) {
+            const Comparison comparison = random_comparison(seed, {"a", "b", "c", "d"});
+            for (const Measurement& m : comparison.workloads[0].measurements) {
+                const CpuParts parts = m.cpu_parts();
+                CHECK(parts.user_us + parts.system_us == doctest::Approx(m.over(&Run::cpu_us).median));
+            }
+        }
+    }
+
     TEST_CASE("slots are added up over the runs") {
         CHECK(made_comparison().workloads[0].measurements[2].connections_by_slot() ==
               std::vector<std::uint64_t>{27'000, 15'000, 12'000, 7'500});

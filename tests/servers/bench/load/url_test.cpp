@@ -17,7 +17,7 @@ std::string refusal(const std::string& text) {
     return "";
 }
 
-bool refused_with(const std::string& text, const std::string& part) {
+bool is_refused_with(const std::string& text, const std::string& part) {
     const std::string sentence = refusal(text);
     INFO(sentence);
     return sentence.find(part) != std::string::npos && sentence.find('\n') == std::string::npos;
@@ -52,13 +52,13 @@ TEST_SUITE("cli: URLs of load") {
     }
 
     TEST_CASE("what is no URL is refused with what is allowed") {
-        CHECK(refused_with("127.0.0.1:80", "did you mean http://127.0.0.1:80?"));
-        CHECK(refused_with("https://x/", "TLS is not spoken"));
-        CHECK(refused_with("ftp://x/", "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path"));
-        CHECK(refused_with("http:///x", "it names no host"));
-        CHECK(refused_with("http://me:secret@x/", "--header"));
-        CHECK(refused_with("http://x/#y", "'#'"));
-        CHECK(refused_with("http://x/a b", "no blanks"));
-        CHECK(refused_with("tcp://x:1/y", "nothing follows"));
+        CHECK(is_refused_with("127.0.0.1:80", "did you mean http://127.0.0.1:80?"));
+        CHECK(is_refused_with("https://x/", "TLS is not spoken"));
+        CHECK(is_refused_with("ftp://x/", "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path"));
+        CHECK(is_refused_with("http:///x", "it names no host"));
+        CHECK(is_refused_with("http://me:secret@x/", "--header"));
+        CHECK(is_refused_with("http://x/#y", "'#'"));
+        CHECK(is_refused_with("http://x/a b", "no blanks"));
+        CHECK(is_refused_with("tcp://x:1/y", "nothing follows"));
     }
 }

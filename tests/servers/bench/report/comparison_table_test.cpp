@@ -68,6 +68,16 @@ TEST_SUITE("cli: the tables of a comparison") {
         }
     }
 
+    TEST_CASE("below the ranks stands what they mean") {
+        Comparison comparison = made_comparison();
+        CHECK(
+            contains(flowing(render_table(comparison)), "Ranks are by connections a second: 1–2 stands for"));
+        CHECK(contains(flowing(render_table(comparison)), "Ranks are by CPU time: no model's runs overlap"));
+        fork_of(comparison).runs[0].machine_busy = 0.99;
+        CHECK(contains(flowing(render_table(comparison)), "iterative – 11,000"));
+        CHECK(contains(flowing(render_table(comparison)), "No ranks: see the verdict."));
+    }
+
     TEST_CASE("without iterative there is nothing to be above") {
         Comparison comparison = made_comparison();
         comparison.workloads[0].measurements.erase(comparison.workloads[0].measurements.begin());

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <random>
+
 #include "tests/servers/bench/compare/made_comparison.hpp"
 
 using namespace bullpen;
@@ -13,6 +15,15 @@ std::size_t count(const std::string& text, const std::string& part) {
     for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
         ++found;
     return found;
+}
+
+/// What stands between two marks, and the position after it.
+std::string between(const std::string& text, const std::string& from, const std::string& to,
+                    std::size_t& at) {
+    at = text.find(from, at);
+    if (at == std::string::npos) return {};
+    at += from.size();
+    return text.substr(at, text.find(to, at) - at);
 }
 
 }  // namespace
@@ -62,5 +73,39 @@ TEST_SUITE("cli: the report") {
         CHECK(count(render_report(comparison), "At a glance") == 0);
         comparison.workloads.push_back(comparison.workloads[0]);
         CHECK(count(render_report(comparison), "At a glance") == 1);
+    }
+
+    TEST_CASE("the bars of CPU time are as long as the number beside them says") {
+        int compared = 0;
+        std::mt19937 random{1};
+        for (int made = 0; made < 100; ++made) {
+            Comparison comparison = made_comparison();
+            for (Measurement& m : comparison.workloads[0].measurements)
+                for (Run& run : m.runs)
+                    for (double* seconds : {&run.server.user_s, &run.server.system_s})
+                        *seconds = std::uniform_real_distribution{0.0, 1e-4}(random) *
+                                   static_cast<double>(run.requests);
+            const std::string page = render_report(comparison);
+            std::size_t at = 0;
+            const std::string figure = between(page, "<figure class=\"rows cpu\">", "</figure>", at);
+            std::vector<std::pair<double, double>> rows;  // Where the bar ends, and the number.
+            for (std::size_t row = 0; row != std::string::npos;) {
+                if (between(figure, "<rect class=\"mark system\"", ">", row).empty()) break;
+                const double x = std::stod(between(figure, "x=\"", "%", row));
+                const double width = std::stod(between(figure, "width=\"", "%", row));
+                std::string number = between(figure, "<span class=\"value\">", " µs", row);
+                std::erase(number, ',');
+                rows.emplace_back(x + width, std::stod(number));
+            }
+            REQUIRE(rows.size() == 3);
+            for (const auto& [end, number] : rows)
+                for (const auto& [other_end, other_number] : rows) {
+                    if (end < 5 || other_end < 5 || end >= 100 || other_end >= 100)
+                        continue;  // Rounded, or cut.
+                    CHECK(end / other_end == doctest::Approx(number / other_number).epsilon(0.02));
+                    compared += end != other_end ? 1 : 0;
+                }
+        }
+        CHECK(compared > 10);
     }
 }

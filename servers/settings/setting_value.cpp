@@ -1,0 +1,239 @@
+#include "servers/settings/setting_value.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <optional>
+#include <stdexcept>
+#include <type_traits>
+
+#include "servers/settings/nearest.hpp"
+#include "servers/settings/settings.hpp"
+
+namespace bullpen {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// The whole text as a number.
+template <typename Number>
+std::optional<Number> to_number(std::string_view text, int base = 10) noexcept {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    if (error != std::errc{} || end != text.data() + text.size()) return {};
+    return value;
+}
+
+template <typename T>
+constexpr bool is_duration = std::is_same_v<T, milliseconds> || std::is_same_v<T, seconds>;
+template <typename T>
+constexpr bool is_counted = std::is_same_v<T, int> || std::is_same_v<T, std::size_t> || is_duration<T>;
+
+template <typename T>
+struct is_vector : std::false_type {};
+template <typename T>
+struct is_vector<std::vector<T>> : std::true_type {};
+
+template <typename T>
+struct Word {
+    std::string_view name;
+    T value;
+};
+constexpr std::array handoff_words = {Word<HandoffWhen>{"accepted", HandoffWhen::accepted},
+                                      Word<HandoffWhen>{"readable", HandoffWhen::readable}};
+constexpr std::array lock_words = {Word<AcceptLockKind>{"mutex", AcceptLockKind::mutex},
+                                   Word<AcceptLockKind>{"file", AcceptLockKind::file}};
+constexpr std::array scheduling_words = {Word<Scheduling>{"batch", Scheduling::batch},
+                                         Word<Scheduling>{"normal", Scheduling::normal}};
+constexpr const auto& words_for(HandoffWhen) noexcept {
+    return handoff_words;
+}
+constexpr const auto& words_for(AcceptLockKind) noexcept {
+    return lock_words;
+}
+constexpr const auto& words_for(Scheduling) noexcept {
+    return scheduling_words;
+}
+
+AdmissionRule to_rule(std::string_view text) {
+    const auto at = text.find('@');
+    AdmissionRule rule{Network::parse(text.substr(0, at))};
+    if (at == std::string_view::npos) return rule;
+    rule.listener = text.substr(at + 1);
+    if (rule.listener.empty())
+        throw std::invalid_argument{"there is no listener '' after the @ of " + std::string{text}};
+    return rule;
+}
+
+SourcePrefixes to_prefixes(std::string_view text) {
+    const auto colon = text.find(':');
+    const auto v4 = to_number<int>(text.substr(0, colon));
+    const auto v6 = colon == std::string_view::npos ? std::nullopt : to_number<int>(text.substr(colon + 1));
+    if (v4 && v6 && *v4 >= 1 && *v4 <= 32 && *v6 >= 1 && *v6 <= 128) return {.v4 = *v4, .v6 = *v6};
+    throw std::invalid_argument{"'" + std::string{text} +
+                                "' is no V4:V6; expected two prefixes, from 1 to 32 bits for IPv4 and from 1 "
+                                "to 128 for IPv6, as in 32:64"};
+}
+
+mode_t to_mode(std::string_view text) {
+    constexpr unsigned most = 0777;
+    const auto mode = to_number<unsigned>(text, 8);
+    if (mode && *mode <= most) return *mode;
+    throw std::invalid_argument{"expected permission bits from 0000 to 0777 in octal, got '" +
+                                std::string{text} + "'"};
+}
+
+std::string text_of(const AdmissionRule& rule) {
+    return rule.network.text() + (rule.listener.empty() ? "" : "@" + rule.listener);
+}
+std::string text_of(const Network& network) {
+    return network.text();
+}
+std::string text_of(const std::string& text) {
+    return text;
+}
+
+/// The value as the user counts it.
+template <typename T, typename Owner>
+long double count_of(T value, const Setting<Owner>& setting) noexcept {
+    if constexpr (is_duration<T>) {
+        const auto ms = static_cast<long double>(milliseconds{value}.count());
+        return setting.argument == "S" ? ms / 1000 : ms;
+    } else {
+        return static_cast<long double>(value);
+    }
+}
+
+template <typename T, typename Owner>
+T counted(long long count, const Setting<Owner>& setting) noexcept {
+    if constexpr (is_duration<T>)
+        return std::chrono::duration_cast<T>(setting.argument == "S" ? milliseconds{seconds{count}}
+                                                                     : milliseconds{count});
+    else
+        return static_cast<T>(count);
+}
+
+template <typename Owner>
+[[noreturn]] void reject_number(const Setting<Owner>& setting, const std::string& got) {
+    throw std::invalid_argument{
+        fmt::format("expected a number from {} to {}, got {}", setting.least, setting.most, got)};
+}
+
+template <typename T, typename Owner>
+T parsed(std::string_view text, const Setting<Owner>& setting) {
+    if constexpr (is_counted<T>) {
+        const auto number = to_number<long long>(text);
+        if (!number) reject_number(setting, "'" + std::string{text} + "'");
+        if (*number < setting.least || *number > setting.most) reject_number(setting, std::string{text});
+        return counted<T>(*number, setting);
+    } else if constexpr (std::is_enum_v<T>) {
+        std::vector<std::string_view> names;
+        for (const auto& word : words_for(T{})) {
+            if (word.name == text) return word.value;
+            names.push_back(word.name);
+        }
+        if (setting.key == "handoff_when" && text == "accept")
+            throw std::invalid_argument{"'accept' is called accepted now"};
+        throw std::invalid_argument{no_such(setting.key, text, names)};
+    } else if constexpr (std::is_same_v<T, mode_t>) {
+        return to_mode(text);
+    } else if constexpr (std::is_same_v<T, EarlyDrop>) {
+        return EarlyDrop::parse(text);
+    } else if constexpr (std::is_same_v<T, SourcePrefixes>) {
+        return to_prefixes(text);
+    } else if constexpr (std::is_same_v<T, AdmissionRule>) {
+        return to_rule(text);
+    } else if constexpr (std::is_same_v<T, Network>) {
+        return Network::parse(text);
+    } else {
+        // An argument of a program may be empty.
+        if (text.empty() && setting.key != "program")
+            throw std::invalid_argument{"expected " + std::string{setting.argument} + ", got nothing"};
+        return std::string{text};
+    }
+}
+
+template <typename T, typename Owner>
+std::string written(const T& value, const Setting<Owner>& setting) {
+    if constexpr (is_counted<T>) {
+        return fmt::format("{:.15g}", static_cast<double>(count_of(value, setting)));
+    } else if constexpr (std::is_enum_v<T>) {
+        for (const auto& word : words_for(value))
+            if (word.value == value) return std::string{word.name};
+        return {};
+    } else if constexpr (std::is_same_v<T, mode_t>) {
+        return fmt::format("{:04o}", value);
+    } else if constexpr (std::is_same_v<T, EarlyDrop>) {
+        return value.begin == 0 ? "0" : fmt::format("{}:{}:{}", value.begin, value.rate, value.full);
+    } else if constexpr (std::is_same_v<T, SourcePrefixes>) {
+        return fmt::format("{}:{}", value.v4, value.v6);
+    } else {
+        return text_of(value);
+    }
+}
+
+}  // namespace
+
+template <typename Owner>
+void set_value(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& texts) {
+    std::visit(
+        [&](auto member) {
+            auto& field = member(owner);
+            using T = std::remove_reference_t<decltype(field)>;
+            if constexpr (is_vector<T>::value) {
+                T values;
+                for (const std::string& text : texts)
+                    values.push_back(parsed<typename T::value_type>(text, setting));
+                field = std::move(values);
+            } else {
+                field = parsed<T>(texts.back(), setting);
+            }
+        },
+        setting.field);
+}
+
+template <typename Owner>
+std::string text_of(const Setting<Owner>& setting, Owner owner) {
+    return std::visit(
+        [&](auto member) {
+            auto& field = member(owner);
+            using T = std::remove_reference_t<decltype(field)>;
+            if constexpr (is_vector<T>::value) {
+                std::string all;
+                for (const auto& one : field)
+                    all += (all.empty() ? "" : " ") + written(one, setting);
+                return all;
+            } else {
+                return written(field, setting);
+            }
+        },
+        setting.field);
+}
+
+template <typename Owner>
+void check_range(const Setting<Owner>& setting, Owner owner) {
+    std::visit(
+        [&](auto member) {
+            auto& field = member(owner);
+            using T = std::remove_reference_t<decltype(field)>;
+            if constexpr (is_counted<T>) {
+                const long double count = count_of(field, setting);
+                const bool too_small = is_duration<T> ? count < 0 || (count == 0 && setting.least > 0)
+                                                      : count < static_cast<long double>(setting.least);
+                if (too_small || count > static_cast<long double>(setting.most))
+                    reject_number(setting, written(field, setting));
+            }
+        },
+        setting.field);
+}
+
+template void set_value(PoolSettings&, const Setting<PoolSettings>&, const std::vector<std::string>&);
+template void set_value(MasterSettings&, const Setting<MasterSettings>&, const std::vector<std::string>&);
+template std::string text_of(const Setting<PoolSettings>&, PoolSettings);
+template std::string text_of(const Setting<MasterSettings>&, MasterSettings);
+template void check_range(const Setting<PoolSettings>&, PoolSettings);
+template void check_range(const Setting<MasterSettings>&, MasterSettings);
+
+}  // namespace bullpen
