@@ -1,7 +1,6 @@
 #include "core/async_connection.hpp"
 
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,8 +12,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <stdexcept>
 #include <utility>
+
+#include "core/outgoing.hpp"
+#include "core/transfer_step.hpp"
 
 namespace bullpen {
 namespace {
@@ -87,9 +88,15 @@ private:
 
     /// What the client has sent before the server came to see that the deadline has passed is not too late.
     ssize_t look(std::span<std::byte> buffer) noexcept {
-        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (size >= 0) return size;
-        return errno == EAGAIN || errno == EINTR ? -ETIME : -errno;
+        const TransferStep step = receive_step(fd(), buffer, MSG_DONTWAIT);
+        switch (step.outcome) {
+            case TransferStep::Outcome::moved:
+            case TransferStep::Outcome::ended: return static_cast<ssize_t>(step.bytes);
+            case TransferStep::Outcome::would_block:
+            case TransferStep::Outcome::interrupted: return -ETIME;
+            case TransferStep::Outcome::failed: return -step.error;
+        }
+        return -step.error;
     }
 
     ssize_t end(const error_code& error) noexcept {
@@ -197,58 +204,38 @@ AsyncConnection::Awaitable<bool> AsyncConnection::read_exactly(std::span<std::by
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::span<const std::byte> bytes) {
-    return send_all(bytes, 0);
+    return send(OutgoingBytes{bytes, 0});
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::string_view text) {
-    return send_all(std::as_bytes(std::span{text}), 0);
+    return write_all(std::as_bytes(std::span{text}));
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_before_more(std::string_view head) {
-    return send_all(std::as_bytes(std::span{head}), MSG_MORE);
+    return send(OutgoingBytes{std::as_bytes(std::span{head}), MSG_MORE});
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_last(std::string_view bytes) {
-    co_await send_all(std::as_bytes(std::span{bytes}), MSG_MORE);
+    co_await write_before_more(bytes);
     shutdown_write();
 }
 
-AsyncConnection::Awaitable<void> AsyncConnection::send_all(std::span<const std::byte> bytes, int flags) {
-    WriteProgress progress{limits_};
-    std::size_t written = 0;
-    while (!bytes.empty()) {
-        if (has_had_its_turn()) co_await give_way();
-        const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
-        if (size >= 0) {
-            touched_ = true;
-            bytes = bytes.subspan(static_cast<std::size_t>(size));
-            written += static_cast<std::size_t>(size);
-        } else if (errno == EAGAIN) {
-            co_await until_writable(progress, std::exchange(written, 0));
-        } else if (errno != EINTR) {
-            failure_.fail(errno, "write to the client");
-        }
-    }
+AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offset, std::size_t count) {
+    waiter();  // Makes the socket non-blocking.
+    return send(OutgoingFile{file, offset, count});
 }
 
-AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offset, std::size_t count) {
-    waiter();  // Makes the socket non-blocking: sendfile(2) has no MSG_DONTWAIT.
+template <typename Outgoing>
+AsyncConnection::Awaitable<void> AsyncConnection::send(Outgoing rest) {
     WriteProgress progress{limits_};
     std::size_t written = 0;
-    while (count > 0) {
+    while (rest.left() > 0) {
         if (has_had_its_turn()) co_await give_way();
-        const ssize_t size = ::sendfile(fd(), file, &offset, count);
-        if (size > 0) {
-            touched_ = true;
-            count -= static_cast<std::size_t>(size);
-            written += static_cast<std::size_t>(size);
-        } else if (size == 0) {
-            throw std::runtime_error{"the file became shorter while it was sent"};
-        } else if (errno == EAGAIN) {
+        const TransferStep step = send_step(rest, fd(), failure_);
+        touched_ = touched_ || step.bytes > 0;
+        written += step.bytes;
+        if (step.outcome == TransferStep::Outcome::would_block)
             co_await until_writable(progress, std::exchange(written, 0));
-        } else if (errno != EINTR) {
-            failure_.fail(errno, "send a file to the client");
-        }
     }
 }
 
@@ -297,10 +284,14 @@ const std::shared_ptr<AsyncConnection::Waiter>& AsyncConnection::waiter() {
 
 std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buffer) {
     for (;;) {
-        const ssize_t size = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0 && errno == EAGAIN) return {};
-        return judge(size >= 0 ? size : -errno);
+        const TransferStep step = receive_step(fd(), buffer, MSG_DONTWAIT);
+        switch (step.outcome) {
+            case TransferStep::Outcome::moved:
+            case TransferStep::Outcome::ended: return judge(static_cast<ssize_t>(step.bytes));
+            case TransferStep::Outcome::would_block: return {};
+            case TransferStep::Outcome::interrupted: break;
+            case TransferStep::Outcome::failed: return judge(-step.error);
+        }
     }
 }
 

@@ -22,6 +22,9 @@
 #include "core/clock.hpp"
 #include "core/connection.hpp"
 #include "core/connection_failure.hpp"
+#include "core/server_view.hpp"
+#include "core/stop_patience.hpp"
+#include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "core/write_progress.hpp"
 
@@ -138,7 +141,8 @@ private:
     [[nodiscard]] std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
     [[nodiscard]] std::size_t judge(ssize_t received);
     [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
-    [[nodiscard]] Awaitable<void> send_all(std::span<const std::byte> bytes, int flags);
+    template <typename Outgoing>
+    [[nodiscard]] Awaitable<void> send(Outgoing rest);
     [[nodiscard]] Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer, TimePoint deadline);
     [[nodiscard]] std::chrono::milliseconds patience_at_stop(
         std::chrono::milliseconds after_an_answer) const noexcept;

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/clock.hpp"
-#include "core/connection.hpp"
 #include "core/handler.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/client.hpp"
@@ -14,6 +13,7 @@
 
 namespace bullpen {
 
+class ServedConnection;
 class WorkerProcess;
 
 /// Used by one thread, the only writer of the slot's row.
@@ -54,7 +54,7 @@ public:
     /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// Counts a connection's end, after its close. `Served` is a Connection or an AsyncConnection.
+    /// Counts a connection's end, after its close. `Served` is a ServedConnection or an AsyncConnection.
     template <typename Served>
     void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw) noexcept {
         end(begun_ns, outcome_of(connection, handler_threw));
@@ -84,8 +84,8 @@ public:
 private:
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
-    [[nodiscard]] Next handle(Connection& connection);
-    [[nodiscard]] bool give_back(Connection& connection, Next next, const Client& client) noexcept;
+    [[nodiscard]] Next handle(ServedConnection& served);
+    [[nodiscard]] bool give_back(ServedConnection& served, Next next, const Client& client) noexcept;
     void end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept;
     void end_turn(std::uint64_t begun_ns) noexcept;
     void stop_working(std::uint64_t begun_ns) noexcept;
