@@ -22,6 +22,9 @@
 #include "core/clock.hpp"
 #include "core/connection.hpp"
 #include "core/connection_failure.hpp"
+#include "core/server_view.hpp"
+#include "core/stop_patience.hpp"
+#include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "core/write_progress.hpp"
 

@@ -19,4 +19,10 @@ inline std::uint64_t monotonic_ns() noexcept {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+/// As ppoll(2) takes it.
+constexpr timespec to_timespec(std::chrono::nanoseconds span) noexcept {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(span);
+    return {.tv_sec = seconds.count(), .tv_nsec = (span - seconds).count()};
+}
+
 }  // namespace bullpen

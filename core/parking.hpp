@@ -15,7 +15,7 @@ struct Parking {
     std::uint32_t input_at_least = 1;  ///< Of input: so many bytes (SO_RCVLOWAT, which the worker has set).
     Await what = Await::input;
     std::uint8_t in_vain = 0;   ///< Times in a row that a worker itself waited a moment for this client, and
-    std::uint8_t skips = 0;     ///< how often none is to do so now. Connection keeps both.
+    std::uint8_t skips = 0;     ///< how often none is to do so now. ClientWait keeps both.
     Limit limit = Limit::idle;  ///< Counts the connection if the deadline passes; none: it is then completed.
 };
 

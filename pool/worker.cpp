@@ -10,6 +10,7 @@
 
 #include "core/channel.hpp"
 #include "core/log.hpp"
+#include "core/served_connection.hpp"
 #include "pool/forked_child.hpp"
 #include "pool/worker_process.hpp"
 
@@ -99,49 +100,46 @@ Leave Worker::leave() const noexcept {
 
 void Worker::serve(Client client) noexcept {
     const std::uint64_t begun_ns = begin(client);
-    Connection connection{std::move(client.socket), process_.view(*this)};
-    connection.state() = client.state;
-    connection.file() = std::move(client.file);
-    connection.parking() = client.parking;
-    connection.limits() = process_.seat().time_limits;
-    if (client.parking.what == Await::output || client.parking.limit != Limit::idle) connection.set_touched();
-    if (!client.has_options) connection.set_socket_timeouts(process_.seat().slice);
+    ServedConnection served{std::move(client.socket), process_.view(*this)};
+    served.go_on_from(client.state, std::move(client.file), client.parking);
+    served.connection().limits() = process_.seat().time_limits;
+    if (!client.has_options) served.connection().set_socket_timeouts(process_.seat().slice);
     bool threw = false;
     try {
-        const Next next = handle(connection);
-        if (next != Next::close && give_back(connection, next, client)) return end_turn(begun_ns);
+        const Next next = handle(served);
+        if (next != Next::close && give_back(served, next, client)) return end_turn(begun_ns);
     } catch (...) {
         threw = handler_failed();
     }
     end_forked_child();
-    connection.close();
-    end(begun_ns, connection, threw);
+    served.close();
+    end(begun_ns, served, threw);
 }
 
 /// What is to become of the connection in the end. Where it can't be given back, or something that was read
 /// would be lost, it waits here.
-Next Worker::handle(Connection& connection) {
+Next Worker::handle(ServedConnection& served) {
     for (;;) {
-        const Next next = process_.handler()(connection);
+        const Next next = process_.handler()(served.connection());
         end_forked_child();
-        if (next == Next::close || (connection.can_be_parked() && !connection.has_unread())) return next;
-        if (!connection.wait_here(next == Next::await_input ? Await::input : Await::output))
-            return Next::close;
+        if (next == Next::close || served.may_be_given_back()) return next;
+        if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) return Next::close;
     }
 }
 
 /// False: the connection is to be closed instead, because no more requests will be answered.
-bool Worker::give_back(Connection& connection, Next next, const Client& client) noexcept {
+bool Worker::give_back(ServedConnection& served, Next next, const Client& client) noexcept {
+    Connection& connection = served.connection();
     Message message{.kind = MessageKind::returned,
                     .generation = process_.seat().generation,
                     .since_ns = client.since_ns,
-                    .listener = connection.touched() ? 1U : 0U,
+                    .listener = served.touched() ? 1U : 0U,
                     .handoff = client.handoff,
-                    .parking = connection.parking(),
+                    .parking = served.parking(),
                     .state = connection.state()};
     message.parking.what = next == Next::await_input ? Await::input : Await::output;
-    if (connection.stopping() && connection.touched() && message.parking.limit == Limit::idle) return false;
-    connection.uncork();
+    if (served.stopping() && served.touched() && message.parking.limit == Limit::idle) return false;
+    served.uncork();
     const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
     const std::size_t count = connection.file() ? 2 : 1;
     for (;;) {
@@ -156,7 +154,7 @@ bool Worker::give_back(Connection& connection, Next next, const Client& client) 
         }
         break;
     }
-    connection.close();
+    served.close();
     connection.file().reset();
     return true;
 }

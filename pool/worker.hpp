@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/clock.hpp"
-#include "core/connection.hpp"
 #include "core/handler.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/client.hpp"
@@ -14,6 +13,7 @@
 
 namespace bullpen {
 
+class ServedConnection;
 class WorkerProcess;
 
 /// Used by one thread, which is the only writer of the slot's row.
@@ -52,7 +52,7 @@ public:
     /// The connection is the handler's from here on; its beginning, CLOCK_MONOTONIC.
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// Its end, after the close. `Served` is a Connection or an AsyncConnection.
+    /// Its end, after the close. `Served` is a ServedConnection or an AsyncConnection.
     template <typename Served>
     void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw) noexcept {
         end(begun_ns, outcome_of(connection, handler_threw));
@@ -81,8 +81,8 @@ public:
 private:
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
-    [[nodiscard]] Next handle(Connection& connection);
-    [[nodiscard]] bool give_back(Connection& connection, Next next, const Client& client) noexcept;
+    [[nodiscard]] Next handle(ServedConnection& served);
+    [[nodiscard]] bool give_back(ServedConnection& served, Next next, const Client& client) noexcept;
     void end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept;
     void end_turn(std::uint64_t begun_ns) noexcept;
     void stop_working(std::uint64_t begun_ns) noexcept;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "core/served_connection.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {
@@ -64,11 +65,12 @@ int run_handle(const HandleArguments& arguments) {
     ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no MSG_NOSIGNAL.
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)
         ::fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
-    Connection client{UniqueFd{STDIN_FILENO}};
+    ServedConnection served{UniqueFd{STDIN_FILENO}};
+    Connection& client = served.connection();
     client.set_socket_timeouts();
     try {
         for (Next next = handler(client); next != Next::close; next = handler(client))
-            if (!client.wait_here(next == Next::await_input ? Await::input : Await::output)) break;
+            if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) break;
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {

@@ -176,8 +176,9 @@ bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
     const TimeLimits& limits = client_.limits();
     const TimePoint now = Clock::now();
     const TimePoint deadline = memory_.deadline_ns == 0 ? now + limits.write : at(memory_.deadline_ns);
-    client_.wait_at_most({Limit::write, extended(deadline, now, limits.write, limits.write_rate, size)});
-    memory_.deadline_ns = client_.parking().deadline_ns;
+    const TimePoint next = extended(deadline, now, limits.write, limits.write_rate, size);
+    client_.wait_at_most({Limit::write, next});
+    memory_.deadline_ns = to_ns(next.time_since_epoch());
     return false;
 }
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/async_connection.hpp"
-#include "core/connection.hpp"
+#include "core/served_connection.hpp"
 #include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;
@@ -66,19 +66,20 @@ TimeLimits all_of(milliseconds limit) {
 }
 
 Wait blocking(const std::string& name, Limit limit, Wants wants,
-              const std::function<bool(Connection&, milliseconds)>& call, ServerView view = {}) {
+              const std::function<bool(ServedConnection&, milliseconds)>& call, ServerView view = {}) {
     return {name, limit, wants,
             [call, view](UniqueFd socket, milliseconds span, milliseconds slice, Limit& exceeded) {
-                Connection server{std::move(socket), view};
+                ServedConnection served{std::move(socket), view};
+                Connection& server = served.connection();
                 server.set_socket_timeouts(slice);
                 server.limits() = all_of(span);
                 Ended ended = Ended::failed;
                 try {
-                    if (call(server, span)) ended = Ended::got_it;
+                    if (call(served, span)) ended = Ended::got_it;
                 } catch (const TimedOut&) {
                     ended = Ended::timed_out;
                 }
-                exceeded = server.exceeded();
+                exceeded = served.exceeded();
                 return ended;
             }};
 }
@@ -109,63 +110,71 @@ std::vector<Wait> blocking_waits() {
     static std::array<std::byte, 16> buffer;
     const auto first = [](std::size_t size) { return std::span{buffer}.first(size); };
     return {
-        blocking("read_some", Limit::read, Wants::input,
-                 [](Connection& server, milliseconds) { return server.read_some(buffer) > 0; }),
+        blocking(
+            "read_some", Limit::read, Wants::input,
+            [](ServedConnection& served, milliseconds) { return served.connection().read_some(buffer) > 0; }),
         blocking("read_before", Limit::read, Wants::input,
-                 [](Connection& server, milliseconds span) {
-                     return server.read_before(buffer, Clock::now() + span) > 0;
+                 [](ServedConnection& served, milliseconds span) {
+                     return served.connection().read_before(buffer, Clock::now() + span) > 0;
                  }),
         blocking("read_exactly", Limit::body, Wants::input,
-                 [=](Connection& server, milliseconds) { return server.read_exactly(first(1)); }),
+                 [=](ServedConnection& served, milliseconds) {
+                     return served.connection().read_exactly(first(1));
+                 }),
         blocking("read_exactly, the rest", Limit::body, Wants::more_input,
-                 [=](Connection& server, milliseconds) { return server.read_exactly(first(5)); }),
+                 [=](ServedConnection& served, milliseconds) {
+                     return served.connection().read_exactly(first(5));
+                 }),
         blocking("peek", Limit::idle, Wants::input,
-                 [](Connection& server, milliseconds) { return server.peek(buffer, {}).has_value(); }),
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().peek(buffer, {}).has_value();
+                 }),
         blocking("peek until", Limit::idle, Wants::input,
-                 [](Connection& server, milliseconds span) {
-                     return server.peek(buffer, {Limit::idle, Clock::now() + span}).has_value();
+                 [](ServedConnection& served, milliseconds span) {
+                     return served.connection().peek(buffer, {Limit::idle, Clock::now() + span}).has_value();
                  }),
         blocking("peek beyond", Limit::header, Wants::more_input,
-                 [](Connection& server, milliseconds) {
-                     return server.peek(buffer, {Limit::header}, 4).has_value();
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().peek(buffer, {Limit::header}, 4).has_value();
                  }),
-        blocking("peek beyond until", Limit::header, Wants::more_input,
-                 [](Connection& server, milliseconds span) {
-                     return server.peek(buffer, {Limit::header, Clock::now() + span}, 4).has_value();
-                 }),
+        blocking(
+            "peek beyond until", Limit::header, Wants::more_input,
+            [](ServedConnection& served, milliseconds span) {
+                return served.connection().peek(buffer, {Limit::header, Clock::now() + span}, 4).has_value();
+            }),
         blocking("wait_here for input", Limit::header, Wants::input,
-                 [](Connection& server, milliseconds) {
-                     server.wait_at_most({Limit::header});
-                     return server.wait_here(Await::input);
+                 [](ServedConnection& served, milliseconds) {
+                     served.connection().wait_at_most({Limit::header});
+                     return served.wait_here(Await::input);
                  }),
         blocking("wait_here for input until", Limit::body, Wants::input,
-                 [](Connection& server, milliseconds span) {
-                     server.wait_at_most({Limit::body, Clock::now() + span});
-                     return server.wait_here(Await::input);
+                 [](ServedConnection& served, milliseconds span) {
+                     served.connection().wait_at_most({Limit::body, Clock::now() + span});
+                     return served.wait_here(Await::input);
                  }),
         blocking("wait_here for room", Limit::write, Wants::room,
-                 [](Connection& server, milliseconds) {
-                     while (::send(server.fd(), many_bytes().data(), too_much, MSG_DONTWAIT) > 0)
+                 [](ServedConnection& served, milliseconds) {
+                     while (::send(served.connection().fd(), many_bytes().data(), too_much, MSG_DONTWAIT) > 0)
                          continue;
-                     return server.wait_here(Await::output);
+                     return served.wait_here(Await::output);
                  }),
         blocking("write_all", Limit::write, Wants::room,
-                 [](Connection& server, milliseconds) {
-                     server.write_all(many_bytes());
+                 [](ServedConnection& served, milliseconds) {
+                     served.connection().write_all(many_bytes());
                      return true;
                  }),
         blocking("write_some", Limit::write, Wants::room,
-                 [](Connection& server, milliseconds) {
-                     return server.write_some(many_bytes()) == many_bytes().size();
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().write_some(many_bytes()) == many_bytes().size();
                  }),
         blocking("send_file", Limit::write, Wants::room,
-                 [](Connection& server, milliseconds) {
-                     server.send_file(large_file(), 0, too_much);
+                 [](ServedConnection& served, milliseconds) {
+                     served.connection().send_file(large_file(), 0, too_much);
                      return true;
                  }),
         blocking("send_file_some", Limit::write, Wants::room,
-                 [](Connection& server, milliseconds) {
-                     return server.send_file_some(large_file(), 0, too_much) == too_much;
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().send_file_some(large_file(), 0, too_much) == too_much;
                  }),
     };
 }
@@ -304,7 +313,8 @@ TEST_SUITE("core: the limits of connections") {
             std::vector<Wait> waits = all_waits();
             waits.push_back(blocking("peek, for as long as no other client needs the worker", Limit::idle,
                                      Wants::input,
-                                     [](Connection& server, milliseconds span) {
+                                     [](ServedConnection& served, milliseconds span) {
+                                         Connection& server = served.connection();
                                          server.set_socket_timeouts(span / 2);
                                          std::array<std::byte, 16> buffer;
                                          return server.peek(buffer, {}).has_value();

@@ -21,6 +21,7 @@
 #include "core/clock.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "core/served_connection.hpp"
 #include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;
@@ -28,13 +29,20 @@ using std::chrono::milliseconds;
 
 namespace {
 
+/// `server` is what the handler sees of `worker`.
 struct Pair {
-    Connection server;
+    Pair(SocketPair sockets, ServerView view)
+        : worker{std::move(sockets.server), view}, client{std::move(sockets.client)} {}
+    Pair(const Pair&) = delete;
+    Pair& operator=(const Pair&) = delete;
+
+    ServedConnection worker;
+    Connection& server = worker.connection();
     UniqueFd client;
 };
 
 Pair pair_of(SocketPair sockets, ServerView view = {}) {
-    return {Connection{std::move(sockets.server), view}, std::move(sockets.client)};
+    return {std::move(sockets), view};
 }
 
 constexpr milliseconds for_ever{3'600'000};  // Whoever waits for it hangs.
@@ -77,7 +85,7 @@ TEST_SUITE("core: connections") {
         std::string got;
         std::thread reader{[&] { got = read_until_end(pair.client.get()); }};
         pair.server.write_all(bytes);
-        pair.server.close();
+        pair.worker.close();
         reader.join();
         CHECK(got == bytes);
     }
@@ -107,7 +115,7 @@ TEST_SUITE("core: connections") {
         pair.server.write_before_more("head:");
         pair.server.send_file(file.get(), 1000, contents.size() - 1000);
         pair.server.cork(false);
-        pair.server.close();
+        pair.worker.close();
         reader.join();
         CHECK(got == "head:" + contents.substr(1000));
         CHECK(::lseek(file.get(), 0, SEEK_CUR) == at);
@@ -124,7 +132,7 @@ TEST_SUITE("core: connections") {
         reset_by(pair.client);
         std::vector<std::byte> buffer(1);
         CHECK_THROWS_AS((void)pair.server.read_some(buffer), ClientGone);
-        CHECK(pair.server.client_gone());
+        CHECK(pair.worker.client_gone());
         CHECK(pair.server.peer_address().text() == "unknown");
 
         Pair other = tcp_pair();
@@ -137,7 +145,7 @@ TEST_SUITE("core: connections") {
         pair.server.limits().read = milliseconds{300};
         std::vector<std::byte> buffer(1);
         CHECK_THROWS_AS((void)pair.server.read_some(buffer), TimedOut);
-        CHECK(pair.server.exceeded() == Limit::read);
+        CHECK(pair.worker.exceeded() == Limit::read);
     }
 
     TEST_CASE("a client that reads nothing runs into the write limit") {
@@ -145,7 +153,7 @@ TEST_SUITE("core: connections") {
         pair.server.set_socket_timeouts(milliseconds{50});
         pair.server.limits().write = milliseconds{200};
         CHECK_THROWS_AS(pair.server.write_all(many_bytes(50'000'000)), TimedOut);
-        CHECK(pair.server.exceeded() == Limit::write);
+        CHECK(pair.worker.exceeded() == Limit::write);
     }
 
     TEST_CASE(
@@ -162,7 +170,7 @@ TEST_SUITE("core: connections") {
         pair.server.take(std::span{buffer}.first(4));
         const auto soon = Clock::now() + milliseconds{300};
         CHECK_THROWS_AS((void)pair.server.peek(buffer, {Limit::idle, soon}), TimedOut);
-        CHECK(pair.server.exceeded() == Limit::idle);
+        CHECK(pair.worker.exceeded() == Limit::idle);
         spare = 0;
         CHECK(!pair.server.peek(buffer, {}));
         spare = 1;
@@ -180,7 +188,7 @@ TEST_SUITE("core: connections") {
         }};
         pair.server.write_all("no, thank you");
         pair.server.linger(milliseconds{5000});
-        pair.server.close();
+        pair.worker.close();
         client.join();
     }
 
@@ -286,7 +294,7 @@ TEST_SUITE("core: connections") {
             std::vector<std::byte> buffer(16);
             say(pair.client, "half");
             CHECK_THROWS_AS((void)pair.server.peek(buffer, {Limit::header}, 4), TimedOut);
-            CHECK(pair.server.exceeded() == Limit::header);
+            CHECK(pair.worker.exceeded() == Limit::header);
         }
     }
 
@@ -296,14 +304,14 @@ TEST_SUITE("core: connections") {
         pair.server.set_socket_timeouts(milliseconds{0});
         std::vector<std::byte> buffer(16);
         CHECK(!pair.server.peek(buffer, {}));
-        CHECK(pair.server.parking().limit == Limit::idle);
-        CHECK(pair.server.parking().input_at_least == 1);
+        CHECK(pair.worker.parking().limit == Limit::idle);
+        CHECK(pair.worker.parking().input_at_least == 1);
         say(pair.client, "half");
         const TimePoint deadline = Clock::now() + std::chrono::hours{1};
         CHECK(!pair.server.peek(buffer, {Limit::header, deadline}, 4));
-        CHECK(pair.server.parking().limit == Limit::header);
-        CHECK(TimePoint{std::chrono::nanoseconds{pair.server.parking().deadline_ns}} == deadline);
-        CHECK(pair.server.parking().input_at_least == 5);
+        CHECK(pair.worker.parking().limit == Limit::header);
+        CHECK(TimePoint{std::chrono::nanoseconds{pair.worker.parking().deadline_ns}} == deadline);
+        CHECK(pair.worker.parking().input_at_least == 5);
         int low_water = 0;
         socklen_t size = sizeof low_water;
         REQUIRE(::getsockopt(pair.server.fd(), SOL_SOCKET, SO_RCVLOWAT, &low_water, &size) == 0);
@@ -331,7 +339,7 @@ TEST_SUITE("core: connections") {
             Pair never = pair_of(make(), {.wanted = &wanted, .parks = true, .await_next = milliseconds{0}});
             never.server.set_socket_timeouts(milliseconds{0});
             CHECK(!never.server.peek(buffer, {}));
-            CHECK(never.server.parking().deadline_ns == 0);
+            CHECK(never.worker.parking().deadline_ns == 0);
             say(never.client, "next");
             CHECK(never.server.peek(buffer, {})->size == 4);
         }
@@ -342,19 +350,19 @@ TEST_SUITE("core: connections") {
         std::vector<std::byte> buffer(16);
         std::string waits;
         for (int turn = 0; turn < 12; ++turn) {
-            const auto before = pair.server.parking().in_vain;
+            const auto before = pair.worker.parking().in_vain;
             CHECK(!pair.server.peek(buffer, {}));
-            waits += pair.server.parking().in_vain > before ? '+' : '.';
+            waits += pair.worker.parking().in_vain > before ? '+' : '.';
         }
         CHECK(waits == "+.+...+.....");
         say(pair.client, "late");  // Looked at without a wait: that it was in time can't be said.
         CHECK(pair.server.peek(buffer, {})->size == 4);
-        CHECK(pair.server.parking().in_vain == 3);
-        pair.server.parking().skips = 0;
+        CHECK(pair.worker.parking().in_vain == 3);
+        pair.worker.parking().skips = 0;
         pair.server.take(std::span{buffer}.first(4));
         say(pair.client, "soon");
         CHECK(pair.server.peek(buffer, {})->size == 4);
-        CHECK(pair.server.parking().in_vain == 0);
+        CHECK(pair.worker.parking().in_vain == 0);
     }
 
     TEST_CASE("what a vain wait took is taken from the time that the client has in all") {
@@ -364,7 +372,7 @@ TEST_SUITE("core: connections") {
         const TimePoint begun = Clock::now();
         CHECK(!pair.server.peek(buffer, {}));
         const TimePoint given_back = Clock::now();
-        const TimePoint deadline{std::chrono::nanoseconds{pair.server.parking().deadline_ns}};
+        const TimePoint deadline{std::chrono::nanoseconds{pair.worker.parking().deadline_ns}};
         CHECK(deadline >= begun + milliseconds{50});
         CHECK(deadline <= given_back + milliseconds{30});
     }
@@ -393,7 +401,7 @@ TEST_SUITE("core: connections") {
                 master.join();
             }
             CHECK(awaiting_since_ns == 0);
-            CHECK(pair.server.parking().in_vain == 0);  // It is no fault of the client's.
+            CHECK(pair.worker.parking().in_vain == 0);  // It is no fault of the client's.
             say(pair.client, "next");
             CHECK(pair.server.peek(buffer, {})->size == 4);  // First of the two.
         }
@@ -420,7 +428,7 @@ TEST_SUITE("core: connections") {
             }};
             CHECK(!pair.server.peek(buffer, {}));
             master.join();
-            CHECK(pair.server.parking().in_vain == (waited.count() == 0 ? 0 : 1));
+            CHECK(pair.worker.parking().in_vain == (waited.count() == 0 ? 0 : 1));
         }
     }
 
@@ -430,7 +438,7 @@ TEST_SUITE("core: connections") {
         std::vector<std::byte> buffer(16);
         say(pair.client, "half");
         CHECK(!pair.server.peek(buffer, {Limit::header}, 4));
-        CHECK(pair.server.parking().input_at_least == 5);
+        CHECK(pair.worker.parking().input_at_least == 5);
         say(pair.client, "!");
         CHECK(pair.server.peek(buffer, {Limit::header}, 4)->size == 5);
     }
@@ -501,12 +509,12 @@ TEST_SUITE("core: connections") {
         pair.server.cork(true);
         pair.server.write_all("answer");
         CHECK(unsent(pair.server.fd()) == 6);
-        pair.server.uncork();
+        pair.worker.uncork();
         CHECK(!corked(pair.server.fd()));
         CHECK(unsent(pair.server.fd()) == 0);
         pair.server.write_before_more("answer");
         CHECK(unsent(pair.server.fd()) == 6);
-        pair.server.uncork();
+        pair.worker.uncork();
         CHECK(unsent(pair.server.fd()) == 0);
     }
 
@@ -532,10 +540,10 @@ TEST_SUITE("core: connections") {
             std::string got;
             std::thread reader{[&] { got = read_until_end(pair.client.get()); }};
             while (sent < bytes.size()) {
-                REQUIRE(pair.server.wait_here(Await::output));
+                REQUIRE(pair.worker.wait_here(Await::output));
                 sent += send_from(sent);
             }
-            pair.server.close();
+            pair.worker.close();
             reader.join();
             CHECK((got == bytes));
         }
@@ -549,7 +557,7 @@ TEST_SUITE("core: connections") {
         std::thread reader{[&] { got = read_until_end(pair.client.get()); }};
         CHECK(pair.server.write_some(bytes, true) == bytes.size());
         CHECK(pair.server.send_file_some(file.get(), 0, bytes.size()) == bytes.size());
-        pair.server.close();
+        pair.worker.close();
         reader.join();
         CHECK((got == bytes + bytes));
     }
@@ -557,19 +565,19 @@ TEST_SUITE("core: connections") {
     TEST_CASE("waiting here ends with input, with the limit, and between requests at a stop") {
         std::atomic<std::uint32_t> draining{0};
         Pair pair = tcp_pair({.draining = &draining});
-        CHECK(pair.server.wait_here(Await::output));
+        CHECK(pair.worker.wait_here(Await::output));
         say(pair.client, "x");
-        CHECK(pair.server.wait_here(Await::input));
+        CHECK(pair.worker.wait_here(Await::input));
         std::vector<std::byte> buffer(16);
         CHECK(pair.server.read_some(buffer) == 1);
         draining = 1;
-        CHECK(!pair.server.wait_here(Await::input));
+        CHECK(!pair.worker.wait_here(Await::input));
         draining = 0;
         Pair other = tcp_pair();
         other.server.limits().header = milliseconds{10};
         other.server.wait_at_most({Limit::header});
-        CHECK_THROWS_AS((void)other.server.wait_here(Await::input), TimedOut);
-        CHECK(other.server.exceeded() == Limit::header);
+        CHECK_THROWS_AS((void)other.worker.wait_here(Await::input), TimedOut);
+        CHECK(other.worker.exceeded() == Limit::header);
     }
 
     TEST_CASE("input is thrown away until the client ends its side, or sends too much") {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "core/served_connection.hpp"
 #include "tests/pool/worker_process.hpp"
 
 using namespace bullpen;
@@ -167,7 +168,7 @@ TEST_SUITE("pool: the threads of a worker process") {
             crew.start_sized([](Worker& worker) {
                 const std::uint64_t begun = worker.begin({});
                 wait_until_told(worker);
-                worker.end(begun, Connection{UniqueFd{}}, false);
+                worker.end(begun, ServedConnection{UniqueFd{}}, false);
             });
             if (!becomes(process, Activity::busy, 4)) return false;
             ::raise(SIGTERM);  // A busy one is not interrupted: it looks when it has finished.

@@ -42,6 +42,8 @@ inline UniqueFd file_with(std::string_view content) {
     return file;
 }
 
+constexpr std::byte sending{'w'};  ///< The state's last byte while a large file is being sent.
+
 /// As the handlers of services do: as much as the client takes, the offset in the state.
 inline Next send_large(Connection& client) {
     std::size_t offset = 0;
@@ -67,7 +69,7 @@ inline Next send_large(Connection& client) {
 /// w  a large file, then the end
 /// c  closes it
 inline Next obey(Connection& client) {
-    if (client.parking().what == Await::output) return send_large(client);
+    if (client.state().back() == sending) return send_large(client);
     for (;;) {
         std::array<std::byte, 1> command;
         const auto peeked = client.peek(command, {});
@@ -103,6 +105,7 @@ inline Next obey(Connection& client) {
             case 'w':
                 client.file() = file_with(large_content());
                 client.state() = {};
+                client.state().back() = sending;
                 return send_large(client);
             default: return Next::close;
         }

@@ -6,6 +6,8 @@
 #include <string>
 #include <thread>
 
+#include "core/served_connection.hpp"
+
 using namespace bullpen;
 using namespace bullpen::http;
 using Outcome = HeadReader::Outcome;
@@ -20,9 +22,9 @@ struct Visitor {
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
         client.reset(ends[0]);
         server.emplace(UniqueFd{ends[1]});
-        server->set_socket_timeouts();
-        server->limits() = limits;
-        reader.emplace(*server);
+        server->connection().set_socket_timeouts();
+        server->connection().limits() = limits;
+        reader.emplace(server->connection());
     }
     Outcome next() {
         const std::optional<Outcome> found = reader->next(progress);
@@ -35,7 +37,7 @@ struct Visitor {
     }
 
     UniqueFd client;
-    std::optional<Connection> server;
+    std::optional<ServedConnection> server;
     std::optional<HeadReader> reader;
     HeadProgress progress;
 };

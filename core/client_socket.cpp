@@ -1,0 +1,87 @@
+#include "core/client_socket.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "core/clock.hpp"
+#include "core/transfer_step.hpp"
+
+namespace bullpen {
+namespace {
+
+/// SO_RCVTIMEO and SO_PEEK_OFF of a socket whose next recv is to wait for one byte behind `offset` others.
+class PeekFrom {
+public:
+    PeekFrom(int socket, std::size_t offset, std::chrono::nanoseconds at_most) noexcept : socket_{socket} {
+        socklen_t size = sizeof slice_;
+        ::getsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &slice_, &size);
+        const auto us = std::chrono::ceil<std::chrono::microseconds>(at_most).count();
+        constexpr std::int64_t us_per_s = 1'000'000;
+        set_wait({.tv_sec = us / us_per_s, .tv_usec = us % us_per_s});
+        set_offset(static_cast<int>(offset));
+    }
+    ~PeekFrom() {
+        set_offset(-1);
+        set_wait(slice_);
+    }
+    PeekFrom(const PeekFrom&) = delete;
+    PeekFrom& operator=(const PeekFrom&) = delete;
+
+private:
+    void set_wait(timeval wait) const noexcept {
+        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    }
+    void set_offset(int offset) const noexcept {
+        ::setsockopt(socket_, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    }
+
+    int socket_;
+    timeval slice_{};
+};
+
+}  // namespace
+
+void ClientSocket::set_timeouts(std::chrono::milliseconds slice) const noexcept {
+    const timeval value{.tv_sec = slice.count() / 1000, .tv_usec = (slice.count() % 1000) * 1000};
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+        ::setsockopt(fd(), SOL_SOCKET, option, &value, sizeof value);
+}
+
+void ClientSocket::set_low_water(std::size_t bytes) const noexcept {
+    const int value = static_cast<int>(bytes);
+    ::setsockopt(fd(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
+}
+
+std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, int flags) {
+    const TransferStep step = receive_step(fd(), buffer, flags);
+    switch (step.outcome) {
+        case TransferStep::Outcome::moved:
+        case TransferStep::Outcome::ended: touched_ = true; return step.bytes;
+        case TransferStep::Outcome::would_block:
+        case TransferStep::Outcome::interrupted: return {};
+        case TransferStep::Outcome::failed: break;
+    }
+    failure_.fail(step.error, "read from the client");
+}
+
+bool ClientSocket::wait_for(short events, std::chrono::nanoseconds at_most) const noexcept {
+    pollfd client{.fd = fd(), .events = events, .revents = 0};
+    const timespec span = to_timespec(at_most);
+    return ::ppoll(&client, 1, &span, nullptr) > 0;
+}
+
+void ClientSocket::wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) const noexcept {
+    const PeekFrom there{fd(), offset, at_most};
+    std::byte byte;
+    static_cast<void>(::recv(fd(), &byte, 1, MSG_PEEK));
+}
+
+bool ClientSocket::has_ended() const noexcept {
+    return wait_for(POLLRDHUP, std::chrono::nanoseconds{0});
+}
+
+}  // namespace bullpen

@@ -1,0 +1,62 @@
+#include "core/served_connection.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <utility>
+
+#include "core/clock.hpp"
+#include "tests/core/socket_pair.hpp"
+
+using namespace bullpen;
+
+TEST_SUITE("core: served connections") {
+    TEST_CASE("a later turn begins with what the earlier one has left") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server)};
+        CHECK(served.connection().state() == ConnectionState{});
+        ConnectionState state{};
+        state[0] = std::byte{7};
+        UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+        const int kept = file.get();
+        served.go_on_from(state, std::move(file), {.in_vain = 2, .skips = 3});
+        CHECK(served.connection().state() == state);
+        CHECK(served.connection().file().get() == kept);
+        CHECK(served.parking().in_vain == 2);
+        CHECK(served.parking().skips == 3);
+    }
+
+    TEST_CASE("a client that was parked before its first request has got nothing yet, any other has") {
+        struct Row {
+            Parking parking;
+            bool touched;
+        };
+        for (const Row& row :
+             {Row{{}, false}, Row{{.limit = Limit::header}, true}, Row{{.what = Await::output}, true}}) {
+            SocketPair sockets = unix_sockets();
+            ServedConnection served{std::move(sockets.server)};
+            served.go_on_from({}, {}, row.parking);
+            CHECK(served.touched() == row.touched);
+        }
+    }
+
+    TEST_CASE("it may be given back where the worker can, unless that would lose what was read") {
+        for (const bool parks : {false, true}) {
+            SocketPair sockets = unix_sockets();
+            ServedConnection served{std::move(sockets.server), {.parks = parks}};
+            CHECK(served.may_be_given_back() == parks);
+            const std::array<std::byte, 1> byte{};
+            served.connection().unread(byte);
+            CHECK(!served.may_be_given_back());
+        }
+    }
+
+    TEST_CASE("a close reaches the client at once") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server)};
+        served.close();
+        std::byte byte;
+        CHECK(::recv(sockets.client.get(), &byte, 1, 0) == 0);
+    }
+}
