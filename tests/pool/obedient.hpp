@@ -42,7 +42,7 @@ inline UniqueFd file_with(std::string_view content) {
     return file;
 }
 
-constexpr std::byte sending{0xff};  ///< The state's last byte while a large file is being sent.
+constexpr std::byte sending{'w'};  ///< The state's last byte while a large file is being sent.
 
 /// As the handlers of services do: as much as the client takes, the offset in the state.
 inline Next send_large(Connection& client) {
