@@ -5,7 +5,7 @@
 
 namespace bullpen {
 
-/// Lives in shared memory as a number. For people; who is free the master decides by counts.
+/// Lives in shared memory as a number. For people: the master finds free workers by its counts.
 enum class Activity : std::uint32_t {
     starting,
     idle,

@@ -30,7 +30,7 @@ public:
     /// A UNIX socket's path, at most 107 bytes (sun_path's limit, unix(7)); longer throws AddressError.
     static Address unix_path(std::string_view path);
 
-    /// Of a socket and of who is at its other end; "unknown" where there is none (getsockname, getpeername).
+    /// The address of a socket and of its peer (getsockname, getpeername); "unknown" if there is none.
     static Address of_socket(int fd) noexcept;
     static Address of_peer(int fd) noexcept;
 

@@ -53,7 +53,7 @@ enum class Received {
     malformed,  ///< Not a Message; what came with it has been closed.
 };
 
-/// Both ends of a channel, CLOEXEC. The ends are alike; who keeps which is the caller's choice.
+/// Both ends of a channel, CLOEXEC. The ends are alike: the caller chooses which end is whose.
 struct ChannelEnds {
     UniqueFd master;
     UniqueFd worker;

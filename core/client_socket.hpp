@@ -23,7 +23,8 @@ public:
     /// SO_RCVTIMEO and SO_SNDTIMEO: how long a call waits that isn't told not to.
     void set_timeouts(std::chrono::milliseconds slice) const noexcept;
 
-    /// SO_RCVLOWAT, which stays with the socket wherever it goes: poll(2) reports so many bytes, or the end.
+    /// SO_RCVLOWAT, which stays with the socket wherever it goes: poll(2) reports the socket readable from
+    /// this number of bytes on, or at the end.
     void set_low_water(std::size_t bytes) const noexcept;
 
     /// recv(2). Nothing: nothing is there, or nothing came for as long as the flags let the kernel wait.

@@ -221,7 +221,7 @@ void Connection::linger(milliseconds patience) noexcept {
 
 bool Connection::discard_input() noexcept {
     std::array<std::byte, 16384> scrap;
-    constexpr int at_most = 64;  // Whoever sends faster than we throw away is cut off.
+    constexpr int at_most = 64;  // A client that sends faster than this discards is cut off.
     for (int i = 0; i < at_most; ++i) {
         const TransferStep step = receive_step(fd(), scrap, MSG_DONTWAIT);
         if (step.outcome == TransferStep::Outcome::interrupted) continue;

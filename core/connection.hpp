@@ -70,7 +70,7 @@ public:
     ///
     ///     the worker can           waits at most for           and returns nothing sooner when
     ///     ----------------------   -------------------------   -------------------------------------------
-    ///     give the connection      PoolOptions::await_next,    a client waits for a worker, the master
+    ///     give the connection      Options::await_next,        a client waits for a worker, the master
     ///     back (can_be_parked)     but see below               sends this worker a message, or it leaves
     ///     only wait itself         the patience                between two requests (Limit::idle): the
     ///                                                          server is stopping or has no spare worker
@@ -138,7 +138,7 @@ public:
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
 
-    /// Who is at the other end of a UNIX socket (SO_PEERCRED: as of its connect); nothing for TCP.
+    /// The process at the other end of a UNIX socket (SO_PEERCRED: as of its connect); nothing for TCP.
     [[nodiscard]] std::optional<ucred> peer_credentials() const noexcept;
 
     [[nodiscard]] TimeLimits& limits() noexcept { return wait_.limits(); }
@@ -153,10 +153,10 @@ public:
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return wait_.server().is_draining(); }
 
-    /// No worker is idle: somebody may be waiting for this one.
+    /// No worker is idle: a client may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept { return wait_.server().pool_has_no_spare(); }
 
-    /// Somebody waits for a worker. Known where the master hands out.
+    /// A client waits for a worker. Known only where the master hands clients out.
     [[nodiscard]] bool somebody_waits() const noexcept { return wait_.server().somebody_waits(); }
 
 private:

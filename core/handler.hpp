@@ -21,8 +21,8 @@ enum class Next {
 // does: see Connection::peek() and unread() for what to do with half a message.
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
-/// Next, or void for Next::close. It runs in a worker, one connection at a time; what it throws ends that
-/// connection and nothing else, what it crashes ends that worker.
+/// Next, or void for Next::close. It runs in a worker, one connection at a time. An exception closes that
+/// connection and nothing else; a crash kills that worker, and other clients are unaffected.
 class Handler {
 public:
     template <typename Callable>

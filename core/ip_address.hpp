@@ -45,8 +45,9 @@ private:
     std::array<std::uint8_t, 16> bytes_{};
 };
 
-/// A hash for tables of clients, who may choose their addresses: each one made has keys of its own, without
-/// which nobody can find addresses that collide (multiply-add-shift, which is strongly universal).
+/// A hash for tables of clients, which may choose their addresses: each object has random keys of its own, so
+/// that addresses which collide can't be found without them (multiply-add-shift, which is strongly
+/// universal).
 class IpAddressHash {
 public:
     IpAddressHash();

@@ -75,8 +75,8 @@ public:
     /// std::system_error.
     [[nodiscard]] Listener open_sibling(const ListenOptions& options) const;
 
-    /// stop_new_clients() for one of several siblings while the others serve on: who is dealt to it meanwhile
-    /// tries again a second later. Close it soon.
+    /// stop_new_clients() for one of several siblings while the others serve on: a client whose SYN the
+    /// kernel assigns to it meanwhile tries again a second later. Close it soon.
     void stop_as_sibling() noexcept;
 
     /// The TCP half of stop_new_clients, for a process that only borrows the socket. Async-signal-safe.

@@ -24,7 +24,7 @@ namespace {
 std::atomic<std::uint64_t> dropped{0};
 
 /// Hands whole lines to stderr without ever waiting. O_NONBLOCK is not set on it: the flag would be shared
-/// with whoever else has that terminal or pipe.
+/// with every other process that has that terminal or pipe.
 class NeverWaitingSink final : public spdlog::sinks::base_sink<std::mutex> {
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
@@ -39,7 +39,7 @@ class NeverWaitingSink final : public spdlog::sinks::base_sink<std::mutex> {
         if (errno != ENOTSOCK) return false;
         struct stat file {};
         if (::fstat(STDERR_FILENO, &file) == 0 && S_ISFIFO(file.st_mode)) {
-            // A poll would not do: whoever shares the pipe may fill it between the poll and the write.
+            // A poll would not do: another process may fill the pipe between the poll and the write.
             const iovec line{const_cast<char*>(data), std::min<std::size_t>(size, PIPE_BUF)};
             constexpr off_t here = -1;
             return ::pwritev2(STDERR_FILENO, &line, 1, here, RWF_NOWAIT) == static_cast<ssize_t>(size);

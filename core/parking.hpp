@@ -11,8 +11,9 @@ enum class Await : std::uint8_t { input, output };
 
 /// Travels with a connection that a worker gives back. The master takes nothing in it for granted.
 struct Parking {
-    std::uint64_t deadline_ns = 0;     ///< CLOCK_MONOTONIC; 0: the limit's whole time from now on.
-    std::uint32_t input_at_least = 1;  ///< Of input: so many bytes (SO_RCVLOWAT, which the worker has set).
+    std::uint64_t deadline_ns = 0;  ///< CLOCK_MONOTONIC; 0: the limit's whole time from now on.
+    std::uint32_t input_at_least =
+        1;  ///< For input: the bytes that must be there (SO_RCVLOWAT, which the worker has set).
     Await what = Await::input;
     std::uint8_t in_vain = 0;   ///< Times in a row that a worker itself waited a moment for this client, and
     std::uint8_t skips = 0;     ///< how often none is to do so now. ClientWait keeps both.

@@ -11,8 +11,8 @@
 
 namespace bullpen {
 
-/// Lives in shared memory. Written by the one who works, read by anybody, who may see half of one line and
-/// half of the next; it is for people only.
+/// Lives in shared memory. Written by the worker, read by anybody. A reader may see half of one line and
+/// half of the next, so it is for people only.
 struct RequestNote {
     static constexpr std::size_t words = 15;
 

@@ -7,7 +7,7 @@ namespace bullpen {
 ServedConnection::ServedConnection(UniqueFd socket, ServerView server) noexcept
     : connection_{std::move(socket), server} {}
 
-/// Who was parked in the middle of something, or for output, has been served before.
+/// A connection that was parked within a request, or for output, has been served before.
 void ServedConnection::go_on_from(const ConnectionState& state, UniqueFd file,
                                   const Parking& parking) noexcept {
     connection_.state_ = state;

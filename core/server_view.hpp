@@ -11,7 +11,7 @@
 namespace bullpen {
 
 /// Words of the scoreboard, watched for the handler. Null pointers (a connection outside of a server) mean:
-/// there is room, and nobody is stopping.
+/// there is room, and the server isn't stopping.
 struct ServerView {
     const std::atomic<std::uint32_t>* spare = nullptr;     ///< Idle workers in the pool.
     const std::atomic<std::uint32_t>* draining = nullptr;  ///< 1 from the order to stop on.
@@ -40,10 +40,10 @@ struct ServerView {
     /// Stopping: the whole server.
     [[nodiscard]] bool is_stopping() const noexcept;
 
-    /// Somebody waits for a worker. Known where the master hands out.
+    /// A client waits for a worker. Known only where the master hands clients out.
     [[nodiscard]] bool somebody_waits() const noexcept;
 
-    /// No worker is idle: somebody may be waiting for this one.
+    /// No worker is idle: a client may be waiting for this one.
     [[nodiscard]] bool pool_has_no_spare() const noexcept;
 };
 

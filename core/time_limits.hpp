@@ -35,7 +35,7 @@ struct TimeLimits {
     int write_rate = 500;                      ///< Bytes per second.
 };
 
-/// The deadline of a transfer of which so many bytes have passed now. Rate 0: any progress starts it anew.
+/// The deadline of a transfer after `bytes` more have passed. Rate 0: any progress starts it anew.
 constexpr TimePoint extended(TimePoint deadline, TimePoint now, std::chrono::milliseconds base, int rate,
                              std::uint64_t bytes) noexcept {
     if (bytes == 0) return deadline;

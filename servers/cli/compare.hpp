@@ -22,7 +22,7 @@ struct CompareOptions {
     int repeat = 3;       ///< Runs of each model under each workload.
     std::string root;     ///< http: the directory to serve; empty: a temporary one with one small file.
     std::string path;     ///< http: what is asked for; empty: "/", or the small file.
-    std::string command;  ///< As it is to be shown to who wants to repeat it.
+    std::string command;  ///< As the report shows it, to be repeated.
     bool stevens = false;
     std::string from_file;    ///< Shows this result instead of measuring.
     std::string json_file;    ///< Empty: none.

@@ -71,7 +71,7 @@ std::string totals(const LoadReport& report) {
            rate_line("received", amount_of_bytes(bytes), amount_of_bytes(report.per_second(bytes)));
 }
 
-/// The name in exactly so many columns.
+/// The name, cut or padded to the column's width.
 std::string cut(std::string name, std::size_t width) {
     while (width_of(name) > width)
         name.pop_back();

@@ -1,4 +1,4 @@
-/// What somebody who mistyped a name probably meant.
+/// What was probably meant by a mistyped name.
 #pragma once
 
 #include <optional>

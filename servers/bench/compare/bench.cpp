@@ -16,7 +16,7 @@ std::chrono::milliseconds in_ms(double seconds) {
     return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
 }
 
-/// In so many pieces, evenly over the time.
+/// The last request is sent in five pieces, evenly over send_over_ms.
 SlowSend slow_send(const Workload& workload, const std::vector<RequestClass>& requests) {
     constexpr std::size_t pieces = 5;
     if (workload.send_over_ms == 0) return {};

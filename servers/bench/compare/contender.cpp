@@ -27,7 +27,8 @@ bool makes_worker_per_client(const Model& model) noexcept {
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
                                                 int concurrency) {
-    // A worker per client: so many that the cap is not what is measured. Some have ended but are not buried.
+    // A worker per client: slots for all clients and for workers that have ended and are not reaped yet, so
+    // that the cap is not what is measured.
     constexpr int dead_ones = 64;
     const bool per_client = makes_worker_per_client(design.model);
     int slots = per_client ? std::max(workers, concurrency + dead_ones) : workers;

@@ -54,7 +54,7 @@ MeasuredServer::MeasuredServer(const MeasuredServerOptions& options)
     const std::optional<pid_t> pid = spawn_child([&] { return run_master(master, maker); });
     if (!pid) throw std::system_error{errno, std::generic_category(), "cannot start a server"};
     master_ = *pid;
-    ::setpgid(master_, master_);  // Whoever is first; the group must exist before we may have to kill it.
+    ::setpgid(master_, master_);  // Both do it: the group must exist before it may have to be killed.
 }
 
 MeasuredServer::~MeasuredServer() {

@@ -1,4 +1,4 @@
-/// Who is better than whom, as far as the noise of the measurement allows to say so.
+/// Which contenders are better than which, as far as the noise of the measurement allows to say so.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@ namespace bullpen {
 enum class Better { higher, lower };
 
 /// The ranks that a contestant may have: `first` is one more than how many are clearly better than it, `last`
-/// is how many are not clearly worse. Clearly better is who was better in each of its runs than the other in
-/// any: their spreads do not overlap. So two that are not told apart always have a rank in common, and two
-/// that have none are told apart.
+/// is how many are not clearly worse. A contestant is clearly better than another if each of its runs is
+/// better than any of the other's: their spreads do not overlap. So two that are not told apart always have a
+/// rank in common, and two that have none are told apart.
 struct Rank {
     int first = 1;
     int last = 1;

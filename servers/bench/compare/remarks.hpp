@@ -11,8 +11,8 @@ namespace bullpen {
 /// On what it was measured, when, and how often.
 std::string headline(const Comparison& comparison);
 
-/// Errors by name, who could not be measured, who was not and why, whether the client was the limit, how busy
-/// the machine was.
+/// Errors by name, the contenders that could not be measured or were left out and why, whether the client was
+/// the limit, how busy the machine was.
 std::vector<std::string> remarks(const WorkloadResult& result, const Comparison& comparison);
 
 /// How the numbers were made and what they mean: the same for every comparison.

@@ -10,7 +10,7 @@
 
 namespace bullpen {
 
-/// A workload, what its clients say, and who is measured under it.
+/// A workload, the requests of its clients, and the contenders that are measured under it.
 struct Event {
     Workload workload;
     std::vector<RequestClass> requests;

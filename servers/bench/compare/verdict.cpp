@@ -32,7 +32,7 @@ std::vector<std::string> names_of(const std::vector<std::size_t>& places, const 
     return names;
 }
 
-/// The one best of a discipline beside who comes next.
+/// The one best contender of a discipline beside the next one.
 std::string alone(const Discipline& discipline, const Measured& measured, Better better) {
     const std::size_t best = discipline.best.front();
     std::size_t next = measured.size();

@@ -31,8 +31,8 @@ public:
 
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-    /// The nearest rank: the shortest duration that so many thousandths of all samples don't exceed (500 is
-    /// the median, 1000 the maximum). 0 without samples.
+    /// The nearest rank: the shortest duration that `permille` thousandths of all samples don't exceed (500
+    /// is the median, 1000 the maximum). 0 without samples.
     [[nodiscard]] double quantile_us(unsigned permille) const;
 
     [[nodiscard]] LatencySummary summary() const;

@@ -11,7 +11,7 @@ namespace {
 
 struct Curve {
     std::string name;
-    std::string summary;  ///< Its percentiles, for who hovers or can't see.
+    std::string summary;  ///< Its percentiles, shown on hovering and to screen readers.
     std::vector<LatencyPoint> points;
     std::size_t number = 0;  ///< Its colour and dashes.
 };
