@@ -264,11 +264,22 @@ bool Pool::wait_for_clients(TimePoint now) noexcept {
     }
     if (!open) return true;
     const bool goes_to_a_worker = roster_.has_idle() && !lobby_.goes_first();
-    if (goes_to_a_worker || options_.queue > 0) return door_.watch();
+    if (goes_to_a_worker || options_.queue > 0) {
+        watched_door_at_ = now;
+        return door_.watch();
+    }
     // A client would have to wait, unless a worker only awaits its client's next request: look when one
-    // comes.
-    if (!roster_.has_idle() && (lobby_.queued() > 0 || is_standing_still(now))) door_.watch_for_first();
+    // comes. A few kept clients that keep all workers moving must not hide the backlog either.
+    const bool may_be_had = lobby_.queued() > 0 || is_standing_still(now) || has_long_not_watched(now);
+    if (!roster_.has_idle() && may_be_had) {
+        watched_door_at_ = now;
+        door_.watch_for_first();
+    }
     return true;
+}
+
+bool Pool::has_long_not_watched(TimePoint now) const noexcept {
+    return shape_.parks && now - watched_door_at_ >= options_.standing_still;
 }
 
 /// Whether no worker has moved for standing_still: all may be waiting for clients that they could give back.

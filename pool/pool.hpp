@@ -124,6 +124,7 @@ private:
     void say_whether_wanted() noexcept;
     [[nodiscard]] bool may_give(TimePoint now) const noexcept;
     [[nodiscard]] bool is_standing_still(TimePoint now) const noexcept;
+    [[nodiscard]] bool has_long_not_watched(TimePoint now) const noexcept;
     [[nodiscard]] bool wait_for_workers() noexcept;
     [[nodiscard]] bool wait_for_clients(TimePoint now) noexcept;
     [[nodiscard]] TimePoint next_handing_out(TimePoint now) const noexcept;
@@ -149,6 +150,7 @@ private:
     Shutdown shutdown_;
     Gauges gauges_;
     bool wanted_ = false;  ///< A client waits because no worker is idle.
+    TimePoint watched_door_at_{};
 };
 
 }  // namespace bullpen
