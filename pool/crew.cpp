@@ -52,7 +52,7 @@ void Crew::start_sized(const Body& body) {
     try {
         sizer_ = Thread{[this, body] { size(body); }};
     } catch (const std::system_error& error) {
-        log(LogLevel::error, error.what());
+        log(LogLevel::error, std::string{"worker: "} + error.what());
         ::_exit(worker_exit_crashed);
     }
 }
@@ -81,7 +81,7 @@ bool Crew::start_at(std::uint32_t index, const Body& body) {
         members_[index].thread = Thread{[this, index, body] { run(index, body); }};
     } catch (const std::system_error& error) {
         constexpr int between_lines = 100;
-        if (failures_++ % between_lines == 0) log(LogLevel::error, error.what());
+        if (failures_++ % between_lines == 0) log(LogLevel::error, std::string{"worker: "} + error.what());
         worker.set_absent();
         return false;
     }

@@ -141,7 +141,7 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
                    .since_ns = monotonic_ns(),
                    .has_options = listener.address().family() != AF_UNIX});
         } else if (is_shortage(errno)) {
-            log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
+            log(LogLevel::warning, "worker: cannot accept: out of descriptors or memory; trying again");
             co_await pause(std::chrono::milliseconds{100});
         } else if (errno == EAGAIN && worker.leave() != Leave::no) {
             break;

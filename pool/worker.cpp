@@ -73,7 +73,9 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
             }
             case Received::closed: return Took::leave;
             case Received::truncated: ::_exit(worker_exit_descriptors);
-            case Received::malformed: log(LogLevel::error, "malformed message on the channel"); continue;
+            case Received::malformed:
+                log(LogLevel::error, "worker: malformed message on the channel");
+                continue;
         }
         if (envelope.message.kind == MessageKind::retire) {
             if (envelope.message.generation == process_.seat().generation) return Took::leave;
@@ -233,9 +235,9 @@ bool handler_failed() noexcept {
     } catch (const TimedOut&) {
         return false;
     } catch (const std::exception& error) {
-        log(LogLevel::warning, "the handler threw: " + std::string{error.what()});
+        log(LogLevel::warning, "handler threw: " + std::string{error.what()});
     } catch (...) {
-        log(LogLevel::warning, "the handler threw something that is no std::exception");
+        log(LogLevel::warning, "handler threw a non-std exception");
     }
     return true;
 }

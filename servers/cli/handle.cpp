@@ -74,7 +74,7 @@ int run_handle(const HandleArguments& arguments) {
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {
-        if (!stderr_is_client()) std::fprintf(stderr, "bullpen: the handler threw: %s\n", error.what());
+        if (!stderr_is_client()) std::fprintf(stderr, "bullpen: handler threw: %s\n", error.what());
         return 1;
     }
     return 0;

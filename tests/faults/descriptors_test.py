@@ -194,8 +194,8 @@ class ConnectionsMax(unittest.TestCase):
                 ExitStack() as stack:
             clients = [stack.enter_context(closing(connect(server))) for _ in range(40)]
             for client in clients:
-                ask(client, "/sleep/100", b"Connection: close\r\n")
-            most = self.most_seen(server, lambda: answered(clients) >= 20)
+                ask(client, "/sleep/200", b"Connection: close\r\n")
+            most = self.most_seen(server, lambda: answered(clients) == len(clients))
             self.assertGreater(most, 2)
             self.assertLessEqual(most, 8)
 

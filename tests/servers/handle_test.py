@@ -119,7 +119,7 @@ class Handle(unittest.TestCase):
                     client.recv(1000)
                     os.truncate(f"{root}/large", 1000)
                     self.assertNotIn(b"shorter", read_to_end(client)[-4096:])
-                    self.check_end(process, 1, b"bullpen: the handler threw: the file became shorter while it was sent\n")
+                    self.check_end(process, 1, b"bullpen: handler threw: the file became shorter while it was sent\n")
 
     def test_what_is_wrong_is_one_sentence_and_status_2(self):
         listening = socket.create_server(("127.0.0.1", 0))

@@ -104,9 +104,11 @@ void wait_until_at_rest(const ScoreboardReader& scoreboard) {
         patience);
 }
 
-void measure_memory(const MeasuredServer& server, int clients, Run& run) {
+/// With clients that have sent the first byte of a request: a client that has sent nothing has no worker
+/// where new clients are handed over once readable.
+void measure_memory(const MeasuredServer& server, int clients, std::string_view request, Run& run) {
     constexpr std::chrono::milliseconds patience{200};
-    const SilentClients silent{server.address(), clients};
+    const SilentClients silent{server.address(), clients, request.substr(0, 1)};
     std::uint64_t begun = 0;
     look_until(
         [&] {
@@ -189,7 +191,7 @@ void Bench::load(const MeasuredServer& server, const Workload& workload,
 
     wait_until_at_rest(server.scoreboard());
     read_slots(server.scoreboard(), run);
-    measure_memory(server, workload.concurrency, run);
+    measure_memory(server, workload.concurrency, requests.front().dialogue.last_request, run);
 }
 
 LoadResult Bench::drive(const MeasuredServer& server, const LoadOptions& load, const std::string& stage) {

@@ -1,6 +1,7 @@
-/// Clients that connect and say nothing.
+/// Clients that connect, say little and then nothing more.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "core/address.hpp"
@@ -8,10 +9,11 @@
 
 namespace bullpen {
 
-/// They stay connected while the object lives. Those that can't connect at once are left out.
+/// They stay connected while the object lives. Clients that can't connect at once are left out.
 class SilentClients {
 public:
-    SilentClients(const Address& server, int count);
+    /// Each sends `first`.
+    SilentClients(const Address& server, int count, std::string_view first);
 
     [[nodiscard]] int count() const noexcept { return static_cast<int>(sockets_.size()); }
 
