@@ -227,7 +227,7 @@ TEST_SUITE("pool: parking") {
         CHECK(answer_to(busy, "h") == "h");
         say(idle, "s");
         CHECK(RunningMaster::answer(idle.get()) == "not now");
-        CHECK(refused(master, Refusal::overload) == 1);
+        CHECK(eventually([&] { return refused(master, Refusal::overload) == 1; }));
         std::string got(large / 2, '\0');
         REQUIRE(::recv(sending.get(), got.data(), got.size(), 0) > 0);
         REQUIRE(eventually([&] { return master.totals().queued + master.totals().parked == 1; }));
