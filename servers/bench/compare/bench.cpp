@@ -95,7 +95,7 @@ void look_until(Done done, std::chrono::milliseconds limit) {
 
 /// A client sees the end of its connection before the scoreboard does.
 void wait_until_at_rest(const ScoreboardReader& scoreboard) {
-    constexpr std::chrono::milliseconds patience{2'000};
+    constexpr std::chrono::milliseconds patience{10'000};
     look_until(
         [&] {
             const PoolTotals totals = total(scoreboard);
