@@ -155,7 +155,7 @@ std::vector<std::string> reading_help(const Comparison& comparison) {
         "made to wait).",
         "Memory is the proportional set size (what processes share is divided among them) of the master and "
         "its "
-        "workers while as many clients as the load had at once are connected and say nothing.",
+        "workers while as many clients as the load had at once have sent the first byte of a request.",
         "Jain's index says how evenly connections fell on the workers: 1 if all had the same, 1/n if one of "
         "n "
         "had all (compare UNP figure 30.2).",
