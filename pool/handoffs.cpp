@@ -244,6 +244,11 @@ void Handoffs::relieve(TimePoint now) noexcept {
         if (doubts_[slot].asked_at) judge(slot, now);
 }
 
+/// A worker that waits for room says that it waits, too, also with await_next 0.
+std::chrono::milliseconds Handoffs::shortest_recall_pause() const noexcept {
+    return std::max(options_.await_next, std::chrono::milliseconds{1});
+}
+
 void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
     if (!shape_.parks || roster_.owing().empty() || (!at_once && now < next_recall_)) return;
     const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.await_next);
@@ -258,7 +263,7 @@ void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
         send_message(workforce_.channel(slot).master.get(), {.kind = MessageKind::recall}, {});
     });
     const auto longest = options_.stuck_after / 2;
-    recall_pause_ = any ? options_.await_next : std::min(2 * recall_pause_, longest);
+    recall_pause_ = any ? shortest_recall_pause() : std::min(2 * recall_pause_, longest);
     next_recall_ = now + recall_pause_;
 }
 
@@ -404,7 +409,7 @@ TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
     if (!roster_.owing().empty() || asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
     if (shape_.parks && !roster_.owing().empty())
-        next = std::min(next, std::max(next_recall_, now + options_.await_next));
+        next = std::min(next, std::max(next_recall_, now + shortest_recall_pause()));
     return next;
 }
 

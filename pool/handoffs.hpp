@@ -84,6 +84,7 @@ private:
     void relieve(std::uint32_t slot, TimePoint now) noexcept;
     void ask(std::uint32_t slot, TimePoint now) noexcept;
     void judge(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] std::chrono::milliseconds shortest_recall_pause() const noexcept;
     void settle_doubt(std::uint32_t slot) noexcept;
     void note_answer(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool holds_what_it_was_given(std::uint32_t slot) const noexcept;
