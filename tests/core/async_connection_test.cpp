@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "core/listener.hpp"
+#include "tests/core/contents.hpp"
 #include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;
@@ -55,27 +55,6 @@ struct Pair {
     UniqueFd client;
     std::optional<AsyncConnection> server;
 };
-
-std::string read_until_end(int fd) {
-    std::string all;
-    char buffer[65536];
-    for (ssize_t size; (size = ::read(fd, buffer, sizeof buffer)) > 0;)
-        all.append(buffer, static_cast<std::size_t>(size));
-    return all;
-}
-
-std::string many_bytes(std::size_t size) {
-    std::string bytes(size, '\0');
-    for (std::size_t i = 0; i < size; ++i)
-        bytes[i] = static_cast<char>(i * 31 + i / 251);
-    return bytes;
-}
-
-UniqueFd file_of(const std::string& contents) {
-    UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
-    REQUIRE(::write(file.get(), contents.data(), contents.size()) == static_cast<ssize_t>(contents.size()));
-    return file;
-}
 
 }  // namespace
 

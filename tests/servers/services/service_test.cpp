@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "servers/services/file_identity.hpp"
+#include "tests/core/contents.hpp"
 #include "tests/servers/services/answer_of.hpp"
 
 using namespace bullpen;
@@ -22,13 +23,6 @@ const Service& service(std::string_view name) {
         if (one.name == name) return one;
     FAIL("no such service");
     return services().front();
-}
-
-std::string many_bytes(std::size_t size) {
-    std::string bytes(size, '\0');
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        bytes[i] = static_cast<char>(i * 31 + i / 251);
-    return bytes;
 }
 
 std::string without_date(std::string answer) {
