@@ -1,6 +1,7 @@
 /// Connections that workers give back.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <fstream>
 #include <set>
 #include <string>
@@ -208,6 +209,38 @@ TEST_SUITE("pool: parking") {
         CHECK(master.totals().begun == 1);
         say(busy, "x");
         CHECK(answer_to(one, "").size() == 1);
+        CHECK(law_holds(master));
+    }
+
+    TEST_CASE("kept clients that leave no worker idle, and none in the lobby, do not hide the backlog") {
+        PoolOptions pool = pool_that_obeys(1);
+        pool.queue_ahead = 2;
+        pool.steal_after = std::chrono::hours{1};  // The places ahead are used as long as there are any.
+        pool.standing_still = milliseconds{2'000};
+        RunningMaster master{{pool}};
+        std::array<UniqueFd, 2> kept;
+        kept[1] = master.connect();
+        CHECK(answer_to(kept[1], "s") == "s");
+        REQUIRE(is_parked(master));
+        kept[0] = master.connect();  // The last that the listener's watch reports while a worker is idle.
+        CHECK(answer_to(kept[0], "h") == "h");
+        say(kept[1], "h");
+        REQUIRE(eventually([&] { return handoffs(master) == 3; }));
+        const UniqueFd newcomer = master.connect();
+        const TimePoint deadline = Clock::now() + 5 * pool.standing_still;
+        std::size_t serving = 0;  // The other one waits in the channel.
+        while (master.totals().accepted < 3 && Clock::now() < deadline) {
+            const auto before = handoffs(master);
+            say(kept[serving], "x");
+            REQUIRE(answer_to(kept[1 - serving], "") == "h");
+            say(kept[serving], "h");
+            REQUIRE(eventually([&] { return handoffs(master) > before; }));
+            serving = 1 - serving;
+        }
+        CHECK(master.totals().accepted == 3);
+        for (const UniqueFd& client : kept)
+            say(client, "x");
+        CHECK(answer_to(newcomer, "s") == "s");
         CHECK(law_holds(master));
     }
 

@@ -6,7 +6,6 @@ import random
 import resource
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +13,7 @@ import unittest
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from harness import Bullpen, end_with, wait_until
+from harness import Bullpen, wait_until
 from slow_client import ask, connect, read_answer
 
 STORM_KILLS = int(os.environ.get("BULLPEN_STORM_KILLS", "50"))
@@ -219,27 +218,6 @@ class Parking(unittest.TestCase):
                 self.assertEqual(read_answer(client), b"file 1\n")
             wait_for_parked(server, 100)
             self.assertTrue(self.is_served(server))
-
-
-class Crowds(unittest.TestCase):
-    def test_a_few_kept_clients_that_keep_all_workers_moving_do_not_hide_the_backlog(self):
-        """Seen: 10 of 64 kept clients were served for as long as they talked, the others were never accepted."""
-        program = os.environ.get("BULLPEN_OPTIMISED") or os.environ["BULLPEN"]  # Fast clients: that is the point.
-        clients, rounds = 64, 3
-        with tempfile.TemporaryDirectory() as home:
-            Path(home, "1").write_text("file 1\n")
-            with Bullpen("http", "--root", home, "--workers", "8", "--threads", "8", program=program) as server:
-                wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers")
-                for round in range(1, rounds + 1):
-                    load = subprocess.Popen(
-                        [program, "load", server.urls[0] + "1", "--keep-alive", "--concurrency", str(clients),
-                         "--duration", "20"], stdout=subprocess.DEVNULL, preexec_fn=end_with(os.getpid()))
-                    try:
-                        wait_until(lambda: server.total("bullpen_connections_accepted_total") >= clients * round,
-                                   f"{clients} accepted clients in round {round}", timeout=10)
-                    finally:
-                        load.kill()
-                        load.wait()
 
 
 class Visitors(threading.Thread):
