@@ -90,6 +90,15 @@ class Limits(unittest.TestCase):
                         self.assertGreaterEqual(seconds, 0.999)
 
 
+def wait_for_rest(processes):
+    """Until none of the processes that it names is woken within a fifth of a second."""
+    def at_rest():
+        before = {pid: switches(pid) for pid in processes()}
+        time.sleep(0.2)  # What happens in this time is counted.
+        return before == {pid: switches(pid) for pid in processes()}
+    wait_until(at_rest, "the workers to rest")
+
+
 class SilentClients(unittest.TestCase):
     def test_silent_kept_clients_wake_no_worker(self):
         """Two hundred where they are parked or have coroutines, two where each has a worker."""
@@ -108,7 +117,7 @@ class SilentClients(unittest.TestCase):
                 wait_until(lambda: server.total("bullpen_connections_in_flight") == count, "all of them")
                 if model_of(case) == "prefork":
                     wait_for(server, "parked", count)
-                time.sleep(0.3)  # Until a worker that awaits one of them for a moment gives up.
+                wait_for_rest(lambda: children(server))
                 workers = children(server)
                 before = {pid: switches(pid) for pid in workers}
                 time.sleep(1.5)  # What happens in this time is counted, nothing is waited for.
@@ -224,7 +233,9 @@ class IdleServers(unittest.TestCase):
         with ExitStack() as stack:
             servers = {case: stack.enter_context(Bullpen("echo", *flags_of(case), program=OPTIMISED))
                        for case in chosen()}
-            time.sleep(0.5)  # All that a start has to do comes to an end.
+            for server in servers.values():
+                wait_until(lambda: server.total("bullpen_workers", state="starting") == 0, "the workers to be ready")
+            wait_for_rest(lambda: [pid for server in servers.values() for pid in children(server)])
             groups = {case: {"workers": children(server), "master": [server.pid], "exporter": [exporter(server)]}
                       for case, server in servers.items()}
 

@@ -60,13 +60,11 @@ class Handle(unittest.TestCase):
                 self.check_end(process)
 
     def test_a_socket_that_is_non_blocking_is_served_as_well(self):
-        def non_blocking():
-            client, server = socket.socketpair()
-            server.setblocking(False)
-            return client, server
-
-        client, process = self.start("echo", pair=non_blocking)
-        time.sleep(0.2)  # So that the program would find nothing.
+        client, server = socket.socketpair()
+        server.setblocking(False)
+        with server.dup() as same:  # It shares the flag with the program's.
+            _, process = self.start("echo", pair=lambda: (client, server))
+            wait_until(lambda: os.get_blocking(same.fileno()), "the program to make it blocking")
         client.sendall(b"hello")
         client.shutdown(socket.SHUT_WR)
         self.assertEqual(read_to_end(client), b"hello")
