@@ -2,17 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/complaint.hpp"
+#include "tests/contains.hpp"
+
 using namespace bullpen;
 
 namespace {
 
 std::string complaint(std::string_view text) {
-    try {
-        resolve(text);
-    } catch (const AddressError& error) {
-        return error.what();
-    }
-    return "";
+    return complaint_of<AddressError>([&] { resolve(text); });
 }
 
 }  // namespace
@@ -59,12 +57,12 @@ TEST_SUITE("core: addresses") {
               "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1",
               "unix:", "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
             CAPTURE(text);
-            CHECK(complaint(text).find("'" + std::string{text} + "' is not an address: ") == 0);
+            CHECK(complaint(text).starts_with("'" + std::string{text} + "' is not an address: "));
         }
     }
 
     TEST_CASE("a UNIX socket's path has at most 107 bytes") {
         CHECK(complaint("unix:/" + std::string(106, 'x')).empty());
-        CHECK(complaint("unix:/" + std::string(107, 'x')).find("107") != std::string::npos);
+        CHECK(contains(complaint("unix:/" + std::string(107, 'x')), "107"));
     }
 }

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <stdexcept>
+#include "tests/complaint.hpp"
 
 using namespace bullpen;
 
@@ -13,12 +13,7 @@ bool contains(const char* network, const char* address) {
 }
 
 std::string complaint(std::string_view text) {
-    try {
-        Network::parse(text);
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
+    return complaint_of([&] { Network::parse(text); });
 }
 
 }  // namespace

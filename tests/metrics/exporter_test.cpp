@@ -19,6 +19,7 @@
 #include "core/clock.hpp"
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "tests/contains.hpp"
 
 using namespace bullpen;
 
@@ -150,10 +151,6 @@ bool is(const std::string& response, const std::string& status) {
 std::string body_of(const std::string& response) {
     const std::size_t end = response.find("\r\n\r\n");
     return end == std::string::npos ? "(no head)" : response.substr(end + 4);
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 constexpr const char* scrape_request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";

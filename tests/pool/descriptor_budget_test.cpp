@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <random>
-#include <stdexcept>
 #include <string>
+
+#include "tests/complaint.hpp"
 
 using namespace bullpen;
 
@@ -33,13 +34,8 @@ std::size_t wish(const DescriptorNeeds& pool) {
     return pool.connections_max == 0 ? as_many_as_possible : pool.connections_max;
 }
 
-std::string error_of(const std::vector<DescriptorNeeds>& pools, std::size_t limit, std::size_t open) {
-    try {
-        share_descriptors(pools, limit, open);
-    } catch (const std::runtime_error& error) {
-        return error.what();
-    }
-    return "";
+std::string complaint(const std::vector<DescriptorNeeds>& pools, std::size_t limit, std::size_t open) {
+    return complaint_of<std::runtime_error>([&] { share_descriptors(pools, limit, open); });
 }
 
 /// As small as a pool gets.
@@ -68,7 +64,7 @@ TEST_SUITE("pool: the descriptor budget") {
                         .connections_of_a_process = 1 + below(50)};
             const std::size_t open = below(30);
             const std::size_t limit = 64 + below(below(2) == 0 ? 500 : 20'000);
-            if (!error_of(pools, limit, open).empty()) continue;
+            if (!complaint(pools, limit, open).empty()) continue;
             ++shared;
             const std::vector<std::size_t> shares = share_descriptors(pools, limit, open);
             REQUIRE(shares.size() == pools.size());
@@ -141,9 +137,9 @@ TEST_SUITE("pool: the descriptor budget") {
         pools[0].slots = 500;
         pools[0].hands_off = true;
         const std::size_t needed = 7 + price(pools, {1, 1});
-        CHECK(error_of(pools, needed, 7).empty());
+        CHECK(complaint(pools, needed, 7).empty());
         CHECK(share_descriptors(pools, needed, 7) == std::vector<std::size_t>{1, 1});
-        CHECK(error_of(pools, needed - 1, 7) ==
+        CHECK(complaint(pools, needed - 1, 7) ==
               "workers-max is too large: the pools need " + std::to_string(needed) +
                   " descriptors, and the limit (ulimit -Hn) is " + std::to_string(needed - 1));
     }
@@ -152,8 +148,8 @@ TEST_SUITE("pool: the descriptor budget") {
         std::vector<DescriptorNeeds> pools{small(10), small(10)};
         pools[1].pool = "chat";
         pools[1].connections_of_a_process = 1000;
-        CHECK(error_of(pools, 1033 + 7, 7).empty());
-        CHECK(error_of(pools, 1033 + 6, 7) ==
+        CHECK(complaint(pools, 1033 + 7, 7).empty());
+        CHECK(complaint(pools, 1033 + 6, 7) ==
               "capacity of pool 'chat' is too large: a worker's process may need 1040 descriptors, and the "
               "limit (ulimit -Hn) is 1039");
     }

@@ -3,20 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <climits>
-#include <stdexcept>
 #include <string>
+
+#include "tests/complaint.hpp"
 
 using namespace bullpen;
 
 namespace {
 
 std::string complaint(const std::string& text) {
-    try {
-        EarlyDrop::parse(text);
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
+    return complaint_of([&] { EarlyDrop::parse(text); });
 }
 
 }  // namespace

@@ -2,15 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/contains.hpp"
+
+using bullpen::contains;
 using namespace bullpen::http;
-
-namespace {
-
-bool contains(const std::string& page, std::string_view part) {
-    return page.find(part) != std::string::npos;
-}
-
-}  // namespace
 
 TEST_SUITE("directory listing") {
     TEST_CASE("directories come first, then names as people sort") {

@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "servers/cli/serve.hpp"
+#include "tests/complaint.hpp"
+#include "tests/contains.hpp"
 
 using namespace bullpen;
 
@@ -27,21 +29,14 @@ public:
 /// The sentence with which the text is rejected, without the file's name; empty if it is accepted.
 std::string complaint(const std::string& text) {
     const File file{text};
-    try {
+    const std::string sentence = complaint_of([&] {
         ServeArguments arguments;
         arguments.config = file.path;
         const Settings settings = settings_from(arguments);
         for (const auto& [name, pool] : settings.pools)
             make_pool(name, pool, "[pool." + name + "]", spell_as_key);
-    } catch (const std::invalid_argument& error) {
-        const std::string what = error.what();
-        return what.starts_with(file.path) ? what.substr(file.path.size()) : what;
-    }
-    return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
+    });
+    return sentence.starts_with(file.path) ? sentence.substr(file.path.size()) : sentence;
 }
 
 }  // namespace
@@ -114,12 +109,7 @@ TEST_SUITE("servers: the configuration file") {
     }
 
     TEST_CASE("a file that can't be read is named") {
-        try {
-            read_config_file("/no/such/file.toml");
-            FAIL("accepted");
-        } catch (const SettingError& error) {
-            CHECK(std::string{error.what()} ==
-                  "/no/such/file.toml: cannot be read: No such file or directory");
-        }
+        CHECK(complaint_of<SettingError>([] { read_config_file("/no/such/file.toml"); }) ==
+              "/no/such/file.toml: cannot be read: No such file or directory");
     }
 }

@@ -1,12 +1,12 @@
 /// Pools made from settings, for tests of those.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "servers/settings/settings.hpp"
+#include "tests/complaint.hpp"
 
 namespace bullpen {
 
@@ -22,12 +22,7 @@ inline PoolOptions made_pool(const Entries& entries, PoolSettings settings = {})
 
 /// The sentence with which they are rejected; empty if they are not.
 inline std::string complaint(const Entries& entries, const PoolSettings& settings = {}) {
-    try {
-        made_pool(entries, settings);
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
+    return complaint_of([&] { made_pool(entries, settings); });
 }
 
 /// Defaults but for the model.

@@ -3,22 +3,18 @@
 #include <doctest/doctest.h>
 
 #include <boost/json.hpp>
-#include <stdexcept>
 
 #include "servers/bench/report/comparison_table.hpp"
+#include "tests/complaint.hpp"
+#include "tests/contains.hpp"
 #include "tests/servers/bench/compare/made_comparison.hpp"
 
 using namespace bullpen;
 
 namespace {
 
-std::string refusal(const std::string& text) {
-    try {
-        comparison_from_json(text, "file.json");
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return {};
+std::string complaint(const std::string& text) {
+    return complaint_of([&] { comparison_from_json(text, "file.json"); });
 }
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
@@ -72,15 +68,15 @@ TEST_SUITE("cli: a comparison as JSON") {
 
     TEST_CASE("what is no result is refused in a sentence that names the place") {
         const std::string good = to_json(made_comparison());
-        CHECK(refusal(good).empty());
-        CHECK(refusal("").find("file.json: it is not JSON") == 0);
-        CHECK(refusal("[]") == "file.json: it has no schema, expected what bullpen compare --json writes");
-        CHECK(refusal(R"({"schema": 2})") == "file.json: its schema is 2, expected 1");
-        CHECK(refusal(replaced(good, "\"repeat\":3", "\"repeat\":\"3\""))
-                  .find("repeat must be a whole number") != std::string::npos);
-        CHECK(refusal(replaced(good, "\"wall_s\"", "\"wall\""))
-                  .find("workloads[0].measurements[0].runs[0].wall_s is missing") != std::string::npos);
-        CHECK(refusal(replaced(good, "\"cpus\":2", "\"cpus\":-9999999999")).find("machine.cpus must be") !=
-              std::string::npos);
+        CHECK(complaint(good).empty());
+        CHECK(complaint("").starts_with("file.json: it is not JSON"));
+        CHECK(complaint("[]") == "file.json: it has no schema, expected what bullpen compare --json writes");
+        CHECK(complaint(R"({"schema": 2})") == "file.json: its schema is 2, expected 1");
+        CHECK(contains(complaint(replaced(good, "\"repeat\":3", "\"repeat\":\"3\"")),
+                       "repeat must be a whole number"));
+        CHECK(contains(complaint(replaced(good, "\"wall_s\"", "\"wall\"")),
+                       "workloads[0].measurements[0].runs[0].wall_s is missing"));
+        CHECK(contains(complaint(replaced(good, "\"cpus\":2", "\"cpus\":-9999999999")),
+                       "machine.cpus must be"));
     }
 }

@@ -5,15 +5,12 @@
 #include <sstream>
 
 #include "servers/bench/compare/contender.hpp"
+#include "tests/contains.hpp"
 #include "tests/servers/bench/compare/made_comparison.hpp"
 
 using namespace bullpen;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// With single blanks instead of line breaks and indents, so that a sentence can be looked for.
 std::string flowing(const std::string& text) {
