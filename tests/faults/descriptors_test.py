@@ -1,7 +1,10 @@
 """Few descriptors and many clients: nobody is promised a descriptor that isn't there, and it is over with the crowd."""
 
+import json
+import os
 import select
 import socket
+import subprocess
 import tempfile
 import time
 import unittest
@@ -9,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from every_model import under
-from faults import OPTIMISED, behind, connect, get, stopped_group
+from faults import HOSTILE, LONG, OPTIMISED, Hostile, behind, connect, get, stopped_group, wait_for, wait_for_idle
 from harness import Bullpen, wait_until
 from slow_client import ask
 
@@ -172,6 +175,69 @@ class Crowds(unittest.TestCase):
             crowd.read_all()
             crowd.leave()
             self.check_service(server)
+
+
+class OneEach(unittest.TestCase):
+    """A connection costs the master one descriptor, wherever it is."""
+
+    COUNT = 19000 if LONG else 3000
+
+    def check(self, server, say_something):
+        before = len(os.listdir(f"/proc/{server.pid}/fd"))
+        with ExitStack() as stack:
+            clients = [stack.enter_context(closing(connect(server))) for _ in range(self.COUNT)]
+            for client in clients if say_something else []:
+                client.sendall(b"a")
+                self.assertEqual(client.recv(1), b"a")
+            wait_for(server, "parked", self.COUNT)
+            self.assertEqual(len(os.listdir(f"/proc/{server.pid}/fd")) - before, self.COUNT)
+        wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) <= before, f"{before} descriptors")
+
+    def test_each_silent_client_costs_one(self):
+        with Bullpen("echo", "--workers", "2", "--handoff-when", "readable", program=OPTIMISED) as server:
+            wait_for_idle(server, 2)
+            self.check(server, say_something=False)
+
+    def test_each_client_that_waits_between_two_requests_costs_one(self):
+        with Hostile("one_by_one", "model=prefork", "workers=2") as server:
+            wait_for_idle(server, 2)
+            self.check(server, say_something=True)
+
+
+class BusyCrowds(unittest.TestCase):
+    """900 kept clients that ask without a pause, of a server that may have 1024 descriptors."""
+
+    SECONDS = 60 if LONG else 4
+
+    def crowd(self, server, url, *flags):
+        done = subprocess.run([OPTIMISED, "load", url, "--concurrency", "900", "--keep-alive", "--json", "-",
+                               "--duration", str(self.SECONDS), *flags], capture_output=True, text=True)
+        seen = json.loads(done.stdout[done.stdout.index("{"):])
+        print(f"\n{seen['requests']} answers on {seen['connections']} connections, {seen['failed']} failed, "
+              f"the longest wait {seen['longest_wait_us'] / 1000:.0f} ms", end="", flush=True)
+        refused = server.total("bullpen_connections_refused_total", reason="connections")
+        self.assertEqual(seen["unanswered"], 0)
+        self.assertEqual(seen["failed"], refused, (seen["errors"], seen["statuses"]))
+        self.assertEqual(seen["statuses"].get("503", 0), refused)
+        self.assertGreater(seen["requests"], 5000)
+        self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+        self.assertEqual(server.total("bullpen_connections_refused_total"), refused)
+        for complaint in COMPLAINTS:
+            self.assertNotIn(complaint, server.stderr)
+        return seen
+
+    def test_where_all_have_room_all_are_kept(self):
+        with behind("ulimit -n 1024; exec", program=HOSTILE) as program:
+            with Hostile("one_by_one", "model=prefork", "workers=16", program=program) as server:
+                seen = self.crowd(server, f"tcp://{server.addresses[0]}", "--size", "1")
+                self.assertEqual((seen["reconnects"], seen["failed"]), (0, 0))
+
+    def test_where_some_have_room_they_are_closed_between_two_requests_or_refused_before_the_first(self):
+        """A client of http is admitted at the price of two descriptors: its answer's file may wait with it."""
+        with tempfile.TemporaryDirectory() as home:
+            Path(home, "small").write_text("small")
+            with limited(1024, "http", "--root", home, "--workers", "16") as server:
+                self.crowd(server, f"{server.url.rstrip('/')}/small")
 
 
 def answered(clients):

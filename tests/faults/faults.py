@@ -20,6 +20,7 @@ from harness import TOP, Bullpen, parse_metrics, processes, title, total, wait_u
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED") or PROGRAM  # Where time, descriptors or strace matter.
 HOSTILE = str(Path(PROGRAM).with_name("hostile"))
+LONG = bool(os.environ.get("BULLPEN_LONG"))  # As long and as thorough as it takes.
 NOBODY = 65534
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}  # It can't look for leaks under strace.
 PATIENCE = 30  # Seconds for what must happen at all.

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstring>
@@ -69,6 +71,68 @@ void set_blocking(int fd) {
 [[noreturn]] void stay() {
     for (;;)
         ::pause();
+}
+
+/// Shared with the test, which reads them in the file that the setting `counters` names.
+struct Counters {
+    std::atomic<std::uint64_t> begun;  ///< Handlers that were called.
+    std::atomic<std::uint64_t> ended;  ///< Handlers that have returned.
+};
+
+Counters* counters = nullptr;
+
+void share_counters(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    void* const place = ::mmap(nullptr, sizeof(Counters), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    ::close(file);
+    if (place == MAP_FAILED) throw std::runtime_error{"cannot map " + path};
+    counters = static_cast<Counters*>(place);
+}
+
+/// Counts a handler, without a system call, from its first instruction to its last.
+class Counted {
+public:
+    Counted() noexcept { counters->begun.fetch_add(1); }
+    ~Counted() { counters->ended.fetch_add(1); }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+};
+
+/// The clients' sockets, found without Connection::fd(), which would say that bytes are taken.
+std::vector<int> client_sockets() {
+    std::vector<int> found;
+    for (const int fd : descriptors())
+        if (socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 0)
+            found.push_back(fd);
+    return found;
+}
+
+constexpr linger at_once{.l_onoff = 1, .l_linger = 0};
+constexpr linger in_20_s{.l_onoff = 1, .l_linger = 20};
+
+void wants_close(int socket, const linger& how) {
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
+/// As much as the kernel takes.
+void fill(int socket) {
+    static const std::string much(std::size_t{1} << 20U, 'x');
+    while (::send(socket, much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+}
+
+/// Writes 0xff over all that this process can write of the scoreboard.
+void scribble() {
+    std::ifstream maps{"/proc/self/maps"};
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("memfd:") == std::string::npos || line.find(" rw") == std::string::npos) continue;
+        std::uintptr_t from = 0;
+        std::uintptr_t to = 0;
+        const char* const end = line.data() + line.size();
+        const auto dash = std::from_chars(line.data(), end, from, 16);
+        std::from_chars(dash.ptr + 1, end, to, 16);
+        std::memset(reinterpret_cast<void*>(from), 0xff, to - from);
+    }
 }
 
 // The handlers.
@@ -174,11 +238,8 @@ Next lingers(Connection& client) {
         client.write_all(asked);
         return Next::close;
     }
-    const linger patience{.l_onoff = 1, .l_linger = 20};
-    ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &patience, sizeof patience);
-    static const std::string much(std::size_t{1} << 20U, 'x');
-    while (::send(client.fd(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
-    }
+    wants_close(client.fd(), in_20_s);
+    fill(client.fd());
     return Next::await_input;
 }
 
@@ -218,24 +279,137 @@ boost::asio::awaitable<void> read_more(bullpen::AsyncConnection& client) {
     if (whole) co_await client.write_all("done");
 }
 
+Next counted_one_by_one(Connection& client) {
+    const Counted counted;
+    return one_by_one(client);
+}
+
+void counted_echo(Connection& client) {
+    const Counted counted;
+    echo(client);
+}
+
+boost::asio::awaitable<void> echo_until_end(bullpen::AsyncConnection& client) {
+    const Counted counted;
+    Buffer buffer;
+    while (const std::size_t size = co_await client.read_some(buffer))
+        co_await client.write_all(std::span<const std::byte>{buffer}.first(size));
+}
+
 void crash(Connection&) {
     ::raise(SIGKILL);
 }
 
-/// Who says `x` has the worker write 0xff over all that it can write of the scoreboard.
+/// Dies in the way that the request's first byte names, having seen it and not taken it.
+Next dies_as_told(Connection& client) {
+    std::array<std::byte, 1> word{};
+    const auto seen = client.peek(word, {.limit = bullpen::Limit::idle});
+    if (!seen) return Next::await_input;
+    if (seen->size == 0) return Next::close;
+    const char how = static_cast<char>(word[0]);
+    client.begin_request(std::string{"die as "} + how);
+    const bool is_first_try = counters->begun.fetch_add(1) % 2 == 0;
+    switch (how) {
+        case 'o':
+            if (is_first_try) ::raise(SIGKILL);
+            break;
+        case 's': ::raise(SIGSEGV); break;
+        case 'k': ::raise(SIGKILL); break;
+        case 'e': std::exit(3);
+        case 'q': ::_exit(0);
+        case 't': stay();
+        case 'x': scribble(); stay();
+        case 'y':
+            scribble();
+            ::raise(SIGKILL);
+            break;
+        default: break;
+    }
+    client.take(word);
+    client.write_all(word);
+    return Next::await_input;
+}
+
+/// The first to be called leaves every option behind that there is, and dies. The second says what it finds.
+void leaves_options(Connection& client) {
+    const std::vector<int> sockets = client_sockets();
+    if (counters->begun.fetch_add(1) == 1) {
+        for (const int socket : sockets) {
+            const auto set = [socket](int option, auto value) {
+                ::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value);
+            };
+            set(SO_RCVLOWAT, 100);
+            set(SO_PEEK_OFF, 1);
+            set(SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
+            set(SO_RCVTIMEO, timeval{.tv_sec = 0, .tv_usec = 1000});
+            set(SO_SNDTIMEO, timeval{.tv_sec = 0, .tv_usec = 1000});
+            ::fcntl(socket, F_SETFL, O_NONBLOCK);
+        }
+        ::raise(SIGKILL);
+    }
+    std::string found;
+    for (const int socket : sockets) {
+        linger close{};
+        timeval receive{};
+        timeval send{};
+        const auto get = [socket](int option, auto& value) {
+            socklen_t size = sizeof value;
+            ::getsockopt(socket, SOL_SOCKET, option, &value, &size);
+        };
+        get(SO_LINGER, close);
+        get(SO_RCVTIMEO, receive);
+        get(SO_SNDTIMEO, send);
+        found += "low water " + std::to_string(socket_option(socket, SO_RCVLOWAT)) + ", peek from " +
+                 std::to_string(socket_option(socket, SO_PEEK_OFF)) + ", linger " +
+                 std::to_string(close.l_onoff) + ", waits " + std::to_string(receive.tv_sec) + "." +
+                 std::to_string(receive.tv_usec) + " and " + std::to_string(send.tv_sec) + "." +
+                 std::to_string(send.tv_usec) + ", non-blocking " +
+                 std::to_string((::fcntl(socket, F_GETFL) & O_NONBLOCK) != 0 ? 1 : 0) + "\n";
+    }
+    client.write_all(found);
+}
+
+/// `r`: the client is reset. `l`: the close would wait for a client that takes nothing. `d` and `c`: a child
+/// says "child" in a while, and only with `d` has the handler detached it.
+template <typename Client>
+void ends_as_told(Client& client, char how) {
+    switch (how) {
+        case 'r': wants_close(client.fd(), at_once); break;
+        case 'l':
+            wants_close(client.fd(), in_20_s);
+            fill(client.fd());
+            break;
+        case 'c':
+        case 'd': {
+            const int socket = client.fd();
+            if (::fork() == 0) {
+                constexpr useconds_t until_the_handler_has_returned = 300'000;
+                ::usleep(until_the_handler_has_returned);
+                (void)!::send(socket, "child", 5, MSG_NOSIGNAL);
+                ::_exit(0);
+            }
+            if (how == 'd') client.detach();
+            break;
+        }
+        default: break;
+    }
+}
+
+void ends(Connection& client) {
+    std::array<std::byte, 1> word{};
+    if (client.read_some(word) > 0) ends_as_told(client, static_cast<char>(word[0]));
+}
+
+boost::asio::awaitable<void> end(bullpen::AsyncConnection& client) {
+    std::array<std::byte, 1> word{};
+    if (co_await client.read_some(word) > 0) ends_as_told(client, static_cast<char>(word[0]));
+}
+
+/// Who says `x` has the worker write 0xff over its part of the scoreboard.
 void scribbles(Connection& client) {
     Buffer buffer;
     while (const std::size_t size = client.read_some(buffer)) {
-        std::ifstream maps{"/proc/self/maps"};
-        for (std::string line; buffer[0] == std::byte{'x'} && std::getline(maps, line);) {
-            if (line.find("memfd:") == std::string::npos || line.find(" rw") == std::string::npos) continue;
-            std::uintptr_t from = 0;
-            std::uintptr_t to = 0;
-            const char* const end = line.data() + line.size();
-            const auto dash = std::from_chars(line.data(), end, from, 16);
-            std::from_chars(dash.ptr + 1, end, to, 16);
-            std::memset(reinterpret_cast<void*>(from), 0xff, to - from);
-        }
+        if (buffer[0] == std::byte{'x'}) scribble();
         client.write_all(std::span{buffer}.first(size));
     }
 }
@@ -250,12 +424,19 @@ const std::map<std::string_view, bullpen::Handler> handlers = {
     {"reads_more", reads_more},
     {"crash", crash},
     {"scribbles", scribbles},
+    {"counted_one_by_one", counted_one_by_one},
+    {"counted_echo", counted_echo},
+    {"dies_as_told", dies_as_told},
+    {"leaves_options", leaves_options},
+    {"ends", ends},
 };
 
 const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
     {"kills_its_child", kill_child_or_echo},
     {"reads_more", read_more},
     {"crash", crash_coroutine},
+    {"counted_echo", echo_until_end},
+    {"ends", end},
 };
 
 void set(bullpen::Options& options, std::string_view key, const std::string& value) {
@@ -281,6 +462,17 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
         options.time_limits.read = std::chrono::milliseconds{number()};
     } else if (key == "await_next_ms") {
         options.await_next = std::chrono::milliseconds{number()};
+    } else if (key == "queue") {
+        options.queue = number();
+    } else if (key == "retry_crashed") {
+        options.retry_crashed = number();
+    } else if (key == "request_ms") {
+        options.request_timeout = std::chrono::milliseconds{number()};
+        options.request_grace = options.request_timeout;
+    } else if (key == "stopped_ms") {
+        options.stopped_timeout = std::chrono::milliseconds{number()};
+    } else if (key == "counters") {
+        share_counters(value);
     } else if (key == "drain_s") {
         options.drain_timeout = std::chrono::seconds{number()};
     } else if (key == "source_connections") {
