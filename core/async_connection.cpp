@@ -39,25 +39,12 @@ public:
 
     [[nodiscard]] int fd() noexcept { return socket_.is_open() ? socket_.native_handle() : -1; }
 
-    /// The size or -errno; -ETIME once the deadline has passed.
-    static Awaitable<ssize_t> receive(std::shared_ptr<Waiter> self, std::span<std::byte> buffer,
-                                      TimePoint deadline) {
-        self->begin(deadline);
-        error_code error;
-        const std::size_t size = co_await self->socket_.async_receive(
-            asio::buffer(buffer.data(), buffer.size()), asio::redirect_error(asio::use_awaitable, error));
-        if (error == asio::error::eof) error.clear();
-        if (!error) co_return static_cast<ssize_t>(size);
-        const ssize_t ended = self->end(error);
-        co_return ended == -ETIME ? self->look(buffer) : ended;
-    }
-
     /// 0 or -errno; -ETIME once the deadline has passed.
-    static Awaitable<ssize_t> writable(std::shared_ptr<Waiter> self, TimePoint deadline) {
+    static Awaitable<ssize_t> ready(std::shared_ptr<Waiter> self, asio::socket_base::wait_type what,
+                                    TimePoint deadline) {
         self->begin(deadline);
         error_code error;
-        co_await self->socket_.async_wait(asio::socket_base::wait_write,
-                                          asio::redirect_error(asio::use_awaitable, error));
+        co_await self->socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, error));
         co_return error ? self->end(error) : ssize_t{0};
     }
 
@@ -84,19 +71,6 @@ private:
     void begin(TimePoint deadline) {
         deadline_ = deadline;
         if (deadline < armed_for_) arm(deadline);
-    }
-
-    /// What the client has sent before the server came to see that the deadline has passed is not too late.
-    ssize_t look(std::span<std::byte> buffer) noexcept {
-        const TransferStep step = receive_step(fd(), buffer, MSG_DONTWAIT);
-        switch (step.outcome) {
-            case TransferStep::Outcome::moved:
-            case TransferStep::Outcome::ended: return static_cast<ssize_t>(step.bytes);
-            case TransferStep::Outcome::would_block:
-            case TransferStep::Outcome::interrupted: return -ETIME;
-            case TransferStep::Outcome::failed: return -step.error;
-        }
-        return -step.error;
     }
 
     ssize_t end(const error_code& error) noexcept {
@@ -129,14 +103,20 @@ private:
 };
 
 AsyncConnection::AsyncConnection(asio::any_io_executor executor, UniqueFd socket, ServerView server) noexcept
-    : executor_{std::move(executor)}, socket_{std::move(socket)}, server_{server} {}
+    : executor_{std::move(executor)}, socket_{std::move(socket)}, server_{server}, handoff_{server.handoff} {}
 
 AsyncConnection::~AsyncConnection() {
     close();
 }
 
-int AsyncConnection::fd() const noexcept {
+int AsyncConnection::socket() const noexcept {
     return waiter_ ? waiter_->fd() : socket_.get();
+}
+
+int AsyncConnection::fd() noexcept {
+    lent_ = true;
+    handoff_.touch();
+    return socket();
 }
 
 AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std::byte> buffer) {
@@ -160,19 +140,20 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<s
 AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_next(
     std::span<std::byte> buffer, milliseconds idle_limit, milliseconds stop_patience) {
     constexpr milliseconds drain_look_interval{1000};
+    handoff_.keep({.parking = {}, .state = state_}, exchanged_);
     if (stop_patience.count() > 0)  // Else there is mostly nothing yet; receive_until() looks by itself.
         if (const auto size = try_receive(buffer)) co_return *size;
     TimePoint deadline = Clock::now() + idle_limit;
     for (bool hurried = false;;) {
         const TimePoint now = Clock::now();
-        if (draining() && (touched_ || stopping()) && !std::exchange(hurried, true))
+        if (draining() && (exchanged_ || stopping()) && !std::exchange(hurried, true))
             deadline = std::min(deadline, now + patience_at_stop(stop_patience));
         if (now >= deadline) break;
         is_between_requests_ = true;
         calls_in_a_row_ = 0;
         const TimePoint until =
             server_.tells_drain ? deadline : std::min(deadline, now + drain_look_interval);
-        const ssize_t received = co_await Waiter::receive(waiter(), buffer, until);
+        const ssize_t received = co_await receive_when_ready(buffer, until);
         is_between_requests_ = false;
         if (received != -ETIME) co_return judge(received);
     }
@@ -231,8 +212,9 @@ AsyncConnection::Awaitable<void> AsyncConnection::send(Outgoing rest) {
     std::size_t written = 0;
     while (rest.left() > 0) {
         if (has_had_its_turn()) co_await give_way();
-        const TransferStep step = send_step(rest, fd(), failure_);
-        touched_ = touched_ || step.bytes > 0;
+        handoff_.touch();
+        const TransferStep step = send_step(rest, socket(), failure_);
+        exchanged_ = exchanged_ || step.bytes > 0;
         written += step.bytes;
         if (step.outcome == TransferStep::Outcome::would_block)
             co_await until_writable(progress, std::exchange(written, 0));
@@ -246,7 +228,9 @@ AsyncConnection::Awaitable<void> AsyncConnection::sleep_for(std::chrono::nanosec
 }
 
 void AsyncConnection::shutdown_write() noexcept {
-    ::shutdown(fd(), SHUT_WR);
+    handoff_.touch();
+    ::shutdown(socket(), SHUT_WR);
+    output_ended_ = true;
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::linger(milliseconds patience) {
@@ -261,20 +245,23 @@ AsyncConnection::Awaitable<void> AsyncConnection::linger(milliseconds patience) 
 }
 
 Address AsyncConnection::peer_address() const noexcept {
-    return Address::of_peer(fd());
+    return Address::of_peer(socket());
 }
 
 Address AsyncConnection::local_address() const noexcept {
-    return Address::of_socket(fd());
+    return Address::of_socket(socket());
 }
 
 void AsyncConnection::notice_drain() noexcept {
-    if ((is_between_requests_ || !touched_) && waiter_ && draining()) waiter_->interrupt();
+    if ((is_between_requests_ || !exchanged_) && waiter_ && draining()) waiter_->interrupt();
 }
 
-void AsyncConnection::close() noexcept {
+Closed AsyncConnection::close() noexcept {
+    const bool ends = socket() >= 0 && !detached_;
+    const Closed how = ends ? end_connection(socket(), handoff_, lent_, output_ended_) : Closed::in_order;
     if (waiter_) waiter_->close();
     socket_.reset();
+    return how;
 }
 
 const std::shared_ptr<AsyncConnection::Waiter>& AsyncConnection::waiter() {
@@ -284,7 +271,7 @@ const std::shared_ptr<AsyncConnection::Waiter>& AsyncConnection::waiter() {
 
 std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buffer) {
     for (;;) {
-        const TransferStep step = receive_step(fd(), buffer, MSG_DONTWAIT);
+        const TransferStep step = receive(buffer);
         switch (step.outcome) {
             case TransferStep::Outcome::moved:
             case TransferStep::Outcome::ended: return judge(static_cast<ssize_t>(step.bytes));
@@ -297,15 +284,45 @@ std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buf
 
 std::size_t AsyncConnection::judge(ssize_t received) {
     if (received < 0) failure_.fail(static_cast<int>(-received), "read from the client");
-    touched_ = true;
+    exchanged_ = true;
     return static_cast<std::size_t>(received);
+}
+
+TransferStep AsyncConnection::receive(std::span<std::byte> buffer) noexcept {
+    const Progress before = handoff_.progress();
+    handoff_.touch();
+    const TransferStep step = receive_step(socket(), buffer, MSG_DONTWAIT);
+    const bool nothing = step.outcome == TransferStep::Outcome::would_block ||
+                         step.outcome == TransferStep::Outcome::interrupted;
+    if (nothing && before != handoff_.progress()) handoff_.untouch(before, exchanged_);
+    return step;
+}
+
+/// The size or -errno; -ETIME if nothing was there when it was looked for after the deadline. The wait is for
+/// the socket and not in a read, which would count as one for a worker that is killed meanwhile.
+AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_when_ready(std::span<std::byte> buffer,
+                                                                        TimePoint deadline) {
+    for (;;) {
+        const ssize_t error = co_await Waiter::ready(waiter(), asio::socket_base::wait_read, deadline);
+        if (error < 0 && error != -ETIME) co_return error;
+        const TransferStep step = receive(buffer);
+        switch (step.outcome) {
+            case TransferStep::Outcome::moved:
+            case TransferStep::Outcome::ended: co_return static_cast<ssize_t>(step.bytes);
+            case TransferStep::Outcome::would_block:
+            case TransferStep::Outcome::interrupted:
+                if (error == -ETIME) co_return -ETIME;
+                break;
+            case TransferStep::Outcome::failed: co_return -step.error;
+        }
+    }
 }
 
 /// The size or -errno; -ETIME once the deadline has passed.
 AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_until(std::span<std::byte> buffer,
                                                                    TimePoint deadline) {
     calls_in_a_row_ = 0;
-    return touched_ ? Waiter::receive(waiter(), buffer, deadline) : receive_first_until(buffer, deadline);
+    return exchanged_ ? receive_when_ready(buffer, deadline) : receive_first_until(buffer, deadline);
 }
 
 AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_first_until(std::span<std::byte> buffer,
@@ -314,13 +331,13 @@ AsyncConnection::Awaitable<ssize_t> AsyncConnection::receive_first_until(std::sp
         if (stop_patience_.is_over(server_))
             failure_.time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
         const TimePoint until = std::min(deadline, stop_patience_.end().value_or(deadline));
-        const ssize_t received = co_await Waiter::receive(waiter(), buffer, until);
+        const ssize_t received = co_await receive_when_ready(buffer, until);
         if (received != -ETIME || Clock::now() >= deadline) co_return received;
     }
 }
 
 milliseconds AsyncConnection::patience_at_stop(milliseconds after_an_answer) const noexcept {
-    return touched_ || server_.stop_patience.count() == 0 ? after_an_answer : server_.stop_patience;
+    return exchanged_ || server_.stop_patience.count() == 0 ? after_an_answer : server_.stop_patience;
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& progress,
@@ -328,9 +345,9 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
     calls_in_a_row_ = 0;
     ssize_t error = -ETIME;
     while (error == -ETIME) {
-        const TimePoint deadline = progress.deadline_after(fd(), std::exchange(written, 0));
+        const TimePoint deadline = progress.deadline_after(socket(), std::exchange(written, 0));
         if (Clock::now() < deadline)
-            error = co_await Waiter::writable(waiter(), deadline);
+            error = co_await Waiter::ready(waiter(), asio::socket_base::wait_write, deadline);
         else if (!progress.is_stuck() && waiter()->is_writable())
             error = 0;
         else

@@ -19,12 +19,14 @@
 
 #include "core/address.hpp"
 #include "core/async_handler.hpp"
+#include "core/client_socket.hpp"
 #include "core/clock.hpp"
 #include "core/connection.hpp"
 #include "core/connection_failure.hpp"
 #include "core/server_view.hpp"
 #include "core/stop_patience.hpp"
 #include "core/time_limits.hpp"
+#include "core/transfer_step.hpp"
 #include "core/unique_fd.hpp"
 #include "core/write_progress.hpp"
 
@@ -54,8 +56,15 @@ public:
     AsyncConnection(const AsyncConnection&) = delete;
     AsyncConnection& operator=(const AsyncConnection&) = delete;
 
-    /// The socket, borrowed, for what this class doesn't offer; -1 once it is closed. Don't close it.
-    [[nodiscard]] int fd() const noexcept;
+    /// The socket, borrowed, for what this class doesn't offer; -1 once it is closed. Don't close it. The
+    /// server takes it that bytes are read or written with it: see read_next().
+    [[nodiscard]] int fd() noexcept;
+
+    /// See Connection::detach().
+    void detach() noexcept {
+        handoff_.touch();
+        detached_ = true;
+    }
 
     /// Reads what is there, at least one byte, at most buffer.size(). 0 is the end: the client has shut down
     /// its side and may still be reading. Waits at most the read limit.
@@ -70,7 +79,8 @@ public:
     /// for `stop_patience` (looked at every second, and when notice_drain() is called); the caller then
     /// closes. A client that nobody has served yet has ServerView::stop_patience, if that is set, and only
     /// where the whole server stops. Throws TimedOut once `idle_limit` has passed. Unlike Connection::peek it
-    /// waits on when the pool has no spare worker: it holds none.
+    /// waits on when the pool has no spare worker: it holds none. It is a request boundary: if the worker
+    /// dies while it waits here, the connection goes to another one, which goes on from state() as it is now.
     [[nodiscard]] Awaitable<std::optional<std::size_t>> read_next(
         std::span<std::byte> buffer, std::chrono::milliseconds idle_limit,
         std::chrono::milliseconds stop_patience = {});
@@ -113,8 +123,11 @@ public:
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
 
-    /// Something was read from the client, be it its end, or written to it.
-    [[nodiscard]] bool touched() const noexcept { return touched_; }
+    /// The client has sent something, be it its end, or was sent something.
+    [[nodiscard]] bool exchanged() const noexcept { return exchanged_; }
+
+    /// For the worker, before it calls the handler.
+    void begin() noexcept { handoff_.begin(exchanged_); }
 
     /// The whole server has been told to stop, not this worker alone.
     [[nodiscard]] bool stopping() const noexcept { return server_.is_stopping(); }
@@ -131,14 +144,17 @@ public:
     }  ///< Set when TimedOut was thrown.
 
     /// Closes now; in an orderly life the destructor does it. A call that is waiting throws
-    /// std::system_error (ECANCELED).
-    void close() noexcept;
+    /// std::system_error (ECANCELED). If the master has a copy of the socket, ends the connection first.
+    Closed close() noexcept;
 
 private:
     class Waiter;
 
     const std::shared_ptr<Waiter>& waiter();
     [[nodiscard]] std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
+    [[nodiscard]] int socket() const noexcept;
+    [[nodiscard]] TransferStep receive(std::span<std::byte> buffer) noexcept;
+    [[nodiscard]] Awaitable<ssize_t> receive_when_ready(std::span<std::byte> buffer, TimePoint deadline);
     [[nodiscard]] std::size_t judge(ssize_t received);
     [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
     template <typename Outgoing>
@@ -154,12 +170,16 @@ private:
     UniqueFd socket_;                 ///< Until there is a waiter, which then owns it.
     std::shared_ptr<Waiter> waiter_;  ///< Made when first something has to be waited for.
     ServerView server_;
+    HandoffProgress handoff_;
     TimeLimits limits_;
     ConnectionState state_{};
     ConnectionFailure failure_;
     int calls_in_a_row_ = 0;
     bool is_between_requests_ = false;
-    bool touched_ = false;
+    bool exchanged_ = false;
+    bool output_ended_ = false;
+    bool lent_ = false;
+    bool detached_ = false;
     StopPatience stop_patience_;
 };
 

@@ -10,7 +10,7 @@
 #include <span>
 #include <type_traits>
 
-#include "core/parking.hpp"
+#include "core/handoff_note.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
@@ -19,7 +19,7 @@ enum class MessageKind : std::uint32_t {
     connection = 1,  ///< Master to worker: serve this client.
     retire = 2,      ///< Master to worker: nothing comes after this; exit.
     answer = 3,      ///< Master to worker: say in your row that you are alive.
-    returned = 4,    ///< Worker to master: keep this client until it speaks, or can be written to.
+    file = 4,        ///< Worker to master: the file of a connection that waits for its client.
     recall = 5,      ///< Master to worker: you have waited for the next request for long enough.
 };
 
@@ -29,14 +29,12 @@ struct Message {
     std::uint32_t generation = 0;  ///< Of the worker it was meant for. A connection is served by any.
     std::uint64_t since_ns = 0;    ///< CLOCK_MONOTONIC when the client began to wait for a worker: it was
                                    ///< accepted or, where that was to be awaited, spoke.
-    std::uint32_t listener = 0;    ///< Index of the pool's listener it came from. Of a returned one: 1 if
-                                   ///< anything was read or written, so that it has been served.
-    std::uint32_t handoff = 0;     ///< Its number, counted by slot: a returned connection names it.
-    Parking parking{};             ///< How it waits; for the next handler, how it waited.
-    std::array<std::byte, 64>
-        state{};  ///< The handler's own, from an earlier turn; all 0 for a new connection.
+    std::uint64_t handoff = 0;     ///< Its number, counted by slot.
+    std::uint32_t listener = 0;    ///< Index of the pool's listener that it came from.
+    std::uint32_t unused = 0;
+    Resumption resumption{};  ///< How the client was waited for, and what the last handler has left.
 };
-static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 104);
+static_assert(std::is_trivially_copyable_v<Message> && sizeof(Message) == 112);
 
 enum class Sent {
     sent,

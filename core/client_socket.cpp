@@ -43,7 +43,22 @@ private:
     timeval slice_{};
 };
 
+bool wants_reset(int socket) noexcept {
+    linger value{};
+    socklen_t size = sizeof value;
+    return ::getsockopt(socket, SOL_SOCKET, SO_LINGER, &value, &size) == 0 && value.l_onoff != 0 &&
+           value.l_linger == 0;
+}
+
 }  // namespace
+
+Closed end_connection(int socket, HandoffProgress& handoff, bool lent, bool output_ended) noexcept {
+    if (!handoff) return Closed::in_order;
+    handoff.touch();
+    if (lent && wants_reset(socket)) return Closed::reset;
+    if (!output_ended) ::shutdown(socket, SHUT_RDWR);
+    return Closed::in_order;
+}
 
 void ClientSocket::set_timeouts(std::chrono::milliseconds slice) const noexcept {
     const timeval value{.tv_sec = slice.count() / 1000, .tv_usec = (slice.count() % 1000) * 1000};
@@ -56,13 +71,29 @@ void ClientSocket::set_low_water(std::size_t bytes) const noexcept {
     ::setsockopt(fd(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
 }
 
+void ClientSocket::end_output() noexcept {
+    ::shutdown(fd_to_touch(), SHUT_WR);
+    output_ended_ = true;
+}
+
+Closed ClientSocket::close() noexcept {
+    const bool ends = socket_ && !detached_;
+    const Closed how = ends ? end_connection(fd(), handoff_, lent_, output_ended_) : Closed::in_order;
+    socket_.reset();
+    return how;
+}
+
 std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, int flags) {
+    const Progress before = handoff_.progress();
+    if ((flags & MSG_PEEK) == 0) handoff_.touch();
     const TransferStep step = receive_step(fd(), buffer, flags);
     switch (step.outcome) {
         case TransferStep::Outcome::moved:
-        case TransferStep::Outcome::ended: touched_ = true; return step.bytes;
+        case TransferStep::Outcome::ended: exchanged_ = true; return step.bytes;
         case TransferStep::Outcome::would_block:
-        case TransferStep::Outcome::interrupted: return {};
+        case TransferStep::Outcome::interrupted:
+            if (before != handoff_.progress()) handoff_.untouch(before, exchanged_);
+            return {};
         case TransferStep::Outcome::failed: break;
     }
     failure_.fail(step.error, "read from the client");

@@ -8,17 +8,58 @@
 #include <utility>
 
 #include "core/connection_failure.hpp"
+#include "core/handoff_note.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
 
-/// Single system calls, each remembered in touched() and failure(). How long to wait is ClientWait's to say.
+/// How a worker has closed a socket of which the master has a copy.
+enum class Closed {
+    in_order,  ///< The client sees the end at once.
+    reset,     ///< The handler wants it reset (SO_LINGER with time 0): the last close does that.
+};
+
+/// What a worker does before it closes a connection that the master handed over: ends it, because the client
+/// would else wait for the master's close. `lent`: the handler may have set options.
+Closed end_connection(int socket, HandoffProgress& handoff, bool lent, bool output_ended) noexcept;
+
+/// Single system calls, each remembered in exchanged() and failure(). How long to wait is ClientWait's to
+/// say.
 class ClientSocket {
 public:
-    explicit ClientSocket(UniqueFd socket) noexcept : socket_{std::move(socket)} {}
+    explicit ClientSocket(UniqueFd socket, HandoffProgress handoff = {}) noexcept
+        : socket_{std::move(socket)}, handoff_{handoff} {}
 
+    /// For calls that take and write nothing.
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-    void close() noexcept { socket_.reset(); }
+
+    /// For calls that may take or write bytes: says so first, in case that the worker is killed in the call.
+    [[nodiscard]] int fd_to_touch() noexcept {
+        handoff_.touch();
+        return socket_.get();
+    }
+
+    /// For the handler's own calls, which may also set any option.
+    [[nodiscard]] int lend() noexcept {
+        lent_ = true;
+        return fd_to_touch();
+    }
+
+    /// SHUT_WR.
+    void end_output() noexcept;
+
+    /// From here on a child process has the connection: close() doesn't end it.
+    void detach() noexcept {
+        handoff_.touch();
+        detached_ = true;
+    }
+
+    Closed close() noexcept;
+
+    /// Closes the descriptor only, for a connection that goes on.
+    void release() noexcept { socket_.reset(); }
+
+    [[nodiscard]] HandoffProgress& handoff() noexcept { return handoff_; }
 
     /// SO_RCVTIMEO and SO_SNDTIMEO: how long a call waits that isn't told not to.
     void set_timeouts(std::chrono::milliseconds slice) const noexcept;
@@ -41,16 +82,20 @@ public:
     /// The client has ended its side. What it sent before may not be read yet.
     [[nodiscard]] bool has_ended() const noexcept;
 
-    /// Something was read from the client, be it its end, or written to it.
-    [[nodiscard]] bool touched() const noexcept { return touched_; }
-    void set_touched() noexcept { touched_ = true; }
+    /// The client has sent something, be it its end, or was sent something.
+    [[nodiscard]] bool exchanged() const noexcept { return exchanged_; }
+    void set_exchanged() noexcept { exchanged_ = true; }
 
     [[nodiscard]] ConnectionFailure& failure() noexcept { return failure_; }
     [[nodiscard]] const ConnectionFailure& failure() const noexcept { return failure_; }
 
 private:
     UniqueFd socket_;
-    bool touched_ = false;
+    HandoffProgress handoff_;
+    bool exchanged_ = false;
+    bool output_ended_ = false;
+    bool lent_ = false;
+    bool detached_ = false;
     ConnectionFailure failure_;
 };
 

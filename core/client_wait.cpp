@@ -143,14 +143,14 @@ std::optional<std::size_t> ClientWait::receive_until(ClientSocket& socket, std::
         if (over) return {};
         const TimePoint now = Clock::now();
         over = now >= deadline;
-        if (!over) socket.wait_for(POLLIN, socket.touched() ? deadline - now : next_look(deadline - now));
+        if (!over) socket.wait_for(POLLIN, socket.exchanged() ? deadline - now : next_look(deadline - now));
         end_if_silent_at_stop(socket);
     }
 }
 
 /// Of a client that nobody has served yet, at a stop, the server's patience is shorter than any limit.
 void ClientWait::end_if_silent_at_stop(ClientSocket& socket) {
-    if (socket.touched() || !stop_patience_.is_over(server_) || socket.wait_for(POLLIN, {})) return;
+    if (socket.exchanged() || !stop_patience_.is_over(server_) || socket.wait_for(POLLIN, {})) return;
     socket.failure().time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
 }
 
@@ -201,14 +201,14 @@ bool ClientWait::wait_here(ClientSocket& socket, Await what) {
 /// Between two requests (Limit::idle) a client is closed where it would keep a worker from others. A client
 /// that has got nothing yet keeps its worker.
 bool ClientWait::others_need_worker(const ClientSocket& socket, Limit limit) noexcept {
-    const bool only_by_closing = !server_.parks && socket.touched();
+    const bool only_by_closing = !server_.parks && socket.exchanged();
     return limit == Limit::idle && (is_let_go(socket) || (only_by_closing && server_.pool_has_no_spare()));
 }
 
 /// Whether no more requests of this client will be answered. A client that has got nothing yet is waited for
 /// stop_patience at a stop of the server, and without end where this worker leaves alone.
 bool ClientWait::is_let_go(const ClientSocket& socket) noexcept {
-    return server_.is_draining() && (socket.touched() || stop_patience_.is_over(server_));
+    return server_.is_draining() && (socket.exchanged() || stop_patience_.is_over(server_));
 }
 
 /// How long to wait for the client before the server is to be looked at again: between two requests, and

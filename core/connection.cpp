@@ -39,7 +39,7 @@ private:
 }  // namespace
 
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
-    : socket_{std::move(socket)}, wait_{server} {}
+    : socket_{std::move(socket), server.handoff}, wait_{server} {}
 
 void Connection::set_socket_timeouts(milliseconds slice) noexcept {
     wait_.set_slice(slice);
@@ -106,13 +106,21 @@ std::size_t Connection::take_unread(std::span<std::byte> buffer) noexcept {
 
 std::optional<Peeked> Connection::peek(std::span<std::byte> buffer, Patience patience, std::size_t beyond) {
     wait_at_most(patience, beyond + 1);
-    return wait_.peek(socket_, buffer, beyond);
+    HandoffProgress& handoff = socket_.handoff();
+    const bool at_boundary = patience.limit == Limit::idle && !has_unread() && !file_;
+    if (at_boundary)
+        handoff.keep({wait_.parking(), state_}, socket_.exchanged());
+    else
+        handoff.go_on_from({wait_.parking(), state_}, socket_.exchanged());
+    const auto peeked = wait_.peek(socket_, buffer, beyond);
+    if (at_boundary && peeked) handoff.begin(socket_.exchanged());
+    return peeked;
 }
 
 void Connection::take(std::span<std::byte> peeked) {
     wait_.note_taken(peeked.size());
     while (!peeked.empty()) {
-        const TransferStep step = receive_step(fd(), peeked, 0);
+        const TransferStep step = receive_step(socket_.fd_to_touch(), peeked, 0);
         if (step.outcome == TransferStep::Outcome::interrupted) continue;
         if (step.outcome == TransferStep::Outcome::ended)
             socket_.failure().fail(ECONNRESET, "read from the client");
@@ -152,7 +160,7 @@ std::size_t Connection::send_bytes(std::span<const std::byte> bytes, int flags, 
 }
 
 std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count, bool in_part) {
-    const NonblockingWhile in_here{fd()};
+    const NonblockingWhile in_here{socket_.fd_to_touch()};
     const std::size_t sent = send(OutgoingFile{file, offset, count}, in_part);
     if (sent > 0) more_follows_ = false;
     return sent;
@@ -166,9 +174,9 @@ std::size_t Connection::send(Outgoing rest, bool in_part) {
     WriteProgress progress{wait_.limits()};
     std::size_t written = 0;
     while (rest.left() > 0) {
-        const TransferStep step = send_step(rest, fd(), socket_.failure());
+        const TransferStep step = send_step(rest, socket_.fd_to_touch(), socket_.failure());
         if (step.outcome == TransferStep::Outcome::interrupted) continue;
-        if (step.bytes > 0) socket_.set_touched();
+        if (step.bytes > 0) socket_.set_exchanged();
         written += step.bytes;
         if (rest.left() == 0) break;
         if (!in_part)
@@ -190,19 +198,21 @@ void Connection::wait_at_most(Patience patience, std::size_t input_at_least) noe
 void Connection::begin_request(std::string_view line) noexcept {
     RequestNote* const note = wait_.server().note;
     if (note == nullptr) return;
-    note->begun_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    // The first request of a turn has begun with it.
+    if (has_begun_request_) note->begun_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    has_begun_request_ = true;
     note->write(line);
 }
 
 void Connection::cork(bool on) noexcept {
     const int value = on ? 1 : 0;
-    ::setsockopt(fd(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+    ::setsockopt(socket_.fd_to_touch(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
     is_corked_ = on;
     if (!on) more_follows_ = false;
 }
 
 void Connection::shutdown_write() noexcept {
-    ::shutdown(fd(), SHUT_WR);
+    socket_.end_output();
     more_follows_ = false;
 }
 
@@ -214,7 +224,7 @@ void Connection::linger(milliseconds patience) noexcept {
         const nanoseconds left = deadline - Clock::now();
         if (left.count() <= 0) return;
         if (!socket_.wait_for(POLLIN, left)) continue;
-        const TransferStep step = receive_step(fd(), scrap, MSG_DONTWAIT);
+        const TransferStep step = receive_step(socket_.fd_to_touch(), scrap, MSG_DONTWAIT);
         if (step.outcome != TransferStep::Outcome::moved) return;
     }
 }
@@ -223,7 +233,7 @@ bool Connection::discard_input() noexcept {
     std::array<std::byte, 16384> scrap;
     constexpr int at_most = 64;  // A client that sends faster than this discards is cut off.
     for (int i = 0; i < at_most; ++i) {
-        const TransferStep step = receive_step(fd(), scrap, MSG_DONTWAIT);
+        const TransferStep step = receive_step(socket_.fd_to_touch(), scrap, MSG_DONTWAIT);
         if (step.outcome == TransferStep::Outcome::interrupted) continue;
         if (step.outcome != TransferStep::Outcome::moved)
             return step.outcome == TransferStep::Outcome::would_block;
@@ -232,18 +242,18 @@ bool Connection::discard_input() noexcept {
 }
 
 Address Connection::peer_address() const noexcept {
-    return Address::of_peer(fd());
+    return Address::of_peer(socket_.fd());
 }
 
 Address Connection::local_address() const noexcept {
-    return Address::of_socket(fd());
+    return Address::of_socket(socket_.fd());
 }
 
 std::optional<ucred> Connection::peer_credentials() const noexcept {
     if (local_address().family() != AF_UNIX) return {};
     ucred credentials{};
     socklen_t size = sizeof credentials;
-    if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
+    if (::getsockopt(socket_.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
 }
 

@@ -16,15 +16,13 @@
 #include "core/client_socket.hpp"
 #include "core/client_wait.hpp"
 #include "core/clock.hpp"
+#include "core/handoff_note.hpp"
 #include "core/listener.hpp"
 #include "core/server_view.hpp"
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
-
-/// Bytes that a handler keeps with a connection while nobody serves it; all 0 for a new connection.
-using ConnectionState = std::array<std::byte, 64>;
 
 /// Owns a connected stream socket. Used by one thread of one worker at a time. Every call blocks; signals
 /// don't disturb it. Calls that fail throw ClientGone, TimedOut or std::system_error and leave the
@@ -41,8 +39,13 @@ public:
     /// Gives the socket what a TCP client's inherits from its Listener: SO_RCVTIMEO and SO_SNDTIMEO.
     void set_socket_timeouts(std::chrono::milliseconds slice = ListenOptions{}.slice) noexcept;
 
-    /// The socket, borrowed, for what this class doesn't offer. Don't close it; don't set O_NONBLOCK.
-    [[nodiscard]] int fd() const noexcept { return socket_.fd(); }
+    /// The socket, borrowed, for what this class doesn't offer. Don't close it; don't set O_NONBLOCK. The
+    /// server takes it that bytes are read or written with it: see peek().
+    [[nodiscard]] int fd() noexcept { return socket_.lend(); }
+
+    /// Leaves the connection to a child process that has the socket: when the handler returns, the worker
+    /// closes its descriptor and doesn't end the connection.
+    void detach() noexcept { socket_.detach(); }
 
     /// Reads what is there, at least one byte, at most buffer.size(). 0 is the end: the client has shut down
     /// its side and may still be reading. Waits at most the read limit.
@@ -78,6 +81,11 @@ public:
     /// After n such waits in a row in which a client sent nothing (n counts up to 5), the worker doesn't wait
     /// in the next 2^n - 1 calls for that client. A client that has got nothing yet is never given up for
     /// want of spare workers; at a stop it has ServerView::stop_patience.
+    ///
+    /// With Limit::idle and nothing unread it is also a request boundary: whatever was taken before has been
+    /// answered. If the worker dies while it waits here, the connection goes to another one, which goes on
+    /// from state() as it is at this call; so set state() first. A worker that dies later, but before a byte
+    /// is taken or written, can be spared the client, too: see Options::retry_crashed.
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 
@@ -144,7 +152,8 @@ public:
     [[nodiscard]] TimeLimits& limits() noexcept { return wait_.limits(); }
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
 
-    /// A second descriptor that stays with the connection while it is parked: what is being sent.
+    /// A second descriptor, of a regular file, that stays with the connection while it is parked: what is
+    /// being sent. Only where Options::parks_files is set; elsewhere the worker waits itself.
     [[nodiscard]] UniqueFd& file() noexcept { return file_; }
 
     /// The worker can give the connection back: waiting here would be a waste.
@@ -176,7 +185,8 @@ private:
     UniqueFd file_;
     ConnectionState state_{};
     std::vector<std::byte> unread_;
-    bool has_ended_ = false;     ///< The client, behind what is unread.
+    bool has_ended_ = false;  ///< The client, behind what is unread.
+    bool has_begun_request_ = false;
     bool is_corked_ = false;     ///< By cork().
     bool more_follows_ = false;  ///< So the last write said (MSG_MORE), and the kernel keeps its last bytes.
 };

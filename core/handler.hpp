@@ -18,11 +18,17 @@ enum class Next {
 };
 // Until then the connection is parked: where the model hands off, the worker gives it back to the master and
 // serves others; elsewhere the worker itself waits. Connection::state() and file() survive, and nothing else
-// does: see Connection::peek() and unread() for what to do with half a message.
+// does: see Connection::peek() and unread() for what to do with half a message. A connection with a file() is
+// given back only if Options::parks_files is set; else its worker itself waits.
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
 /// Next, or void for Next::close. It runs in a worker, one connection at a time. An exception closes that
 /// connection and nothing else; a crash kills that worker, and other clients are unaffected.
+///
+/// Where the master accepts, it keeps a copy of each socket. After a crash it ends the connection if a byte
+/// was taken or written since the last request boundary (see Connection::peek). Else another worker calls its
+/// handler: always if the worker that died was between two requests or hadn't called its handler yet; else
+/// Options::retry_crashed times for each request.
 class Handler {
 public:
     template <typename Callable>

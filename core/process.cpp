@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -74,6 +75,17 @@ SignalsBlocked::SignalsBlocked() noexcept {
 
 SignalsBlocked::~SignalsBlocked() {
     ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+BatchScheduling::BatchScheduling(bool wanted) noexcept {
+    const sched_param no_priority{};
+    changed_ = wanted && ::sched_getscheduler(0) == SCHED_OTHER &&
+               ::sched_setscheduler(0, SCHED_BATCH, &no_priority) == 0;
+}
+
+BatchScheduling::~BatchScheduling() {
+    const sched_param no_priority{};
+    if (changed_) ::sched_setscheduler(0, SCHED_OTHER, &no_priority);
 }
 
 std::optional<pid_t> spawn_child(const std::function<int()>& body) {

@@ -28,6 +28,19 @@ private:
     sigset_t before_;
 };
 
+/// While it lives, and if it is `wanted`, the calling thread runs under SCHED_BATCH in place of SCHED_OTHER:
+/// when it is woken it doesn't take the CPU from who has it (sched(7)). Children inherit that.
+class BatchScheduling {
+public:
+    explicit BatchScheduling(bool wanted) noexcept;
+    ~BatchScheduling();
+    BatchScheduling(const BatchScheduling&) = delete;
+    BatchScheduling& operator=(const BatchScheduling&) = delete;
+
+private:
+    bool changed_ = false;
+};
+
 /// Forks a child that runs `body` and ends in _exit() with its result (1 if it throws, after one line on
 /// stderr): no stack of the parent is unwound, no atexit handler runs twice. In the child the signals
 /// that servers handle have their default action, and all are blocked until the body calls unblock_signals().

@@ -1,6 +1,8 @@
 /// One client's connection, as the worker sees it that serves it: what is done around the handler's calls.
 #pragma once
 
+#include <sys/types.h>
+
 #include "core/connection.hpp"
 #include "core/parking.hpp"
 #include "core/server_view.hpp"
@@ -8,6 +10,13 @@
 #include "core/unique_fd.hpp"
 
 namespace bullpen {
+
+/// Names a file as long as it is open (fstat(2)); default-constructed, none.
+struct FileId {
+    dev_t device = 0;
+    ino_t inode = 0;
+    friend bool operator==(const FileId&, const FileId&) = default;
+};
 
 /// Owns the Connection that the handler is called with.
 class ServedConnection {
@@ -17,7 +26,10 @@ public:
     [[nodiscard]] Connection& connection() noexcept { return connection_; }
 
     /// What an earlier turn has left, before the handler is called.
-    void go_on_from(const ConnectionState& state, UniqueFd file, const Parking& parking) noexcept;
+    void go_on_from(const Resumption& resumption, UniqueFd file) noexcept;
+
+    /// Whether the connection's file is the one that an earlier turn has left.
+    [[nodiscard]] bool has_file_from_before() const noexcept;
 
     /// After a handler has returned Next::await_input or await_output: whether the connection may be given
     /// back. Where the worker can't, or something that was read would be lost, wait_here() instead.
@@ -33,8 +45,15 @@ public:
     /// would while the connection is parked. No system call where there can be nothing.
     void uncork() noexcept;
 
-    /// Something was read from the client, be it its end, or written to it, in this turn or an earlier one.
-    [[nodiscard]] bool touched() const noexcept { return connection_.socket_.touched(); }
+    /// The client has sent something, be it its end, or was sent something, in this turn or within the same
+    /// request in an earlier one.
+    [[nodiscard]] bool exchanged() const noexcept { return connection_.socket_.exchanged(); }
+
+    /// The socket, borrowed.
+    [[nodiscard]] int fd() const noexcept { return connection_.socket_.fd(); }
+
+    /// To be called before the handler.
+    void begin() noexcept { connection_.socket_.handoff().begin(exchanged()); }
 
     /// The whole server has been told to stop, not this worker alone.
     [[nodiscard]] bool stopping() const noexcept { return connection_.wait_.server().is_stopping(); }
@@ -45,11 +64,15 @@ public:
     /// Set when TimedOut was thrown.
     [[nodiscard]] Limit exceeded() const noexcept { return connection_.socket_.failure().exceeded(); }
 
-    /// Closes now; in an orderly life the destructor does it.
-    void close() noexcept { connection_.socket_.close(); }
+    /// Ends the connection, see ClientSocket::close().
+    Closed close() noexcept { return connection_.socket_.close(); }
+
+    /// Closes the descriptor only, for a connection that goes on elsewhere.
+    void release() noexcept { connection_.socket_.release(); }
 
 private:
     Connection connection_;
+    FileId file_before_;
 };
 
 }  // namespace bullpen

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "core/handoff_note.hpp"
 #include "core/listener.hpp"
 #include "core/request_note.hpp"
 
@@ -23,12 +24,16 @@ struct ServerView {
     RequestNote* note = nullptr;                              ///< Where this worker says what it is doing.
     std::chrono::milliseconds slice = ListenOptions{}.slice;  ///< What the client's socket has inherited.
 
-    bool parks = false;  ///< The worker can give a connection back, see core/handler.hpp. Where it can:
-    int channel = -1;    ///< The worker's own, borrowed. Readable: the master wants something of this worker.
+    bool parks = false;        ///< The worker can give a connection back, see core/handler.hpp. Where it can:
+    bool parks_files = false;  ///< Also with a file, see Connection::file().
+    int channel = -1;  ///< The worker's own, borrowed. Readable: the master wants something of this worker.
     std::chrono::milliseconds await_next{4};  ///< How long it waits for the next request; 0: not at all.
     /// CLOCK_MONOTONIC since when it waits for the next request; 0: it doesn't. The master looks at it, and
     /// ends a wait of `await_next` by a message. Where nobody does (null) the wait has a timer.
     std::atomic<std::uint64_t>* awaiting_since_ns = nullptr;
+
+    /// Set if the master handed the connection over and has a copy of its socket.
+    HandoffProgress handoff = {};
 
     bool tells_drain =
         false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.

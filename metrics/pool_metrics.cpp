@@ -239,7 +239,9 @@ void add_connections(Families& families) {
                      [](const Reading& now, Samples& samples) { samples.add(read(now.header.handoffs)); });
     families.counter(
         "bullpen_handoffs_recovered_total",
-        "Connections taken back from a worker that died before it received them, to be given to another.",
+        "Connections taken back from a worker that died before it began with them, crashed with a request "
+        "that may be tried again, or was between two requests; or out of the channel of a worker that is "
+        "busy, stuck or told to stop.",
         [](const Reading& now, Samples& samples) { samples.add(read(now.header.recovered)); });
 }
 

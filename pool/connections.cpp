@@ -6,6 +6,16 @@
 #include <cassert>
 
 namespace bullpen {
+namespace {
+
+/// Reads and drops what the client has sent so far: a close with unread input would reset the connection and
+/// destroy what is on its way to the client.
+void drop_input(int socket) noexcept {
+    std::array<char, 16 * 1024> scrap;
+    (void)!::recv(socket, scrap.data(), scrap.size(), MSG_DONTWAIT);
+}
+
+}  // namespace
 
 Connections::Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal)
     : scoreboard_{scoreboard}, admission_{admission}, refusal_{std::move(refusal)} {}
@@ -79,10 +89,11 @@ void Connections::end(Place place, Ending how) noexcept {
         if (SharedCounter* const counter = counter_of(how)) bullpen::add(*counter);
     }
     if (entry.admitted) admission_.ended(entry.peer);
-    if (entry.socket && entry.given_back) {
-        constexpr linger off{.l_onoff = 0,
-                             .l_linger = 0};  // An SO_LINGER of the handler's could block close(2).
-        ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
+    if (entry.socket && entry.was_given) {  // An SO_LINGER of the handler's could block close(2).
+        const linger how_to_close{.l_onoff = entry.wants_reset ? 1 : 0, .l_linger = 0};
+        ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &how_to_close, sizeof how_to_close);
+        // Its worker may have died after it had sent the answer and before it took the request.
+        if (how.kind_ == Ending::Kind::lost) drop_input(entry.socket.get());
     }
     entry.socket.reset();
     entry.file.reset();
@@ -114,13 +125,11 @@ SharedCounter* Connections::counter_of(Ending how) noexcept {
     return nullptr;
 }
 
-/// Sends the service's refusal if it has one and the client may expect an answer. What the client has sent so
-/// far is read and dropped first: a close with unread input would reset the connection.
+/// Sends the service's refusal if it has one and the client may expect an answer.
 void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept {
     const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
     if (silently || refusal_.empty()) return;
-    std::array<char, 16 * 1024> scrap;
-    (void)!::recv(entry.socket.get(), scrap.data(), scrap.size(), MSG_DONTWAIT);
+    drop_input(entry.socket.get());
     (void)!::send(entry.socket.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     ::shutdown(entry.socket.get(), SHUT_WR);
 }

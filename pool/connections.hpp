@@ -52,37 +52,40 @@ enum class Where : std::uint8_t {
 
 /// What the master keeps about a connection from its accept to its end. Plain data.
 struct ConnectionEntry {
-    UniqueFd socket;  ///< Empty while given: the worker has it, and sends it back if it is to be parked.
-    UniqueFd file;    ///< Parked with it, see Connection::file().
+    UniqueFd
+        socket;     ///< Open until the end, also while a worker has a copy; empty only while a program does.
+    UniqueFd file;  ///< Parked or given with it, see Connection::file().
     Peer peer;
     std::uint32_t listener = 0;    ///< The index of its listener in the pool.
     std::uint32_t generation = 0;  ///< The place's, raised at each reuse.
     TimePoint since{};             ///< When it began to wait for a worker.
     TimePoint deadline{};          ///< When its wait for the client ends, while it is parked.
     TimePoint look_again{};        ///< With an incomplete head: it isn't looked at before this time.
-    std::uint64_t cookie = 0;      ///< The socket's SO_COOKIE once a worker has given it back; else 0.
-    Parking parking{};
-    std::array<std::byte, 64> state{};  ///< The handler's own bytes.
-    std::uint32_t unsent = 0;           ///< Bytes in the kernel's buffer when it was parked to await output.
-    std::uint32_t before = 0;           ///< Its neighbours in its ConnectionList;
-    std::uint32_t after = 0;            ///< in a vacant place, the next vacant place.
+    Resumption resumption{};       ///< How it waits for its client, and what its next handler goes on from.
+    std::uint32_t unsent = 0;      ///< Bytes in the kernel's buffer when it was parked to await output.
+    std::uint32_t before = 0;      ///< Its neighbours in its ConnectionList;
+    std::uint32_t after = 0;       ///< in a vacant place, the next vacant place.
     Where where = Where::waiting;
     bool taken = false;           ///< The place has a connection.
     bool listed = false;          ///< The connection is in a ConnectionList.
-    bool watched = false;         ///< The lobby's epoll watches it.
+    bool registered = false;      ///< The lobby's epoll knows it,
+    bool watched = false;         ///< and reports its next event.
     bool admitted = true;         ///< Admission has counted it and must be told of its end.
-    bool given_back = false;      ///< A worker has had the socket and may have set any option on it.
-    bool served = false;          ///< It was given back between two requests.
+    bool was_given = false;       ///< A worker has or had the socket and may have set any option on it.
+    bool wants_reset = false;     ///< Its handler wants it reset at its end.
+    bool served = false;          ///< It has been between two requests.
+    std::uint8_t crashes = 0;     ///< How many workers have crashed with its request.
     std::uint8_t half_heads = 0;  ///< How often in a row it was given back with its head incomplete.
 
     /// Whether it is between two requests or before the first, so that closing it loses nothing.
     [[nodiscard]] bool is_idle() const noexcept {
-        return parking.limit == Limit::idle && parking.what == Await::input;
+        return parking().limit == Limit::idle && parking().what == Await::input;
     }
     /// Whether no answer has begun, so that the client can understand a refusal as its answer.
     [[nodiscard]] bool may_be_refused() const noexcept {
-        return is_idle() || (parking.limit == Limit::header && parking.what == Await::input);
+        return is_idle() || (parking().limit == Limit::header && parking().what == Await::input);
     }
+    [[nodiscard]] const Parking& parking() const noexcept { return resumption.parking; }
 };
 
 /// The table. A connection has a place from add() to end(), by which every other part of the pool names it.

@@ -192,11 +192,13 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     const std::uint64_t begun_ns = worker.begin(client);
     ServerView view = process.view(worker);
     view.tells_drain = true;
+    view.handoff = client.handoff;
     AsyncConnection connection{loop.get_executor(), std::move(client.socket), view};
-    connection.state() = client.state;
+    connection.state() = client.resumption.state;
     connection.limits() = process.seat().time_limits;
     const auto entry = connections.insert(connections.end(), &connection);
     bool threw = false;
+    connection.begin();
     try {
         co_await process.async_handler().function()(connection);
     } catch (...) {
@@ -204,8 +206,8 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     }
     end_forked_child();
     connections.erase(entry);
-    connection.close();
-    worker.end(begun_ns, connection, threw);
+    const Closed how = connection.close();
+    worker.end(begun_ns, connection, threw, client.handoff, how);
     worker.wake_waiting_master();
     if (serving-- == process.seat().capacity) room.cancel();
     stop_when_done();

@@ -9,9 +9,9 @@ namespace bullpen {
 // A child made by fork(2) has copies of everything in the worker's process. With the worker's channel it
 // could steal clients, with its listener stop the server from accepting, and in the worker's row falsify the
 // counts. So, before fork() returns in a child of this process, everything that was passed to these functions
-// is taken from it. Descriptors that the handler itself has opened stay, and so does the client's socket.
-// Programs that are started without fork(2) (posix_spawn, system, popen, vfork) don't run this: O_CLOEXEC
-// closes there.
+// is taken from it. Descriptors that the handler itself has opened stay, and so does the client's socket; a
+// handler that leaves the connection to its child calls Connection::detach(). Programs that are started
+// without fork(2) (posix_spawn, system, popen, vfork) don't run this: O_CLOEXEC closes there.
 //
 // The worker's process calls these functions before the first handler runs.
 

@@ -21,38 +21,6 @@ std::uint64_t to_ns(TimePoint time) noexcept {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
-/// Returns nothing if the kernel can't say now (ENOBUFS, ENOMEM), which isn't the worker's fault.
-template <typename Value>
-std::optional<Value> socket_option(int socket, int name) noexcept {
-    Value value{};
-    socklen_t size = sizeof value;
-    if (::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0) return value;
-    if (errno == ENOBUFS || errno == ENOMEM) return {};
-    return static_cast<Value>(-1);
-}
-
-/// Whether the socket is connected to another address than `peer`.
-bool is_connected_to_another(int socket, const Peer& peer) noexcept {
-    sockaddr_storage other;
-    socklen_t size = sizeof other;
-    auto* const address = reinterpret_cast<sockaddr*>(&other);
-    return peer.has_address && ::getpeername(socket, address, &size) == 0 && Peer::of(address, size) != peer;
-}
-
-/// Whether the socket that a worker, possibly a broken one, gives back is the one that it was given: the
-/// first time, a stream socket of its listener's family with its client at the other end; later, the same
-/// cookie.
-bool is_what_was_given(int socket, ConnectionEntry& entry, int family) noexcept {
-    const auto cookie = socket_option<std::uint64_t>(socket, SO_COOKIE);
-    if (entry.cookie != 0) return !cookie || *cookie == entry.cookie;
-    entry.cookie = cookie.value_or(0);
-    const auto is = [socket](int name, int expected) {
-        return socket_option<int>(socket, name).value_or(expected) == expected;
-    };
-    return is(SO_DOMAIN, family) && is(SO_TYPE, SOCK_STREAM) && is(SO_ACCEPTCONN, 0) &&
-           !is_connected_to_another(socket, entry.peer);
-}
-
 /// Only a regular file is accepted: closing anything else, such as a socket with unsent data, could block the
 /// master.
 bool is_regular_file(int file) noexcept {
@@ -68,11 +36,40 @@ Parking sane(Parking parking) noexcept {
     return parking;
 }
 
+/// Undoes what a dead worker may have done to a socket that goes on with another one.
+void freshen(int socket, std::chrono::milliseconds slice) noexcept {
+    const auto set = [socket](int option, auto value) {
+        ::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value);
+    };
+    const auto us = std::chrono::microseconds{slice}.count();
+    constexpr std::int64_t us_per_s = 1'000'000;
+    const timeval wait{.tv_sec = us / us_per_s, .tv_usec = us % us_per_s};
+    set(SO_RCVLOWAT, 1);
+    set(SO_PEEK_OFF, -1);
+    set(SO_LINGER, linger{.l_onoff = 0, .l_linger = 0});
+    set(SO_RCVTIMEO, wait);
+    set(SO_SNDTIMEO, wait);
+    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);
+}
+
+/// What the worker has told of each connection that it has or had, by the handoff's number.
+std::optional<HandoffNote::Told> told_of(std::uint64_t handoff, const WorkerPages& pages) noexcept {
+    for (std::uint32_t i = 0; i < pages.depth(); ++i)
+        if (pages.note(i).number() == handoff) return pages.note(i).read();
+    return {};
+}
+
+/// Whether the worker has told only of connections that it was given. Else it has written over its notes.
+bool has_possible_notes(const WorkerPages& pages, std::uint64_t last_handoff) noexcept {
+    for (std::uint32_t i = 0; i < pages.depth(); ++i)
+        if (pages.note(i).number() > last_handoff) return false;
+    return true;
+}
+
 }  // namespace
 
 Handoffs::Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
-                   Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce,
-                   std::vector<int> families)
+                   Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce)
     : options_{options},
       shape_{shape},
       scoreboard_{scoreboard},
@@ -80,7 +77,6 @@ Handoffs::Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboar
       lobby_{lobby},
       roster_{roster},
       workforce_{workforce},
-      families_{std::move(families)},
       doubts_(shape.slots) {}
 
 bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
@@ -90,8 +86,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
                     .generation = workforce_.generation(slot),
                     .since_ns = to_ns(entry.since),
                     .listener = entry.listener,
-                    .parking = entry.parking,
-                    .state = entry.state};
+                    .resumption = entry.resumption};
     {
         const Scoreboard::Change change{scoreboard_};
         connections_.move(client, Where::given);
@@ -103,8 +98,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
     const Sent sent =
         send_message(workforce_.channel(slot).master.get(), message, std::span{descriptors}.first(count));
     if (sent == Sent::sent) {
-        entry.socket.reset();
-        entry.file.reset();
+        entry.was_given = true;
         doubts_[slot].handed_at = now;
         add(scoreboard_.header().handoffs);
         return true;
@@ -121,119 +115,118 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
 
 void Handoffs::note_progress(TimePoint now) noexcept {
     if (!shape_.hands_off()) return;
+    out_of_memory_ = false;
     roster_.owing().for_each([&](std::uint32_t slot) {
         if (is_being_replaced(slot)) return;
-        const ScoreboardRow& row = scoreboard_.row(slot);
-        // A message names the connection that is given back; ended ones are known only by their count, in the
-        // order given. So `finished` is read first, then all connections given back are taken out, and what
-        // is counted later waits for the next look.
-        const std::uint64_t finished = row.finished.load(std::memory_order_seq_cst);
-        roster_.note_awaiting(slot, row.awaiting_since_ns.load(relaxed) != 0);
-        if (!shape_.parks || note_returned(slot, now)) note_finished(slot, finished, now);
+        roster_.note_awaiting(slot, scoreboard_.row(slot).awaiting_since_ns.load(relaxed) != 0);
+        const char* const why = take_completions(slot, now);
+        if (why == nullptr) return;
+        if (doubts_[slot].asked_at) settle_doubt(slot);
+        workforce_.replace(slot, why);
     });
     for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
         if (doubts_[slot].asked_at) note_answer(slot, now);
 }
 
-bool Handoffs::has_news(News which) const noexcept {
-    const auto has = [this, which](std::uint32_t slot) {
-        if (is_being_replaced(slot)) return false;
-        const ScoreboardRow& row = scoreboard_.row(slot);
-        const SlotAccount& account = roster_.account(slot);
-        return row.returned.load(std::memory_order_seq_cst) != account.returned() ||
-               (which == News::any && row.finished.load(std::memory_order_seq_cst) != account.finished());
+bool Handoffs::has_news() const noexcept {
+    const auto has = [this](std::uint32_t slot) {
+        return !is_being_replaced(slot) &&
+               scoreboard_.pages(slot).published() != roster_.account(slot).completions();
     };
     return !out_of_memory_ && roster_.owing().find_if(has).has_value();
 }
 
-/// Whether the slot's worker is about to be replaced, so that its row is no longer read.
+/// Whether the slot's worker is about to be replaced, so that its pages are no longer read.
 bool Handoffs::is_being_replaced(std::uint32_t slot) const noexcept {
     return !roster_.is_usable(slot) && !doubts_[slot].asked_at;
 }
 
-void Handoffs::note_finished(std::uint32_t slot, std::uint64_t finished, TimePoint now) noexcept {
-    SlotAccount& account = roster_.account(slot);
-    if (finished == account.finished()) return;
-    const auto in_worker = [this](Place client) { connections_.end(client, Ending::in_worker()); };
-    if (!account.finish_to(finished, in_worker))
-        return workforce_.replace(slot, "its row counts more finished connections than it was handed");
-    roster_.moved(slot, now);
+/// Accepts what the worker has published since the last look. Returns why it must be replaced, or null. The
+/// number of completions accepted over the slot's life is the index of the next one.
+const char* Handoffs::take_completions(std::uint32_t slot, TimePoint now) noexcept {
+    const SlotAccount& account = roster_.account(slot);
+    const WorkerPages pages = scoreboard_.pages(slot);
+    const std::uint64_t published = pages.published();
+    if (published - account.completions() > account.outstanding())
+        return "it reports more connections than it was handed";
+    while (account.completions() != published) {
+        if (accept(slot, pages.read(account.completions()), now)) continue;
+        return out_of_memory_ ? nullptr : "it reports a connection that it was not handed";
+    }
+    return nullptr;
 }
 
-/// Takes in the connections given back: row.returned - account.returned() of them lie in the channel, because
-/// each is sent before it is counted. Returns false if some couldn't be received yet.
-bool Handoffs::note_returned(std::uint32_t slot, TimePoint now) noexcept {
-    const SlotAccount& account = roster_.account(slot);
-    const std::uint64_t returned = scoreboard_.row(slot).returned.load(std::memory_order_seq_cst);
-    if (returned == account.returned()) return true;
-    if (returned - account.returned() > account.outstanding()) {
-        workforce_.replace(slot, "its row counts more connections given back than it was handed");
-        return false;
+bool Handoffs::accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept {
+    if (!roster_.account(slot).find(completion.number)) return false;
+    switch (completion.kind) {
+        case Completion::Kind::parked: return shape_.parks && note_parked(slot, completion, now);
+        case Completion::Kind::ended:
+        case Completion::Kind::reset: note_ended(slot, completion, now); return true;
     }
-    while (account.returned() != returned) {
-        if (take_returned(slot, now)) continue;
-        if (out_of_memory_) return false;
-        workforce_.replace(slot, "it did not give back what it was handed");
-        return false;
+    return false;
+}
+
+void Handoffs::note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept {
+    const Scoreboard::Change change{scoreboard_};
+    const std::optional<Place> client = roster_.account(slot).end(completion.number);
+    roster_.moved(slot, now);
+    connections_.at(*client).wants_reset = completion.kind == Completion::Kind::reset;
+    connections_.end(*client, Ending::in_worker());
+}
+
+/// Parks a connection. Returns false if its file isn't there or isn't one.
+bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept {
+    const Place client = *roster_.account(slot).find(completion.number);
+    ConnectionEntry& entry = connections_.at(client);
+    if (completion.file == Completion::File::none) entry.file.reset();
+    if (completion.file == Completion::File::passed)
+        if (take_file(slot, completion.number, entry.file) != Passed::file) return false;
+    entry.resumption = {.parking = sane(completion.resumption.parking), .state = completion.resumption.state};
+    if (entry.parking().limit == Limit::idle) {
+        entry.served = entry.served || completion.exchanged != 0;
+        entry.crashes = 0;
     }
+    const Scoreboard::Change change{scoreboard_};
+    roster_.account(slot).park(completion.number);
+    roster_.moved(slot, now);
+    lobby_.park(client, now);
     return true;
 }
 
-/// Receives one connection that the worker gives back and parks it. Returns false if nothing came, or
-/// something that the worker may not send.
-bool Handoffs::take_returned(std::uint32_t slot, TimePoint now) noexcept {
+/// Receives the file that the worker has sent before it published the completion.
+Handoffs::Passed Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept {
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
-    out_of_memory_ = received == Received::later;
-    const bool kept = keep_returned(slot, received, envelope, now);
+    if (received == Received::later) out_of_memory_ = true;
+    if (received == Received::later) return Passed::later;
+    const bool good = received == Received::message && envelope.message.kind == MessageKind::file &&
+                      envelope.message.handoff == handoff && envelope.descriptors[0] &&
+                      is_regular_file(envelope.descriptors[0].get());
+    if (good) file = std::move(envelope.descriptors[0]);
     discard(envelope);
-    return kept;
-}
-
-bool Handoffs::keep_returned(std::uint32_t slot, Received received, Envelope& envelope,
-                             TimePoint now) noexcept {
-    const Message& message = envelope.message;
-    SlotAccount& account = roster_.account(slot);
-    if (received == Received::truncated) {  // RLIMIT_NOFILE was lowered from outside: the descriptor is gone.
-        const Scoreboard::Change change{scoreboard_};
-        const std::optional<Place> client = account.give_back(message.handoff);
-        if (!client) return false;
-        roster_.moved(slot, now);
-        connections_.end(*client, Ending::lost(ExitReason::descriptors));
-        return true;
-    }
-    if (received != Received::message || message.kind != MessageKind::returned || !envelope.descriptors[0])
-        return false;
-    const std::optional<Place> outstanding = account.find(message.handoff);
-    if (!outstanding) return false;
-    ConnectionEntry& entry = connections_.at(*outstanding);
-    if (!is_what_was_given(envelope.descriptors[0].get(), entry, families_[entry.listener]) ||
-        (envelope.descriptors[1] && !is_regular_file(envelope.descriptors[1].get())))
-        return false;
-    entry.socket = std::move(envelope.descriptors[0]);
-    entry.file = std::move(envelope.descriptors[1]);
-    entry.parking = sane(message.parking);
-    entry.state = message.state;
-    entry.given_back = true;
-    entry.served = entry.served || (message.listener != 0 && entry.parking.limit == Limit::idle);
-    const Scoreboard::Change change{scoreboard_};
-    account.give_back(message.handoff);
-    roster_.moved(slot, now);
-    lobby_.park(*outstanding, now);
-    return true;
+    return good ? Passed::file : Passed::nothing_good;
 }
 
 void Handoffs::rebalance(TimePoint now) noexcept {
-    const auto wanted = [this] { return roster_.has_idle() || options_.queue > 0; };
-    if (roster_.ahead().empty() || !wanted()) return;
+    if (roster_.ahead().empty()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
-        if (!wanted() || now - doubts_[slot].handed_at < options_.steal_after) return;
-        const std::optional<Place> client = take_back_one(slot, now);
-        if (!client) return;
-        if (!roster_.has_idle())
-            lobby_.put_before_others(*client);
-        else if (!give(*roster_.idle().lowest(), *client, now))
-            lobby_.put_first(*client);
+        const auto capacity = shape_.capacity;
+        if (roster_.has_idle() && now - doubts_[slot].handed_at >= options_.steal_after) {
+            while (roster_.has_idle() && roster_.account(slot).outstanding() > capacity) {
+                const std::optional<Place> client = take_back_one(slot, now);
+                if (!client) return;
+                if (!give(*roster_.idle().lowest(), *client, now)) return lobby_.put_first(*client);
+            }
+        } else if (now - roster_.moved_at(slot) >= options_.stalled_after) {
+            ConnectionList taken{connections_};
+            while (const std::optional<Place> client = take_back_one(slot, now))
+                taken.push_back(*client);
+            while (!taken.empty()) {  // The last first, so that they are in their order again.
+                const Place client = taken.back();
+                taken.erase(client);
+                lobby_.put_before_others(client);
+            }
+        }
     });
 }
 
@@ -356,7 +349,7 @@ void Handoffs::take_back_all(std::uint32_t slot, TimePoint now) noexcept {
 
 /// Receives on the worker's end of the channel, which the master also has, a connection that the worker has
 /// not received; the kernel gives each message to exactly one receiver. Orders that lie before it are
-/// dropped.
+/// dropped, and so are the descriptors: the master has the connection's own.
 std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) noexcept {
     for (;;) {
         Envelope envelope;
@@ -366,19 +359,8 @@ std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) 
             return {};
         if (received == Received::malformed || envelope.message.kind != MessageKind::connection) continue;
         const Scoreboard::Change change{scoreboard_};
-        SlotAccount& account = roster_.account(slot);
-        if (received == Received::truncated ||
-            !envelope.descriptors[0]) {  // The master is out of descriptors.
-            const std::optional<Place> client = account.lose(envelope.message.handoff);
-            if (client) connections_.end(*client, Ending::lost(ExitReason::descriptors));
-            roster_.moved(slot, now);
-            continue;
-        }
-        const std::optional<Place> client = account.take_back(envelope.message.handoff);
+        const std::optional<Place> client = roster_.account(slot).take_back(envelope.message.handoff);
         if (!client) continue;
-        ConnectionEntry& entry = connections_.at(*client);
-        entry.socket = std::move(envelope.descriptors[0]);
-        entry.file = std::move(envelope.descriptors[1]);
         connections_.move(*client, Where::waiting);
         roster_.moved(slot, now);
         add(scoreboard_.header().recovered);
@@ -386,11 +368,75 @@ std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) 
     }
 }
 
-void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
+void Handoffs::settle(std::uint32_t slot, Death& death, TimePoint now) noexcept {
+    if (shape_.pick == Pick::never || !scoreboard_.pages(slot)) return;
+    // A worker that has written nonsense over its pages may have told of more connections than they say now.
+    const bool nonsense = take_completions(slot, now) != nullptr ||
+                          !has_possible_notes(scoreboard_.pages(slot), roster_.account(slot).handoffs());
+    take_unpublished(slot, now);
+    take_back_all(slot, now);
+    give_again(slot, death, nonsense ? Silence::hides : Silence::means_not_begun, now);
+    empty_channel(slot);
+}
+
+/// A worker that was killed after it had counted an ending, and before it published it, has ended that
+/// connection nevertheless.
+void Handoffs::take_unpublished(std::uint32_t slot, TimePoint now) noexcept {
+    const SlotAccount& account = roster_.account(slot);
+    const WorkerPages pages = scoreboard_.pages(slot);
+    if (outcomes(scoreboard_.row(slot)) != account.finished() + 1 ||
+        pages.published() != account.completions())
+        return;
+    const Completion completion = pages.read(account.completions());
+    const bool ended =
+        completion.kind == Completion::Kind::ended || completion.kind == Completion::Kind::reset;
+    if (ended && account.find(completion.number)) note_ended(slot, completion, now);
+}
+
+void Handoffs::give_again(std::uint32_t slot, Death& death, Silence silence, TimePoint now) noexcept {
+    SlotAccount& account = roster_.account(slot);
+    const WorkerPages pages = scoreboard_.pages(slot);
+    for (std::size_t i = 0; i < account.given().size();) {
+        const auto [client, handoff] = account.given()[i];
+        const ConnectionEntry& entry = connections_.at(client);
+        const auto told = told_of(handoff, pages);
+        const bool known = told || silence == Silence::means_not_begun;
+        const Fate fate = entry.socket && known
+                              ? fate_of(told, death.reason, options_.retry_crashed - entry.crashes)
+                              : Fate::lose;
+        if (fate == Fate::lose) {
+            ++i;
+            continue;
+        }
+        const Scoreboard::Change change{scoreboard_};
+        account.take_back(handoff);
+        roster_.moved(slot, now);
+        go_on_elsewhere(client, fate, told.value_or(HandoffNote::Told{}), now);
+        ++death.given_again;
+    }
+}
+
+void Handoffs::go_on_elsewhere(Place client, Fate fate, const HandoffNote::Told& told,
+                               TimePoint now) noexcept {
+    ConnectionEntry& entry = connections_.at(client);
+    freshen(entry.socket.get(), options_.listen_options.slice);
+    if (fate == Fate::keep || fate == Fate::retry) {
+        entry.resumption = {.parking = sane(told.resumption.parking), .state = told.resumption.state};
+        if (fate == Fate::keep && told.exchanged) entry.crashes = 0;
+        entry.served = entry.served || (told.exchanged && entry.parking().limit == Limit::idle);
+    }
+    if (fate == Fate::retry) ++entry.crashes;
+    entry.resumption.parking.input_at_least = 1;  // As freshen() has set it.
+    add(scoreboard_.header().recovered);
+    if (fate == Fate::keep && shape_.parks)
+        lobby_.park(client, now);
+    else
+        lobby_.put_first(client);
+}
+
+/// Discards messages one by one: descriptors that are closed with the channel could block.
+void Handoffs::empty_channel(std::uint32_t slot) noexcept {
     if (!workforce_.channel(slot).master) return;
-    while (roster_.account(slot).outstanding() > 0 && take_returned(slot, now))
-        continue;
-    // Other messages are discarded one by one: descriptors that are closed with the channel could block.
     constexpr int most = 1000;  // Bounds the loop, because an empty message is received like the end of file.
     Received received = Received::closed;
     for (int i = 0; i < most && received != Received::empty && received != Received::later; ++i) {
@@ -403,11 +449,20 @@ void Handoffs::take_last_returned(std::uint32_t slot, TimePoint now) noexcept {
 TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
     TimePoint next = TimePoint::max();
     if (!shape_.hands_off()) return next;
-    if (!roster_.ahead().empty() && (roster_.has_idle() || options_.queue > 0))
-        next = now + options_.steal_after;
+    if (!roster_.ahead().empty())
+        next = now + (roster_.has_idle() ? options_.steal_after : options_.stalled_after);
     constexpr std::chrono::milliseconds until_there_is_memory{10};
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
-    if (!roster_.owing().empty() || asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
+    if (asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
+    if (!roster_.owing().empty()) {
+        // A worker that ends a connection wakes the master only if that waits for room: the copy of the
+        // socket is closed at this look at the latest. It comes the more seldom, the longer nothing has
+        // moved.
+        constexpr std::chrono::nanoseconds soonest = std::chrono::milliseconds{10};
+        const std::chrono::nanoseconds latest = options_.stuck_after / 2;
+        const std::chrono::nanoseconds quiet = now - roster_.moved_at();
+        next = std::min(next, now + std::clamp(quiet / 2, std::min(soonest, latest), latest));
+    }
     if (shape_.parks && !roster_.owing().empty())
         next = std::min(next, std::max(next_recall_, now + shortest_recall_pause()));
     return next;

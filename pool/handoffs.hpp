@@ -8,6 +8,7 @@
 #include "core/channel.hpp"
 #include "core/clock.hpp"
 #include "pool/connections.hpp"
+#include "pool/fate.hpp"
 #include "pool/lobby.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
@@ -16,29 +17,26 @@
 
 namespace bullpen {
 
-/// What a caller wants to know from the rows: connections given back, or also those that have ended.
-enum class News { returned, any };
-
-/// Lives in the master. A worker's message or count is accepted only if it concerns a connection that the
-/// worker was given and that isn't settled.
+/// Lives in the master, which keeps a copy of each socket that it hands over. A worker gives a connection
+/// back as a number: its completion (see pool/worker_pages.hpp) is accepted only if it names a connection
+/// that the worker was given and that isn't settled.
 class Handoffs {
 public:
-    /// `families` are those of the pool's listeners' sockets (AF_INET …).
     Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
-             Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce,
-             std::vector<int> families);
+             Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce);
 
     /// Hands the connection to the slot's worker. Returns false if its channel takes no more now.
     [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
 
-    /// Settles the connections that, by the slots' rows, have ended or were given back, and parks the latter.
+    /// Settles the connections that the workers have ended or parked.
     void note_progress(TimePoint now) noexcept;
 
-    /// Whether a row reports something that note_progress() hasn't noted yet.
-    [[nodiscard]] bool has_news(News which) const noexcept;
+    /// Whether a worker has published something that note_progress() hasn't noted yet.
+    [[nodiscard]] bool has_news() const noexcept;
 
-    /// Takes back connections that have been queued ahead for steal_after: they go to idle workers or, if
-    /// queue is set, to the lobby's queue, which bounds their wait.
+    /// Takes back connections that have been queued ahead for steal_after, as far as there are idle workers
+    /// for them; and those at a worker that hasn't moved for stalled_after, which go to the front of the
+    /// queue.
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or
@@ -58,8 +56,10 @@ public:
     /// Takes back all connections in the slot's channel, whose worker is dead or is given no more.
     void take_back_all(std::uint32_t slot, TimePoint now) noexcept;
 
-    /// Parks the connections that a dead worker gave back before it died: each message is whole.
-    void take_last_returned(std::uint32_t slot, TimePoint now) noexcept;
+    /// Settles the slot of a dead worker: what it has published; what lies in its channel; and of the rest,
+    /// what it had not begun, or was between two requests, goes on elsewhere (see pool/fate.hpp). What is
+    /// left outstanding is lost.
+    void settle(std::uint32_t slot, Death& death, TimePoint now) noexcept;
 
     /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
@@ -74,12 +74,19 @@ private:
         std::uint32_t generation = 0;  ///< Names the worker that was asked.
         std::uint64_t recalled = 0;    ///< When the wait began that the worker was last told to end.
     };
-    [[nodiscard]] bool note_returned(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
-    void note_finished(std::uint32_t slot, std::uint64_t finished, TimePoint now) noexcept;
-    [[nodiscard]] bool take_returned(std::uint32_t slot, TimePoint now) noexcept;
-    [[nodiscard]] bool keep_returned(std::uint32_t slot, Received received, Envelope& envelope,
-                                     TimePoint now) noexcept;
+    const char* take_completions(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] bool accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
+    void note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
+    [[nodiscard]] bool note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
+    enum class Passed { file, nothing_good, later };
+    [[nodiscard]] Passed take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept;
+    void take_unpublished(std::uint32_t slot, TimePoint now) noexcept;
+    /// What it stands for if a dead worker has told nothing of a connection.
+    enum class Silence { means_not_begun, hides };
+    void give_again(std::uint32_t slot, Death& death, Silence silence, TimePoint now) noexcept;
+    void go_on_elsewhere(Place client, Fate fate, const HandoffNote::Told& told, TimePoint now) noexcept;
+    void empty_channel(std::uint32_t slot) noexcept;
     std::optional<Place> take_back_one(std::uint32_t slot, TimePoint now) noexcept;
     void relieve(std::uint32_t slot, TimePoint now) noexcept;
     void ask(std::uint32_t slot, TimePoint now) noexcept;
@@ -96,7 +103,6 @@ private:
     Lobby& lobby_;
     Roster& roster_;
     Workforce& workforce_;
-    std::vector<int> families_;
     std::vector<Doubt> doubts_;
     int asked_ = 0;  ///< The number of slots with a question that is not settled.
     std::chrono::milliseconds recall_pause_{1};

@@ -21,12 +21,12 @@ bool has_input(int socket) noexcept {
 }
 
 std::uint32_t events_of(const ConnectionEntry& entry) noexcept {
-    return entry.parking.what == Await::input ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
+    return entry.parking().what == Await::input ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
 }
 
 /// Whether part of a message has arrived and the handler has asked for more bytes (SO_RCVLOWAT).
 bool is_half_message(const ConnectionEntry& entry) noexcept {
-    return entry.parking.what == Await::input && entry.parking.input_at_least > 1;
+    return entry.parking().what == Await::input && entry.parking().input_at_least > 1;
 }
 
 std::chrono::milliseconds time_for(Limit limit, const TimeLimits& limits) noexcept {
@@ -114,11 +114,12 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     entry.half_heads =
         is_half_message(entry) ? static_cast<std::uint8_t>(std::min(entry.half_heads + 1, 255)) : 0;
     add(scoreboard_.header().parkings);
+    if (may_have_spoken(entry) && has_input(entry.socket.get())) return enqueue(client, now);
     connections_.move(client, Where::parked);
     ++parked_;
     if (entry.half_heads > 1) return rest(client, now);
     if (entry.is_idle()) idle_.push_back(client);
-    if (entry.parking.what == Await::output) entry.unsent = unsent_bytes(entry.socket.get());
+    if (entry.parking().what == Await::output) entry.unsent = unsent_bytes(entry.socket.get());
     if (watch(client)) return;
     // The kernel can't watch one more (fs.epoll.max_user_watches, memory).
     const bool idle = entry.is_idle();
@@ -130,11 +131,19 @@ void Lobby::park(Place client, TimePoint now) noexcept {
         connections_.end(client, served ? Ending::completed() : Ending::refused(Refusal::connections));
 }
 
+/// While clients wait for workers, a kept client that is parked has mostly sent its next request already:
+/// then it need not be watched.
+bool Lobby::may_have_spoken(const ConnectionEntry& entry) const noexcept {
+    return waiting() > 0 && entry.is_idle();
+}
+
 bool Lobby::watch(Place client) noexcept {
     ConnectionEntry& entry = connections_.at(client);
     const std::uint64_t data = std::uint64_t{client.generation} << 32 | client.index;
-    epoll_event watched{.events = events_of(entry), .data = {.u64 = data}};
-    entry.watched = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, entry.socket.get(), &watched) == 0;
+    epoll_event watched{.events = events_of(entry) | EPOLLONESHOT, .data = {.u64 = data}};
+    const int operation = entry.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    entry.watched = ::epoll_ctl(epoll_.get(), operation, entry.socket.get(), &watched) == 0;
+    entry.registered = entry.registered || entry.watched;
     return entry.watched;
 }
 
@@ -145,8 +154,10 @@ void Lobby::unpark(Place client) noexcept {
         resting_list(entry).erase(client);
     else if (entry.is_idle())
         idle_.erase(client);
-    if (entry.watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry.socket.get(), nullptr);
-    entry.watched = false;
+    if (entry.watched) {
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry.socket.get(), nullptr);
+        entry.watched = entry.registered = false;
+    }
     entry.look_again = {};
     --parked_;
 }
@@ -215,6 +226,7 @@ void Lobby::see_off_all() noexcept {
         const Place client{.index = static_cast<std::uint32_t>(event.data.u64),
                            .generation = static_cast<std::uint32_t>(event.data.u64 >> 32)};
         if (!connections_.is_current(client) || !connections_.at(client).watched) continue;
+        connections_.at(client).watched = false;  // EPOLLONESHOT.
         see_off(client, look_at(connections_.at(client), event.events));
     }
 }
@@ -226,7 +238,7 @@ void Lobby::see_off(Place client, Look look) noexcept {
         case Look::nothing:
         case Look::ready: enqueue(client, now_); break;
         case Look::ended: {
-            const bool in_order = entry.served || entry.parking.limit == Limit::none;
+            const bool in_order = entry.served || entry.parking().limit == Limit::none;
             connections_.end(client, in_order ? Ending::completed() : Ending::client_aborted());
             break;
         }
@@ -238,7 +250,7 @@ void Lobby::see_off(Place client, Look look) noexcept {
 /// may still want its answer, so unread input comes before the end.
 Lobby::Look Lobby::look_at(const ConnectionEntry& entry, std::uint32_t events) noexcept {
     if ((events & EPOLLERR) != 0) return Look::broken;
-    if (entry.parking.what == Await::output) {
+    if (entry.parking().what == Await::output) {
         if ((events & EPOLLHUP) != 0) return Look::broken;
         return (events & EPOLLOUT) != 0 ? Look::ready : Look::nothing;
     }
@@ -266,7 +278,7 @@ void Lobby::expire(TimePoint now) noexcept {
 /// left the kernel's buffer since the last look, to write_timeout ahead at most. Returns whether the deadline
 /// now lies in the future.
 bool Lobby::is_steady(ConnectionEntry& entry, TimePoint now) const noexcept {
-    if (entry.parking.what != Await::output || entry.parking.limit != Limit::write) return false;
+    if (entry.parking().what != Await::output || entry.parking().limit != Limit::write) return false;
     const std::uint32_t unsent = unsent_bytes(entry.socket.get());
     if (unsent >= entry.unsent) return false;
     const TimeLimits& limits = options_.time_limits;
@@ -278,12 +290,12 @@ bool Lobby::is_steady(ConnectionEntry& entry, TimePoint now) const noexcept {
 void Lobby::end_expired(Place client) noexcept {
     const ConnectionEntry& entry = connections_.at(client);
     const bool idle_at_stop = stopping_ && entry.is_idle();
-    if (entry.parking.limit == Limit::none || (idle_at_stop && entry.served))
+    if (entry.parking().limit == Limit::none || (idle_at_stop && entry.served))
         connections_.end(client, Ending::completed());
     else if (idle_at_stop)
         connections_.end(client, Ending::refused(Refusal::stopping));
     else
-        connections_.end(client, Ending::timed_out(entry.parking.limit));
+        connections_.end(client, Ending::timed_out(entry.parking().limit));
 }
 
 /// Ends connections in the queue that are broken. A client that has only ended its side may still want its
@@ -340,7 +352,7 @@ void Lobby::lose_all(ExitReason why) noexcept {
 TimePoint Lobby::deadline_of(const ConnectionEntry& entry, TimePoint now) const noexcept {
     constexpr std::chrono::hours longest{
         1};  // A worker's deadline is accepted if it is at most one hour ahead.
-    const Parking& parking = entry.parking;
+    const Parking& parking = entry.parking();
     TimePoint deadline = now + time_for(parking.limit, options_.time_limits);
     if (parking.deadline_ns != 0) {
         const auto latest = static_cast<std::uint64_t>((now + longest).time_since_epoch().count());

@@ -14,10 +14,11 @@
 namespace bullpen {
 
 /// Lives in the master. The lobby watches parked connections by an epoll of its own, which the master watches
-/// as one descriptor. A connection is removed from the epoll before its descriptor is sent away or closed: a
-/// registration that stays (because another process has the socket, too) could no longer be removed and would
-/// report for ever. Connections that wait for a worker are in one queue, and before it in a list of those
-/// that were given to a worker once already.
+/// as one descriptor. A registration reports once (EPOLLONESHOT) and stays, disarmed, until the connection is
+/// parked again or closed. One that is armed is removed before the connection leaves the lobby: if another
+/// process had the socket, too, it could no longer be removed after the close, and would report for ever.
+/// Connections that wait for a worker are in one queue, and before it in a list of those that were given to a
+/// worker once already.
 class Lobby {
 public:
     /// Throws std::system_error.
@@ -87,6 +88,7 @@ private:
 
     std::optional<Place> take(ConnectionList& list) noexcept;
     void enqueue(Place client, TimePoint now) noexcept;
+    [[nodiscard]] bool may_have_spoken(const ConnectionEntry& entry) const noexcept;
     [[nodiscard]] bool watch(Place client) noexcept;
     void unpark(Place client) noexcept;
     void rest(Place client, TimePoint now) noexcept;

@@ -55,6 +55,11 @@ void Master::add_companion(Companion companion) {
 }
 
 int Master::run(const std::function<void()>& ready) {
+    // A turn that begins when a worker rests finds more to do than one that interrupts it.
+    const BatchScheduling batch{std::all_of(pools_.begin(), pools_.end(), [](const Pool& pool) {
+        return pool.options().scheduling == Scheduling::batch &&
+               pool.options().design.delivery == Delivery::handoff;
+    })};
     start(ready);
     TimePoint now = Clock::now();
     while (!finished()) {

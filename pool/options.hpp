@@ -16,7 +16,7 @@
 
 namespace bullpen {
 
-/// The scheduling policy of the workers, see sched(7).
+/// The scheduling policy of the workers, see sched(7), and of the master if all its pools hand off.
 enum class Scheduling {
     batch,  ///< SCHED_BATCH: a worker that is woken by a handoff does not take the CPU from the master in the
             ///< middle of its round. Measured: a third less CPU for each connection, and more of them.
@@ -36,8 +36,9 @@ struct Options {
     int threads = 1;      ///< prefork: workers in each process, a thread each.
     int capacity = 1000;  ///< event, prefork-event: connections that a worker serves at once.
     /// prefork: connections that may lie in a worker's channel while it serves another, when no worker is
-    /// idle, so that it goes on without a wake-up. A worker that falls idle first gets them.
-    int queue_ahead = 1;
+    /// idle, so that it goes on without a wake-up: as many as wait for each worker, at least 1 and at most
+    /// this. A worker that falls idle first gets them.
+    int queue_ahead = 8;
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< prefork-lock: what the workers take turns by.
 
     AdmissionOptions admission = {};                   ///< Which clients get in, where the master accepts.
@@ -51,10 +52,17 @@ struct Options {
     /// limit. Not with models whose one process serves many clients.
     std::chrono::milliseconds request_timeout{0};
     std::chrono::milliseconds request_grace{5'000};
-    /// A worker that is stopped (SIGSTOP, a debugger) for longer than this is killed, and its connections are
-    /// lost; so is one that lacks a connection it was handed and doesn't answer. Time in which the master
-    /// itself wasn't running doesn't count.
+    /// A worker that is stopped (SIGSTOP, a debugger) for longer than this is killed, and the requests that
+    /// it had begun are lost; so is one that lacks a connection it was handed and doesn't answer. Time in
+    /// which the master itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
+
+    /// How often a request whose worker was killed by a signal is given to another worker, if no byte of it
+    /// was taken or answered before (see Connection::peek). Not if the worker called exit() or the master
+    /// ended it. A connection that no worker had begun with goes to another one always. http sets 1.
+    int retry_crashed = 0;
+    bool parks_files = false;  ///< The handler leaves files with connections that wait (Connection::file()).
+                               ///< Each connection is then admitted at the price of two descriptors.
 
     int queue = 0;  ///< Clients that may wait for a worker in the master; the others in the backlog.
     std::chrono::milliseconds queue_timeout{

@@ -38,13 +38,6 @@ std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::stri
     return listeners;
 }
 
-std::vector<int> families_of(const std::vector<Listener>& listeners) {
-    std::vector<int> families;
-    for (const Listener& listener : listeners)
-        families.push_back(listener.address().family());
-    return families;
-}
-
 PoolOptions checked(PoolOptions options) {
     options.limits = limits_for(options.design, options.limits);
     return options;
@@ -59,7 +52,7 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
       shape_{shape_of(options_)},
       opened_{open_all(options_, listener_texts_)},
       admission_{options_.admission, listener_texts_},
-      scoreboard_{shape_.slots},
+      scoreboard_{shape_.slots, shape_.pick == Pick::never ? 0 : static_cast<std::uint32_t>(shape_.depth)},
       wake_up_{scoreboard_.header()},
       connections_{scoreboard_, admission_, options_.refusal},
       door_{options_.name, std::move(opened_), options_.accept_pause, connections_, admission_},
@@ -71,8 +64,7 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
                  connections_,
                  roster_,
                  {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
-      handoffs_{options_, shape_,  scoreboard_, connections_,
-                lobby_,   roster_, workforce_,  families_of(listeners())},
+      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_},
       sizer_{options_},
       shutdown_{options_.stop_settle},
       gauges_{options_, shape_, scoreboard_} {
@@ -85,7 +77,7 @@ DescriptorNeeds Pool::descriptor_needs() const {
             .listeners = listeners().size(),
             .hands_off = shape_.hands_off(),
             .own_listeners = options_.design.own_listeners,
-            .of_a_connection = shape_.parks ? 2U : 1U,
+            .of_a_connection = shape_.parks && options_.parks_files ? 2U : 1U,
             .connections_max = options_.connections_max,
             .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity};
 }
@@ -125,8 +117,7 @@ bool Pool::note_child(pid_t pid, int status, TimePoint now) noexcept {
     std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving());
     if (!death) return false;
     for (std::uint32_t slot = death->process.first; slot < death->process.end; ++slot) {
-        handoffs_.take_back_all(slot, now);
-        handoffs_.take_last_returned(slot, now);
+        handoffs_.settle(slot, *death, now);
         death->lost += workforce_.settle(slot, *death, now);
     }
     workforce_.bury(*death, !shutdown_.is_serving(), now);
@@ -153,8 +144,9 @@ void Pool::attend_lobby(TimePoint now) noexcept {
 }
 
 void Pool::hand_out_clients(TimePoint now) noexcept {
+    const std::uint64_t ahead = places_ahead();
     while (may_give(now)) {
-        const std::optional<std::uint32_t> slot = roster_.slot_for_next(now);
+        const std::optional<std::uint32_t> slot = roster_.slot_for_next(ahead, now);
         if (!slot) break;
         const std::optional<Place> client = next_client(now);
         if (!client) break;
@@ -164,8 +156,16 @@ void Pool::hand_out_clients(TimePoint now) noexcept {
     }
     handoffs_.rebalance(now);
     fill_queue(now);
-    say_whether_wanted();
+    say_whether_wanted(now);
     sizer_.note_idle(roster_.count().idle);
+}
+
+/// How many clients may be queued ahead at a busy worker: as many as wait for each, because a worker that has
+/// its next client already goes on without a wake-up; but one at least, and queue_ahead at most.
+std::uint64_t Pool::places_ahead() const noexcept {
+    const auto most = static_cast<std::uint64_t>(options_.queue_ahead);
+    const auto workers = static_cast<std::uint64_t>(std::max(roster_.ready().size(), 1));
+    return std::min(most, std::max<std::uint64_t>(lobby_.waiting() / workers, 1));
 }
 
 /// Whether a client can be given to a worker. If each client needs a fork, not during a start pause.
@@ -224,9 +224,12 @@ void Pool::fill_queue(TimePoint now) noexcept {
     lobby_.keep_queue_short(now);
 }
 
-/// Tells workers that only await their client's next request whether another client waits.
-void Pool::say_whether_wanted() noexcept {
-    wanted_ = shape_.hands_off() && !roster_.has_idle() && (lobby_.waiting() > 0 || door_.is_known_to_wait());
+/// Tells workers that only await their client's next request whether another client waits, or did a moment
+/// ago: in a crowd the next ones come at once.
+void Pool::say_whether_wanted(TimePoint now) noexcept {
+    const bool anybody_waits = lobby_.waiting() > 0 || door_.is_known_to_wait() || !roster_.ahead().empty();
+    if (shape_.hands_off() && !roster_.has_idle() && anybody_waits) wanted_at_ = now;
+    wanted_ = now - wanted_at_ < options_.standing_still;
     scoreboard_.header().wanted.store(wanted_ ? 1 : 0, std::memory_order_relaxed);
 }
 
@@ -250,7 +253,7 @@ bool Pool::wait_for_workers() noexcept {
     const bool needs_worker = !roster_.has_idle() || door_.is_full();
     if (needs_worker) wake_up_.ask_for_room();
     if (!needs_worker && !shape_.parks) return true;
-    return !handoffs_.has_news(needs_worker ? News::any : News::returned);
+    return !handoffs_.has_news();
 }
 
 /// Arms the listeners' watches if a client that comes could be given or queued. Returns false if such a
@@ -292,9 +295,10 @@ TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
         10};  // For a connection that no channel took, and during a stop.
     TimePoint next = TimePoint::max();
     if (!shutdown_.is_serving() || (lobby_.goes_first() && roster_.has_room())) next = now + retry;
-    if (!shape_.parks || roster_.has_idle()) return next;
+    if (!shape_.parks) return next;
+    if (wanted_) next = std::min(next, std::max(wanted_at_, now) + options_.standing_still);
+    if (roster_.has_idle()) return next;
     if (!is_standing_still(now)) next = std::min(next, roster_.moved_at() + options_.standing_still);
-    if (wanted_) next = std::min(next, now + options_.standing_still);
     return next;
 }
 

@@ -30,15 +30,27 @@
 namespace bullpen {
 
 /// Lives in the master, which calls its verbs once a turn. No function blocks, throws (after start()) or
-/// trusts the scoreboard. Each duty has one owner among the parts. A connection's owner, by its state:
+/// trusts the scoreboard. Each duty has one owner among the parts.
 ///
-///   in the kernel's backlog       the listener, see Door; it is not accepted yet
-///   waiting for a worker          Lobby
-///   parked, waiting for a client  Lobby
-///   given, in the channel         Handoffs, which can take it back even if the worker is dead
-///   given, in the worker's hands  the worker; if it dies, Workforce::settle() counts the connection as lost
+/// From its accept to its end a connection has a place in Connections, with the master's copy of its socket
+/// (but for one that a program has). Its owner, by its state, and what becomes of it if its worker is killed
+/// right there (see pool/fate.hpp):
 ///
-/// From its accept to its end a connection has a place in Connections.
+///   in the kernel's backlog       the listener, see Door   it is not accepted yet
+///   waiting for a worker          Lobby                    no worker has it
+///   parked, waiting for a client  Lobby                    no worker has it
+///   given, in the channel         Handoffs                 another worker gets it
+///   given, received               the worker               another worker gets it, any number of times
+///   given, kept (between two      the worker               Lobby parks it; where workers don't park,
+///     requests)                                            another worker gets it
+///   given, begun                  the worker               retry_crashed other workers get it; then it is
+///                                                          lost, as after exit() or an end by the master
+///   given, touched                the worker               it is lost, see Workforce::settle()
+///   given, ended and counted      the worker               it has ended as counted
+///   given to a program            the program              it is lost
+///
+/// If the master itself dies, the kernel closes what it and nobody else has. Workers serve what they have
+/// received and what lies in their channels, and tell nobody.
 class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
@@ -78,8 +90,8 @@ public:
     void note_progress(TimePoint now) noexcept;
 
     /// Notes a report of waitpid(2). A dead process is buried: connections in its channel are taken back,
-    /// those in its hands are lost, and its slots are refilled. Returns false if the pid is none of this
-    /// pool's.
+    /// those in its hands go on elsewhere or are lost (see the class), and its slots are refilled. Returns
+    /// false if the pid is none of this pool's.
     bool note_child(pid_t pid, int status, TimePoint now) noexcept;
 
     /// Ends workers that are busy with one request for longer than request_timeout, or stopped for longer
@@ -121,7 +133,8 @@ private:
     [[nodiscard]] bool make_room() noexcept;
     [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
     void fill_queue(TimePoint now) noexcept;
-    void say_whether_wanted() noexcept;
+    void say_whether_wanted(TimePoint now) noexcept;
+    [[nodiscard]] std::uint64_t places_ahead() const noexcept;
     [[nodiscard]] bool may_give(TimePoint now) const noexcept;
     [[nodiscard]] bool is_standing_still(TimePoint now) const noexcept;
     [[nodiscard]] bool has_long_not_watched(TimePoint now) const noexcept;
@@ -149,7 +162,8 @@ private:
     Sizer sizer_;
     Shutdown shutdown_;
     Gauges gauges_;
-    bool wanted_ = false;  ///< A client waits because no worker is idle.
+    TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
+    bool wanted_ = false;    ///< That was less than standing_still ago.
     TimePoint watched_door_at_{};
 };
 

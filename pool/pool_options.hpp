@@ -23,6 +23,9 @@ struct PoolOptions : Options {
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't received a connection within this
                                                  ///< time is stuck: others get its connections.
     std::chrono::milliseconds steal_after{1};    ///< A connection queued ahead longer goes to an idle worker.
+    std::chrono::milliseconds stalled_after{
+        20};  ///< If none is idle, one queued ahead at a worker that hasn't
+              ///< moved for longer goes to whichever has room first.
     std::chrono::milliseconds standing_still{2};  ///< No worker has moved for longer: look at the backlog.
     std::chrono::milliseconds accept_pause{100};  ///< After accept4 failed for lack of descriptors or memory.
     /// The pause before a client whose head is still incomplete is looked at again: none after its first

@@ -54,6 +54,7 @@ void Roster::moved(std::uint32_t slot, TimePoint now) noexcept {
     entry.handed.store(account.handed(), std::memory_order_release);
     entry.returned.store(account.returned(), std::memory_order_release);
     entry.lost.store(account.lost(), std::memory_order_release);
+    entry.given.store(account.handoffs(), std::memory_order_release);
     slots_[slot].moved_at = moved_at_ = now;
     place(slot, stage_of(slot), is_usable(slot) ? Usable::yes : Usable::no);
 }
@@ -64,7 +65,7 @@ Stage Roster::stage_of(std::uint32_t slot) const noexcept {
     return starting_.contains(slot) ? Stage::starting : Stage::draining;
 }
 
-std::optional<std::uint32_t> Roster::slot_for_next(TimePoint now) const noexcept {
+std::optional<std::uint32_t> Roster::slot_for_next(std::uint64_t ahead, TimePoint now) const noexcept {
     switch (pick_) {
         case Pick::vacant: return vacant_.lowest();
         case Pick::least_loaded: return least_loaded();
@@ -73,7 +74,8 @@ std::optional<std::uint32_t> Roster::slot_for_next(TimePoint now) const noexcept
     }
     if (!idle_.empty()) return idle_.lowest();
     return free_.find_if([&](std::uint32_t slot) {
-        return awaiting_.contains(slot) || now - slots_[slot].moved_at < steal_after_;
+        return slots_[slot].account.outstanding() < capacity_ + ahead &&
+               (awaiting_.contains(slot) || now - slots_[slot].moved_at < steal_after_);
     });
 }
 

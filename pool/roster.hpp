@@ -70,9 +70,11 @@ public:
         return pick_ == Pick::vacant ? !vacant_.empty() : !idle_.empty();
     }
 
-    /// The slot for the next client: the lowest idle one, else the lowest with room whose worker awaits its
-    /// client's next request or has moved within steal_after (one busy for longer is likely to stay so).
-    [[nodiscard]] std::optional<std::uint32_t> slot_for_next(TimePoint now) const noexcept;
+    /// The slot for the next client: the lowest idle one, else the lowest that has fewer than `ahead` clients
+    /// ahead and whose worker awaits its client's next request or has moved within steal_after (one busy for
+    /// longer is likely to stay so).
+    [[nodiscard]] std::optional<std::uint32_t> slot_for_next(std::uint64_t ahead,
+                                                             TimePoint now) const noexcept;
 
     /// The number of connections given to slots and not settled.
     [[nodiscard]] std::uint64_t outstanding() const noexcept;

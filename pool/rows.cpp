@@ -73,7 +73,7 @@ void Rows::restore(std::uint32_t slot) noexcept {
 void Rows::close(std::uint32_t slot, const SlotAccount& account) noexcept {
     ScoreboardRow& row = scoreboard_.row(slot);
     const std::uint64_t finished = outcomes(row);
-    row.finished.store(finished, relaxed);
+    if (shape_.pick == Pick::never) row.finished.store(finished, relaxed);
     row.returned.store(account.returned(), relaxed);
     row.begun.store(finished + account.returned() + account.lost(), relaxed);
     row.begun_at_ns.store(0, relaxed);

@@ -28,8 +28,12 @@ constexpr std::size_t head_size(std::uint32_t slots) noexcept {
     return scoreboard_page + (table + scoreboard_page - 1) / scoreboard_page * scoreboard_page;
 }
 
-constexpr std::size_t whole_size(std::uint32_t slots) noexcept {
-    return head_size(slots) + slots * sizeof(ScoreboardRow);
+constexpr std::size_t stride_of(std::uint32_t depth) noexcept {
+    return sizeof(ScoreboardRow) + WorkerPages::size(depth);
+}
+
+constexpr std::size_t whole_size(std::uint32_t slots, std::uint32_t depth) noexcept {
+    return head_size(slots) + slots * stride_of(depth);
 }
 
 template <typename Type>
@@ -64,18 +68,21 @@ struct Scoreboard::Mapping {
     ipc::mapped_region row;   ///< In a worker: its rows.
 };
 
-Scoreboard::Scoreboard(std::uint32_t slots)
-    : memory_{::memfd_create("bullpen-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING)}, slots_{slots} {
+Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth)
+    : memory_{::memfd_create("bullpen-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING)},
+      slots_{slots},
+      depth_{depth} {
     if (!memory_) fail(errno, "cannot create the scoreboard");
-    if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(whole_size(slots)));
-        error != 0)
+    const std::size_t size = whole_size(slots, depth);
+    if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(size)); error != 0)
         fail(error, "cannot allocate the scoreboard");
     mapping_ = std::make_unique<Mapping>();
-    mapping_->head = map(memory_.get(), ipc::read_write, whole_size(slots));
+    mapping_->head = map(memory_.get(), ipc::read_write, size);
     constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     if (::fcntl(memory_.get(), F_ADD_SEALS, seals) != 0) fail(errno, "cannot seal the scoreboard");
     header().slots = slots;
     header().depth = 1;
+    header().pages_depth = depth;
     header().started_ns = monotonic_ns();
 }
 
@@ -92,8 +99,16 @@ SlotEntry& Scoreboard::entry(std::uint32_t slot) noexcept {
 
 ScoreboardRow& Scoreboard::row(std::uint32_t slot) noexcept {
     if (mapping_->row.get_address() != nullptr)
-        return at<ScoreboardRow>(mapping_->row, 0)[slot - first_kept_];
-    return at<ScoreboardRow>(mapping_->head, head_size(slots_))[slot];
+        return *at<ScoreboardRow>(mapping_->row, (slot - first_kept_) * row_stride());
+    return *at<ScoreboardRow>(mapping_->head, head_size(slots_) + slot * row_stride());
+}
+
+WorkerPages Scoreboard::pages(std::uint32_t slot) noexcept {
+    return {&row(slot) + 1, depth_};
+}
+
+std::size_t Scoreboard::row_stride() const noexcept {
+    return stride_of(depth_);
 }
 
 const ScoreboardRow& Scoreboard::row(std::uint32_t slot) const noexcept {
@@ -102,8 +117,8 @@ const ScoreboardRow& Scoreboard::row(std::uint32_t slot) const noexcept {
 
 void Scoreboard::keep_only(std::uint32_t slot, std::uint32_t count) {
     ipc::mapped_region header_only = map(memory_.get(), ipc::read_only, scoreboard_page);
-    const std::size_t before = head_size(slots_) + slot * sizeof(ScoreboardRow);
-    const std::size_t after = (slots_ - slot - count) * sizeof(ScoreboardRow);
+    const std::size_t before = head_size(slots_) + slot * row_stride();
+    const std::size_t after = (slots_ - slot - count) * row_stride();
     ipc::mapped_region own = std::move(mapping_->head);
     if ((before > 0 && !own.shrink_by(before, false)) || (after > 0 && !own.shrink_by(after, true)))
         fail(errno, "cannot give up the other rows of the scoreboard");
@@ -117,8 +132,19 @@ struct ScoreboardReader::Mapping {
     ipc::mapped_region all;
 };
 
+namespace {
+
+std::uint32_t depth_in(int memory) {
+    const ipc::mapped_region header = map(memory, ipc::read_only, scoreboard_page);
+    return at<const ScoreboardHeader>(header, 0)->pages_depth;
+}
+
+}  // namespace
+
 ScoreboardReader::ScoreboardReader(int memory, std::uint32_t slots)
-    : slots_{slots}, mapping_{new Mapping{map(memory, ipc::read_only, whole_size(slots))}} {}
+    : slots_{slots},
+      depth_{depth_in(memory)},
+      mapping_{new Mapping{map(memory, ipc::read_only, whole_size(slots, depth_))}} {}
 
 ScoreboardReader::~ScoreboardReader() = default;
 ScoreboardReader::ScoreboardReader(ScoreboardReader&&) noexcept = default;
@@ -132,7 +158,7 @@ const SlotEntry& ScoreboardReader::entry(std::uint32_t slot) const noexcept {
 }
 
 const ScoreboardRow& ScoreboardReader::row(std::uint32_t slot) const noexcept {
-    return at<const ScoreboardRow>(mapping_->all, head_size(slots_))[slot];
+    return *at<const ScoreboardRow>(mapping_->all, head_size(slots_) + slot * stride_of(depth_));
 }
 
 }  // namespace bullpen

@@ -1,10 +1,10 @@
 /// The scoreboard: a pool's numbers in shared memory, which any process may read and none can lock.
 ///
-/// A memfd of whole pages: one page for the header, some for the slots' table, one for each slot's row. Every
-/// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker
-/// its own row. The master writes a row only while no worker occupies the slot (after waitpid, before fork).
-/// So a process that is killed at any instruction leaves nothing locked. Counters are cumulative over the
-/// slot's life.
+/// A memfd of whole pages: one page for the header, some for the slots' table and, for each slot, one for its
+/// row and some behind it for its WorkerPages. Every field is a lock-free atomic with exactly one writer: the
+/// master writes the header and the table, a worker its own row and pages. The master writes those only while
+/// no worker occupies the slot (after waitpid, before fork). So a process that is killed at any instruction
+/// leaves nothing locked. Counters are cumulative over the slot's life.
 #pragma once
 
 #include <array>
@@ -20,6 +20,7 @@
 #include "core/unique_fd.hpp"
 #include "pool/histogram.hpp"
 #include "pool/refusal.hpp"
+#include "pool/worker_pages.hpp"
 
 namespace bullpen {
 
@@ -71,6 +72,7 @@ struct ScoreboardHeader {
     SharedWord listeners;        ///< How many of `listen_queues` are in use.
     SharedWord hands_off;        ///< 1: the master accepts (and counts in `accepted`); 0: the workers do.
     SharedWord depth;            ///< The most connections of a slot at once: served, or in its channel.
+    SharedWord pages_depth;      ///< For how many connections a slot has WorkerPages; 0: it has none.
     SharedCounter started_ns;    ///< CLOCK_MONOTONIC when the pool was made.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
 
@@ -88,7 +90,7 @@ struct ScoreboardHeader {
 
     SharedCounter parkings;   ///< How often a connection was parked.
     SharedCounter handoffs;   ///< How often a connection was given to a worker.
-    SharedCounter recovered;  ///< How often one was taken back that its worker had not received.
+    SharedCounter recovered;  ///< How often one was taken out of a channel or back from a dead worker.
     SharedCounter spawns;
     SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
@@ -108,12 +110,12 @@ struct SlotEntry {
     SharedCounter handed;    ///< Connections given to the slot and not taken back.
     SharedCounter returned;  ///< Of `handed`: given back by a worker and received by the master.
     SharedCounter lost;      ///< Of `handed` (or of ScoreboardRow::accepted): ended by a worker's death.
+    SharedCounter given;     ///< How often a connection was given to the slot, taken back or not.
 };
-static_assert(sizeof(SlotEntry) == 32);
+static_assert(sizeof(SlotEntry) == 40);
 
-/// A worker's own page. finished = completed + failed + client_aborted + refused + timed_out. It is raised
-/// last, after the connection's close, and tells the master that the slot is free. `returned` is raised after
-/// the connection has been given back.
+/// A worker's own page. An ending is counted after the connection's close, and before the master can learn of
+/// it from the WorkerPages; the same holds for `returned`.
 struct alignas(scoreboard_page) ScoreboardRow {
     SharedWord activity;              ///< Activity.
     SharedWord ready_generation;      ///< The worker of this generation is ready to serve.
@@ -122,10 +124,11 @@ struct alignas(scoreboard_page) ScoreboardRow {
                                       ///< message on its channel ends (CLOCK_MONOTONIC); 0: it doesn't.
     SharedCounter accepted;           ///< Connections that the worker accepted itself (Delivery::accept).
     SharedCounter begun;              ///< How often a handler began with a connection.
-    SharedCounter finished;
-    SharedCounter returned;        ///< Connections given back to the master to be parked.
-    SharedCounter completed;       ///< The handler returned.
-    SharedCounter failed;          ///< The handler threw.
+    SharedCounter finished;   ///< Where the worker accepts: completed + failed + client_aborted + refused +
+                              ///< timed_out, raised after them.
+    SharedCounter returned;   ///< Connections given back to the master to be parked.
+    SharedCounter completed;  ///< The handler returned.
+    SharedCounter failed;     ///< The handler threw.
     SharedCounter client_aborted;  ///< The client left in the middle.
     SharedCounter refused;         ///< Closed unserved because the server stops.
     std::array<SharedCounter, limits_count> timed_out;
@@ -152,8 +155,9 @@ inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
 class Scoreboard {
 public:
     /// Allocates all pages now, so that a full memory file system is a start-up error and not a later SIGBUS,
-    /// and seals the memfd: no process can resize it or map it writable again. Throws std::system_error.
-    explicit Scoreboard(std::uint32_t slots);
+    /// and seals the memfd: no process can resize it or map it writable again. Each slot has WorkerPages for
+    /// `depth` connections. Throws std::system_error.
+    explicit Scoreboard(std::uint32_t slots, std::uint32_t depth = 1);
     ~Scoreboard();
     Scoreboard(Scoreboard&&) noexcept;
     Scoreboard& operator=(Scoreboard&&) = delete;
@@ -163,6 +167,10 @@ public:
     [[nodiscard]] SlotEntry& entry(std::uint32_t slot) noexcept;
     [[nodiscard]] ScoreboardRow& row(std::uint32_t slot) noexcept;
     [[nodiscard]] const ScoreboardRow& row(std::uint32_t slot) const noexcept;
+    [[nodiscard]] WorkerPages pages(std::uint32_t slot) noexcept;
+
+    /// The size of a row with the pages behind it, to the next row.
+    [[nodiscard]] std::size_t row_stride() const noexcept;
 
     /// The memfd, borrowed, for a ScoreboardReader.
     [[nodiscard]] int fd() const noexcept { return memory_.get(); }
@@ -189,14 +197,16 @@ public:
         Scoreboard& board_;
     };
 
-    /// In a new worker process: unmaps everything but the rows of its own slots, and maps the header again,
-    /// read-only (the seal keeps it so). From then on header() must not be written and entry() not be used.
+    /// In a new worker process: unmaps everything but the rows and pages of its own slots, and maps the
+    /// header again, read-only (the seal keeps it so). From then on header() must not be written and entry()
+    /// not be used.
     void keep_only(std::uint32_t first_slot, std::uint32_t count = 1);
 
 private:
     struct Mapping;
     UniqueFd memory_;
     std::uint32_t slots_;
+    std::uint32_t depth_;
     std::uint32_t first_kept_ = 0;
     int changes_ = 0;  ///< The number of living Change objects.
     std::unique_ptr<Mapping> mapping_;
@@ -219,6 +229,7 @@ public:
 private:
     struct Mapping;
     std::uint32_t slots_;
+    std::uint32_t depth_;
     std::unique_ptr<Mapping> mapping_;
 };
 

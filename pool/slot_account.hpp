@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "pool/place.hpp"
@@ -11,67 +12,50 @@
 namespace bullpen {
 
 /// Private to the master, which trusts it more than the scoreboard. A slot is free if outstanding() == 0. A
-/// connection comes in by give() and leaves by exactly one of take_back, give_back, finish_to, lose and
-/// lose_rest. The account outlives the workers that occupy the slot.
+/// connection comes in by give() and leaves by exactly one of take_back(), park(), end() and lose(). The
+/// account outlives the workers that occupy the slot.
 class SlotAccount {
 public:
     /// To be called before the first give(): at most `depth` connections are outstanding at a time, so that
     /// give() allocates nothing.
     void reserve(std::size_t depth) { given_.reserve(depth); }
 
-    /// Returns the handoff's number, which is unique in the slot for the next 2^32 of them.
-    std::uint32_t give(Place client) noexcept {
+    /// Returns the handoff's number, which is unique in the slot.
+    std::uint64_t give(Place client) noexcept {
         given_.push_back({client, ++last_handoff_});
         return last_handoff_;
     }
 
-    /// The master has received the connection from the channel itself. Returns nothing if no connection of
-    /// that handoff is outstanding.
-    std::optional<Place> take_back(std::uint32_t handoff) noexcept { return remove(handoff); }
+    // The ways out. Each returns nothing if no connection of that handoff is outstanding.
 
-    /// The worker has given the connection back to be parked. Returns nothing as take_back() does.
-    std::optional<Place> give_back(std::uint32_t handoff) noexcept {
-        const std::optional<Place> client = remove(handoff);
-        if (client) ++returned_;
-        return client;
-    }
+    /// The connection is the master's again: it was taken out of the channel, or its worker has died.
+    std::optional<Place> take_back(std::uint64_t handoff) noexcept { return remove(handoff); }
 
-    /// By its row, `total` connections have ended in the slot over its life: calls ended(place) for each one
-    /// that is new, in the order given. Returns false, and changes nothing, if that is more than it was
-    /// given.
-    template <class Ended>
-    [[nodiscard]] bool finish_to(std::uint64_t total, Ended ended) {
-        const std::uint64_t count = total - finished_;
-        if (count > given_.size()) return false;
-        finished_ = total;
-        end_first(static_cast<std::size_t>(count), ended);
-        return true;
-    }
+    /// The worker has parked it.
+    std::optional<Place> park(std::uint64_t handoff) noexcept { return remove(handoff, &returned_); }
 
-    /// The worker is dead: calls ended(place) for each outstanding connection and returns their number.
-    template <class Ended>
-    std::uint64_t lose_rest(Ended ended) {
-        const std::size_t count = given_.size();
-        lost_ += count;
-        end_first(count, ended);
-        return count;
-    }
+    /// The worker has ended it.
+    std::optional<Place> end(std::uint64_t handoff) noexcept { return remove(handoff, &finished_); }
 
-    /// The connection was received without its descriptor. Returns nothing as take_back() does.
-    std::optional<Place> lose(std::uint32_t handoff) noexcept {
-        const std::optional<Place> client = remove(handoff);
-        if (client) ++lost_;
-        return client;
-    }
+    /// It has ended with its worker.
+    std::optional<Place> lose(std::uint64_t handoff) noexcept { return remove(handoff, &lost_); }
 
     [[nodiscard]] std::uint64_t outstanding() const noexcept { return given_.size(); }
 
     /// The connection of that handoff, or nothing if none of it is outstanding.
-    [[nodiscard]] std::optional<Place> find(std::uint32_t handoff) const noexcept {
-        for (const Given& given : given_)
-            if (given.handoff == handoff) return given.client;
-        return {};
+    [[nodiscard]] std::optional<Place> find(std::uint64_t handoff) const noexcept {
+        const auto found = std::find_if(given_.begin(), given_.end(),
+                                        [handoff](const Given& given) { return given.handoff == handoff; });
+        if (found == given_.end()) return {};
+        return found->client;
     }
+
+    /// The outstanding connections, in the order given. Any call that is not const invalidates it.
+    struct Given {
+        Place client;
+        std::uint64_t handoff;
+    };
+    [[nodiscard]] std::span<const Given> given() const noexcept { return given_; }
 
     /// The outstanding connection that was given first.
     [[nodiscard]] std::optional<Place> oldest() const noexcept {
@@ -83,38 +67,28 @@ public:
     [[nodiscard]] std::uint64_t finished() const noexcept { return finished_; }
     [[nodiscard]] std::uint64_t returned() const noexcept { return returned_; }
     [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
+    [[nodiscard]] std::uint64_t handoffs() const noexcept { return last_handoff_; }
+    [[nodiscard]] std::uint64_t completions() const noexcept { return finished_ + returned_; }
     [[nodiscard]] std::uint64_t handed() const noexcept {  ///< Given and not taken back.
         return finished_ + returned_ + lost_ + given_.size();
     }
 
 private:
-    struct Given {
-        Place client;
-        std::uint32_t handoff;
-    };
-
-    std::optional<Place> remove(std::uint32_t handoff) noexcept {
+    std::optional<Place> remove(std::uint64_t handoff, std::uint64_t* counter = nullptr) noexcept {
         const auto found = std::find_if(given_.begin(), given_.end(),
                                         [handoff](const Given& given) { return given.handoff == handoff; });
         if (found == given_.end()) return {};
         const Place client = found->client;
         given_.erase(found);
+        if (counter != nullptr) ++*counter;
         return client;
     }
 
-    template <class Ended>
-    void end_first(std::size_t count, Ended ended) {
-        const auto end = given_.begin() + static_cast<std::ptrdiff_t>(count);
-        for (auto given = given_.begin(); given != end; ++given)
-            ended(given->client);
-        given_.erase(given_.begin(), end);
-    }
-
-    std::vector<Given> given_;  ///< In the order given; at most the slot's depth.
+    std::vector<Given> given_;  ///< At most the slot's depth.
     std::uint64_t finished_ = 0;
     std::uint64_t returned_ = 0;
     std::uint64_t lost_ = 0;
-    std::uint32_t last_handoff_ = 0;  ///< The number of the last handoff.
+    std::uint64_t last_handoff_ = 0;  ///< The number of the last handoff.
 };
 
 }  // namespace bullpen

@@ -86,6 +86,7 @@ Accounts copy_accounts(const ScoreboardReader& board, std::vector<SlotNumbers>& 
         slots[slot].handed = load(entry.handed);
         slots[slot].returned = load(entry.returned);
         slots[slot].lost = load(entry.lost);
+        slots[slot].given = load(entry.given);
     }
     return accounts;
 }
@@ -109,10 +110,11 @@ Accounts copy_accounts_at_rest(const ScoreboardReader& board, std::vector<SlotNu
     return accounts;
 }
 
-/// The most connections that a worker can have counted by now.
+/// The most connections that a worker can have begun with by now. One that was given to another worker after
+/// a crash may have been counted here before.
 std::uint64_t connections_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* last,
                                    double elapsed_s) noexcept {
-    if (hands_off) return slot.handed;
+    if (hands_off) return slot.given;
     constexpr double accepts_per_second = 1e7;  // No process of today accepts faster.
     return (last != nullptr ? last->row.accepted : 0) +
            static_cast<std::uint64_t>((1 + elapsed_s) * accepts_per_second);
@@ -124,7 +126,7 @@ bool is_possible(const SlotNumbers& slot, bool hands_off, const SlotNumbers* las
     const RowNumbers& row = slot.row;
     const std::uint64_t most = connections_possible(slot, hands_off, last, elapsed_s);
     const std::uint64_t gone = slot.returned + slot.lost;
-    return row.ended() <= most && (!hands_off || row.ended() + gone <= most) && row.begun <= most &&
+    return row.ended() <= most && (!hands_off || row.ended() + gone <= slot.handed) && row.begun <= most &&
            (hands_off || row.accepted <= most) && row.returned <= row.begun && row.busy_ns <= age_ns &&
            sum_of(row.queue_wait.counts) <= most && sum_of(row.service.counts) <= most;
 }

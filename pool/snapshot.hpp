@@ -68,6 +68,7 @@ struct SlotNumbers {
     std::uint64_t handed = 0;
     std::uint64_t returned = 0;
     std::uint64_t lost = 0;
+    std::uint64_t given = 0;
     Activity activity = Activity::starting;
     RowNumbers row;
     RowNumbers carried;  ///< Part of `row`: counts that a burial removed where workers accept.

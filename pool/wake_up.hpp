@@ -10,9 +10,9 @@
 namespace bullpen {
 
 /// An eventfd, which workers write if a word in the scoreboard's header asks for it. Lives in the master. All
-/// accesses are sequentially consistent: the master sets the word, looks at the workers' counts once more,
-/// then waits; a worker raises its count, then looks at the word. A worker can be killed between the two, so
-/// every wait of the master is bounded.
+/// accesses are sequentially consistent: the master sets the word, looks once more whether a worker has
+/// published anything, then waits; a worker publishes, then looks at the word. A worker can be killed between
+/// the two, so every wait of the master is bounded.
 class WakeUp {
 public:
     /// Throws std::system_error.

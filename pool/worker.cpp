@@ -22,11 +22,15 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-Worker::Worker(WorkerProcess& process, ScoreboardRow& row, int channel) noexcept
+Worker::Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, int channel)
     : process_{process},
       row_{row},
+      pages_{pages},
       channel_{channel},
-      acceptor_{process.seat().listeners, process.idle_wait()} {}
+      acceptor_{process.seat().listeners, process.idle_wait()} {
+    for (std::uint32_t i = pages.depth(); i > 0; --i)
+        free_notes_.push_back(&pages.note(i - 1));
+}
 
 void Worker::ready() noexcept {
     set_idle();
@@ -87,9 +91,18 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
             continue;
         }
         if (envelope.message.kind != MessageKind::connection || !envelope.descriptors[0]) continue;
-        client.emplace(process_.unpack(std::move(envelope)));
+        const HandoffProgress handoff = note_received(envelope.message);
+        client.emplace(process_.unpack(std::move(envelope), handoff));
         return Took::client;
     }
+}
+
+HandoffProgress Worker::note_received(const Message& message) noexcept {
+    if (free_notes_.empty()) return {};
+    HandoffProgress handoff{*free_notes_.back(), message.handoff};
+    free_notes_.pop_back();
+    handoff.receive(message.resumption, false);
+    return handoff;
 }
 
 std::optional<Client> Worker::next_accepted() {
@@ -102,20 +115,25 @@ Leave Worker::leave() const noexcept {
 
 void Worker::serve(Client client) noexcept {
     const std::uint64_t begun_ns = begin(client);
-    ServedConnection served{std::move(client.socket), process_.view(*this)};
-    served.go_on_from(client.state, std::move(client.file), client.parking);
+    ServerView view = process_.view(*this);
+    view.handoff = client.handoff;
+    ServedConnection served{std::move(client.socket), view};
+    served.go_on_from(client.resumption, std::move(client.file));
     served.connection().limits() = process_.seat().time_limits;
     if (!client.has_options) served.connection().set_socket_timeouts(process_.seat().slice);
     bool threw = false;
     try {
+        served.begin();
         const Next next = handle(served);
-        if (next != Next::close && give_back(served, next, client)) return end_turn(begun_ns);
+        if (next != Next::close)
+            if (const auto completion = give_back(served, next, client.handoff))
+                return end_turn(begun_ns, *completion, client.handoff);
     } catch (...) {
         threw = handler_failed();
     }
     end_forked_child();
-    served.close();
-    end(begun_ns, served, threw);
+    const Closed how = served.close();
+    end(begun_ns, served, threw, client.handoff, how);
 }
 
 /// Calls the handler until it wants the connection closed or parked, and returns which. A connection that
@@ -129,46 +147,60 @@ Next Worker::handle(ServedConnection& served) {
     }
 }
 
-/// Returns false if the connection must be closed instead, because no more requests will be answered.
-bool Worker::give_back(ServedConnection& served, Next next, const Client& client) noexcept {
+/// Returns nothing if the connection must be closed instead, because no more requests will be answered or the
+/// master has died.
+std::optional<Completion> Worker::give_back(ServedConnection& served, Next next,
+                                            const HandoffProgress& handoff) noexcept {
     Connection& connection = served.connection();
-    Message message{.kind = MessageKind::returned,
-                    .generation = process_.seat().generation,
-                    .since_ns = client.since_ns,
-                    .listener = served.touched() ? 1U : 0U,
-                    .handoff = client.handoff,
-                    .parking = served.parking(),
-                    .state = connection.state()};
-    message.parking.what = next == Next::await_input ? Await::input : Await::output;
-    if (served.stopping() && served.touched() && message.parking.limit == Limit::idle) return false;
+    Completion completion{.number = handoff.number(),
+                          .kind = Completion::Kind::parked,
+                          .exchanged = served.exchanged(),
+                          .resumption = {.parking = served.parking(), .state = connection.state()}};
+    Parking& parking = completion.resumption.parking;
+    parking.what = next == Next::await_input ? Await::input : Await::output;
+    if (served.stopping() && served.exchanged() && parking.limit == Limit::idle) return {};
+    if (!handoff || process_.is_orphan()) return {};
     served.uncork();
-    const std::array<int, 2> descriptors{connection.fd(), connection.file().get()};
-    const std::size_t count = connection.file() ? 2 : 1;
-    for (;;) {
-        switch (send_message(channel_, message, std::span{descriptors}.first(count))) {
-            case Sent::sent: break;
-            case Sent::closed: return false;  // The master is dead.
-            case Sent::would_block: {         // Too many descriptors are in flight (unix(7), ETOOMANYREFS).
-                constexpr useconds_t until_some_have_arrived_us = 1000;
-                ::usleep(until_some_have_arrived_us);
-                continue;
-            }
-        }
-        break;
-    }
-    served.close();
-    connection.file().reset();
-    return true;
+    const auto file = pass_file(served, handoff);
+    if (!file) return {};
+    completion.file = *file;
+    served.release();
+    return completion;
 }
 
-/// As end(), for a connection that was given back and lies in the channel now.
-void Worker::end_turn(std::uint64_t begun_ns) noexcept {
+/// Sends the connection's file to the master, unless that has it already. Returns nothing if the master is
+/// dead.
+std::optional<Completion::File> Worker::pass_file(ServedConnection& served,
+                                                  const HandoffProgress& handoff) noexcept {
+    if (!served.connection().file()) return Completion::File::none;
+    if (served.has_file_from_before()) return Completion::File::same;
+    const Message message{
+        .kind = MessageKind::file, .generation = process_.seat().generation, .handoff = handoff.number()};
+    const std::array<int, 1> descriptor{served.connection().file().get()};
+    for (;;) {
+        switch (send_message(channel_, message, descriptor)) {
+            case Sent::sent: return Completion::File::passed;
+            case Sent::closed: return {};
+            case Sent::would_block: {  // Too many descriptors are in flight (unix(7), ETOOMANYREFS).
+                constexpr useconds_t until_some_have_arrived_us = 1000;
+                ::usleep(until_some_have_arrived_us);
+            }
+        }
+    }
+}
+
+/// As end(), for a connection that was given back.
+void Worker::end_turn(std::uint64_t begun_ns, const Completion& completion,
+                      HandoffProgress handoff) noexcept {
     stop_working(begun_ns);
-    row_.returned.store(row_.returned.load(relaxed) + 1, std::memory_order_seq_cst);
-    // While clients wait for workers, a worker wakes the master only when it falls idle.
+    free_notes_.push_back(handoff.note());
+    pages_.write(completion);
+    add(row_.returned);
+    pages_.publish();
     const ScoreboardHeader& header = process_.header();
-    if (header.wake_on_return.load(std::memory_order_seq_cst) != 0 && header.wanted.load(relaxed) == 0)
-        process_.wake_master();
+    if (header.wake_on_return.load(std::memory_order_seq_cst) == 0) return;
+    // While clients wait for workers, a worker wakes the master only when it falls idle.
+    if (header.wanted.load(relaxed) == 0 || header.wake_on_room.load(relaxed) == 0) process_.wake_master();
 }
 
 std::uint64_t Worker::begin(const Client& client) noexcept {
@@ -192,12 +224,25 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
     return begun_ns;
 }
 
-void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept {
+/// Where the master hands off, it learns of the end from the completion, by which the slot has room again.
+/// The accesses are sequentially consistent: either the master sees the completion before it blocks, or the
+/// worker sees, before it waits, that the master wants to be woken. An orphan tells nobody.
+void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress handoff,
+                 Closed how) noexcept {
     stop_working(begun_ns);
+    if (!handoff) {
+        add(outcome);
+        row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
+        return;
+    }
+    free_notes_.push_back(handoff.note());
+    const bool told = !process_.is_orphan();
+    if (told)
+        pages_.write({.number = handoff.number(),
+                      .kind = how == Closed::reset ? Completion::Kind::reset : Completion::Kind::ended});
     add(outcome);
-    // From here on the slot has room. The accesses are sequentially consistent: either the master sees this
-    // count before it blocks, or the worker sees, before it waits, that the master wants to be woken.
-    row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
+    if (told) pages_.publish();
+    if (how == Closed::reset) process_.wake_master();  // The client waits for the master's close.
 }
 
 void Worker::stop_working(std::uint64_t begun_ns) noexcept {

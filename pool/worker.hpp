@@ -4,7 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
+#include "core/channel.hpp"
+#include "core/client_socket.hpp"
 #include "core/clock.hpp"
 #include "core/handler.hpp"
 #include "pool/acceptor.hpp"
@@ -19,7 +22,7 @@ class WorkerProcess;
 /// Used by one thread, the only writer of the slot's row.
 class Worker {
 public:
-    Worker(WorkerProcess& process, ScoreboardRow& row, int channel) noexcept;
+    Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, int channel);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
@@ -54,11 +57,16 @@ public:
     /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// Counts a connection's end, after its close. `Served` is a ServedConnection or an AsyncConnection.
+    /// Counts a connection's end, after its close, and tells the master. `Served` is a ServedConnection or an
+    /// AsyncConnection.
     template <typename Served>
-    void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw) noexcept {
-        end(begun_ns, outcome_of(connection, handler_threw));
+    void end(std::uint64_t begun_ns, const Served& connection, bool handler_threw, HandoffProgress handoff,
+             Closed how) noexcept {
+        end(begun_ns, outcome_of(connection, handler_threw), handoff, how);
     }
+
+    /// Tells the master that this worker has the connection of a message.
+    HandoffProgress note_received(const Message& message) noexcept;
 
     /// To be called after an end() by a worker that doesn't call next_handed_off(): wakes a master that
     /// waits.
@@ -85,16 +93,19 @@ private:
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
     [[nodiscard]] Next handle(ServedConnection& served);
-    [[nodiscard]] bool give_back(ServedConnection& served, Next next, const Client& client) noexcept;
-    void end(std::uint64_t begun_ns, SharedCounter& outcome) noexcept;
-    void end_turn(std::uint64_t begun_ns) noexcept;
+    [[nodiscard]] std::optional<Completion> give_back(ServedConnection& served, Next next,
+                                                      const HandoffProgress& handoff) noexcept;
+    [[nodiscard]] std::optional<Completion::File> pass_file(ServedConnection& served,
+                                                            const HandoffProgress& handoff) noexcept;
+    void end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress handoff, Closed how) noexcept;
+    void end_turn(std::uint64_t begun_ns, const Completion& completion, HandoffProgress handoff) noexcept;
     void stop_working(std::uint64_t begun_ns) noexcept;
 
     /// The counter of a connection's ending.
     template <typename Served>
     SharedCounter& outcome_of(const Served& connection, bool handler_threw) noexcept {
         if (connection.client_gone()) return row_.client_aborted;
-        if (connection.stopping() && !connection.touched() && !handler_threw) return row_.refused;
+        if (connection.stopping() && !connection.exchanged() && !handler_threw) return row_.refused;
         if (connection.exceeded() != Limit::none)
             return row_.timed_out[static_cast<std::size_t>(connection.exceeded())];
         return handler_threw ? row_.failed : row_.completed;
@@ -102,6 +113,8 @@ private:
 
     WorkerProcess& process_;
     ScoreboardRow& row_;
+    WorkerPages pages_;
+    std::vector<HandoffNote*> free_notes_;
     int channel_;
     Acceptor acceptor_;
     std::uint64_t serving_ = 0;  ///< The number of connections that are being served.

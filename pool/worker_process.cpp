@@ -105,6 +105,11 @@ void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) 
         ::fcntl(channel, F_SETFL, ::fcntl(channel, F_GETFL) & ~O_NONBLOCK);
 }
 
+/// A worker that accepts by itself tells the master nothing of single connections.
+WorkerPages pages_of(Scoreboard& scoreboard, const WorkerSeat& seat, std::uint32_t index) noexcept {
+    return seat.delivery == Delivery::accept ? WorkerPages{} : scoreboard.pages(seat.first_slot + index);
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
@@ -117,7 +122,7 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
       acceptor_{seat.listeners, idle_wait_} {
     prepare_stop_order(seat_, header_);
     for (std::uint32_t i = 0; i < seat_.slots; ++i)
-        workers_.emplace_back(*this, scoreboard.row(seat_.first_slot + i),
+        workers_.emplace_back(*this, scoreboard.row(seat_.first_slot + i), pages_of(scoreboard, seat_, i),
                               seat_.channels.empty() ? -1 : seat_.channels[i]);
     if (seat_.batch) {
         const sched_param no_priority{};
@@ -128,16 +133,16 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
         handle(number, SIG_IGN, 0);  // The master decides what they mean.
     handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
-    keep_all_from_children();
+    keep_all_from_children(scoreboard.row_stride());
     const bool orphan = !die_with_parent(SIGTERM, seat_.master);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
 }
 
-void WorkerProcess::keep_all_from_children() {
+void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
     for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2})
         keep_action_from_children(signal);
-    keep_from_children(&worker().row(), workers() * sizeof(ScoreboardRow));
+    keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);
     keep_from_children(idle_wait_.fd());
     for (const int channel : seat_.channels)
@@ -178,7 +183,8 @@ void WorkerProcess::wait_for_message(int channel) const noexcept {
 }
 
 void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
-    forked_for_.emplace(unpack(std::move(envelope)));
+    const HandoffProgress handoff = worker().note_received(envelope.message);
+    forked_for_.emplace(unpack(std::move(envelope), handoff));
 }
 
 void WorkerProcess::wait_for(int fd) noexcept {
@@ -207,10 +213,15 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .note = &worker.row().note,
             .slice = seat_.slice,
             .parks = seat_.parks,
+            .parks_files = seat_.parks_files,
             .channel = worker.channel(),
             .await_next = seat_.await_next,
             .awaiting_since_ns = &worker.row().awaiting_since_ns,
             .stop_patience = seat_.stop_patience};
+}
+
+bool WorkerProcess::is_orphan() noexcept {
+    return stop_order.given == ServerView::orphaned;
 }
 
 void WorkerProcess::wake_master() const noexcept {
@@ -218,7 +229,7 @@ void WorkerProcess::wake_master() const noexcept {
     [[maybe_unused]] const auto ignored = ::write(seat_.wake, &one, sizeof one);
 }
 
-Client WorkerProcess::unpack(Envelope envelope) const noexcept {
+Client WorkerProcess::unpack(Envelope envelope, HandoffProgress handoff) const noexcept {
     const Message& message = envelope.message;
     const std::size_t from = message.listener;
     const bool inherits =
@@ -226,9 +237,8 @@ Client WorkerProcess::unpack(Envelope envelope) const noexcept {
     return {.socket = std::move(envelope.descriptors[0]),
             .file = std::move(envelope.descriptors[1]),
             .since_ns = message.since_ns,
-            .state = message.state,
-            .parking = message.parking,
-            .handoff = message.handoff,
+            .resumption = message.resumption,
+            .handoff = handoff,
             .has_options = inherits};
 }
 

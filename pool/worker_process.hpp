@@ -49,7 +49,8 @@ struct WorkerSeat {
     std::chrono::milliseconds shrink_window{10'000};
     int capacity = 1;                         ///< Connections that a worker serves at once.
     bool batch = false;                       ///< Run under SCHED_BATCH, see Options::scheduling.
-    bool parks = false;                       ///< Connections may be given back.
+    bool parks = false;                       ///< Connections may be given back,
+    bool parks_files = false;                 ///< also with a file.
     std::chrono::milliseconds slice{250};     ///< The time-out of the listeners' sockets, see ListenOptions.
     std::chrono::milliseconds await_next{4};  ///< See ServerView.
     TimeLimits time_limits = {};
@@ -109,6 +110,9 @@ public:
     [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
 
+    /// Whether the master has died. Then this process ends its connections and tells nobody.
+    [[nodiscard]] static bool is_orphan() noexcept;
+
     /// Waits until a message lies in the channel or an order to leave comes.
     void wait_for_message(int channel) const noexcept;
 
@@ -126,10 +130,10 @@ public:
     void await_change() noexcept { change_awaited_.store(true, std::memory_order_seq_cst); }
 
     /// Makes a Client from a message of the master.
-    [[nodiscard]] Client unpack(Envelope envelope) const noexcept;
+    [[nodiscard]] Client unpack(Envelope envelope, HandoffProgress handoff) const noexcept;
 
 private:
-    void keep_all_from_children();
+    void keep_all_from_children(std::size_t row_stride);
 
     WorkerSeat seat_;
     ScoreboardHeader& header_;

@@ -114,6 +114,7 @@ void Workforce::prepare(std::uint32_t slot) {
             seat.listeners.push_back(listener.open_sibling(options_.listen_options));
     ++seat.generation;
     rows_.begin(slot);
+    if (const WorkerPages pages = scoreboard_.pages(slot)) pages.restart(roster_.account(slot).completions());
     scoreboard_.entry(slot).generation.store(seat.generation, relaxed);
 }
 
@@ -121,7 +122,7 @@ std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<P
     if (options_.design.form == Form::program && client)
         return start_program(process.first, connections_.at(*client));
     const pid_t master = ::getpid();
-    return spawn_child([&] { return become_worker(process, master, client); });
+    return common_.spawn([&] { return become_worker(process, master, client); });
 }
 
 /// Starts the pool's program for one client. A program can't write its row, so the master does.
@@ -146,7 +147,9 @@ void Workforce::give_to_child(std::uint32_t slot, Place client, TimePoint now) n
     connections_.move(client, Where::given);
     roster_.account(slot).give(client);
     roster_.moved(slot, now);
-    connections_.at(client).socket.reset();
+    ConnectionEntry& entry = connections_.at(client);
+    entry.was_given = true;
+    if (options_.design.form == Form::program) entry.socket.reset();
     pause_.note_success();
 }
 
@@ -162,6 +165,8 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
         ConnectionEntry& entry = connections_.at(*client);
         envelope.message.since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count());
         envelope.message.listener = entry.listener;
+        envelope.message.handoff = roster_.account(process.first).handoffs() + 1;  // See give_to_child().
+        envelope.message.resumption = entry.resumption;
         envelope.descriptors[0] = std::move(entry.socket);
         kept.push_back(envelope.descriptors[0].get());
     }
@@ -198,6 +203,7 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         .capacity = static_cast<int>(shape_.capacity),
         .batch = options_.scheduling == Scheduling::batch && !is(Delivery::fork),
         .parks = shape_.parks,
+        .parks_files = options_.parks_files,
         .slice = options_.listen_options.slice,
         .await_next = options_.await_next,
         .time_limits = options_.time_limits,
@@ -391,8 +397,11 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping) 
     if (std::exchange(seats_[first].stopped_at, std::nullopt)) --stopped_;
     Death death{.process = shape_.process_of(first), .pid = pid, .status = status};
     death.reason = reason_for(first, status, stopping);
-    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot)
+    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         death.was_ready = death.was_ready || roster_.ready().contains(slot);
+        const RequestNote& note = scoreboard_.row(slot).note;
+        if (death.request.empty() && note.begun_ns.load(relaxed) != 0) death.request = note.read();
+    }
     return death;
 }
 
@@ -407,7 +416,6 @@ ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) 
     return starting ? ExitReason::start : ExitReason::exited;
 }
 
-/// A connection whose worker died between counting its outcome and raising `finished` counts as finished.
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
     if (options_.design.form == Form::program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
@@ -423,14 +431,18 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
         add(scoreboard_.header().lost[static_cast<std::size_t>(death.reason)], lost);
     } else {
         SlotAccount& account = roster_.account(slot);
-        const auto in_worker = [this](Place client) { connections_.end(client, Ending::in_worker()); };
-        const bool counted = account.finish_to(outcomes(scoreboard_.row(slot)), in_worker);
-        if (!counted || !rows_.is_possible(slot, account.handed())) {
+        if (options_.design.form == Form::program && WIFEXITED(death.status))
+            connections_.end(*account.end(account.handoffs()), Ending::in_worker());
+        if (outcomes(scoreboard_.row(slot)) != account.finished() ||
+            !rows_.is_possible(slot, account.handoffs())) {
             restore_row(slot);
             ScoreboardRow& row = scoreboard_.row(slot);
             add(row.completed, account.finished() - outcomes(row));
         }
-        lost = account.lose_rest([&](Place client) { connections_.end(client, Ending::lost(death.reason)); });
+        while (account.outstanding() > 0) {
+            connections_.end(*account.lose(account.given().front().handoff), Ending::lost(death.reason));
+            ++lost;
+        }
         roster_.moved(slot, now);
     }
     rows_.close(slot, roster_.account(slot));
@@ -449,6 +461,9 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         log(LogLevel::warning,
             name_of(death.process.first) + " " + describe(death.status) +
                 (death.reason == ExitReason::start ? " before it was ready" : "") +
+                (death.request.empty() ? "" : " with the request \"" + death.request + "\"") +
+                (death.given_again > 0 ? "; connections given to others: " + std::to_string(death.given_again)
+                                       : "") +
                 (death.lost > 0 ? "; connections lost: " + std::to_string(death.lost) : ""));
 
     constexpr std::chrono::seconds long_life{10};

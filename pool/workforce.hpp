@@ -6,14 +6,17 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/channel.hpp"
 #include "core/clock.hpp"
 #include "core/listener.hpp"
+#include "core/process.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/connections.hpp"
 #include "pool/pool_options.hpp"
@@ -34,7 +37,9 @@ struct Death {
     int status = 0;  ///< As waitpid(2) gave it.
     ExitReason reason = ExitReason::exited;
     bool was_ready = false;
-    std::uint64_t lost = 0;  ///< The number of connections lost.
+    std::uint64_t lost = 0;         ///< The number of connections lost.
+    std::uint64_t given_again = 0;  ///< The number of connections that go on with another worker.
+    std::string request = {};       ///< What it was working on, if its handler has named it.
 };
 
 /// Lives in the master and is the only part of a pool that forks and kills.
@@ -46,6 +51,8 @@ public:
         int wake = -1;               ///< The eventfd that wakes the master.
         std::vector<int> kept = {};  ///< The user's own descriptors.
         std::chrono::seconds drain_timeout{30};
+        /// Starts a process; tests that need none say what its pid is.
+        std::function<std::optional<pid_t>(const std::function<int()>&)> spawn = spawn_child;
     };
 
     /// Throws std::system_error.
@@ -147,8 +154,8 @@ public:
     /// pool's.
     std::optional<Death> take_dead(pid_t pid, int status, bool stopping) noexcept;
 
-    /// Settles a dead worker's slot, after the connections in its channel have been taken back: puts its row
-    /// right, and ends the rest as lost. Returns the number of lost connections.
+    /// Settles a dead worker's slot, after Handoffs::settle(): puts its row right, and ends the connections
+    /// that are left as lost. Returns their number.
     std::uint64_t settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept;
 
     /// Logs the death, makes the slots vacant, and refills them at once if they were in service.

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace bullpen::http {
 namespace {
@@ -32,6 +34,7 @@ struct Memory {
     std::uint64_t deadline_ns = 0;  ///< CLOCK_MONOTONIC; of sending and lingering. 0: not yet set.
 };
 static_assert(sizeof(Memory) <= sizeof(ConnectionState) && std::is_trivially_copyable_v<Memory>);
+static_assert(offsetof(Memory, head) == 0, "HeadReader writes it to the state's beginning");
 
 TimePoint at(std::uint64_t ns) noexcept {
     return TimePoint{std::chrono::nanoseconds{ns}};
@@ -64,7 +67,7 @@ public:
     Next go_on() {
         for (;;) {
             if (const std::optional<Next> next = step()) {
-                std::memcpy(client_.state().data(), &memory_, sizeof memory_);
+                remember();
                 return *next;
             }
         }
@@ -83,6 +86,8 @@ private:
 
     std::optional<Next> serve_request();
     std::optional<Next> send(Answer answer);
+    void take_request();
+    void remember() noexcept { std::memcpy(client_.state().data(), &memory_, sizeof memory_); }
     std::optional<Next> send_or_keep(std::string_view bytes, bool last);
     std::optional<Next> send_rest_of_file(int file);
     std::optional<Next> send_repeated();
@@ -95,6 +100,7 @@ private:
     Responder& responder_;
     HeadReader heads_;
     Memory memory_;
+    bool has_request_ = false;  ///< The request is still in the kernel's buffer.
 };
 
 std::optional<Next> Conversation::serve_request() {
@@ -108,8 +114,14 @@ std::optional<Next> Conversation::serve_request() {
         client_.wait_at_most({Limit::write});  // The request stays unread and is answered then.
         return Next::await_output;
     }
-    if (*found == HeadBuffer::Outcome::head) heads_.take();
+    has_request_ = *found == HeadBuffer::Outcome::head;
     return send(std::move(answer));
+}
+
+/// Takes the request out of the kernel's buffer once its answer has begun to leave: if the worker crashes
+/// before that, another one finds it there (Options::retry_crashed).
+void Conversation::take_request() {
+    if (std::exchange(has_request_, false)) heads_.take();
 }
 
 std::optional<Next> Conversation::send(Answer answer) {
@@ -118,6 +130,7 @@ std::optional<Next> Conversation::send(Answer answer) {
     memory_.linger = answer.linger;
     if (answer.is_in_one_piece()) return send_or_keep(answer.bytes, !answer.keep_alive);
     client_.write_before_more(answer.bytes);
+    take_request();
     if (answer.file_size > 0) {
         begin(Memory::Phase::sending, answer.file_offset, answer.file_size);
         if (answer.opened) client_.file() = std::move(answer.opened);
@@ -134,6 +147,7 @@ std::optional<Next> Conversation::send(Answer answer) {
 /// later.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
+    take_request();
     if (sent == bytes.size()) return after_answer();
     client_.file() = file_with(bytes.substr(sent));
     begin(Memory::Phase::sending, 0, bytes.size() - sent);
@@ -186,6 +200,7 @@ bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
 std::optional<Next> Conversation::after_answer() {
     memory_.phase = Memory::Phase::reading;
     memory_.head = {};
+    remember();
     if (memory_.keep_alive && client_.can_be_parked() && client_.somebody_waits() && !heads_.has_more()) {
         client_.wait_at_most({});
         return Next::await_input;  // The next request has hardly arrived yet: a read would be wasted.

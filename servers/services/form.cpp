@@ -32,9 +32,12 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
     }
-    if (service.client_speaks_first && pool.design.master_accepts())
-        pool.handoff_when = HandoffWhen::readable;
+    if (pool.design.master_accepts()) {
+        if (service.client_speaks_first) pool.handoff_when = HandoffWhen::readable;
+        pool.retry_crashed = service.retry_crashed;
+    }
     pool.refusal = service.refusal;
+    pool.parks_files = service.parks_files;
     return {};
 }
 

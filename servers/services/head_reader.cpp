@@ -1,5 +1,7 @@
 #include "servers/services/head_reader.hpp"
 
+#include <cstring>
+
 #include "core/clock.hpp"
 
 namespace bullpen::http {
@@ -11,6 +13,7 @@ std::optional<HeadReader::Outcome> HeadReader::next(HeadProgress& progress) {
         if (progress.seen > 0)
             patience = {Limit::header, TimePoint{std::chrono::nanoseconds{progress.deadline_ns}}};
         buffer_.clear();
+        std::memcpy(client_.state().data(), &progress, sizeof progress);
         const auto peeked = client_.peek(buffer_.room(), patience, progress.seen);
         if (!peeked) return {};
         buffer_.add(peeked->size);

@@ -11,7 +11,7 @@
 
 namespace bullpen::http {
 
-/// How much of a head has been seen; kept in Connection::state() while the connection is parked.
+/// How much of a head has been seen; kept at the beginning of Connection::state().
 struct HeadProgress {
     std::uint64_t deadline_ns = 0;  ///< When the head must be complete (CLOCK_MONOTONIC), once it has begun.
     std::uint32_t seen = 0;         ///< Bytes of the head that have arrived; 0: no head has begun.

@@ -28,6 +28,8 @@ struct Service {
     Program (*make_program)(const ServiceOptions& options) = nullptr;
     bool client_speaks_first = false;  ///< A worker is needed only once the client has sent something.
     std::string_view refusal = {};     ///< The bytes that are sent to a client refused for overload.
+    bool parks_files = false;          ///< See Options.
+    int retry_crashed = 0;             ///< See Options.
 };
 
 const std::vector<Service>& services();

@@ -142,9 +142,11 @@ void set_workers(PoolOptions& pool, const PoolSettings& settings, const Place& w
 void set_service(PoolOptions& pool, const PoolSettings& settings, const Service& service,
                  const Place& where) {
     const HandoffWhen chosen = pool.handoff_when;
+    const int retries = pool.retry_crashed;
     if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
         where.reject(lacking);
     if (settings.given.contains("handoff_when")) pool.handoff_when = chosen;
+    if (settings.given.contains("retry_crashed")) pool.retry_crashed = retries;
 }
 
 }  // namespace
@@ -362,6 +364,14 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"request_grace", at<pool, &O::request_grace>, "S", "time from request_timeout to SIGKILL", 0, day},
         {"stopped_timeout", at<pool, &O::stopped_timeout>, "S",
          "time until a stopped (SIGSTOP) worker is killed", 1, day},
+        {"retry_crashed",
+         at<pool, &O::retry_crashed>,
+         "N",
+         "more workers for a request one crashed on; http 1",
+         0,
+         10,
+         {&accepts},
+         "1"},
 
         {"queue",
          at<pool, &O::queue>,

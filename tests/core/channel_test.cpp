@@ -55,8 +55,9 @@ TEST_SUITE("core: channels") {
         {
             const ChannelEnds ends = make_channel();
             const UniqueFd file = some_file();
-            Message sent{.generation = 7, .since_ns = 123, .listener = 3};
-            sent.state[63] = std::byte{9};
+            Message sent{.generation = 7, .since_ns = 123, .handoff = std::uint64_t{5} << 40, .listener = 3};
+            sent.resumption = {.parking = {.deadline_ns = 4, .what = Await::output}};
+            sent.resumption.state[63] = std::byte{9};
             const int fds[] = {file.get(), STDERR_FILENO};
             REQUIRE(send_message(ends.master.get(), sent, fds) == Sent::sent);
 
@@ -66,7 +67,10 @@ TEST_SUITE("core: channels") {
             CHECK(got.message.generation == 7);
             CHECK(got.message.since_ns == 123);
             CHECK(got.message.listener == 3);
-            CHECK(got.message.state == sent.state);
+            CHECK(got.message.handoff == sent.handoff);
+            CHECK(got.message.resumption.parking.deadline_ns == 4);
+            CHECK(got.message.resumption.parking.what == Await::output);
+            CHECK(got.message.resumption.state == sent.resumption.state);
             CHECK(same_file(got.descriptors[0].get(), file.get()));
             CHECK(same_file(got.descriptors[1].get(), STDERR_FILENO));
             CHECK((::fcntl(got.descriptors[0].get(), F_GETFD) & FD_CLOEXEC) != 0);

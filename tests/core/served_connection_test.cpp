@@ -20,7 +20,7 @@ TEST_SUITE("core: served connections") {
         state[0] = std::byte{7};
         UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
         const int kept = file.get();
-        served.go_on_from(state, std::move(file), {.in_vain = 2, .skips = 3});
+        served.go_on_from({.parking = {.in_vain = 2, .skips = 3}, .state = state}, std::move(file));
         CHECK(served.connection().state() == state);
         CHECK(served.connection().file().get() == kept);
         CHECK(served.parking().in_vain == 2);
@@ -30,14 +30,14 @@ TEST_SUITE("core: served connections") {
     TEST_CASE("a client that was parked before its first request has got nothing yet, any other has") {
         struct Row {
             Parking parking;
-            bool touched;
+            bool exchanged;
         };
         for (const Row& row :
              {Row{{}, false}, Row{{.limit = Limit::header}, true}, Row{{.what = Await::output}, true}}) {
             SocketPair sockets = unix_sockets();
             ServedConnection served{std::move(sockets.server)};
-            served.go_on_from({}, {}, row.parking);
-            CHECK(served.touched() == row.touched);
+            served.go_on_from({.parking = row.parking}, {});
+            CHECK(served.exchanged() == row.exchanged);
         }
     }
 
@@ -50,6 +50,33 @@ TEST_SUITE("core: served connections") {
             served.connection().unread(byte);
             CHECK(!served.may_be_given_back());
         }
+    }
+
+    TEST_CASE("with a file it may be given back where the worker can do that, too") {
+        for (const bool parks_files : {false, true}) {
+            SocketPair sockets = unix_sockets();
+            ServedConnection served{std::move(sockets.server), {.parks = true, .parks_files = parks_files}};
+            CHECK(served.may_be_given_back());
+            served.connection().file() = UniqueFd{::memfd_create("test", MFD_CLOEXEC)};
+            CHECK(served.may_be_given_back() == parks_files);
+        }
+    }
+
+    TEST_CASE("it knows the file that an earlier turn has left from any other") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server)};
+        CHECK(!served.has_file_from_before());
+        const auto another = [] { return UniqueFd{::memfd_create("test", MFD_CLOEXEC)}; };
+        served.connection().file() = another();
+        CHECK(!served.has_file_from_before());
+        served.go_on_from({}, another());
+        CHECK(served.has_file_from_before());
+        UniqueFd kept = std::move(served.connection().file());
+        CHECK(!served.has_file_from_before());
+        served.connection().file() = another();
+        CHECK(!served.has_file_from_before());
+        served.connection().file() = std::move(kept);
+        CHECK(served.has_file_from_before());
     }
 
     TEST_CASE("a close reaches the client at once") {

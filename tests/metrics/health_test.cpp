@@ -56,7 +56,7 @@ TEST_SUITE("health") {
         board.header().spare_max = 6;
         board.header().hands_off = 1;
         set_stage(board, Stage::ready);
-        board.entry(0).handed = 1;
+        board.entry(0).handed = board.entry(0).given = 1;
         board.row(0).begun = 1;
         CHECK(!why_unready(views_of({{"web", &board}})));
     }

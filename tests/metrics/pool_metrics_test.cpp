@@ -80,7 +80,7 @@ void fill(Scoreboard& board) {
     header.listen_queues[0].limit = 4096;
 
     occupy(board, 0, Stage::ready);
-    board.entry(0).handed = 8;
+    board.entry(0).handed = board.entry(0).given = 8;
     ScoreboardRow& first = board.row(0);
     first.begun = 8;
     first.finished = 7;
@@ -91,7 +91,7 @@ void fill(Scoreboard& board) {
 
     occupy(board, 1, Stage::ready);
     board.entry(1).generation = 2;
-    board.entry(1).handed = 3;
+    board.entry(1).handed = board.entry(1).given = 3;
     ScoreboardRow& second = board.row(1);
     second.begun = 3;
     second.finished = 2;

@@ -223,11 +223,11 @@ TEST_SUITE("pool: the table of connections") {
         Table table{1};
         const Place first = table.add();
         ConnectionEntry& entry = table.connections.at(first);
-        entry.state.fill(std::byte{7});
-        entry.cookie = 9;
+        entry.resumption.state.fill(std::byte{7});
         entry.deadline = entry.look_again = now;
-        entry.parking = {.deadline_ns = 1, .what = Await::output, .limit = Limit::write};
-        entry.served = entry.given_back = true;
+        entry.resumption.parking = {.deadline_ns = 1, .what = Await::output, .limit = Limit::write};
+        entry.served = entry.was_given = entry.wants_reset = entry.registered = true;
+        entry.crashes = 2;
         entry.half_heads = 3;
         entry.unsent = 4;
         entry.admitted = false;
@@ -242,14 +242,16 @@ TEST_SUITE("pool: the table of connections") {
         CHECK(fresh.listener == 5);
         CHECK(fresh.since == now + 1s);
         CHECK(fresh.peer == Peer{});
-        CHECK(fresh.state == std::array<std::byte, 64>{});
-        CHECK(fresh.cookie == 0);
+        CHECK(fresh.resumption.state == ConnectionState{});
         CHECK(fresh.deadline == TimePoint{});
         CHECK(fresh.look_again == TimePoint{});
-        CHECK(fresh.parking.limit == Limit::idle);
-        CHECK(fresh.parking.what == Await::input);
+        CHECK(fresh.parking().limit == Limit::idle);
+        CHECK(fresh.parking().what == Await::input);
         CHECK_FALSE(fresh.served);
-        CHECK_FALSE(fresh.given_back);
+        CHECK_FALSE(fresh.was_given);
+        CHECK_FALSE(fresh.wants_reset);
+        CHECK_FALSE(fresh.registered);
+        CHECK(fresh.crashes == 0);
         CHECK(fresh.half_heads == 0);
         CHECK(fresh.unsent == 0);
         CHECK(fresh.admitted);
@@ -323,7 +325,7 @@ TEST_SUITE("pool: the table of connections") {
 
     TEST_CASE("a handler's SO_LINGER doesn't outlive the worker: no close can block the master") {
         for (auto* const make : {tcp_sockets, unix_sockets}) {
-            for (const bool given_back : {true, false}) {
+            for (const bool was_given : {true, false}) {
                 Table table{1};
                 SocketPair sockets = make();
                 const UniqueFd elsewhere{::fcntl(sockets.server.get(), F_DUPFD_CLOEXEC, 0)};
@@ -331,9 +333,9 @@ TEST_SUITE("pool: the table of connections") {
                 REQUIRE(::setsockopt(elsewhere.get(), SOL_SOCKET, SO_LINGER, &long_wait, sizeof long_wait) ==
                         0);
                 const Place place = table.add(std::move(sockets.server));
-                table.connections.at(place).given_back = given_back;
+                table.connections.at(place).was_given = was_given;
                 table.connections.end(place, Ending::completed());
-                CHECK(lingers(elsewhere.get()) == !given_back);  // Else a system call for nothing.
+                CHECK(lingers(elsewhere.get()) == !was_given);  // Else a system call for nothing.
             }
         }
     }

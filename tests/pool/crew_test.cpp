@@ -168,7 +168,7 @@ TEST_SUITE("pool: the threads of a worker process") {
             crew.start_sized([](Worker& worker) {
                 const std::uint64_t begun = worker.begin({});
                 wait_until_told(worker);
-                worker.end(begun, ServedConnection{UniqueFd{}}, false);
+                worker.end(begun, ServedConnection{UniqueFd{}}, false, {}, Closed::in_order);
             });
             if (!becomes(process, Activity::busy, 4)) return false;
             ::raise(SIGTERM);  // A busy one is not interrupted: it looks when it has finished.

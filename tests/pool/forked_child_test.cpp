@@ -78,7 +78,7 @@ Handler forking(std::vector<int> from_the_beginning) {
         if (client.read_some(byte) == 0) return;
         const Job job{static_cast<char>(byte[0]), client.fd()};
         if (job.what == 'e') return client.write_all("echo");
-        if (::fork() != 0) return;
+        if (::fork() != 0) return client.detach();
         if (job.what == 's') {
             client.begin_request("a child's");
             client.write_all("s");
@@ -96,7 +96,10 @@ AsyncHandler forking_in_loop(std::vector<int> from_the_beginning) {
             co_await client.write_all("echo");
             co_return;
         }
-        if (::fork() != 0) co_return;
+        if (::fork() != 0) {
+            client.detach();
+            co_return;
+        }
         if (job.what == 's') co_await client.write_all("s");
         if (job.what == 'o') {  // It goes on in the loop.
             tell(job.client, std::to_string(::getpid()) + '\n');

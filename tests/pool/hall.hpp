@@ -55,19 +55,19 @@ struct Hall {
         Guest guest = come(std::move(sockets), now);
         connections.move(guest.place, Where::given);
         ConnectionEntry& entry = at(guest);
-        entry.given_back = true;
+        entry.was_given = true;
         entry.served = was_served;
         park_again(guest, parking, now);
         return guest;
     }
     void park_again(const Guest& guest, Parking parking, TimePoint now) {
-        at(guest).parking = parking;
+        at(guest).resumption.parking = parking;
         lobby.park(guest.place, now);
     }
 
     Guest queue(SocketPair sockets, Parking parking = {}, TimePoint now = begin) {
         Guest guest = come(std::move(sockets), now);
-        at(guest).parking = parking;
+        at(guest).resumption.parking = parking;
         lobby.put_last(guest.place);
         return guest;
     }

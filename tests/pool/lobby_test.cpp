@@ -1,6 +1,8 @@
 #include "pool/lobby.hpp"
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "tests/core/open_descriptors.hpp"
@@ -9,6 +11,23 @@
 using namespace bullpen;
 using namespace bullpen::in_lobby;
 
+namespace {
+
+/// The number of descriptors that this process's epolls know.
+std::size_t registrations() {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+        std::error_code gone;  // The listing's own descriptor.
+        if (std::filesystem::read_symlink(entry, gone) != "anon_inode:[eventpoll]") continue;
+        std::ifstream info{"/proc/self/fdinfo/" + entry.path().filename().string()};
+        for (std::string line; std::getline(info, line);)
+            if (line.starts_with("tfd:")) ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
 TEST_SUITE("pool: the lobby's parked clients") {
     TEST_CASE("a client that speaks waits for a worker, from then on, with all that it came with") {
         Hall hall;
@@ -16,8 +35,7 @@ TEST_SUITE("pool: the lobby's parked clients") {
         for (int round = 0; round < 3; ++round) {
             const Guest guest = hall.park(tcp_sockets());
             hall.at(guest).file = UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-            hall.at(guest).state.fill(std::byte{7});
-            hall.at(guest).cookie = 9;
+            hall.at(guest).resumption.state.fill(std::byte{7});
             hall.attend(begin);
             CHECK(hall.is_parked(guest));
             CHECK(hall.lobby.parked() == 1);
@@ -28,13 +46,78 @@ TEST_SUITE("pool: the lobby's parked clients") {
             CHECK(hall.books_agree());
             CHECK(hall.at(guest).since == begin + 3s);
             CHECK(hall.at(guest).file);
-            CHECK(hall.at(guest).state.back() == std::byte{7});
-            CHECK(hall.at(guest).cookie == 9);
+            CHECK(hall.at(guest).resumption.state.back() == std::byte{7});
             CHECK(hall.lobby.take_next() == guest.place);
             hall.connections.end(guest.place, Ending::completed());
         }
         CHECK(hall.header().parkings == 3);
         CHECK(open_descriptors() == before);
+    }
+
+    TEST_CASE(
+        "while clients wait, a kept client that has spoken already waits at once, too; else it is parked") {
+        for (const bool others_wait : {true, false}) {
+            for (const bool has_spoken : {true, false}) {
+                Hall hall;
+                const Guest other = others_wait ? hall.queue(tcp_sockets()) : Guest{};
+                SocketPair sockets = tcp_sockets();
+                if (has_spoken) say(sockets.client, "x");
+                const Guest guest = hall.park(std::move(sockets), {}, served, begin + 2s);
+                CHECK(hall.waits(guest) == (others_wait && has_spoken));
+                CHECK(hall.is_parked(guest) != hall.waits(guest));
+                CHECK(hall.books_agree());
+                if (hall.waits(guest)) CHECK(hall.at(guest).since == begin + 2s);
+                CHECK(hall.header().parkings == 1);
+            }
+        }
+    }
+
+    TEST_CASE("a connection that a worker has reports nothing, and again what comes once it is parked") {
+        for (auto* const sockets : {tcp_sockets, unix_sockets}) {
+            Hall hall;
+            const Guest guest = hall.park(sockets());
+            for (int turn = 0; turn < 3; ++turn) {
+                hall.say(guest);
+                hall.back_to_a_worker(guest, begin);
+                CHECK(hall.at(guest).registered);
+                CHECK_FALSE(hall.at(guest).watched);
+                say(guest.client, "y");
+                hall.attend(begin);
+                CHECK(hall.at(guest).where == Where::given);
+                std::array<char, 16> read{};
+                REQUIRE(::recv(hall.at(guest).socket.get(), read.data(), read.size(), 0) == 2);
+                hall.park_again(guest, {}, begin);
+                hall.attend(begin);
+                CHECK(hall.is_parked(guest));
+            }
+        }
+    }
+
+    TEST_CASE("what was parked and has ended reports nothing, though another process still has its socket") {
+        Hall hall;
+        for (const bool has_spoken : {true, false}) {
+            const std::size_t before = registrations();
+            const Guest first = hall.park(tcp_sockets());
+            CHECK(registrations() == before + 1);
+            const UniqueFd elsewhere{::fcntl(hall.at(first).socket.get(), F_DUPFD_CLOEXEC, 0)};
+            if (has_spoken) {
+                hall.say(first);
+                hall.back_to_a_worker(first, begin);
+                hall.connections.end(first.place, Ending::completed());
+            } else {
+                REQUIRE(hall.lobby.evict_idle());
+                CHECK(registrations() == before);
+            }
+            const Guest second = hall.park(tcp_sockets());
+            REQUIRE(second.place.index == first.place.index);
+            say(first.client, "x");
+            pollfd there{.fd = elsewhere.get(), .events = POLLIN, .revents = 0};
+            constexpr int patience_ms = 20'000;
+            REQUIRE(::poll(&there, 1, patience_ms) == 1);
+            hall.attend(begin);
+            CHECK(hall.is_parked(second));
+            REQUIRE(hall.lobby.evict_idle());
+        }
     }
 
     TEST_CASE("a new client is parked only where it is to be handed over readable, and isn't yet") {
@@ -326,8 +409,8 @@ TEST_SUITE("pool: the lobby as a whole") {
                             case 2: hall.lobby.put_before_others(*client); break;
                             default:
                                 (void)::recv(entry.socket.get(), read.data(), read.size(), MSG_DONTWAIT);
-                                entry.parking = some_parking();
-                                entry.given_back = true;
+                                entry.resumption.parking = some_parking();
+                                entry.was_given = true;
                                 entry.served = entry.served || random() % 2 == 0;
                                 hall.lobby.park(*client, now);
                         }

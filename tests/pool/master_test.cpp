@@ -23,7 +23,7 @@ TEST_SUITE("pool: the master") {
             REQUIRE(eventually([&] { return at_rest(master.totals()); }));
         }
         CHECK(master.totals().completed == 20);
-        CHECK(master.board().row(0).finished == 20);
+        CHECK(master.board().row(0).completed == 20);
         CHECK(master.stop() == 0);
         CHECK(master.totals().unaccounted() == 0);
     }

@@ -116,6 +116,7 @@ inline Next obey(Connection& client) {
 inline PoolOptions pool_that_obeys(int workers, const Model& model = handing_off) {
     PoolOptions pool = pool_of(workers, obey, model);
     pool.await_next = std::chrono::milliseconds{5};
+    pool.parks_files = true;
     return pool;
 }
 

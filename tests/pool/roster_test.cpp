@@ -29,6 +29,11 @@ PoolOptions stealing_after(std::chrono::milliseconds time) {
     return options;
 }
 
+void lose_all(SlotAccount& account) {
+    while (account.outstanding() > 0)
+        REQUIRE(account.lose(account.given().front().handoff));
+}
+
 struct Staff {
     PoolOptions options = stealing_after(1ms);
     PoolShape shape;
@@ -48,7 +53,7 @@ struct Staff {
     }
     void finish_one(std::uint32_t slot, TimePoint now = begin) {
         SlotAccount& account = roster.account(slot);
-        REQUIRE(account.finish_to(account.finished() + 1, [](Place) {}));
+        REQUIRE(account.end(account.given().front().handoff));
         roster.moved(slot, now);
     }
     /// As the rows of workers that accept by themselves have it.
@@ -92,7 +97,8 @@ std::optional<std::uint32_t> first_of(const std::set<std::uint32_t>& slots) {
     return *slots.begin();
 }
 
-std::optional<std::uint32_t> naive_next(const Slots& slots, const PoolShape& shape, TimePoint now) {
+std::optional<std::uint32_t> naive_next(const Slots& slots, const PoolShape& shape, std::uint64_t ahead,
+                                        TimePoint now) {
     switch (shape.pick) {
         case Pick::never: return {};
         case Pick::vacant: return first_of(those(slots, [](auto& s) { return s.stage == Stage::vacant; }));
@@ -109,7 +115,8 @@ std::optional<std::uint32_t> naive_next(const Slots& slots, const PoolShape& sha
     const auto idle = those(slots, [&](auto& s) { return serves(s) && s.outstanding < shape.capacity; });
     if (!idle.empty()) return first_of(idle);
     return first_of(those(slots, [&](auto& s) {
-        return serves(s) && s.outstanding < shape.depth && (s.awaiting || now - s.moved_at < 1ms);
+        return serves(s) && s.outstanding < shape.depth && s.outstanding < shape.capacity + ahead &&
+               (s.awaiting || now - s.moved_at < 1ms);
     }));
 }
 
@@ -141,7 +148,8 @@ void check_same(const Staff& staff, const Slots& slots, TimePoint now) {
     }
     REQUIRE(roster.outstanding() == outstanding);
     REQUIRE(roster.has_room() == room);
-    REQUIRE(roster.slot_for_next(now) == naive_next(slots, shape, now));
+    for (const std::uint64_t ahead : {std::uint64_t{1}, std::uint64_t{2}, shape.depth})
+        REQUIRE(roster.slot_for_next(ahead, now) == naive_next(slots, shape, ahead, now));
 }
 
 }  // namespace
@@ -191,7 +199,7 @@ TEST_SUITE("pool: the roster") {
                     default:
                         if (naive.outstanding == 0) break;
                         if (random() % 4 == 0) {
-                            (void)account.lose_rest([](Place) {});
+                            lose_all(account);
                             staff.roster.moved(slot, now);
                             naive.outstanding = 0;
                         } else {
@@ -216,14 +224,15 @@ TEST_SUITE("pool: the roster") {
         for (int i = 0; i < 3; ++i)
             staff.give(1);
         CHECK(entry.handed == 3);
-        REQUIRE(staff.roster.account(1).give_back(2));
+        REQUIRE(staff.roster.account(1).park(2));
         staff.roster.moved(1, begin + 1s);
         CHECK(entry.handed == 3);
         CHECK(entry.returned == 1);
         REQUIRE(staff.roster.account(1).take_back(3));
-        (void)staff.roster.account(1).lose_rest([](Place) {});
+        lose_all(staff.roster.account(1));
         staff.roster.moved(1, begin + 2s);
         CHECK(entry.handed == 2);
+        CHECK(entry.given == 3);
         CHECK(entry.lost == 1);
         CHECK(staff.roster.moved_at(1) == begin + 2s);
         CHECK(staff.roster.moved_at() == begin + 2s);
@@ -235,15 +244,27 @@ TEST_SUITE("pool: the roster") {
         staff.place_all(Stage::ready);
         for (std::uint32_t slot = 0; slot < 3; ++slot)
             staff.give(slot, begin + slot * 100us);
-        CHECK(staff.roster.slot_for_next(begin + 999us) == 0);
-        CHECK(staff.roster.slot_for_next(begin + 1000us) == 1);
-        CHECK_FALSE(staff.roster.slot_for_next(begin + 5ms));
+        CHECK(staff.roster.slot_for_next(1, begin + 999us) == 0);
+        CHECK(staff.roster.slot_for_next(1, begin + 1000us) == 1);
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin + 5ms));
         staff.roster.note_awaiting(2, true);
-        CHECK(staff.roster.slot_for_next(begin + 5ms) == 2);
+        CHECK(staff.roster.slot_for_next(1, begin + 5ms) == 2);
         staff.roster.note_awaiting(2, false);
-        CHECK_FALSE(staff.roster.slot_for_next(begin + 5ms));
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin + 5ms));
         staff.finish_one(1, begin + 5ms);
-        CHECK(staff.roster.slot_for_next(begin + 10s) == 1);  // Idle, however long ago it moved.
+        CHECK(staff.roster.slot_for_next(1, begin + 10s) == 1);  // Idle, however long ago it moved.
+    }
+
+    TEST_CASE("no more clients are queued ahead at a worker than are to be now") {
+        Staff staff{shape_with(Pick::lowest_idle, 2, 1, 4)};
+        staff.place_all(Stage::ready);
+        for (const std::uint32_t slot : {0U, 1U, 0U})
+            staff.give(slot);
+        CHECK(staff.roster.slot_for_next(1, begin) == 1);
+        CHECK(staff.roster.slot_for_next(2, begin) == 0);
+        staff.give(1);
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin));
+        CHECK(staff.roster.slot_for_next(3, begin) == 0);
     }
 
     TEST_CASE("an awaiting worker that has one queued already, or may be given nothing, gets no more") {
@@ -252,11 +273,11 @@ TEST_SUITE("pool: the roster") {
         staff.give(0);
         staff.roster.note_awaiting(0, true);
         staff.roster.set_usable(0, Usable::no);
-        CHECK_FALSE(staff.roster.slot_for_next(begin));
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin));
         staff.roster.set_usable(0, Usable::yes);
-        CHECK(staff.roster.slot_for_next(begin) == 0);
+        CHECK(staff.roster.slot_for_next(1, begin) == 0);
         staff.give(0);
-        CHECK_FALSE(staff.roster.slot_for_next(begin));
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin));
         CHECK(staff.roster.ahead().contains(0));
     }
 
@@ -286,11 +307,11 @@ TEST_SUITE("pool: the roster") {
         staff.roster.place(0, Stage::ready, Usable::yes);
         CHECK(staff.roster.count().idle == 3);
         CHECK(staff.roster.count().busy == 1);
-        CHECK(staff.roster.slot_for_next(begin) == 1);
+        CHECK(staff.roster.slot_for_next(1, begin) == 1);
         staff.place_all(Stage::ready);
         CHECK_FALSE(staff.roster.has_idle());
         CHECK_FALSE(staff.roster.has_room());
-        CHECK_FALSE(staff.roster.slot_for_next(begin));
+        CHECK_FALSE(staff.roster.slot_for_next(1, begin));
     }
 
     TEST_CASE("of workers that serve many, as many are busy as the connections would fill") {

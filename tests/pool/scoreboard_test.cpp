@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include "core/process.hpp"
 #include "tests/core/open_descriptors.hpp"
 
@@ -73,12 +75,18 @@ TEST_SUITE("pool: the scoreboard") {
         CHECK(board.header().wake_on_room == 1);
     }
 
-    TEST_CASE("a worker has no other row, and no descriptor to map one") {
-        Scoreboard board{3};
-        for (const std::ptrdiff_t other : {-1, 1}) {
-            CHECK(ends_with(board, [other](Scoreboard& own) { (&own.row(1) + other)->finished = 1; }) ==
-                  -SIGSEGV);
-        }
+    TEST_CASE("a worker has its row and its pages, no other's, and no descriptor to map one") {
+        Scoreboard board{3, 4};
+        const auto stride = static_cast<std::ptrdiff_t>(board.row_stride());
+        const auto ends_at = [&board](std::ptrdiff_t offset) {
+            return ends_with(board, [offset](Scoreboard& own) {
+                (reinterpret_cast<std::atomic<char>*>(&own.row(1)) + offset)->store(1);
+            });
+        };
+        for (const std::ptrdiff_t own : {std::ptrdiff_t{0}, stride - 1})
+            CHECK(ends_at(own) == 0);
+        for (const std::ptrdiff_t other : {-stride, std::ptrdiff_t{-1}, stride})
+            CHECK(ends_at(other) == -SIGSEGV);
         CHECK(ends_with(board, [](Scoreboard& own) { ::_exit(own.fd() == -1 ? 0 : 1); }) == 0);
     }
 }

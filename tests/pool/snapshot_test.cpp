@@ -43,7 +43,6 @@ void begin_one(ScoreboardRow& row) {
 void end_one(ScoreboardRow& row, SharedCounter& outcome) {
     row.service.record(1000);
     add(outcome);
-    add(row.finished);
 }
 void return_one(ScoreboardRow& row) {
     row.service.record(1000);
@@ -61,7 +60,7 @@ struct Accountants {
     Admission admission{{}, {"127.0.0.1:80"}};
     Connections connections{board, admission, ""};
     Roster roster;
-    std::array<std::uint32_t, slots> numbers{};  ///< Of each slot's handoff.
+    std::array<std::uint64_t, slots> numbers{};  ///< Of each slot's handoff.
     std::vector<Place> waiting;
     std::vector<Place> parked;
 
@@ -92,18 +91,17 @@ struct Accountants {
     }
     void note(std::uint32_t slot) {
         SlotAccount& account = roster.account(slot);
-        const std::uint64_t finished = board.row(slot).finished;
+        const std::uint64_t finished = outcomes(board.row(slot));
         if (board.row(slot).returned != account.returned()) {
             const Scoreboard::Change change{board};
-            const auto client = account.give_back(numbers[slot]);
+            const auto client = account.park(numbers[slot]);
             roster.moved(slot, TimePoint{});
             connections.move(*client, Where::parked);
             parked.push_back(*client);
         }
         if (finished == account.finished()) return;
         const Scoreboard::Change change{board};
-        REQUIRE(account.finish_to(finished,
-                                  [this](Place client) { connections.end(client, Ending::in_worker()); }));
+        connections.end(*account.end(numbers[slot]), Ending::in_worker());
         roster.moved(slot, TimePoint{});
     }
     void end_one(std::vector<Place>& those, Ending how) {
@@ -125,19 +123,28 @@ struct Accountants {
         roster.moved(slot, TimePoint{});
         waiting.push_back(*client);
     }
-    /// As Workforce does: what the worker had is lost, and its row is closed.
-    void settle(std::uint32_t slot) {
+    /// As at a burial: what the worker had goes on elsewhere or is lost, and its row is closed.
+    void settle(std::uint32_t slot, bool goes_on_elsewhere) {
         const Scoreboard::Change change{board};
         SlotAccount& account = roster.account(slot);
         ScoreboardRow& row = board.row(slot);
-        REQUIRE(account.finish_to(outcomes(row),
-                                  [this](Place client) { connections.end(client, Ending::in_worker()); }));
-        (void)account.lose_rest(
-            [this](Place client) { connections.end(client, Ending::lost(ExitReason::signalled)); });
+        if (outcomes(row) != account.finished())
+            connections.end(*account.end(numbers[slot]), Ending::in_worker());
+        REQUIRE(outcomes(row) == account.finished());
+        if (goes_on_elsewhere) take_back(slot);
+        if (const auto client = account.lose(numbers[slot]))
+            connections.end(*client, Ending::lost(ExitReason::signalled));
+        REQUIRE(account.outstanding() == 0);
         roster.moved(slot, TimePoint{});
-        row.finished = outcomes(row);
         row.returned = account.returned();
-        row.begun = row.finished + account.returned() + account.lost();
+        row.begun = outcomes(row) + account.returned() + account.lost();
+    }
+
+    [[nodiscard]] std::uint64_t completed() {
+        std::uint64_t sum = board.header().completed;
+        for (std::uint32_t slot = 0; slot < slots; ++slot)
+            sum += board.row(slot).completed;
+        return sum;
     }
 
     /// Something that a master does.
@@ -177,7 +184,7 @@ struct OneRow {
         board.header().accepted = 10;
         entry.stage = static_cast<std::uint32_t>(Stage::ready);
         entry.generation = 1;
-        entry.handed = 10;
+        entry.handed = entry.given = 10;
         for (int i = 0; i < 7; ++i) {
             begin_one(row);
             end_one(row, i < 4 ? row.completed : row.failed);
@@ -201,21 +208,19 @@ TEST_SUITE("pool: snapshots of the scoreboard") {
             board.entry(slot).generation = 1;
         };
         set(0, Stage::ready);  // In a handler.
-        board.entry(0).handed = 10;
+        board.entry(0).handed = board.entry(0).given = 10;
         board.row(0).begun = 10;
-        board.row(0).finished = 9;
         board.row(0).completed = 6;
         board.row(0).failed = 1;
         board.row(0).client_aborted = 1;
         board.row(0).timed_out[static_cast<std::size_t>(Limit::read)] = 1;
         set(1, Stage::ready);  // Idle; two connections were lost in this slot.
-        board.entry(1).handed = 8;
+        board.entry(1).handed = board.entry(1).given = 8;
         board.row(1).begun = 8;
-        board.row(1).finished = 6;
         board.row(1).completed = 6;
         board.entry(1).lost = 2;
         set(2, Stage::ready);  // Handed one that it has not received yet.
-        board.entry(2).handed = 1;
+        board.entry(2).handed = board.entry(2).given = 1;
         set(3, Stage::starting);
         set(4, Stage::draining);
 
@@ -287,7 +292,7 @@ TEST_SUITE("pool: snapshots of the scoreboard") {
             const auto slot = static_cast<std::uint32_t>(random() % Accountants::slots);
             ScoreboardRow& row = master.board.row(slot);
             const SlotAccount& account = master.roster.account(slot);
-            const std::uint64_t known = row.finished + row.returned + account.lost();
+            const std::uint64_t known = outcomes(row) + row.returned + account.lost();
             const bool has_one = account.handed() > known;
             switch (random() % 4) {
                 case 0:
@@ -298,7 +303,7 @@ TEST_SUITE("pool: snapshots of the scoreboard") {
                     if (random() % 8 != 0) break;
                     if (has_one && row.begun == known && random() % 2 == 0) begin_one(row);
                     if (row.returned != account.returned()) master.note(slot);
-                    master.settle(slot);
+                    master.settle(slot, random() % 2 == 0);
                     break;
                 case 2:
                     if (has_one && row.begun == known) master.take_back(slot);
@@ -308,6 +313,7 @@ TEST_SUITE("pool: snapshots of the scoreboard") {
             Snapshot next = take_snapshot(reader, &last);
             REQUIRE(next.totals.unaccounted() == 0);
             REQUIRE(none_went_back(next.totals, last.totals));
+            REQUIRE(next.totals.completed == master.completed());  // Every row is believed.
             REQUIRE(next.totals.parked == master.parked.size());
             last = std::move(next);
         }

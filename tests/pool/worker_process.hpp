@@ -14,18 +14,20 @@
 namespace bullpen {
 
 /// Whether `body` returned true in a worker's process of its own, which has so many slots as `seat` says.
-inline bool in_worker_process(WorkerSeat seat, const std::function<bool(WorkerProcess&)>& body) {
+/// Its master is the test, unless the seat says another.
+inline bool in_worker_process(
+    WorkerSeat seat, const std::function<bool(WorkerProcess&)>& body,
+    const Handler& handler = [](Connection&) {}, std::uint32_t depth = 1) {
     const pid_t maker = ::getpid();
     const auto pid = spawn_child([&] {
         if (!die_with_parent(SIGKILL, maker)) return 1;
         constexpr int patience_s = 60;
         ::alarm(patience_s);  // A test that hangs is to fail.
         unblock_signals();
-        Scoreboard board{seat.slots};
+        Scoreboard board{seat.slots, depth};
         const UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-        const Handler handler = [](Connection&) {};
         const AsyncHandler none;
-        seat.master = ::getppid();
+        if (seat.master == 0) seat.master = ::getppid();
         seat.generation = 1;
         seat.wake = wake.get();
         WorkerProcess process{seat, board, handler, none};

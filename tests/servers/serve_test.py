@@ -229,7 +229,7 @@ class SystemCalls(unittest.TestCase):
             return {line.split()[-1]: int(line.split()[3]) for line in report.read().splitlines()
                     if re.match(r"\s*\d+\.\d+ ", line) and not line.rstrip().endswith("total")}
 
-    def test_a_connection_that_comes_singly_costs_the_master_five_and_a_worker_two_beyond_its_handler(self):
+    def test_a_connection_that_comes_singly_costs_the_master_seven_and_a_worker_three_beyond_its_handler(self):
         with Bullpen("echo", "--workers", "4", program=os.environ.get("BULLPEN_OPTIMISED")) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 4, "idle workers")
             wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "rest")
@@ -242,23 +242,23 @@ class SystemCalls(unittest.TestCase):
             calls = self.counted(server.pid, singly)
             per_connection = {name: calls.get(name, 0) / 200 for name in calls}
             print(f"\nmaster, one by one: {per_connection}")
-            for name in ("accept4", "sendmsg", "close"):
-                self.assertEqual(calls[name], 200)
-            self.assertLessEqual(sum(calls.values()), 200 * 5 + 60)  # A turn a second, and now and then a look.
+            for name in ("accept4", "sendmsg", "setsockopt", "close"):
+                self.assertIn(calls[name], (199, 200))  # The last close may come too late for the tracer.
+            self.assertLessEqual(sum(calls.values()), 200 * 7 + 60)  # Three of them wait, the last for the end.
 
             first = min(server.workers())
             calls = self.counted(first, lambda: [self.served_by_first(server) for _ in range(100)])
             print(f"worker: {calls}")
             own = sum(calls.get(name, 0) for name in calls if name not in ("recvfrom", "sendto"))
-            self.assertLessEqual(own, 2 * calls["close"] + 2)
+            self.assertLessEqual(own, 3 * calls["close"] + 2)  # recvmsg, shutdown, close.
 
     def served_by_first(self, server):
         before = server.total("bullpen_connections_completed_total")
         self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
         wait_until(lambda: server.total("bullpen_connections_completed_total") > before, "the count")
 
-    def test_connections_that_come_in_crowds_cost_the_master_fewer_than_five(self):
-        """accept4, the look whether the client has spoken, sendmsg, close, and a share of a wait."""
+    def test_connections_that_come_in_crowds_cost_the_master_fewer_than_six(self):
+        """accept4, the look whether the client has spoken, sendmsg, setsockopt (no SO_LINGER), close, and a share of a wait."""
         with Bullpen("http", "--workers", "32", program=os.environ.get("BULLPEN_OPTIMISED")) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 32, "idle workers")
 
@@ -269,7 +269,7 @@ class SystemCalls(unittest.TestCase):
             crowd()
             calls = self.counted(server.pid, crowd)
             print(f"\nmaster, in crowds: {calls}")
-            self.assertLess(sum(calls.values()) / calls["accept4"], 5)
+            self.assertLess(sum(calls.values()) / calls["accept4"], 6)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ void measure_memory(const MeasuredServer& server, int clients, std::string_view 
 
 void read_slots(const ScoreboardReader& scoreboard, Run& run) {
     for (std::uint32_t slot = 0; slot < scoreboard.slots(); ++slot)
-        run.connections_by_slot.push_back(scoreboard.row(slot).finished);
+        run.connections_by_slot.push_back(outcomes(scoreboard.row(slot)));
 }
 
 }  // namespace

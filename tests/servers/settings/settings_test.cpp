@@ -70,6 +70,20 @@ TEST_SUITE("servers: settings") {
         CHECK(made_pool({}, under("prethread")).handoff_when == HandoffWhen::accepted);
     }
 
+    TEST_CASE("a crashed request is tried again once by http, unless that is set, and never elsewhere") {
+        CHECK(made_pool({}).retry_crashed == 1);
+        for (const char* const times : {"0", "3"})
+            CHECK(made_pool({{"retry_crashed", {times}}}).retry_crashed == std::stoi(times));
+        for (const char* const service : {"echo", "work"}) {
+            CHECK(made_pool({{"service", {service}}}).retry_crashed == 0);
+            CHECK(made_pool({{"service", {service}}, {"retry_crashed", {"2"}}}).retry_crashed == 2);
+        }
+        for (const char* const model : {"fork", "prefork-event"})
+            CHECK(made_pool({}, under(model)).retry_crashed == 1);
+        for (const char* const model : {"prethread", "event", "iterative"})
+            CHECK(made_pool({}, under(model)).retry_crashed == 0);
+    }
+
     TEST_CASE("the limits are the documented ones by default") {
         const PoolOptions pool = made_pool({});
         CHECK(pool.time_limits.idle == seconds{60});
@@ -316,9 +330,11 @@ TEST_SUITE("servers: settings") {
                                {"source_prefix", {"24:56"}},
                                {"startups", {"10:30:100"}},
                                {"handoff_when", {"readable"}},
+                               {"retry_crashed", {"2"}},
                                {"await_next", {"20"}},
                                {"idle_timeout", {"11"}},
                                {"request_timeout", {"12"}},
+                               {"request_grace", {"4"}},
                                {"stopped_timeout", {"13"}},
                                {"queue", {"14"}},
                                {"queue_timeout", {"15"}},

@@ -1,0 +1,774 @@
+/// Handoffs over real channels and sockets, with made-up times and no process behind them.
+#include "pool/handoffs.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <cstdlib>
+#include <limits>
+#include <vector>
+
+#include "tests/core/open_descriptors.hpp"
+#include "tests/pool/hall.hpp"
+
+using namespace bullpen;
+using namespace bullpen::in_lobby;
+
+namespace {
+
+constexpr Model one_by_one{.name = "test", .summary = "", .delivery = Delivery::handoff};
+constexpr Model many_at_once{
+    .name = "test", .summary = "", .delivery = Delivery::handoff, .multiplexes = true};
+
+PoolOptions pool_with(int workers, const Model& model = one_by_one) {
+    PoolOptions options;
+    options.design = model;
+    options.limits = {.policy = SizingPolicy::fixed, .workers_max = workers};
+    options.capacity = 8;
+    options.parks_files = true;
+    return options;
+}
+
+PoolOptions pool_that_retries(int times) {
+    PoolOptions options = pool_with(2);
+    options.retry_crashed = times;
+    return options;
+}
+
+Resumption half_a_head_until(TimePoint deadline) {
+    Resumption resumption{.parking = half_a_head};
+    resumption.parking.deadline_ns = static_cast<std::uint64_t>(deadline.time_since_epoch().count());
+    resumption.state.fill(std::byte{7});
+    return resumption;
+}
+
+UniqueFd some_file() {
+    return UniqueFd{::memfd_create("test", MFD_CLOEXEC)};
+}
+
+/// Handoffs and what is around them, with workers that the test plays.
+struct Desk {
+    PoolOptions options;
+    PoolShape shape;
+    Scoreboard board;
+    Admission admission{{}, one_listener};
+    Connections connections{board, admission, ""};
+    Lobby lobby{options, connections, board};
+    Roster roster{options, shape, board};
+    const std::vector<Listener> none;
+    pid_t last_pid = std::numeric_limits<pid_t>::max();  ///< No process has such a number.
+    Workforce workforce;
+    Handoffs handoffs{options, shape, board, connections, lobby, roster, workforce};
+
+    explicit Desk(PoolOptions with = pool_with(2))
+        : options{std::move(with)},
+          shape{shape_of(options)},
+          board{shape.slots, static_cast<std::uint32_t>(shape.depth)},
+          workforce{options,
+                    shape,
+                    board,
+                    connections,
+                    roster,
+                    {.listeners = &none, .spawn = [this](const auto&) { return std::optional{last_pid--}; }}} {
+        connections.limit(100);
+        for (std::uint32_t slot = 0; slot < shape.slots; ++slot)
+            employ(slot);
+    }
+    void employ(std::uint32_t slot) {
+        REQUIRE(workforce.start(slot, {}, begin));
+        roster.place(slot, Stage::ready, Usable::yes);
+    }
+
+    Guest come(SocketPair sockets = tcp_sockets()) {
+        return {std::move(sockets.client), connections.add(std::move(sockets.server), Peer{}, 3, begin)};
+    }
+    Guest give(std::uint32_t slot, TimePoint now = begin) {
+        Guest guest = come();
+        REQUIRE(handoffs.give(slot, guest.place, now));
+        return guest;
+    }
+    ConnectionEntry& at(const Guest& guest) { return connections.at(guest.place); }
+    [[nodiscard]] bool is_there(const Guest& guest) const { return connections.is_current(guest.place); }
+    [[nodiscard]] bool is(const Guest& guest, Where where) {
+        return is_there(guest) && at(guest).where == where;
+    }
+    [[nodiscard]] std::uint64_t handoff_of(const Guest& guest, std::uint32_t slot) {
+        for (const auto& [client, handoff] : roster.account(slot).given())
+            if (client == guest.place) return handoff;
+        return 0;
+    }
+
+    // What a worker does.
+    Received receive(std::uint32_t slot, Envelope& envelope) {
+        return receive_message(workforce.channel(slot).worker.get(), envelope, Wait::never);
+    }
+    Envelope receive(std::uint32_t slot) {
+        Envelope envelope;
+        REQUIRE(receive(slot, envelope) == Received::message);
+        return envelope;
+    }
+    void tell(std::uint32_t slot, std::uint64_t handoff, Progress progress, bool exchanged = false,
+              const Resumption& resumption = {}) {
+        board.pages(slot).note(0).tell(handoff, progress, exchanged, resumption);
+    }
+    void publish(std::uint32_t slot, const Completion& completion) {
+        board.pages(slot).write(completion);
+        ScoreboardRow& row = board.row(slot);
+        add(completion.kind == Completion::Kind::parked ? row.returned : row.completed);
+        board.pages(slot).publish();
+    }
+    void pass(std::uint32_t slot, int file, std::uint64_t handoff) {
+        const std::array<int, 1> descriptor{file};
+        REQUIRE(send_message(workforce.channel(slot).worker.get(),
+                             {.kind = MessageKind::file, .handoff = handoff}, descriptor) == Sent::sent);
+    }
+
+    /// As Pool does when a worker has died.
+    Death die(std::uint32_t slot, ExitReason why = ExitReason::signalled, TimePoint now = begin) {
+        Death death{.process = {slot, slot + 1}, .pid = workforce.pid(slot), .reason = why};
+        handoffs.settle(slot, death, now);
+        death.lost = workforce.settle(slot, death, now);
+        CHECK(roster.account(slot).outstanding() == 0);
+        employ(slot);
+        return death;
+    }
+
+    /// The connection that a dead worker had received, of which it has told this.
+    Guest left_by_dead(std::uint32_t slot, Progress progress, const Resumption& resumption = {},
+                       bool exchanged = false, ExitReason why = ExitReason::signalled) {
+        Guest guest = give(slot);
+        hand_on(guest, slot, progress, resumption, exchanged, why);
+        return guest;
+    }
+    void hand_on(const Guest& guest, std::uint32_t slot, Progress progress, const Resumption& resumption = {},
+                 bool exchanged = false, ExitReason why = ExitReason::signalled) {
+        (void)receive(slot);
+        tell(slot, handoff_of(guest, slot), progress, exchanged, resumption);
+        (void)die(slot, why);
+    }
+    [[nodiscard]] std::uint64_t lost(ExitReason why) {
+        return board.header().lost[static_cast<std::size_t>(why)];
+    }
+};
+
+std::vector<std::uint32_t> waiting_in(Desk& desk) {
+    std::vector<std::uint32_t> order;
+    while (const auto client = desk.lobby.take_first())
+        order.push_back(client->index);
+    return order;
+}
+
+std::string heard_until_end(const Guest& guest) {
+    char byte = 0;
+    const ssize_t size = ::recv(guest.client.get(), &byte, 1, 0);
+    return size == 0 ? "end" : size < 0 && errno == ECONNRESET ? "reset" : "something else";
+}
+
+template <typename Value>
+Value option_of(int socket, int option) {
+    Value value{};
+    socklen_t size = sizeof value;
+    REQUIRE(::getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0);
+    return value;
+}
+
+template <typename Value>
+void set(int socket, int option, Value value) {
+    REQUIRE(::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value) == 0);
+}
+
+/// What a handler or the library may have done to a socket when its worker is killed.
+void spoil(int socket) {
+    set(socket, SO_RCVLOWAT, 17);
+    set(socket, SO_PEEK_OFF, 5);
+    set(socket, SO_LINGER, linger{.l_onoff = 1, .l_linger = 20});
+    set(socket, SO_RCVTIMEO, timeval{.tv_sec = 9, .tv_usec = 0});
+    set(socket, SO_SNDTIMEO, timeval{.tv_sec = 0, .tv_usec = 1});
+    REQUIRE(::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK) == 0);
+}
+
+void check_fresh(int socket, std::chrono::milliseconds slice) {
+    constexpr std::chrono::milliseconds tick{10};  // The longest of a kernel, which rounds to it.
+    CHECK(option_of<int>(socket, SO_RCVLOWAT) == 1);
+    CHECK(option_of<int>(socket, SO_PEEK_OFF) == -1);
+    CHECK(option_of<linger>(socket, SO_LINGER).l_onoff == 0);
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+        const auto wait = option_of<timeval>(socket, option);
+        CHECK(std::abs(wait.tv_sec * 1000 + wait.tv_usec / 1000 - slice.count()) <= tick.count());
+    }
+    CHECK((::fcntl(socket, F_GETFL) & O_NONBLOCK) == 0);
+}
+
+}  // namespace
+
+TEST_SUITE("pool: handing connections over") {
+    TEST_CASE(
+        "a worker gets a copy of the socket and what the last handler has left; the master keeps its own") {
+        Desk desk;
+        const Guest guest = desk.come();
+        ConnectionEntry& entry = desk.at(guest);
+        entry.resumption = half_a_head_until(begin + 3s);
+        REQUIRE(desk.handoffs.give(1, guest.place, begin + 1s));
+        const Envelope got = desk.receive(1);
+        CHECK(got.message.kind == MessageKind::connection);
+        CHECK(got.message.handoff == desk.handoff_of(guest, 1));
+        CHECK(got.message.generation == desk.workforce.generation(1));
+        CHECK(got.message.listener == 3);
+        CHECK(got.message.since_ns == static_cast<std::uint64_t>(begin.time_since_epoch().count()));
+        CHECK(got.message.resumption.state == entry.resumption.state);
+        CHECK(got.message.resumption.parking.deadline_ns == entry.parking().deadline_ns);
+        CHECK(got.descriptors[0]);
+        CHECK_FALSE(got.descriptors[1]);
+        CHECK(entry.socket);
+        CHECK(entry.was_given);
+        CHECK(desk.is(guest, Where::given));
+        CHECK(desk.board.header().handoffs == 1);
+        CHECK(desk.board.entry(1).handed == 1);
+        say(guest.client, "x");
+        char byte = 0;
+        CHECK(::recv(got.descriptors[0].get(), &byte, 1, 0) == 1);
+        CHECK(byte == 'x');
+    }
+
+    TEST_CASE("its file goes with it, and stays") {
+        Desk desk;
+        const Guest guest = desk.come();
+        desk.at(guest).file = some_file();
+        REQUIRE(desk.handoffs.give(0, guest.place, begin));
+        CHECK(desk.receive(0).descriptors[1]);
+        CHECK(desk.at(guest).file);
+    }
+
+    TEST_CASE("each handoff has a number of its own, also of the same connection") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        const std::uint64_t first = desk.handoff_of(guest, 0);
+        desk.handoffs.take_back_all(0, begin);
+        REQUIRE(desk.lobby.take_first() == guest.place);
+        REQUIRE(desk.handoffs.give(0, guest.place, begin));
+        CHECK(desk.handoff_of(guest, 0) != first);
+        CHECK(desk.receive(0).message.handoff == desk.handoff_of(guest, 0));
+    }
+
+    TEST_CASE("a connection that a full channel doesn't take waits as before, and nothing is counted") {
+        Desk desk;
+        const int channel = desk.workforce.channel(0).master.get();
+        while (send_message(channel, {.kind = MessageKind::recall}, {}) == Sent::sent)
+            continue;
+        const long before = open_descriptors();
+        const Guest guest = desk.come();
+        CHECK_FALSE(desk.handoffs.give(0, guest.place, begin));
+        CHECK(desk.is(guest, Where::waiting));
+        CHECK_FALSE(desk.at(guest).was_given);
+        CHECK(desk.roster.account(0).outstanding() == 0);
+        CHECK(desk.board.entry(0).handed == 0);
+        CHECK(desk.board.header().handoffs == 0);
+        CHECK(desk.board.header().queued == 1);
+        CHECK(desk.roster.is_usable(0));
+        desk.connections.end(guest.place, Ending::completed());
+        CHECK(open_descriptors() == before + 1);  // Its client's.
+    }
+
+    TEST_CASE("a worker whose channel is broken is replaced, and its connection waits") {
+        Desk desk;
+        ::shutdown(desk.workforce.channel(0).worker.get(), SHUT_RDWR);
+        const Guest guest = desk.come();
+        CHECK_FALSE(desk.handoffs.give(0, guest.place, begin));
+        CHECK(desk.is(guest, Where::waiting));
+        CHECK_FALSE(desk.roster.is_usable(0));
+    }
+}
+
+TEST_SUITE("pool: what workers publish") {
+    TEST_CASE("an ending closes the master's copy and makes room in the slot") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);
+        CHECK_FALSE(desk.handoffs.has_news());
+        desk.publish(0, {.number = desk.handoff_of(guest, 0)});
+        CHECK(desk.handoffs.has_news());
+        desk.handoffs.note_progress(begin + 1s);
+        CHECK_FALSE(desk.handoffs.has_news());
+        CHECK_FALSE(desk.is_there(guest));
+        CHECK(heard_until_end(guest) == "end");
+        CHECK(desk.roster.idle().contains(0));
+        CHECK(desk.roster.moved_at(0) == begin + 1s);
+        CHECK(desk.board.row(0).completed == 1);
+        CHECK(desk.board.header().completed == 0);  // The row has it.
+    }
+
+    TEST_CASE("a client whose handler wants it reset is reset by the master's close, any other is not") {
+        for (const auto kind : {Completion::Kind::reset, Completion::Kind::ended}) {
+            Desk desk;
+            const Guest guest = desk.give(0);
+            {
+                const Envelope worker = desk.receive(0);
+                set(worker.descriptors[0].get(), SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
+            }
+            desk.publish(0, {.number = desk.handoff_of(guest, 0), .kind = kind});
+            desk.handoffs.note_progress(begin);
+            CHECK(heard_until_end(guest) == (kind == Completion::Kind::reset ? "reset" : "end"));
+        }
+    }
+
+    TEST_CASE("of a worker with many connections, the one that has ended ends, whichever it is") {
+        Desk desk{pool_with(1, many_at_once)};
+        std::vector<Guest> guests;
+        for (int i = 0; i < 5; ++i)
+            guests.push_back(desk.give(0));
+        for (const std::size_t index : {3U, 0U, 4U, 2U, 1U}) {
+            desk.publish(0, {.number = desk.handoff_of(guests[index], 0)});
+            desk.handoffs.note_progress(begin);
+            CHECK_FALSE(desk.is_there(guests[index]));
+            guests[index].client.reset();
+            for (const Guest& other : guests)
+                CHECK(desk.is_there(other) == static_cast<bool>(other.client));
+        }
+        CHECK(desk.roster.is_usable(0));
+    }
+
+    TEST_CASE("a parked one waits in the lobby, with what its handler has left") {
+        for (const bool exchanged : {true, false}) {
+            for (const Limit limit : {Limit::idle, Limit::header}) {
+                Desk desk;
+                const Guest guest = desk.give(0);
+                (void)desk.receive(0);
+                desk.at(guest).crashes = 1;
+                Resumption resumption = half_a_head_until(begin + 4s);
+                resumption.parking.limit = limit;
+                desk.publish(0, {.number = desk.handoff_of(guest, 0),
+                                 .kind = Completion::Kind::parked,
+                                 .exchanged = exchanged,
+                                 .resumption = resumption});
+                desk.handoffs.note_progress(begin);
+                REQUIRE(desk.is(guest, Where::parked));
+                const ConnectionEntry& entry = desk.at(guest);
+                CHECK(entry.resumption.state == resumption.state);
+                CHECK(entry.parking().input_at_least == 2);
+                CHECK(entry.deadline == begin + 4s);
+                const bool between_requests = limit == Limit::idle;
+                CHECK(entry.served == (exchanged && between_requests));
+                CHECK(entry.crashes == (between_requests ? 0 : 1));  // Its request is over, or it isn't.
+                CHECK(entry.socket);
+                CHECK(desk.roster.account(0).returned() == 1);
+                CHECK(desk.roster.idle().contains(0));
+                CHECK(desk.board.header().parked == 1);
+            }
+        }
+    }
+
+    TEST_CASE("its file is the one that was passed, the one that it had, or none") {
+        for (const auto file : {Completion::File::passed, Completion::File::same, Completion::File::none}) {
+            Desk desk;
+            const Guest guest = desk.come();
+            desk.at(guest).file = some_file();
+            const int before = desk.at(guest).file.get();
+            REQUIRE(desk.handoffs.give(0, guest.place, begin));
+            (void)desk.receive(0);
+            const std::uint64_t handoff = desk.handoff_of(guest, 0);
+            const UniqueFd another = some_file();
+            if (file == Completion::File::passed) desk.pass(0, another.get(), handoff);
+            desk.publish(0, {.number = handoff, .kind = Completion::Kind::parked, .file = file});
+            desk.handoffs.note_progress(begin);
+            REQUIRE(desk.is(guest, Where::parked));
+            const UniqueFd& now = desk.at(guest).file;
+            CHECK(static_cast<bool>(now) == (file != Completion::File::none));
+            if (file == Completion::File::same) CHECK(now.get() == before);
+            if (file == Completion::File::passed) {
+                CHECK(::pwrite(another.get(), "x", 1, 0) == 1);
+                char byte = 0;
+                CHECK(::pread(now.get(), &byte, 1, 0) == 1);
+            }
+        }
+    }
+
+    TEST_CASE("what can't be costs the worker its place, and the connection stays its own until the burial") {
+        struct Wrong {
+            std::string what;
+            Completion completion;
+            std::uint64_t times = 1;
+        };
+        constexpr std::uint64_t given = 1;
+        Completion garbage;
+        garbage.number = given;
+        garbage.kind = static_cast<Completion::Kind>(3);
+        for (const Wrong& wrong :
+             {Wrong{"none", {.number = 0}},
+              {"the next", {.number = given + 1}},
+              {"another in the upper half", {.number = given | std::uint64_t{1} << 32}},
+              {"the largest", {.number = ~std::uint64_t{0}}},
+              {"twice", {.number = given}, 2},
+              {"no kind", garbage},
+              {"no file",
+               {.number = given, .kind = Completion::Kind::parked, .file = Completion::File::passed}}}) {
+            CAPTURE(wrong.what);
+            Desk desk;
+            const Guest guest = desk.give(0);
+            const Guest other = desk.give(1);
+            (void)desk.receive(0);
+            REQUIRE(desk.handoff_of(guest, 0) == given);
+            for (std::uint64_t i = 0; i < wrong.times; ++i)
+                desk.publish(0, wrong.completion);
+            desk.publish(1, {.number = desk.handoff_of(other, 1)});
+            desk.handoffs.note_progress(begin);
+            CHECK_FALSE(desk.roster.is_usable(0));
+            CHECK(desk.roster.is_usable(1));
+            CHECK(desk.is(guest, Where::given));
+            CHECK_FALSE(desk.is_there(other));
+            desk.publish(0, {.number = given});  // From now on nobody listens to it.
+            desk.handoffs.note_progress(begin);
+            CHECK(desk.is(guest, Where::given));
+            CHECK_FALSE(desk.handoffs.has_news());
+            desk.tell(0, given, Progress::touched);
+            CHECK(desk.die(0, ExitReason::replaced).lost == 1);
+            CHECK_FALSE(desk.is_there(guest));
+            CHECK(desk.lost(ExitReason::replaced) == 1);
+        }
+    }
+
+    TEST_CASE("who lies while it owes an answer is replaced, too, and not listened to again") {
+        Desk desk{pool_with(1, many_at_once)};
+        const Guest received = desk.give(0);
+        (void)desk.receive(0);
+        const Guest queued = desk.give(0);
+        const TimePoint later = begin + desk.options.stuck_after;
+        desk.handoffs.relieve(later);
+        REQUIRE(desk.is(queued, Where::waiting));
+        CHECK(desk.receive(0).message.kind == MessageKind::answer);
+        desk.publish(0, {.number = desk.handoff_of(received, 0) + 100});
+        CHECK(desk.handoffs.has_news());
+        desk.handoffs.note_progress(later);
+        CHECK_FALSE(desk.roster.is_usable(0));
+        CHECK_FALSE(desk.handoffs.has_news());
+    }
+
+    TEST_CASE("who parks where nobody does is replaced") {
+        Desk desk{pool_with(1, many_at_once)};
+        const Guest guest = desk.give(0);
+        desk.publish(0, {.number = desk.handoff_of(guest, 0), .kind = Completion::Kind::parked});
+        desk.handoffs.note_progress(begin);
+        CHECK_FALSE(desk.roster.is_usable(0));
+        CHECK(desk.is(guest, Where::given));
+    }
+}
+
+TEST_SUITE("pool: handoffs of dead workers") {
+    TEST_CASE("what lies in the channel goes first, in its order, and nobody has touched it") {
+        Desk desk{pool_with(2, many_at_once)};
+        std::vector<Guest> guests;
+        std::vector<std::uint32_t> order;
+        for (int i = 0; i < 3; ++i) {
+            guests.push_back(desk.give(0));
+            order.push_back(guests.back().place.index);
+        }
+        const Death death = desk.die(0);
+        CHECK(death.lost == 0);
+        CHECK(desk.board.header().recovered == 3);
+        CHECK(desk.board.entry(0).handed == 0);
+        CHECK(waiting_in(desk) == order);
+    }
+
+    TEST_CASE("what was published is done, whatever is told of it") {
+        Desk desk;
+        const Guest ended = desk.give(0);
+        (void)desk.receive(0);
+        desk.tell(0, desk.handoff_of(ended, 0), Progress::received);
+        desk.publish(0, {.number = desk.handoff_of(ended, 0)});
+        const Guest parked = desk.give(1);
+        (void)desk.receive(1);
+        desk.tell(1, desk.handoff_of(parked, 1), Progress::touched);
+        desk.publish(1, {.number = desk.handoff_of(parked, 1), .kind = Completion::Kind::parked});
+        CHECK(desk.die(0).lost + desk.die(1).lost == 0);
+        CHECK_FALSE(desk.is_there(ended));
+        CHECK(desk.is(parked, Where::parked));
+        CHECK(desk.board.header().recovered == 0);
+    }
+
+    TEST_CASE("an ending that was counted and not published is an ending") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);
+        const std::uint64_t handoff = desk.handoff_of(guest, 0);
+        desk.tell(0, handoff, Progress::touched);
+        desk.board.pages(0).write({.number = handoff});
+        add(desk.board.row(0).failed);
+        CHECK(desk.die(0).lost == 0);
+        CHECK_FALSE(desk.is_there(guest));
+        CHECK(desk.board.row(0).failed == 1);
+        // The next worker's completions are read from where the master stands.
+        const Guest next = desk.give(0);
+        desk.publish(0, {.number = desk.handoff_of(next, 0)});
+        desk.handoffs.note_progress(begin);
+        CHECK_FALSE(desk.is_there(next));
+        CHECK(desk.roster.is_usable(0));
+    }
+
+    TEST_CASE("one that was received goes to another as it was handed, whatever its worker died of") {
+        for (std::size_t why = 0; why < exit_reasons; ++why) {
+            Desk desk;
+            const Guest guest = desk.come();
+            desk.at(guest).resumption = half_a_head_until(begin + 3s);
+            REQUIRE(desk.handoffs.give(0, guest.place, begin));
+            Resumption garbage;
+            garbage.state.fill(std::byte{1});
+            desk.hand_on(guest, 0, Progress::received, garbage, false, static_cast<ExitReason>(why));
+            REQUIRE(desk.is(guest, Where::waiting));
+            CHECK(desk.lobby.take_first() == guest.place);
+            CHECK(desk.at(guest).resumption.state == half_a_head_until(begin).state);
+            CHECK(desk.at(guest).crashes == 0);
+            CHECK(desk.board.header().recovered == 1);
+        }
+    }
+
+    TEST_CASE("so does one of which nothing was told, or only of an earlier handoff") {
+        for (const bool of_an_earlier_one : {true, false}) {
+            Desk desk;
+            const Guest guest = desk.give(0);
+            (void)desk.receive(0);
+            if (of_an_earlier_one) desk.tell(0, desk.handoff_of(guest, 0) - 1, Progress::touched);
+            CHECK(desk.die(0).given_again == 1);
+            CHECK(desk.is(guest, Where::waiting));
+        }
+    }
+
+    TEST_CASE("one whose note was written over is lost: it may have been answered already") {
+        for (const ExitReason why : {ExitReason::signalled, ExitReason::replaced}) {
+            Desk desk{pool_that_retries(1)};
+            const Guest guest = desk.give(0);
+            (void)desk.receive(0);
+            desk.tell(0, 0xa5a5'a5a5'a5a5, Progress::kept);
+            CHECK(desk.die(0, why).lost == 1);
+            CHECK_FALSE(desk.is_there(guest));
+            CHECK(desk.lost(why) == 1);
+        }
+    }
+
+    TEST_CASE("one between two requests waits for its client, and goes on from where it was") {
+        for (const bool exchanged : {true, false}) {
+            Desk desk;
+            Resumption resumption = half_a_head_until(begin + 5s);
+            resumption.parking.limit = Limit::idle;
+            const Guest guest = desk.left_by_dead(0, Progress::kept, resumption, exchanged);
+            REQUIRE(desk.is(guest, Where::parked));
+            CHECK(desk.at(guest).resumption.state == resumption.state);
+            CHECK(desk.at(guest).deadline == begin + 5s);
+            CHECK(desk.at(guest).served == exchanged);
+            CHECK(desk.at(guest).parking().input_at_least == 1);
+            CHECK(desk.lost(ExitReason::signalled) == 0);
+        }
+    }
+
+    TEST_CASE("where workers don't park, it goes to another at once, with what was left") {
+        Desk desk{pool_with(1, many_at_once)};
+        Resumption resumption;
+        resumption.state.fill(std::byte{9});
+        const Guest guest = desk.left_by_dead(0, Progress::kept, resumption, true);
+        REQUIRE(desk.is(guest, Where::waiting));
+        CHECK(desk.lobby.take_first() == guest.place);
+        CHECK(desk.at(guest).resumption.state == resumption.state);
+        CHECK(desk.at(guest).served);
+    }
+
+    TEST_CASE("one that was begun and not touched is lost, but where a crashed request is tried again") {
+        for (const int retries : {0, 1, 2}) {
+            Desk desk{pool_that_retries(retries)};
+            const Guest guest = desk.give(0);
+            for (int death = 0; death <= retries; ++death) {
+                REQUIRE(desk.is(guest, Where::given));
+                CHECK(desk.at(guest).crashes == death);
+                desk.hand_on(guest, 0, Progress::begun);
+                if (death == retries) break;
+                REQUIRE(desk.lobby.take_first() == guest.place);
+                REQUIRE(desk.handoffs.give(0, guest.place, begin));
+            }
+            CHECK_FALSE(desk.is_there(guest));
+            CHECK(desk.lost(ExitReason::signalled) == 1);
+        }
+    }
+
+    TEST_CASE("each request has its retries: one that is over doesn't count") {
+        Desk desk{pool_that_retries(1)};
+        const Guest guest = desk.left_by_dead(0, Progress::begun);
+        CHECK(desk.at(guest).crashes == 1);
+        REQUIRE(desk.lobby.take_first() == guest.place);
+        REQUIRE(desk.handoffs.give(0, guest.place, begin));
+        desk.hand_on(guest, 0, Progress::kept, {}, true);
+        CHECK(desk.at(guest).crashes == 0);
+    }
+
+    TEST_CASE("a wait for a first or the same request that ends with its worker doesn't forget the crash") {
+        Desk desk{pool_that_retries(1)};
+        const Guest guest = desk.left_by_dead(0, Progress::begun);
+        REQUIRE(desk.lobby.take_first() == guest.place);
+        REQUIRE(desk.handoffs.give(0, guest.place, begin));
+        desk.hand_on(guest, 0, Progress::received);
+        CHECK(desk.at(guest).crashes == 1);
+    }
+
+    TEST_CASE("who was ended on purpose gets no second try, and what was touched never does") {
+        for (std::size_t i = 0; i < exit_reasons; ++i) {
+            const auto why = static_cast<ExitReason>(i);
+            Desk desk{pool_that_retries(5)};
+            const Guest begun = desk.left_by_dead(0, Progress::begun, {}, false, why);
+            CHECK(desk.is_there(begun) == (why == ExitReason::signalled));
+            const Guest touched = desk.left_by_dead(1, Progress::touched, {}, true, why);
+            CHECK_FALSE(desk.is_there(touched));
+            CHECK(heard_until_end(touched) == "end");
+            CHECK(desk.lost(why) == (why == ExitReason::signalled ? 1 : 2));
+        }
+    }
+
+    TEST_CASE("a socket goes on as new, whatever the dead worker did to it") {
+        for (const std::chrono::milliseconds slice : {250ms, 1500ms}) {
+            for (const bool tcp : {true, false}) {
+                for (const Progress progress : {Progress::received, Progress::kept, Progress::begun}) {
+                    PoolOptions options = pool_that_retries(1);
+                    options.listen_options.slice = slice;
+                    Desk desk{options};
+                    const Guest guest = desk.come(tcp ? tcp_sockets() : unix_sockets());
+                    REQUIRE(desk.handoffs.give(0, guest.place, begin));
+                    const Envelope worker = desk.receive(0);
+                    spoil(worker.descriptors[0].get());
+                    desk.tell(0, desk.handoff_of(guest, 0), progress);
+                    (void)desk.die(0);
+                    REQUIRE(desk.is_there(guest));
+                    check_fresh(desk.at(guest).socket.get(), slice);
+                }
+            }
+        }
+    }
+
+    TEST_CASE("half a head has until its old deadline, with every worker") {
+        Desk desk{pool_that_retries(1)};
+        const Resumption resumption = half_a_head_until(begin + 3s);
+        const Guest guest = desk.left_by_dead(0, Progress::begun, resumption);
+        REQUIRE(desk.lobby.take_first() == guest.place);
+        REQUIRE(desk.handoffs.give(1, guest.place, begin + 2s));
+        const Resumption got = desk.receive(1).message.resumption;
+        CHECK(got.parking.deadline_ns == resumption.parking.deadline_ns);
+        CHECK(got.parking.limit == Limit::header);
+        CHECK(got.state == resumption.state);
+        CHECK(got.parking.input_at_least == 1);  // As the socket has it now; the worker sets it anew.
+    }
+
+    TEST_CASE("what a broken worker told is made harmless") {
+        Desk desk;
+        Resumption garbage{.parking = {.what = static_cast<Await>(77), .limit = static_cast<Limit>(200)}};
+        garbage.parking.deadline_ns = ~std::uint64_t{0};
+        const Guest guest = desk.left_by_dead(0, Progress::kept, garbage);
+        REQUIRE(desk.is(guest, Where::parked));
+        CHECK(desk.at(guest).parking().limit == Limit::idle);
+        CHECK(desk.at(guest).parking().what == Await::input);
+        CHECK(desk.at(guest).deadline <= begin + 1h);
+    }
+
+    TEST_CASE("descriptors of the dead are closed") {
+        Desk desk;
+        const long before = open_descriptors();
+        for (int i = 0; i < 3; ++i) {
+            const Guest guest = desk.give(0);
+            const Envelope worker = desk.receive(0);
+            desk.tell(0, desk.handoff_of(guest, 0), Progress::touched);
+            desk.pass(0, some_file().get(), desk.handoff_of(guest, 0));
+            CHECK(desk.die(0).lost == 1);
+        }
+        CHECK(open_descriptors() == before);
+    }
+}
+
+TEST_SUITE("pool: looking after handoffs") {
+    TEST_CASE("with nothing handed over there is nothing to look at") {
+        const Desk desk;
+        CHECK(desk.handoffs.prepare_to_wait(begin) == TimePoint::max());
+    }
+
+    TEST_CASE("looks are at least 1 ms apart, also with await_next 0") {
+        for (const auto await_next : {0ms, 4ms, 60'000ms}) {
+            for (const bool awaits : {true, false}) {
+                PoolOptions options = pool_with(2);
+                options.await_next = await_next;
+                Desk desk{options};
+                const Guest guest = desk.give(0);
+                TimePoint now = begin;
+                for (int look = 0; look < 50; ++look) {
+                    desk.board.row(0).awaiting_since_ns =
+                        awaits ? static_cast<std::uint64_t>(now.time_since_epoch().count()) : 0;
+                    desk.handoffs.note_progress(now);
+                    desk.handoffs.relieve(now);
+                    desk.handoffs.recall_awaiting(false, now);
+                    const TimePoint next = desk.handoffs.prepare_to_wait(now);
+                    REQUIRE(next >= now + 1ms);
+                    REQUIRE(next <= now + desk.options.stuck_after);
+                    now = next;
+                }
+            }
+        }
+    }
+
+    TEST_CASE("a worker that has waited for await_next is told so, once for each wait") {
+        PoolOptions options = pool_with(2);
+        options.await_next = 4ms;
+        Desk desk{options};
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);
+        const auto wait_since = [&desk](TimePoint since) {
+            desk.board.row(0).awaiting_since_ns =
+                static_cast<std::uint64_t>(since.time_since_epoch().count());
+        };
+        const auto is_recalled = [&desk](TimePoint now, bool at_once = false) {
+            desk.handoffs.recall_awaiting(at_once, now);
+            Envelope envelope;
+            const bool any = desk.receive(0, envelope) == Received::message;
+            if (any) CHECK(envelope.message.kind == MessageKind::recall);
+            return any;
+        };
+        wait_since(begin);
+        CHECK_FALSE(is_recalled(begin + 3ms));
+        CHECK(is_recalled(begin + 10ms));
+        CHECK_FALSE(is_recalled(begin + 20ms));
+        wait_since(begin + 21ms);
+        CHECK_FALSE(is_recalled(begin + 24ms));
+        CHECK(is_recalled(begin + 24ms, true));
+        CHECK_FALSE(is_recalled(begin + 40ms));
+        wait_since(begin + 50ms);
+        CHECK(is_recalled(begin + 60ms));
+    }
+
+    TEST_CASE("one that was queued ahead goes to a worker that has become idle, after steal_after") {
+        PoolOptions options = pool_with(2);
+        options.steal_after = 5ms;
+        options.queue_ahead = 1;
+        Desk desk{options};
+        const Guest served = desk.give(0);
+        (void)desk.receive(0);
+        const Guest ahead = desk.give(0);
+        desk.handoffs.rebalance(begin + 4ms);
+        CHECK(desk.handoff_of(ahead, 0) != 0);
+        desk.handoffs.rebalance(begin + 5ms);
+        CHECK(desk.handoff_of(ahead, 0) == 0);
+        CHECK(desk.handoff_of(ahead, 1) != 0);
+        CHECK(desk.receive(1).descriptors[0]);
+        CHECK(desk.handoff_of(served, 0) != 0);
+        CHECK(desk.board.header().recovered == 1);
+    }
+
+    TEST_CASE(
+        "those ahead at a worker that stalls while none is idle wait in the queue again, in their order") {
+        PoolOptions options = pool_with(1);
+        options.queue_ahead = 3;
+        Desk desk{options};
+        const Guest served = desk.give(0);
+        (void)desk.receive(0);
+        const Guest first = desk.give(0);
+        const Guest second = desk.give(0);
+        const TimePoint stalled = begin + desk.options.stalled_after;
+        desk.handoffs.rebalance(stalled - 1ms);
+        CHECK(desk.roster.account(0).outstanding() == 3);
+        CHECK(desk.handoffs.prepare_to_wait(stalled - 1ms) < TimePoint::max());
+        desk.handoffs.rebalance(stalled);
+        CHECK(desk.is(served, Where::given));
+        CHECK(desk.lobby.take_next() == first.place);
+        CHECK(desk.lobby.take_next() == second.place);
+    }
+}
