@@ -217,7 +217,9 @@ void Handoffs::rebalance(TimePoint now) noexcept {
                 if (!client) return;
                 if (!give(*roster_.idle().lowest(), *client, now)) return lobby_.put_first(*client);
             }
-        } else if (now - roster_.moved_at(slot) >= options_.stalled_after) {
+        } else if (now - roster_.moved_at(slot) >= options_.stalled_after && options_.queue == 0) {
+            take_back_all(slot, now);
+        } else if (now - roster_.moved_at(slot) >= options_.stalled_after) {  // The queue bounds their wait.
             ConnectionList taken{connections_};
             while (const std::optional<Place> client = take_back_one(slot, now))
                 taken.push_back(*client);

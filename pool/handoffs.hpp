@@ -35,8 +35,8 @@ public:
     [[nodiscard]] bool has_news() const noexcept;
 
     /// Takes back connections that have been queued ahead for steal_after, as far as there are idle workers
-    /// for them; and those at a worker that hasn't moved for stalled_after, which go to the front of the
-    /// queue.
+    /// for them; and those at a worker that hasn't moved for stalled_after, which go first, or to the
+    /// front of the queue if there is one.
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or

@@ -754,21 +754,24 @@ TEST_SUITE("pool: looking after handoffs") {
     }
 
     TEST_CASE(
-        "those ahead at a worker that stalls while none is idle wait in the queue again, in their order") {
-        PoolOptions options = pool_with(1);
-        options.queue_ahead = 3;
-        Desk desk{options};
-        const Guest served = desk.give(0);
-        (void)desk.receive(0);
-        const Guest first = desk.give(0);
-        const Guest second = desk.give(0);
-        const TimePoint stalled = begin + desk.options.stalled_after;
-        desk.handoffs.rebalance(stalled - 1ms);
-        CHECK(desk.roster.account(0).outstanding() == 3);
-        CHECK(desk.handoffs.prepare_to_wait(stalled - 1ms) < TimePoint::max());
-        desk.handoffs.rebalance(stalled);
-        CHECK(desk.is(served, Where::given));
-        CHECK(desk.lobby.take_next() == first.place);
-        CHECK(desk.lobby.take_next() == second.place);
+        "those ahead at a worker that stalls while none is idle go before others again, in their order") {
+        for (const int queue : {0, 10}) {  // With a queue, that bounds their wait.
+            PoolOptions options = pool_with(1);
+            options.queue_ahead = 3;
+            options.queue = queue;
+            Desk desk{options};
+            const Guest served = desk.give(0);
+            (void)desk.receive(0);
+            const Guest first = desk.give(0);
+            const Guest second = desk.give(0);
+            const TimePoint stalled = begin + desk.options.stalled_after;
+            desk.handoffs.rebalance(stalled - 1ms);
+            CHECK(desk.roster.account(0).outstanding() == 3);
+            CHECK(desk.handoffs.prepare_to_wait(stalled - 1ms) < TimePoint::max());
+            desk.handoffs.rebalance(stalled);
+            CHECK(desk.is(served, Where::given));
+            CHECK((queue > 0 ? desk.lobby.take_next() : desk.lobby.take_first()) == first.place);
+            CHECK((queue > 0 ? desk.lobby.take_next() : desk.lobby.take_first()) == second.place);
+        }
     }
 }

@@ -146,7 +146,7 @@ class Handle(unittest.TestCase):
 
     def calls_between(self, root, path, *arguments):
         """The system calls for one request of a connection on which the same was asked before, without the two that
-        look at it and take it."""
+        look at it and, after the answer, take it."""
         with tempfile.NamedTemporaryFile("r") as report:
             client, process = self.start("http", "--root", root, *arguments,
                                          command=("strace", "-f", "-o", report.name, OPTIMISED))
@@ -157,7 +157,7 @@ class Handle(unittest.TestCase):
             calls = re.findall(r"^\d+ +(\w+)\(", report.read(), re.MULTILINE)
         calls = calls[calls.index("sendto") + 1:]
         looks = [i for i, call in enumerate(calls) if call == "recvfrom"]
-        return [call for call in calls[:looks[2]] if call != "recvfrom"]
+        return [call for call in calls[:looks[3]] if call != "recvfrom"]
 
     def test_an_answer_costs_two_calls_five_for_a_file_that_has_just_changed_and_one_for_a_trusted_one(self):
         with tempfile.TemporaryDirectory() as root:
