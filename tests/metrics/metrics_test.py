@@ -143,7 +143,7 @@ class Exporter(unittest.TestCase):
                 self.assertNotEqual(exporter_of(server), before)
 
     def test_it_answers_while_the_pool_is_saturated(self):
-        with Bullpen("echo", "--workers", "1") as server:
+        with Bullpen("echo", "--workers", "1", "--queue-ahead", "0") as server:
             at = ("127.0.0.1", server.port)
             with socket.create_connection(at) as served, socket.create_connection(at):
                 served.sendall(b"x")
