@@ -54,6 +54,7 @@ public:
         detached_ = true;
     }
 
+    /// Ends the connection as end_connection() says, unless it is detached, and closes the descriptor.
     Closed close() noexcept;
 
     /// Closes the descriptor only, for a connection that goes on.

@@ -180,7 +180,7 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
     ConnectionEntry& entry = connections_.at(client);
     if (completion.file == Completion::File::none) entry.file.reset();
     if (completion.file == Completion::File::passed)
-        if (take_file(slot, completion.number, entry.file) != Passed::file) return false;
+        if (!take_file(slot, completion.number, entry.file)) return false;
     entry.resumption = {.parking = sane(completion.resumption.parking), .state = completion.resumption.state};
     if (entry.parking().limit == Limit::idle) {
         entry.served = entry.served || completion.exchanged != 0;
@@ -193,18 +193,18 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
     return true;
 }
 
-/// Receives the file that the worker has sent before it published the completion.
-Handoffs::Passed Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept {
+/// Receives the file that the worker has sent before it published the completion. Returns false if it isn't
+/// there (out_of_memory_: it is, for later) or isn't one.
+bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept {
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
     if (received == Received::later) out_of_memory_ = true;
-    if (received == Received::later) return Passed::later;
     const bool good = received == Received::message && envelope.message.kind == MessageKind::file &&
                       envelope.message.handoff == handoff && envelope.descriptors[0] &&
                       is_regular_file(envelope.descriptors[0].get());
     if (good) file = std::move(envelope.descriptors[0]);
     discard(envelope);
-    return good ? Passed::file : Passed::nothing_good;
+    return good;
 }
 
 void Handoffs::rebalance(TimePoint now) noexcept {

@@ -79,8 +79,7 @@ private:
     [[nodiscard]] bool accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     void note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     [[nodiscard]] bool note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
-    enum class Passed { file, nothing_good, later };
-    [[nodiscard]] Passed take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept;
+    [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept;
     void take_unpublished(std::uint32_t slot, TimePoint now) noexcept;
     /// What it stands for if a dead worker has told nothing of a connection.
     enum class Silence { means_not_begun, hides };

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,5 +131,20 @@ TEST_SUITE("core: processes") {
         CHECK(!spawn_program({{"/no/such/program"}}, STDIN_FILENO));
         CHECK(errno == ENOENT);
         CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+    }
+
+    TEST_CASE(
+        "batch scheduling holds while it lives and is inherited, if it is wanted and nothing else was set") {
+        const int before = ::sched_getscheduler(0);
+        REQUIRE(before == SCHED_OTHER);
+        {
+            const BatchScheduling batch{true};
+            CHECK(::sched_getscheduler(0) == SCHED_BATCH);
+            CHECK(status_of([] { return ::sched_getscheduler(0); }) == SCHED_BATCH);
+            const BatchScheduling again{true};
+        }
+        CHECK(::sched_getscheduler(0) == before);
+        const BatchScheduling unwanted{false};
+        CHECK(::sched_getscheduler(0) == before);
     }
 }
