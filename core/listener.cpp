@@ -279,6 +279,17 @@ bool Listener::has_clients() const noexcept {
     return ::poll(&readable, 1, 0) == 1;
 }
 
+bool Listener::has_accepted(int socket) const noexcept {
+    int listens = 1;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens != 0) return false;
+    const Address own = Address::of_socket(socket);
+    if (own.family() != address_.family()) return false;
+    if (own.family() == AF_UNIX) return own.text() == address_.text();
+    const bool any = address_.host() == "0.0.0.0" || address_.host() == "::";
+    return own.port() == address_.port() && (any || own.host() == address_.host());
+}
+
 void Listener::set_nonblocking(bool nonblocking) noexcept {
     const int flags = ::fcntl(fd(), F_GETFL);
     ::fcntl(fd(), F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);

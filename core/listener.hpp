@@ -45,11 +45,23 @@ public:
     /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);
 
+    /// Takes over a descriptor that another process with the same descriptor table has opened so.
+    static Listener adopt(UniqueFd fd, const Address& address) noexcept { return {std::move(fd), address}; }
+
     Listener(Listener&& other) noexcept = default;
     Listener& operator=(Listener&&) = delete;
     ~Listener();
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+    /// Another process with the same descriptor table has closed it, with its file: only forgets both.
+    void forget() noexcept {
+        (void)fd_.release();
+        file_.reset();
+    }
+
+    /// Whether `socket` was accepted from it, by its own address.
+    [[nodiscard]] bool has_accepted(int socket) const noexcept;
 
     /// The bound address: the real port where 0 was asked for.
     [[nodiscard]] const Address& address() const noexcept { return address_; }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/log.hpp"
 
@@ -19,14 +20,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 std::uint64_t to_ns(TimePoint time) noexcept {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
-}
-
-/// Only a regular file is accepted: closing anything else, such as a socket with unsent data, could block the
-/// master.
-bool is_regular_file(int file) noexcept {
-    struct statx about {};
-    return ::statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 &&
-           S_ISREG(about.stx_mode);
 }
 
 /// A worker's `parking` with impossible values replaced by harmless ones.
@@ -89,6 +82,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
                     .resumption = entry.resumption};
     {
         const Scoreboard::Change change{scoreboard_};
+        connections_.address(client, slot, account.next_handoff());
         connections_.move(client, Where::given);
         message.handoff = account.give(client);
         roster_.moved(slot, now);
@@ -98,7 +92,7 @@ bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
     const Sent sent =
         send_message(workforce_.channel(slot).master.get(), message, std::span{descriptors}.first(count));
     if (sent == Sent::sent) {
-        entry.was_given = true;
+        entry.was_given = entry.sent = true;
         doubts_[slot].handed_at = now;
         add(scoreboard_.header().handoffs);
         return true;
@@ -180,7 +174,7 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
     ConnectionEntry& entry = connections_.at(client);
     if (completion.file == Completion::File::none) entry.file.reset();
     if (completion.file == Completion::File::passed)
-        if (!take_file(slot, completion.number, entry.file)) return false;
+        if (!take_file(slot, completion.number, entry)) return false;
     entry.resumption = {.parking = sane(completion.resumption.parking), .state = completion.resumption.state};
     if (entry.parking().limit == Limit::idle) {
         entry.served = entry.served || completion.exchanged != 0;
@@ -195,14 +189,18 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
 
 /// Receives the file that the worker has sent before it published the completion. Returns false if it isn't
 /// there (out_of_memory_: it is, for later) or isn't one.
-bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept {
+bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEntry& entry) noexcept {
+    if (entry.has_new_file) return true;  // A master that has died had received it.
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
     if (received == Received::later) out_of_memory_ = true;
     const bool good = received == Received::message && envelope.message.kind == MessageKind::file &&
                       envelope.message.handoff == handoff && envelope.descriptors[0] &&
-                      is_regular_file(envelope.descriptors[0].get());
-    if (good) file = std::move(envelope.descriptors[0]);
+                      is_file(envelope.descriptors[0].get());
+    if (good) {
+        entry.file = std::move(envelope.descriptors[0]);
+        entry.has_new_file = true;
+    }
     discard(envelope);
     return good;
 }
@@ -308,6 +306,7 @@ void Handoffs::note_answer(std::uint32_t slot, TimePoint now) noexcept {
         scoreboard_.row(slot).answers.load(std::memory_order_seq_cst) != doubt.questions)
         return;
     doubt.answered_at = now;
+    if (doubt.perhaps != 0) settle_perhaps(slot, now);
     if (roster_.account(slot).outstanding() > 0 && !holds_what_it_was_given(slot)) return;  // See judge().
     settle_doubt(slot);
     roster_.set_usable(slot, Usable::yes);
@@ -360,18 +359,91 @@ std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) 
         if (received == Received::empty || received == Received::closed || received == Received::later)
             return {};
         if (received == Received::malformed || envelope.message.kind != MessageKind::connection) continue;
-        const Scoreboard::Change change{scoreboard_};
-        const std::optional<Place> client = roster_.account(slot).take_back(envelope.message.handoff);
+        const std::optional<Place> client = roster_.account(slot).find(envelope.message.handoff);
         if (!client) continue;
-        connections_.move(*client, Where::waiting);
-        roster_.moved(slot, now);
-        add(scoreboard_.header().recovered);
+        if (doubts_[slot].perhaps == envelope.message.handoff) doubts_[slot].perhaps = 0;
+        take_back(slot, *client, now);
         return client;
     }
 }
 
+void Handoffs::take_back(std::uint32_t slot, Place client, TimePoint now) noexcept {
+    const Scoreboard::Change change{scoreboard_};
+    roster_.account(slot).take_back(connections_.at(client).handoff);
+    connections_.move(client, Where::waiting);
+    roster_.moved(slot, now);
+    add(scoreboard_.header().recovered);
+}
+
+/// Closing anything else, such as a socket with unsent data, could block the master.
+bool Handoffs::is_file(int fd) noexcept {
+    struct statx about {};
+    return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 &&
+           S_ISREG(about.stx_mode);
+}
+
+// Taking over from a master that has died.
+
+void Handoffs::adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now) {
+    if (!shape_.hands_off()) return;
+    std::vector<Place> taken_back;
+    std::vector<Place> unsure;
+    connections_.for_each(Where::given, [&](Place client, ConnectionEntry& entry) {
+        entry.was_given = true;
+        const auto is_its = [&](const UniqueFd& twin) {
+            return is_same_socket(twin.get(), entry.socket.get());
+        };
+        if (std::any_of(twins.begin(), twins.end(), is_its))
+            taken_back.push_back(client);
+        else if (!entry.sent)
+            unsure.push_back(client);
+    });
+    for (const Place client : taken_back) {
+        take_back(connections_.at(client).slot, client, now);
+        lobby_.put_first(client);
+    }
+    for (const Place client : unsure) {
+        const ConnectionEntry& entry = connections_.at(client);
+        const std::uint32_t slot = entry.slot;
+        doubts_[slot].perhaps = entry.handoff;
+        take_back_all(slot, now);
+        if (doubts_[slot].perhaps != 0 && !doubts_[slot].asked_at) ask(slot, now);
+    }
+    if (!file) return;
+    // It came before the completion that is the next one of its slot.
+    roster_.owing().for_each([&](std::uint32_t slot) {
+        const WorkerPages pages = scoreboard_.pages(slot);
+        const std::uint64_t next = roster_.account(slot).completions();
+        if (!file || pages.published() == next) return;
+        const Completion completion = pages.read(next);
+        const std::optional<Place> client = roster_.account(slot).find(completion.number);
+        if (!client || completion.file != Completion::File::passed || connections_.at(*client).has_new_file)
+            return;
+        connections_.at(*client).file = std::move(file);
+        connections_.at(*client).has_new_file = true;
+    });
+}
+
+/// The worker has answered, so that it has told of all that it had received: what it doesn't know of was
+/// never sent.
+void Handoffs::settle_perhaps(std::uint32_t slot, TimePoint now) noexcept {
+    const std::uint64_t handoff = std::exchange(doubts_[slot].perhaps, 0);
+    const std::optional<Place> client = roster_.account(slot).find(handoff);
+    if (!client) return;
+    connections_.at(*client).sent = true;
+    const WorkerPages pages = scoreboard_.pages(slot);
+    if (told_of(handoff, pages)) return;
+    const SlotAccount& account = roster_.account(slot);
+    const std::uint64_t news = pages.published() - account.completions();
+    for (std::uint64_t i = 0; i < std::min(news, account.outstanding()); ++i)
+        if (pages.read(account.completions() + i).number == handoff) return;
+    take_back(slot, *client, now);
+    lobby_.put_first(*client);
+}
+
 void Handoffs::settle(std::uint32_t slot, Death& death, TimePoint now) noexcept {
     if (shape_.pick == Pick::never || !scoreboard_.pages(slot)) return;
+    doubts_[slot].perhaps = 0;
     // A worker that has written nonsense over its pages may have told of more connections than they say now.
     const bool nonsense = take_completions(slot, now) != nullptr ||
                           !has_possible_notes(scoreboard_.pages(slot), roster_.account(slot).handoffs());

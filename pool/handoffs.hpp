@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/channel.hpp"
@@ -27,6 +28,16 @@ public:
 
     /// Hands the connection to the slot's worker. Returns false if its channel takes no more now.
     [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
+
+    /// For a master whose predecessor has died: takes over what is given to the slots. `twins` are sockets
+    /// that the dead master had received from a channel, and so had taken back; `file` is a regular file that
+    /// it had received, or empty, and is emptied if it is a connection's. A connection of which it isn't
+    /// known whether its message was sent goes back to the lobby if it lies in the channel, or once the
+    /// worker has answered and doesn't have it.
+    void adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now);
+
+    /// Whether it is a regular file: nothing else is taken as a connection's.
+    [[nodiscard]] static bool is_file(int fd) noexcept;
 
     /// Settles the connections that the workers have ended or parked.
     void note_progress(TimePoint now) noexcept;
@@ -72,6 +83,7 @@ private:
         std::optional<TimePoint> asked_at;  ///< When the last question was asked; empty once it is settled.
         TimePoint answered_at{};
         std::uint32_t generation = 0;  ///< Names the worker that was asked.
+        std::uint64_t perhaps = 0;     ///< A handoff of which it isn't known whether it was sent; 0: none.
         std::uint64_t recalled = 0;    ///< When the wait began that the worker was last told to end.
     };
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
@@ -79,7 +91,9 @@ private:
     [[nodiscard]] bool accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     void note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     [[nodiscard]] bool note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
-    [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept;
+    [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEntry& entry) noexcept;
+    void take_back(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    void settle_perhaps(std::uint32_t slot, TimePoint now) noexcept;
     void take_unpublished(std::uint32_t slot, TimePoint now) noexcept;
     /// What it stands for if a dead worker has told nothing of a connection.
     enum class Silence { means_not_begun, hides };

@@ -83,6 +83,9 @@ DescriptorNeeds Pool::descriptor_needs() const {
 }
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
+    scoreboard_.keep_from_children();
+    connections_.keep_from_children();
+    workforce_.keep_from_children();
     wake_up_.watch_by(events);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
@@ -93,6 +96,60 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     }
     sizer_.begin(now);
     gauges_.begin(now);
+}
+
+void Pool::adopt(OpenDescriptors& open, TimePoint now) {
+    scoreboard_.roll_back();
+    connections_.adopt(open);
+    workforce_.adopt(open, now);
+    if (options_.design.master_accepts()) adopt_accounts(now);
+}
+
+/// Puts each given connection into its slot's account, in the order given.
+void Pool::adopt_accounts(TimePoint now) {
+    std::vector<std::vector<SlotAccount::Given>> given(slots());
+    connections_.for_each(Where::given, [&](Place client, const ConnectionEntry& entry) {
+        given[entry.slot].push_back({client, entry.handoff});
+    });
+    for (std::uint32_t slot = 0; slot < slots(); ++slot) {
+        std::sort(given[slot].begin(), given[slot].end(),
+                  [](const auto& a, const auto& b) { return a.handoff < b.handoff; });
+        roster_.adopt(slot, given[slot], now);
+    }
+}
+
+void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
+    const StopNote stop = stop_[0];
+    if (options_.design.master_accepts()) {
+        workforce_.settle_unborn(now);
+        lobby_.adopt(now);
+        std::vector<UniqueFd> twins;
+        UniqueFd file;
+        for (UniqueFd& stray : strays) {
+            if (Handoffs::is_file(stray.get())) {
+                if (!file) file = std::move(stray);
+            } else if (!door_.has_accepted(stray.get())) {
+                continue;
+            } else if (connections_.has_twin(stray.get())) {
+                twins.push_back(std::move(stray));
+            } else if (connections_.has_room()) {
+                const std::optional<Place> client = door_.take_in(stray, now);
+                if (client && lobby_.receive(*client, now)) lobby_.put_last(*client);
+            }
+        }
+        handoffs_.adopt(twins, file, now);
+        strays.push_back(std::move(file));
+    }
+    workforce_.repeat_orders(now);
+    if (stop.begun) begin_stop(now, stop.deadline);
+    if (stop.closes) {
+        (void)shutdown_.note_waiting(false, TimePoint::max());
+        door_.forget();
+    }
+}
+
+void Pool::forget_closed() noexcept {
+    if (stop_[0].closes) door_.forget();
 }
 
 void Pool::start_workers(TimePoint now) noexcept {
@@ -376,6 +433,8 @@ void Pool::check_books() const noexcept {
 // The orderly stop.
 
 void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
+    stop_[0].deadline = stop_[0].begun ? std::min(stop_[0].deadline, deadline) : deadline;
+    stop_[0].begun = true;
     if (!shutdown_.begin(now, deadline)) return;
     scoreboard_.header().draining.store(1);
     door_.stop_new_clients();
@@ -387,7 +446,10 @@ void Pool::continue_stop(TimePoint now) noexcept {
     const bool none_left = lobby_.waiting() == 0 && lobby_.parked() == 0;
     if (shutdown_.is_emptying()) {
         const bool anybody_waits = !none_left || door_.has_clients() || workforce_.has_clients();
-        if (shutdown_.note_waiting(anybody_waits, now)) door_.close();
+        if (shutdown_.note_waiting(anybody_waits, now)) {
+            stop_[0].closes = true;
+            door_.close();
+        }
     }
     if (shutdown_.is_over(now)) {  // In every turn, because a burial may have brought a connection back.
         lobby_.lose_all(ExitReason::drain_limit);

@@ -49,8 +49,16 @@ namespace bullpen {
 ///   given, ended and counted      the worker               it has ended as counted
 ///   given to a program            the program              it is lost
 ///
-/// If the master itself dies, the kernel closes what it and nobody else has. Workers serve what they have
-/// received and what lies in their channels, and tell nobody.
+/// If the master itself dies, nothing is closed: its successor finds the table, adopts it, and the workers
+/// notice nothing, see adopt(). What becomes of a connection at which the master dies in the middle of an
+/// act:
+///
+///   accept4, then add()            it is no one's: the successor adds it
+///   give(), then sendmsg           it goes back to the lobby unless the worker has it, see Handoffs::adopt()
+///   recvmsg, then take_back()      the received copy tells: it goes back to the lobby
+///   a completion, then its ring's  both are of one Scoreboard::Change, which is taken back: the
+///     index                        completion is accepted again
+///   end(), then close              the successor closes it
 class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
@@ -75,6 +83,17 @@ public:
     /// Begins to watch the pool's descriptors. `kept` are the descriptors that workers keep besides their
     /// own. Throws std::system_error.
     void start(Events& events, std::vector<int> kept, TimePoint now);
+
+    /// For a master whose predecessor has died; before start(). The parts claim their descriptors, in all
+    /// pools before any continues with go_on(). Throws std::system_error.
+    void adopt(OpenDescriptors& open, TimePoint now);
+
+    /// Takes what is this pool's of the descriptors that nobody has claimed, and goes on where the dead
+    /// master was. `file` is a regular file among them.
+    void go_on(std::vector<UniqueFd>& strays, TimePoint now);
+
+    /// For the keeper, when the server has stopped: forgets what the master has closed.
+    void forget_closed() noexcept;
 
     /// Forks the first workers.
     void start_workers(TimePoint now) noexcept;
@@ -128,6 +147,14 @@ public:
     [[nodiscard]] bool is_stopped() const noexcept;
 
 private:
+    /// What a successor must know of an orderly stop.
+    struct StopNote {
+        bool begun = false;
+        bool closes = false;  ///< The listeners are closed, or about to be.
+        TimePoint deadline{};
+    };
+
+    void adopt_accounts(TimePoint now);
     std::optional<Place> next_client(TimePoint now) noexcept;
     std::optional<Place> next_from_door(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
@@ -161,6 +188,7 @@ private:
     Handoffs handoffs_;
     Sizer sizer_;
     Shutdown shutdown_;
+    SharedArray<StopNote> stop_{1};
     Gauges gauges_;
     TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
     bool wanted_ = false;    ///< That was less than standing_still ago.

@@ -51,10 +51,25 @@ void Roster::place(std::uint32_t slot, Stage stage, Usable usable) noexcept {
 void Roster::moved(std::uint32_t slot, TimePoint now) noexcept {
     SlotEntry& entry = scoreboard_.entry(slot);
     const SlotAccount& account = slots_[slot].account;
+    for (SharedCounter* const word : {&entry.handed, &entry.returned, &entry.lost, &entry.given})
+        scoreboard_.remember(*word);
     entry.handed.store(account.handed(), std::memory_order_release);
     entry.returned.store(account.returned(), std::memory_order_release);
     entry.lost.store(account.lost(), std::memory_order_release);
     entry.given.store(account.handoffs(), std::memory_order_release);
+    slots_[slot].moved_at = moved_at_ = now;
+    place(slot, stage_of(slot), is_usable(slot) ? Usable::yes : Usable::no);
+}
+
+void Roster::adopt(std::uint32_t slot, std::span<const SlotAccount::Given> given, TimePoint now) {
+    const SlotEntry& entry = scoreboard_.entry(slot);
+    const std::uint64_t returned = entry.returned.load(relaxed);
+    const std::uint64_t lost = entry.lost.load(relaxed);
+    slots_[slot].account.adopt({.finished = entry.handed.load(relaxed) - returned - lost - given.size(),
+                                .returned = returned,
+                                .lost = lost,
+                                .handoffs = entry.given.load(relaxed)},
+                               given);
     slots_[slot].moved_at = moved_at_ = now;
     place(slot, stage_of(slot), is_usable(slot) ? Usable::yes : Usable::no);
 }

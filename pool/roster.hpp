@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/clock.hpp"
@@ -40,6 +41,10 @@ public:
         return slots_[slot].account;
     }
     void moved(std::uint32_t slot, TimePoint now) noexcept;
+
+    /// For a master whose predecessor has died: takes over the slot's account as its entry in the scoreboard
+    /// says, with the connections that are outstanding.
+    void adopt(std::uint32_t slot, std::span<const SlotAccount::Given> given, TimePoint now);
 
     /// Notes whether, by its row, the worker awaits its client's next request.
     void note_awaiting(std::uint32_t slot, bool awaiting) noexcept { awaiting_.set(slot, awaiting); }

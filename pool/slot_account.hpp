@@ -20,6 +20,32 @@ public:
     /// give() allocates nothing.
     void reserve(std::size_t depth) { given_.reserve(depth); }
 
+    /// What is counted over the slot's life.
+    struct Counts {
+        std::uint64_t finished = 0;
+        std::uint64_t returned = 0;
+        std::uint64_t lost = 0;
+        std::uint64_t handoffs = 0;
+    };
+    /// An outstanding connection.
+    struct Given {
+        Place client;
+        std::uint64_t handoff;
+    };
+
+    /// For a master whose predecessor has died: takes over what was counted, and what is outstanding, in the
+    /// order given.
+    void adopt(const Counts& counts, std::span<const Given> given) {
+        finished_ = counts.finished;
+        returned_ = counts.returned;
+        lost_ = counts.lost;
+        last_handoff_ = counts.handoffs;
+        given_.assign(given.begin(), given.end());
+    }
+
+    /// The number of the next handoff.
+    [[nodiscard]] std::uint64_t next_handoff() const noexcept { return last_handoff_ + 1; }
+
     /// Returns the handoff's number, which is unique in the slot.
     std::uint64_t give(Place client) noexcept {
         given_.push_back({client, ++last_handoff_});
@@ -51,10 +77,6 @@ public:
     }
 
     /// The outstanding connections, in the order given. Any call that is not const invalidates it.
-    struct Given {
-        Place client;
-        std::uint64_t handoff;
-    };
     [[nodiscard]] std::span<const Given> given() const noexcept { return given_; }
 
     /// The outstanding connection that was given first.

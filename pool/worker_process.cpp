@@ -30,14 +30,14 @@ struct StopOrder {
     bool accepts = false;
     bool owns_listeners = false;
     const SharedWord* draining = nullptr;
-    pid_t master = 0;
+    pid_t keeper = 0;
     unsigned drain_timeout_s = 0;
     std::atomic<int> signal_fd{-1};  ///< See WorkerProcess::leave_signal().
 };
 StopOrder stop_order;
 
 bool orphaned() noexcept {
-    return ::getppid() != stop_order.master;
+    return ::getppid() != stop_order.keeper;
 }
 
 /// Ends the process's wait, also one that is about to begin: a worker between looking at the flag and
@@ -89,7 +89,7 @@ void bound_accept(const Listener& listener, std::chrono::milliseconds slice) noe
 
 void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) {
     stop_order.to = ::getpid();
-    stop_order.master = seat.master;
+    stop_order.keeper = seat.keeper;
     stop_order.drain_timeout_s = static_cast<unsigned>(std::max<std::int64_t>(1, seat.drain_timeout.count()));
     stop_order.draining = &header.draining;
     stop_order.accepts = seat.delivery == Delivery::accept;
@@ -134,7 +134,7 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
     handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
     keep_all_from_children(scoreboard.row_stride());
-    const bool orphan = !die_with_parent(SIGTERM, seat_.master);
+    const bool orphan = !die_with_parent(SIGTERM, seat_.keeper);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
 }

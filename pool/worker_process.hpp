@@ -37,7 +37,7 @@ struct WorkerSeat {
     std::uint32_t first_slot = 0;
     std::uint32_t slots = 1;  ///< The process has the slots first_slot … first_slot + slots - 1.
     std::uint32_t generation = 0;
-    pid_t master = 0;
+    pid_t keeper = 0;                ///< Its parent, see pool/keeper.hpp.
     std::vector<int> channels = {};  ///< The workers' ends, one for each slot; empty if the model has none.
     int wake = -1;                   ///< The eventfd that wakes the master.
     std::span<const Listener> listeners = {};

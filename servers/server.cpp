@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "metrics/exporter.hpp"
+#include "pool/keeper.hpp"
 #include "servers/models/models.hpp"
 #include "servers/serve.hpp"
 #include "servers/settings/nearest.hpp"
@@ -45,7 +46,9 @@ Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools)
 }  // namespace
 
 Server::Server(ServerOptions options)
-    : master_{{.pools = std::move(options.pools), .drain_timeout = options.drain_timeout}},
+    : master_{{.pools = std::move(options.pools),
+               .drain_timeout = options.drain_timeout,
+               .master_timeout = options.master_timeout}},
       metrics_{open_metrics(options.metrics)} {
     if (metrics_) master_.add_companion(make_exporter(*metrics_, master_.pools()));
 }
@@ -90,7 +93,8 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         server.pools.push_back(std::move(pool));
         server.metrics = options.metrics;
         server.drain_timeout = options.drain_timeout;
-        Events::hold_signals();
+        server.master_timeout = options.master_timeout;
+        Keeper::hold_signals();
         return Server{std::move(server)}.run();
     });
 }

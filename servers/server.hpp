@@ -18,6 +18,7 @@ struct ServerOptions {
     std::vector<PoolOptions> pools;
     std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
     std::chrono::seconds drain_timeout{30};
+    std::chrono::seconds master_timeout{10};
 };
 
 /// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor,

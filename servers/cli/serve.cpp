@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "pool/keeper.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/config_file.hpp"
 #include "servers/settings/sample_file.hpp"
@@ -45,6 +46,7 @@ ServerOptions make_server(const Settings& settings, const std::string& file) {
     ServerOptions server;
     server.metrics = settings.master.metrics;
     server.drain_timeout = settings.master.drain_timeout;
+    server.master_timeout = settings.master.master_timeout;
     for (const auto& [name, pool] : settings.pools) {
         const std::string place = file.empty() ? "" : file + ": [pool." + name + "]";
         server.pools.push_back(make_pool(name, pool, place, file.empty() ? spell_as_flag : spell_as_key));
@@ -93,7 +95,7 @@ Settings settings_from(const ServeArguments& arguments) {
 
 int run_serve(const ServeArguments& arguments) {
     const Settings settings = settings_from(arguments);
-    Events::hold_signals();
+    Keeper::hold_signals();
     Server server{make_server(settings, arguments.config)};
     return server.run([&] { announce(server, settings); });
 }

@@ -407,6 +407,10 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 }
 , "S", "the longest that an orderly stop may take", 0, day
 }
+, {"master_timeout", [](M& m) -> auto& {return m.master_timeout;
+}
+, "S", "time until a stuck (SIGSTOP) master is replaced", 2, day
+}
 ,
 }
 ;
@@ -441,7 +445,7 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
                 where.reject(fit->complaint(spell(setting.key), pool.design));
     }
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
-    const MasterSettings master{.drain_timeout = pool.drain_timeout};
+    const MasterSettings master{.drain_timeout = pool.drain_timeout, .master_timeout = pool.master_timeout};
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);
     check_limits(pool, where);

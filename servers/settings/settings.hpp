@@ -35,6 +35,7 @@ struct MasterSettings {
     std::string name = "default";
     std::string metrics = "127.0.0.1:9464";
     std::chrono::seconds drain_timeout{30};
+    std::chrono::seconds master_timeout{10};
 };
 
 struct Settings {

@@ -15,8 +15,7 @@ NO_REQUEST_LIMIT = SHARE_ONE_PROCESS | {"prefork-event"}
 
 def serving(server):
     """The processes that clients may be in."""
-    return [pid for pid, state, parent, _, _ in processes()
-            if parent == server.pid and state != "Z" and "bullpen: metrics" not in title(pid)]
+    return [pid for pid in server.children() if "bullpen: metrics" not in title(pid)]
 
 
 def process_of(server, client):

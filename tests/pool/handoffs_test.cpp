@@ -70,7 +70,8 @@ struct Desk {
                     board,
                     connections,
                     roster,
-                    {.listeners = &none, .spawn = [this](const auto&) { return std::optional{last_pid--}; }}} {
+                    {.listeners = &none,
+                     .spawn = [this](const auto&, pid_t& pid) { return std::optional{pid = last_pid--}; }}} {
         connections.limit(100);
         for (std::uint32_t slot = 0; slot < shape.slots; ++slot)
             employ(slot);

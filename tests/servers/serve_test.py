@@ -239,7 +239,7 @@ class SystemCalls(unittest.TestCase):
                     self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
                     wait_until(lambda: server.total("bullpen_connections_completed_total") > i, "the count")
 
-            calls = self.counted(server.pid, singly)
+            calls = self.counted(server.master, singly)
             per_connection = {name: calls.get(name, 0) / 200 for name in calls}
             print(f"\nmaster, one by one: {per_connection}")
             for name in ("accept4", "sendmsg", "setsockopt", "close"):
@@ -267,7 +267,7 @@ class SystemCalls(unittest.TestCase):
                                stdout=subprocess.DEVNULL, timeout=120)
 
             crowd()
-            calls = self.counted(server.pid, crowd)
+            calls = self.counted(server.master, crowd)
             print(f"\nmaster, in crowds: {calls}")
             self.assertLess(sum(calls.values()) / calls["accept4"], 6)
 
