@@ -21,12 +21,12 @@ enum class Usable : bool { no, yes };
 /// change_server_state); moved() calls it again after the slot's account has changed.
 class Roster {
 public:
-    /// What the master reads for each client: one cache line a slot.
+    /// What the master reads for each client.
     struct Slot {
-        SlotAccount account;
         TimePoint moved_at{};  ///< When it was last given a connection or settled one.
+        SlotAccount account;
     };
-    static_assert(sizeof(Slot) <= 64);
+    static_assert(sizeof(Slot) <= 96);
 
     /// Writes the slots' entries and gauges in the scoreboard.
     Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);

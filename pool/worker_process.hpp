@@ -94,7 +94,7 @@ public:
 
     /// The client for which this process was forked, once.
     std::optional<Client> forked_for() noexcept { return std::exchange(forked_for_, std::nullopt); }
-    void set_forked_for(Envelope envelope) noexcept;
+    void set_forked_for(const Message& message, UniqueFd socket) noexcept;
 
     /// In the main thread: waits until `fd` is readable or SIGTERM comes. After SIGTERM, waits 50 ms at most.
     static void wait_for(int fd) noexcept;
@@ -130,7 +130,8 @@ public:
     void await_change() noexcept { change_awaited_.store(true, std::memory_order_seq_cst); }
 
     /// Makes a Client from a message of the master.
-    [[nodiscard]] Client unpack(Envelope envelope, HandoffProgress handoff) const noexcept;
+    [[nodiscard]] Client unpack(const Message& message, UniqueFd socket, UniqueFd file,
+                                HandoffProgress handoff) const noexcept;
 
 private:
     void keep_all_from_children(std::size_t row_stride);

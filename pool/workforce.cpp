@@ -160,15 +160,16 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
     std::vector<int> kept = common_.kept;
     kept.push_back(common_.wake);
     kept.push_back(scoreboard_.fd());
-    Envelope envelope;
+    Message message;
+    UniqueFd socket;
     if (client) {
         ConnectionEntry& entry = connections_.at(*client);
-        envelope.message.since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count());
-        envelope.message.listener = entry.listener;
-        envelope.message.handoff = roster_.account(process.first).handoffs() + 1;  // See give_to_child().
-        envelope.message.resumption = entry.resumption;
-        envelope.descriptors[0] = std::move(entry.socket);
-        kept.push_back(envelope.descriptors[0].get());
+        message.since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count());
+        message.listener = entry.listener;
+        message.handoff = roster_.account(process.first).handoffs() + 1;  // See give_to_child().
+        message.resumption = entry.resumption;
+        socket = std::move(entry.socket);
+        kept.push_back(socket.get());
     }
     kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
     if (is(Delivery::accept))
@@ -180,7 +181,7 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
     scoreboard_.keep_only(process.first, process.end - process.first);
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
-    if (client) worker.set_forked_for(std::move(envelope));
+    if (client) worker.set_forked_for(message, std::move(socket));
     options_.design.work(worker);
     return worker_exit_retired;
 }
