@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <stdexcept>
 
@@ -86,6 +87,7 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     scoreboard_.keep_from_children();
     connections_.keep_from_children();
     workforce_.keep_from_children();
+    roster_.keep_from_children();
     wake_up_.watch_by(events);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
@@ -205,16 +207,36 @@ void Pool::hand_out_clients(TimePoint now) noexcept {
     while (may_give(now)) {
         const std::optional<std::uint32_t> slot = roster_.slot_for_next(ahead, now);
         if (!slot) break;
-        const std::optional<Place> client = next_client(now);
-        if (!client) break;
-        if (give(*slot, *client, now)) continue;
-        lobby_.put_first(*client);
-        break;
+        if (!give_next(*slot, clients_at_once(*slot, ahead), now)) break;
     }
     handoffs_.rebalance(now);
     fill_queue(now);
     say_whether_wanted(now);
     sizer_.note_idle(roster_.count().idle);
+}
+
+/// Gives the slot the next clients, `most` at most. Returns false if there is none, or the slot took less.
+bool Pool::give_next(std::uint32_t slot, std::size_t most, TimePoint now) noexcept {
+    std::array<Place, messages_at_once> next;
+    std::size_t count = 0;
+    while (count < most) {
+        const std::optional<Place> client = next_client(now);
+        if (!client) break;
+        next[count++] = *client;
+    }
+    const std::span clients = std::span{next}.first(count);
+    const std::size_t given = give(slot, clients, now);
+    for (const Place client : clients.subspan(given))
+        lobby_.put_first(client);
+    return count > 0 && given == count;
+}
+
+/// How many clients the slot gets by one message: some, where so many wait for each worker, because most of
+/// the price of a handoff is for each message.
+std::size_t Pool::clients_at_once(std::uint32_t slot, std::uint64_t ahead) const noexcept {
+    if (shape_.pick != Pick::lowest_idle || ahead < 2) return 1;
+    const std::uint64_t room = shape_.capacity + ahead - roster_.account(slot).outstanding();
+    return std::min<std::size_t>({messages_at_once, ahead, room});
 }
 
 /// How many clients may be queued ahead at a busy worker: as many as wait for each, because a worker that has
@@ -230,9 +252,11 @@ bool Pool::may_give(TimePoint now) const noexcept {
     return shape_.pick != Pick::vacant || workforce_.may_start(now);
 }
 
-bool Pool::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
-    return shape_.pick == Pick::vacant ? workforce_.start(slot, client, now)
-                                       : handoffs_.give(slot, client, now);
+/// Returns how many of them, the first ones, the slot has now.
+std::size_t Pool::give(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept {
+    if (clients.empty()) return 0;
+    if (shape_.pick == Pick::vacant) return workforce_.start(slot, clients.front(), now) ? 1 : 0;
+    return handoffs_.give(slot, clients, now);
 }
 
 /// Clients in the lobby's queue and clients in the backlog take turns, so that neither can starve the other.

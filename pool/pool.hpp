@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -158,7 +159,10 @@ private:
     std::optional<Place> next_client(TimePoint now) noexcept;
     std::optional<Place> next_from_door(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
-    [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    [[nodiscard]] bool give_next(std::uint32_t slot, std::size_t most, TimePoint now) noexcept;
+    [[nodiscard]] std::size_t clients_at_once(std::uint32_t slot, std::uint64_t ahead) const noexcept;
+    [[nodiscard]] std::size_t give(std::uint32_t slot, std::span<const Place> clients,
+                                   TimePoint now) noexcept;
     void fill_queue(TimePoint now) noexcept;
     void say_whether_wanted(TimePoint now) noexcept;
     [[nodiscard]] std::uint64_t places_ahead() const noexcept;

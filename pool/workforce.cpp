@@ -194,10 +194,9 @@ int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int
     std::vector<int> kept = common_.kept;
     kept.push_back(common_.wake);
     kept.push_back(scoreboard_.fd());
-    Envelope envelope;
+    UniqueFd own;
     if (message != nullptr) {
-        envelope.message = *message;
-        envelope.descriptors[0] = UniqueFd{socket};
+        own = UniqueFd{socket};
         kept.push_back(socket);
     }
     kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
@@ -210,7 +209,7 @@ int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int
     scoreboard_.keep_only(seat.first_slot, seat.slots);
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
-    if (message != nullptr) worker.set_forked_for(std::move(envelope));
+    if (message != nullptr) worker.set_forked_for(*message, std::move(own));
     options_.design.work(worker);
     return worker_exit_retired;
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/core/socket_pair.hpp"
 #include "tests/pool/every_model.hpp"
 #include "tests/pool/obedient.hpp"
 
