@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "servers/services/percent_encoding.hpp"
+#include "core/http/percent_encoding.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -9,9 +9,9 @@
 #include <system_error>
 #include <utility>
 
+#include "core/http/percent_encoding.hpp"
 #include "servers/services/directory_listing.hpp"
 #include "servers/services/media_type.hpp"
-#include "servers/services/percent_encoding.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "core/http/responder.hpp"
 #include "servers/services/byte_range.hpp"
 #include "servers/services/file_cache.hpp"
 #include "servers/services/file_tree.hpp"
-#include "servers/services/responder.hpp"
 
 namespace bullpen::http {
 

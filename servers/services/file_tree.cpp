@@ -9,7 +9,7 @@
 #include <memory>
 #include <system_error>
 
-#include "servers/services/request_target.hpp"
+#include "core/http/request_target.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <memory>
 
-#include "servers/services/async_conversation.hpp"
-#include "servers/services/conversation.hpp"
+#include "core/http/async_conversation.hpp"
+#include "core/http/conversation.hpp"
 #include "servers/services/file_responder.hpp"
 #include "servers/services/own_program.hpp"
 #include "servers/services/service.hpp"

@@ -7,18 +7,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "servers/services/http_date.hpp"
+#include "core/http/conditions.hpp"
+#include "core/http/http_date.hpp"
 
 namespace bullpen::http {
-
-/// A request's conditional headers, as views of its head; a header that it lacks is empty.
-struct Conditions {
-    std::string_view if_match{};
-    std::string_view if_none_match{};
-    std::string_view if_modified_since{};
-    std::string_view if_unmodified_since{};
-    std::string_view if_range{};
-};
 
 enum class Precondition {
     proceed,

@@ -14,7 +14,7 @@
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"
 #include "tests/core/contents.hpp"
-#include "tests/servers/services/answer_of.hpp"
+#include "tests/core/http/answer_of.hpp"
 
 using namespace bullpen;
 

@@ -1,4 +1,4 @@
-#include "servers/services/head_buffer.hpp"
+#include "core/http/head_buffer.hpp"
 
 #include <algorithm>
 #include <cstring>

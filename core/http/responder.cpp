@@ -1,11 +1,11 @@
-#include "servers/services/responder.hpp"
+#include "core/http/responder.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <variant>
 
-#include "servers/services/http_date.hpp"
+#include "core/http/http_date.hpp"
 
 namespace bullpen::http {
 

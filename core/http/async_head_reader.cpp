@@ -1,4 +1,4 @@
-#include "servers/services/async_head_reader.hpp"
+#include "core/http/async_head_reader.hpp"
 
 #include <utility>
 

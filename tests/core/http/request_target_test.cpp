@@ -1,4 +1,4 @@
-#include "servers/services/request_target.hpp"
+#include "core/http/request_target.hpp"
 
 #include <doctest/doctest.h>
 

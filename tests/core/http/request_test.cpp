@@ -1,4 +1,4 @@
-#include "servers/services/request.hpp"
+#include "core/http/request.hpp"
 
 #include <doctest/doctest.h>
 

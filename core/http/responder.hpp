@@ -7,11 +7,11 @@
 #include <span>
 #include <string_view>
 
-#include "servers/services/answer.hpp"
-#include "servers/services/head_buffer.hpp"
-#include "servers/services/request.hpp"
-#include "servers/services/request_target.hpp"
-#include "servers/services/response_head.hpp"
+#include "core/http/answer.hpp"
+#include "core/http/head_buffer.hpp"
+#include "core/http/request.hpp"
+#include "core/http/request_target.hpp"
+#include "core/http/response_head.hpp"
 
 namespace bullpen::http {
 

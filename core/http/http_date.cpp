@@ -1,4 +1,4 @@
-#include "servers/services/http_date.hpp"
+#include "core/http/http_date.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-#include "servers/services/conversation.hpp"
+#include "core/http/conversation.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>

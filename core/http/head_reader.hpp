@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/connection.hpp"
-#include "servers/services/head_buffer.hpp"
+#include "core/http/head_buffer.hpp"
 
 namespace bullpen::http {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <variant>
 
-#include "servers/services/http_status.hpp"
-#include "servers/services/validator.hpp"
+#include "core/http/conditions.hpp"
+#include "core/http/http_status.hpp"
 
 namespace bullpen::http {
 

@@ -1,4 +1,4 @@
-#include "servers/services/head_reader.hpp"
+#include "core/http/head_reader.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>

@@ -3,8 +3,8 @@
 
 #include "core/connection.hpp"
 #include "core/handler.hpp"
-#include "servers/services/head_reader.hpp"
-#include "servers/services/responder.hpp"
+#include "core/http/head_reader.hpp"
+#include "core/http/responder.hpp"
 
 namespace bullpen::http {
 

@@ -1,4 +1,4 @@
-#include "servers/services/response_head.hpp"
+#include "core/http/response_head.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
-#include "servers/services/async_conversation.hpp"
+#include "core/http/async_conversation.hpp"
 
 #include <algorithm>
 
-#include "servers/services/async_head_reader.hpp"
-#include "servers/services/conversation.hpp"
+#include "core/http/async_head_reader.hpp"
+#include "core/http/conversation.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -1,8 +1,8 @@
-#include "servers/services/request_target.hpp"
+#include "core/http/request_target.hpp"
 
 #include <strings.h>
 
-#include "servers/services/percent_encoding.hpp"
+#include "core/http/percent_encoding.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/async_connection.hpp"
-#include "servers/services/responder.hpp"
+#include "core/http/responder.hpp"
 
 namespace bullpen::http {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "servers/services/http_status.hpp"
+#include "core/http/http_status.hpp"
 
 namespace bullpen::http {
 

@@ -1,4 +1,4 @@
-#include "servers/services/percent_encoding.hpp"
+#include "core/http/percent_encoding.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "core/async_connection.hpp"
-#include "servers/services/head_reader.hpp"
+#include "core/http/head_reader.hpp"
 
 namespace bullpen::http {
 

@@ -1,4 +1,4 @@
-#include "servers/services/http_status.hpp"
+#include "core/http/http_status.hpp"
 
 namespace bullpen::http {
 
