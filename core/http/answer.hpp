@@ -24,6 +24,10 @@ struct Answer {
     bool keep_alive = false;  ///< Another request may follow; else the connection is closed after the answer.
     bool linger = false;      ///< The client may still be sending: a plain close could destroy the answer.
 
+    /// Bytes of the request's body, which nobody reads: they are thrown away before the next request. 0 if
+    /// none follows.
+    std::uint32_t request_body_size = 0;
+
     [[nodiscard]] bool is_in_one_piece() const noexcept { return body_size == 0 && file_size == 0; }
 };
 

@@ -27,6 +27,7 @@ boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& respon
         const AsyncHeadReader::Outcome found = co_await heads.next();
         if (found == AsyncHeadReader::Outcome::end) co_return;
         const Answer answer = responder.answer(found, heads.head(), heads.has_more(), client.draining());
+        heads.skip_body(answer.request_body_size);
         if (answer.delay.count() > 0) co_await client.sleep_for(answer.delay);
         if (answer.is_in_one_piece() && answer.keep_alive)
             co_await client.write_all(answer.bytes);

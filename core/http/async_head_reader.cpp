@@ -1,5 +1,6 @@
 #include "core/http/async_head_reader.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/clock.hpp"
@@ -8,7 +9,9 @@ namespace bullpen::http {
 
 boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
     const bool first = !std::exchange(begun_, true);
-    if (buffer_.begin_next()) {
+    const bool is_empty = buffer_.begin_next();
+    if (body_ > 0 && !co_await pass_body()) co_return Outcome::end;
+    if (is_empty) {
         constexpr std::chrono::milliseconds none{0};
         constexpr std::chrono::milliseconds for_the_first{1'000};  // At a stop: it has had no answer yet.
         const auto size =
@@ -23,6 +26,18 @@ boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
         if (size == 0) co_return buffer_.outcome_at_end();
         buffer_.add(size);
     }
+}
+
+/// Returns false if the client has ended its side.
+boost::asio::awaitable<bool> AsyncHeadReader::pass_body() {
+    TransferProgress progress{client_.limits().body, client_.limits().body_rate};
+    for (std::size_t size = 0; body_ > 0; body_ -= size) {
+        const std::span<std::byte> room = buffer_.room();
+        size = co_await client_.read_before(room.first(std::min(room.size(), body_)),
+                                            progress.deadline_after(size), Limit::body);
+        if (size == 0) co_return false;
+    }
+    co_return true;
 }
 
 }  // namespace bullpen::http

@@ -101,6 +101,7 @@ private:
     HeadReader heads_;
     Memory memory_;
     bool has_request_ = false;  ///< The request is still in the kernel's buffer.
+    std::uint32_t request_body_size_ = 0;
 };
 
 std::optional<Next> Conversation::serve_request() {
@@ -115,13 +116,14 @@ std::optional<Next> Conversation::serve_request() {
         return Next::await_output;
     }
     has_request_ = *found == HeadBuffer::Outcome::head;
+    request_body_size_ = answer.request_body_size;
     return send(std::move(answer));
 }
 
 /// Takes the request out of the kernel's buffer once its answer has begun to leave: if the worker crashes
 /// before that, another one finds it there (Options::retry_crashed).
 void Conversation::take_request() {
-    if (std::exchange(has_request_, false)) heads_.take();
+    if (std::exchange(has_request_, false)) heads_.take(memory_.head, request_body_size_);
 }
 
 std::optional<Next> Conversation::send(Answer answer) {
@@ -199,7 +201,6 @@ bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
 
 std::optional<Next> Conversation::after_answer() {
     memory_.phase = Memory::Phase::reading;
-    memory_.head = {};
     remember();
     if (memory_.keep_alive && client_.can_be_parked() && client_.somebody_waits() && !heads_.has_more()) {
         client_.wait_at_most({});

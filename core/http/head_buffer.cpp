@@ -7,15 +7,22 @@
 namespace bullpen::http {
 namespace {
 
-bool begins_with_bare_lf_line(std::string_view bytes) noexcept {
-    const std::size_t line_feed = bytes.find('\n');
-    return line_feed != std::string_view::npos && (line_feed == 0 || bytes[line_feed - 1] != '\r');
+/// Looks at the bytes from `begin` on.
+bool has_line_without_cr(std::string_view bytes, std::size_t begin) noexcept {
+    for (std::size_t at = begin; (at = bytes.find('\n', at)) != std::string_view::npos; ++at)
+        if (at == 0 || bytes[at - 1] != '\r') return true;
+    return false;
 }
 
 }  // namespace
 
+std::size_t HeadBuffer::skip_body(std::size_t size) noexcept {
+    body_size_ = std::min(size, unused().size() - head_size_);
+    return body_size_;
+}
+
 bool HeadBuffer::begin_next() noexcept {
-    begin_ += std::exchange(head_size_, 0);
+    begin_ += std::exchange(head_size_, 0) + std::exchange(body_size_, 0);
     searched_ = 0;
     if (!unused().empty()) return false;
     begin_ = end_ = 0;
@@ -31,7 +38,8 @@ std::optional<HeadBuffer::Outcome> HeadBuffer::find_head() noexcept {
         head_size_ = found + head_end.size();
         return Outcome::head;
     }
-    if (begins_with_bare_lf_line(unused())) return Outcome::malformed;
+    if (has_line_without_cr(unused(), searched_))
+        return Outcome::malformed;  // No end of a head would ever come.
     searched_ = unused().size();
     move_to_front();
     if (room().empty()) return Outcome::head_too_long;
@@ -52,8 +60,11 @@ bool HeadBuffer::line_is_too_long() const noexcept {
 
 /// RFC 9112 2.2: some clients send an extra empty line after a body.
 void HeadBuffer::skip_empty_lines() noexcept {
-    while (unused().starts_with("\r\n"))
-        begin_ += 2;
+    constexpr std::string_view empty_line = "\r\n";
+    while (unused().starts_with(empty_line)) {
+        begin_ += empty_line.size();
+        searched_ -= std::min(searched_, empty_line.size());
+    }
 }
 
 void HeadBuffer::move_to_front() noexcept {

@@ -15,4 +15,12 @@ std::optional<std::string> percent_decode(std::string_view text);
 /// attribute and a header.
 std::string percent_encode(std::string_view path);
 
+/// The same of what stands between two slashes of a path: a slash in it is encoded, too.
+std::string percent_encode_segment(std::string_view segment);
+
+bool is_hex_digit(char c) noexcept;
+
+/// Whether the text begins with %XX.
+bool begins_percent_encoded(std::string_view text) noexcept;
+
 }  // namespace bullpen::http

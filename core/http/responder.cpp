@@ -5,9 +5,20 @@
 #include <string>
 #include <variant>
 
+#include "core/http/authority.hpp"
 #include "core/http/http_date.hpp"
 
 namespace bullpen::http {
+namespace {
+
+constexpr std::string_view methods = "GET, HEAD, OPTIONS";
+
+bool may_be_thrown_away(const Request& request) noexcept {
+    return request.content_length > 0 && request.content_length <= Responder::request_body_max &&
+           !request.expects_continue;
+}
+
+}  // namespace
 
 Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool has_more, bool draining) {
     using Outcome = HeadBuffer::Outcome;
@@ -18,8 +29,9 @@ Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool 
     const std::variant<Request, Status> parsed = parse_request(head);
     const Request* request = std::get_if<Request>(&parsed);
     if (request == nullptr) return refuse(std::get<Status>(parsed));
-    keep_alive_ = request->keep_alive && !request->has_body && !draining;
+    keep_alive_ = request->keep_alive && (!request->has_body || may_be_thrown_away(*request)) && !draining;
     linger_ = request->has_body || has_more;
+    request_body_size_ = keep_alive_ ? static_cast<std::uint32_t>(request->content_length) : 0;
     is_http_1_0_ = request->is_http_1_0;
     is_head_ = request->method == Method::head;
     return answer(*request);
@@ -27,16 +39,42 @@ Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool 
 
 Answer Responder::answer(const Request& request) {
     if (request.method == Method::unknown) return status_page(Status::not_implemented);
-    if (request.method == Method::other) return status_page(Status::method_not_allowed);
+    if (request.method == Method::connect)
+        return status_page(is_authority(request.target, Port::required) ? Status::method_not_allowed
+                                                                        : Status::bad_request);
+    if (request.method == Method::options && request.target == "*") return answer_options();
     const auto target = parse_request_target(request.target);
     if (!target) return status_page(Status::bad_request);
+    const bool asks_for_a_file = request.method == Method::get || request.method == Method::head;
+    if (target->has_dot_segments)
+        return asks_for_a_file ? answer_dot_segments(*target) : status_page(Status::bad_request);
+    if (request.method == Method::options) return answer_options();
+    if (!asks_for_a_file) return status_page(Status::method_not_allowed);
+    if (target->has_encoded_slash) return status_page(Status::not_found);
     return respond(request, *target);
+}
+
+Answer Responder::answer_options() {
+    ResponseHead head = begin(Status::ok);
+    head.add("Allow", methods);
+    head.add("Content-Length", std::uint64_t{0});
+    return finish(head);
+}
+
+/// A redirect, because a proxy in front may have rules for the path that is meant.
+Answer Responder::answer_dot_segments(const RequestTarget& target) {
+    const std::optional<std::string> path = without_dot_segments(target.encoded_path);
+    if (!path) return status_page(Status::bad_request);
+    ResponseHead head = begin(Status::moved_permanently);
+    head.add("Location", *path + std::string{target.query});
+    return status_page(head, Status::moved_permanently);
 }
 
 /// The last answer of a connection, to bytes that are no valid request: where the next begins is unknown.
 Answer Responder::refuse(Status error) {
     keep_alive_ = false;
     linger_ = true;
+    request_body_size_ = 0;
     is_head_ = false;
     return status_page(error);
 }
@@ -52,7 +90,10 @@ ResponseHead Responder::begin(Status status) {
 }
 
 Answer Responder::finish(ResponseHead& head) {
-    return {.bytes = head.finish(), .keep_alive = keep_alive_, .linger = linger_};
+    return {.bytes = head.finish(),
+            .keep_alive = keep_alive_,
+            .linger = linger_,
+            .request_body_size = request_body_size_};
 }
 
 Answer Responder::finish(ResponseHead& head, std::string_view body) {
@@ -71,9 +112,21 @@ std::span<char> Responder::finish(ResponseHead& head, std::size_t body_size, Ans
     return room.first(body_size);
 }
 
+Answer Responder::page(Status status, std::string_view type, std::string_view body) {
+    ResponseHead head = begin(status);
+    head.add("Content-Type", type);
+    head.add("Content-Length", body.size());
+    if (body.size() <= small_body_max) return finish(head, body);
+    Answer answer = finish(head);
+    if (is_head_) return answer;
+    answer.body = body;
+    answer.body_size = body.size();
+    return answer;
+}
+
 Answer Responder::status_page(Status status) {
     ResponseHead head = begin(status);
-    if (status == Status::method_not_allowed) head.add("Allow", "GET, HEAD");
+    if (status == Status::method_not_allowed) head.add("Allow", methods);
     return status_page(head, status);
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -24,6 +25,10 @@ public:
     Responder(const Responder&) = delete;
     Responder& operator=(const Responder&) = delete;
 
+    /// Bytes of a body up to which it is thrown away and the connection goes on; behind a longer one, a
+    /// chunked one, and one that the client may hold back (Expect), it is closed.
+    static constexpr std::uint32_t request_body_max = 64 * 1024;
+
     /// The answer to `found`, which may be any outcome but end. While the server is draining, the answer is
     /// the connection's last.
     [[nodiscard]] Answer answer(HeadBuffer::Outcome found, std::string_view head, bool has_more,
@@ -37,7 +42,7 @@ protected:
     // one, sendfile(2) saves more than the second call costs.
     static constexpr std::size_t small_body_max = 32 * 1024;
 
-    /// The answer to a GET or HEAD of a well-formed target.
+    /// The answer to a GET or HEAD of a well-formed target without dot segments.
     virtual Answer respond(const Request& request, const RequestTarget& target) = 0;
 
     /// Begins a head with the headers that every answer has.
@@ -52,6 +57,9 @@ protected:
     /// The same, but the caller writes the body's bytes into the span that is returned.
     [[nodiscard]] std::span<char> finish(ResponseHead& head, std::size_t body_size, Answer& answer);
 
+    /// An answer with a body of any size, which is borrowed until the next answer.
+    [[nodiscard]] Answer page(Status status, std::string_view type, std::string_view body);
+
     /// An answer whose page shows only the status.
     [[nodiscard]] Answer status_page(Status status);
     [[nodiscard]] Answer status_page(ResponseHead& head, Status status);
@@ -60,12 +68,15 @@ protected:
 
 private:
     [[nodiscard]] Answer answer(const Request& request);
+    [[nodiscard]] Answer answer_options();
+    [[nodiscard]] Answer answer_dot_segments(const RequestTarget& target);
     [[nodiscard]] Answer refuse(Status error);
 
     static constexpr std::size_t head_room = 2 * 1024;
 
     bool keep_alive_ = false;
     bool linger_ = false;
+    std::uint32_t request_body_size_ = 0;
     bool is_http_1_0_ = false;
     bool is_head_ = false;
     std::array<char, head_room + small_body_max> buffer_;  ///< The head, and a small body behind it.

@@ -95,6 +95,37 @@ TEST_SUITE("asynchronous head reader") {
         CHECK(visitor.next() == Outcome::malformed);
     }
 
+    TEST_CASE("a body that nobody wants is thrown away, wherever it is cut") {
+        const std::string body(30'000, 'b');
+        for (const std::size_t with_the_head :
+             {std::size_t{0}, std::size_t{1}, std::size_t{9'999}, body.size()}) {
+            Visitor visitor;
+            visitor.send(first + body.substr(0, with_the_head));
+            CHECK(visitor.next() == Outcome::head);
+            visitor.reader->skip_body(body.size());
+            CHECK_FALSE(visitor.reader->has_more());
+            visitor.send(body.substr(with_the_head) + second);
+            CHECK(visitor.next() == Outcome::head);
+            CHECK(visitor.reader->head() == second);
+            CHECK_FALSE(visitor.reader->has_more());
+        }
+    }
+
+    TEST_CASE("a client that ends within a body has no other request, one that withholds it is cut off") {
+        Visitor visitor{{.body = milliseconds{100}}};
+        visitor.send(first + "half");
+        CHECK(visitor.next() == Outcome::head);
+        visitor.reader->skip_body(100);
+        CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
+        CHECK(visitor.server->exceeded() == Limit::body);
+        Visitor leaving;
+        leaving.send(first + "half");
+        CHECK(leaving.next() == Outcome::head);
+        leaving.reader->skip_body(100);
+        leaving.client.reset();
+        CHECK(leaving.next() == Outcome::end);
+    }
+
     TEST_CASE("a client that drips is cut off when the whole head is due") {
         Visitor visitor{{.header = milliseconds{300}}};
         visitor.meanwhile = [&] {

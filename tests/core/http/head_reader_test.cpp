@@ -5,6 +5,7 @@
 
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "core/served_connection.hpp"
 
@@ -29,7 +30,7 @@ struct Visitor {
     Outcome next() {
         const std::optional<Outcome> found = reader->next(progress);
         REQUIRE(found);
-        if (*found == Outcome::head) reader->take();
+        if (*found == Outcome::head) reader->take(progress, std::exchange(body_size, 0));
         return *found;
     }
     void send(std::string_view text) const {
@@ -40,6 +41,7 @@ struct Visitor {
     std::optional<ServedConnection> server;
     std::optional<HeadReader> reader;
     HeadProgress progress;
+    std::uint32_t body_size = 0;  ///< Of the next request.
 };
 
 }  // namespace
@@ -113,6 +115,53 @@ TEST_SUITE("head reader") {
         CHECK(visitor.reader->head() == second);
     }
 
+    TEST_CASE("a body that nobody wants is thrown away, wherever it is cut") {
+        const std::string body(100'000, 'b');
+        for (const std::size_t with_the_head :
+             {std::size_t{0}, std::size_t{1}, std::size_t{9'999}, body.size()}) {
+            Visitor visitor;
+            visitor.body_size = static_cast<std::uint32_t>(body.size());
+            std::thread uploading{[&] {
+                visitor.send(first + body.substr(0, with_the_head));
+                visitor.send(body.substr(with_the_head) + second);
+            }};
+            CHECK(visitor.next() == Outcome::head);
+            CHECK(visitor.next() == Outcome::head);
+            CHECK(visitor.reader->head() == second);
+            CHECK_FALSE(visitor.reader->has_more());
+            uploading.join();
+        }
+    }
+
+    TEST_CASE("a small body and the next request leave with the head in one piece") {
+        Visitor visitor;
+        visitor.body_size = 5;
+        visitor.send(first + "12345" + second);
+        CHECK(visitor.next() == Outcome::head);
+        CHECK(visitor.progress.body == 0);
+        CHECK(visitor.reader->has_more());
+        CHECK(visitor.next() == Outcome::head);
+        CHECK(visitor.reader->head() == second);
+    }
+
+    TEST_CASE("a client that ends within a body has no other request") {
+        Visitor visitor;
+        visitor.body_size = 100;
+        visitor.send(first + "half");
+        CHECK(visitor.next() == Outcome::head);
+        visitor.client.reset();
+        CHECK(visitor.next() == Outcome::end);
+    }
+
+    TEST_CASE("a client that withholds a body runs into the body limit") {
+        Visitor visitor{{.body = milliseconds{300}}};
+        visitor.body_size = 100;
+        visitor.send(first + "half");
+        CHECK(visitor.next() == Outcome::head);
+        CHECK_THROWS_AS(static_cast<void>(visitor.next()), TimedOut);
+        CHECK(visitor.server->exceeded() == Limit::body);
+    }
+
     TEST_CASE("a client that comes and goes has no request") {
         Visitor visitor;
         visitor.client.reset();
@@ -126,10 +175,14 @@ TEST_SUITE("head reader") {
         CHECK(visitor.next() == Outcome::malformed);
     }
 
-    TEST_CASE("a line without CR is malformed at once") {
-        Visitor visitor;
-        visitor.send("GET / HTTP/1.0\n\n");
-        CHECK(visitor.next() == Outcome::malformed);
+    TEST_CASE("a line without CR is malformed at once, whichever it is") {
+        for (const char* head :
+             {"GET / HTTP/1.0\n\n", "\n", "\r\n\nGET / HTTP/1.0", "GET / HTTP/1.1\r\nHost: x\n\n",
+              "GET / HTTP/1.1\r\nHost: x\r\n\n", "GET / HTTP/1.1\r\n\nHost: x"}) {
+            Visitor visitor;
+            visitor.send(head);
+            CHECK(visitor.next() == Outcome::malformed);
+        }
     }
 
     TEST_CASE("a request line may be as long as its limit and no longer") {

@@ -16,6 +16,10 @@ TEST_SUITE("percent encoding") {
         CHECK(percent_encode("a b/<ü>\"'&%\r\n:") == "a%20b/%3C%C3%BC%3E%22%27%26%25%0D%0A%3A");
     }
 
+    TEST_CASE("within a segment a slash is encoded, too") {
+        CHECK(percent_encode_segment("a/b c") == "a%2Fb%20c");
+    }
+
     TEST_CASE("text is decoded once, not twice") {
         CHECK(percent_decode("%252e%252E") == "%2e%2E");
         CHECK(percent_decode("a+b") == "a+b");
