@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         must(found.count > 0 && found.count <= file_size, "a part has bytes");
         must(found.first <= file_size - found.count, "a part lies in the file");
     }
-    const Validator validator{{.tv_sec = modified, .tv_nsec = 1}, file_size};
+    const Validator validator{{.tv_sec = modified, .tv_nsec = 1}, file_size, modified + 1};
     const auto judged = [&](const Conditions& conditions) { return validator.evaluate(conditions); };
     (void)judged({.if_match = if_match,
                   .if_none_match = if_none_match,
