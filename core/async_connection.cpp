@@ -346,12 +346,15 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
     ssize_t error = -ETIME;
     while (error == -ETIME) {
         const TimePoint deadline = progress.deadline_after(socket(), std::exchange(written, 0));
-        if (Clock::now() < deadline)
+        if (Clock::now() < deadline) {
+            is_sending_ = true;
             error = co_await Waiter::ready(waiter(), asio::socket_base::wait_write, deadline);
-        else if (!progress.is_stuck() && waiter()->is_writable())
+            is_sending_ = false;
+        } else if (!progress.is_stuck() && waiter()->is_writable()) {
             error = 0;
-        else
+        } else {
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
+        }
     }
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
     progress.go_on();

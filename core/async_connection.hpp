@@ -123,6 +123,9 @@ public:
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
 
+    /// A call waits for the client to take more.
+    [[nodiscard]] bool is_sending() const noexcept { return is_sending_; }
+
     /// The client has sent something, be it its end, or was sent something.
     [[nodiscard]] bool exchanged() const noexcept { return exchanged_; }
 
@@ -176,6 +179,7 @@ private:
     ConnectionFailure failure_;
     int calls_in_a_row_ = 0;
     bool is_between_requests_ = false;
+    bool is_sending_ = false;
     bool exchanged_ = false;
     bool output_ended_ = false;
     bool lent_ = false;
