@@ -1,17 +1,17 @@
 /// Conditions: under which state of what it asks for a request is to be answered (RFC 9110 13.1).
 #pragma once
 
-#include <string_view>
+#include "core/http/field_lines.hpp"
 
 namespace bullpen::http {
 
-/// A request's conditional headers, as views of its head; a header that it lacks is empty.
+/// A request's conditional headers.
 struct Conditions {
-    std::string_view if_match{};
-    std::string_view if_none_match{};
-    std::string_view if_modified_since{};
-    std::string_view if_unmodified_since{};
-    std::string_view if_range{};
+    FieldLines if_match{};
+    FieldLines if_none_match{};
+    FieldLines if_modified_since{};
+    FieldLines if_unmodified_since{};
+    FieldLines if_range{};
 };
 
 }  // namespace bullpen::http

@@ -68,7 +68,7 @@ public:
         request_.keep_alive = !asks_to_close_ && (!request_.is_http_1_0 || asks_to_keep_);
         request_.content_length = content_length().value_or(0);
         request_.has_body = chunked() || request_.content_length > 0;
-        return request_;
+        return std::move(request_);
     }
 
 private:
@@ -114,11 +114,12 @@ private:
                 // Two Range headers are ignored, like one header with two ranges.
                 request_.range = std::exchange(has_range_, true) ? std::string_view{} : value;
                 break;
-            case field::if_match: request_.conditions.if_match = value; break;
-            case field::if_none_match: request_.conditions.if_none_match = value; break;
-            case field::if_modified_since: request_.conditions.if_modified_since = value; break;
-            case field::if_unmodified_since: request_.conditions.if_unmodified_since = value; break;
-            case field::if_range: request_.conditions.if_range = value; break;
+            case field::accept_encoding: request_.accept_encoding.add(value); break;
+            case field::if_match: request_.conditions.if_match.add(value); break;
+            case field::if_none_match: request_.conditions.if_none_match.add(value); break;
+            case field::if_modified_since: request_.conditions.if_modified_since.add(value); break;
+            case field::if_unmodified_since: request_.conditions.if_unmodified_since.add(value); break;
+            case field::if_range: request_.conditions.if_range.add(value); break;
             default: break;
         }
     }

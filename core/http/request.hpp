@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "core/http/conditions.hpp"
+#include "core/http/field_lines.hpp"
 #include "core/http/http_status.hpp"
 
 namespace bullpen::http {
@@ -29,6 +30,7 @@ struct Request {
     std::uint64_t content_length = 0;  ///< 0 also if the body is chunked.
     bool expects_continue = false;     ///< The client may wait for a 100 (Continue), or for a final answer.
     std::string_view range;
+    FieldLines accept_encoding;
     Conditions conditions;
 };
 

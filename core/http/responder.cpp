@@ -1,12 +1,16 @@
 #include "core/http/responder.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <variant>
 
 #include "core/http/authority.hpp"
 #include "core/http/http_date.hpp"
+#include "core/log.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -34,7 +38,26 @@ Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool 
     request_body_size_ = keep_alive_ ? static_cast<std::uint32_t>(request->content_length) : 0;
     is_http_1_0_ = request->is_http_1_0;
     is_head_ = request->method == Method::head;
-    return answer(*request);
+    return answer_or_status(*request);
+}
+
+/// Nothing has been sent yet: the client is owed an answer, whatever happens here.
+Answer Responder::answer_or_status(const Request& request) {
+    try {
+        return answer(request);
+    } catch (const std::bad_alloc& error) {
+        return answer_trouble(request, Status::unavailable, error.what());
+    } catch (const std::system_error& error) {
+        return answer_trouble(request, status_of_trouble(error.code().value()), error.what());
+    } catch (const std::exception& error) {
+        return answer_trouble(request, Status::internal_error, error.what());
+    }
+}
+
+Answer Responder::answer_trouble(const Request& request, Status status, const char* what) {
+    log(LogLevel::warning,
+        "answered " + std::string{status_text(status)} + " for " + std::string{request.target} + ": " + what);
+    return status_page(status);
 }
 
 Answer Responder::answer(const Request& request) {
@@ -114,27 +137,43 @@ std::span<char> Responder::finish(ResponseHead& head, std::size_t body_size, Ans
 
 Answer Responder::page(Status status, std::string_view type, std::string_view body) {
     ResponseHead head = begin(status);
-    head.add("Content-Type", type);
-    head.add("Content-Length", body.size());
-    if (body.size() <= small_body_max) return finish(head, body);
+    return finish(head, Page{.text = body, .type = type});
+}
+
+Answer Responder::finish(ResponseHead& head, const Page& page) {
+    head.add("Content-Type", page.type);
+    head.add("Content-Length", page.text.size());
+    if (page.text.size() <= small_body_max) return finish(head, page.text);
     Answer answer = finish(head);
     if (is_head_) return answer;
-    answer.body = body;
-    answer.body_size = body.size();
+    answer.body = page.text;
+    answer.body_size = page.text.size();
     return answer;
 }
 
 Answer Responder::status_page(Status status) {
     ResponseHead head = begin(status);
     if (status == Status::method_not_allowed) head.add("Allow", methods);
+    if (status == Status::unavailable) head.add("Retry-After", "1");
     return status_page(head, status);
 }
 
 Answer Responder::status_page(ResponseHead& head, Status status) {
+    if (const std::optional<Page> page = page_for(status)) return finish(head, *page);
     const std::string text = std::string{status_text(status)} + "\n";
-    head.add("Content-Type", "text/plain; charset=utf-8");
-    head.add("Content-Length", text.size());
-    return finish(head, text);
+    return finish(head, Page{.text = text, .type = "text/plain; charset=utf-8"});
+}
+
+Status Responder::status_of_trouble(int error) noexcept {
+    switch (error) {
+        case EACCES:
+        case EPERM: return Status::forbidden;
+        case EAGAIN:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM: return Status::unavailable;
+        default: return Status::internal_error;
+    }
 }
 
 }  // namespace bullpen::http

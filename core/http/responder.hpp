@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -42,8 +43,21 @@ protected:
     // one, sendfile(2) saves more than the second call costs.
     static constexpr std::size_t small_body_max = 32 * 1024;
 
-    /// The answer to a GET or HEAD of a well-formed target without dot segments.
+    /// The answer to a GET or HEAD of a well-formed target without dot segments. What it throws is answered
+    /// with a status.
     virtual Answer respond(const Request& request, const RequestTarget& target) = 0;
+
+    struct Page {
+        std::string_view text;
+        std::string_view type;
+    };
+
+    /// The body of an answer that only shows its status; nothing: the status and its phrase. The answer
+    /// borrows it. Throws nothing.
+    [[nodiscard]] virtual std::optional<Page> page_for(Status) { return {}; }
+
+    /// What to answer when a system call for an answer has failed with this errno value.
+    [[nodiscard]] static Status status_of_trouble(int error) noexcept;
 
     /// Begins a head with the headers that every answer has.
     [[nodiscard]] ResponseHead begin(Status status);
@@ -54,7 +68,10 @@ protected:
     /// An answer of the head, which must have a Content-Length, and a body of up to small_body_max bytes.
     [[nodiscard]] Answer finish(ResponseHead& head, std::string_view body);
 
-    /// The same, but the caller writes the body's bytes into the span that is returned.
+    /// An answer with all of the page, of any size; it borrows it.
+    [[nodiscard]] Answer finish(ResponseHead& head, const Page& page);
+
+    /// An answer of the head and a small body, whose bytes the caller writes into the span that is returned.
     [[nodiscard]] std::span<char> finish(ResponseHead& head, std::size_t body_size, Answer& answer);
 
     /// An answer with a body of any size, which is borrowed until the next answer.
@@ -70,9 +87,11 @@ private:
     [[nodiscard]] Answer answer(const Request& request);
     [[nodiscard]] Answer answer_options();
     [[nodiscard]] Answer answer_dot_segments(const RequestTarget& target);
+    [[nodiscard]] Answer answer_or_status(const Request& request);
+    [[nodiscard]] Answer answer_trouble(const Request& request, Status status, const char* what);
     [[nodiscard]] Answer refuse(Status error);
 
-    static constexpr std::size_t head_room = 2 * 1024;
+    static constexpr std::size_t head_room = 6 * 1024;
 
     bool keep_alive_ = false;
     bool linger_ = false;

@@ -11,18 +11,6 @@
 namespace bullpen {
 namespace {
 
-template <typename Owner>
-bool apply_flags(Owner& owner, const std::vector<Setting<Owner>>& table, const FlagValues& values) {
-    bool any = false;
-    for (const Setting<Owner>& setting : table) {
-        const auto found = values.find(std::string{setting.key});
-        if (found == values.end() || found->second.empty()) continue;
-        set_from_text(owner, setting, found->second, setting.key == "service" ? "service" : setting.flag());
-        any = true;
-    }
-    return any;
-}
-
 bool any_given(const FlagValues& values) {
     return std::any_of(values.begin(), values.end(), [](const auto& flag) { return !flag.second.empty(); });
 }

@@ -43,6 +43,7 @@ struct Settings {
 };
 
 const std::vector<Setting<PoolSettings>>& pool_settings();
+const std::vector<Setting<PoolSettings>>& http_settings();  ///< Those of pool_settings() for service http.
 const std::vector<Setting<MasterSettings>>& master_settings();
 
 /// Stores what the user gave for one setting; `place` begins the sentence of the SettingError ("--workers").

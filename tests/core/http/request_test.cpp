@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 using namespace bullpen::http;
 
@@ -39,9 +40,29 @@ TEST_SUITE("request") {
         CHECK_FALSE(request.is_http_1_0);
         CHECK_FALSE(request.has_body);
         CHECK(request.range == "bytes=0-1");
-        CHECK(request.conditions.if_none_match == "\"1\"");
-        CHECK(request.conditions.if_modified_since == "then");
-        CHECK(request.conditions.if_range == "\"2\"");
+        CHECK(request.conditions.if_none_match.single() == "\"1\"");
+        CHECK(request.conditions.if_modified_since.single() == "then");
+        CHECK(request.conditions.if_range.single() == "\"2\"");
+    }
+
+    TEST_CASE("several lines of a condition are all there, and an empty one is") {
+        const std::string head = get +
+                                 "If-None-Match: \"1\"\r\nIf-None-Match: \"2\", \"3\"\r\nIf-Match:\r\n"
+                                 "If-Range: \"1\"\r\nIf-Range: \"1\"\r\n"
+                                 "Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n\r\n";
+        const Request request = parsed(head);
+        const auto lines_of = [](const FieldLines& lines) {
+            std::vector<std::string_view> all;
+            lines.for_each([&](std::string_view line) { all.push_back(line); });
+            return all;
+        };
+        CHECK(lines_of(request.conditions.if_none_match) ==
+              std::vector<std::string_view>{"\"1\"", "\"2\", \"3\""});
+        CHECK(request.conditions.if_match.single() == "");
+        CHECK_FALSE(request.conditions.if_range.empty());
+        CHECK_FALSE(request.conditions.if_range.single());
+        CHECK(request.conditions.if_modified_since.empty());
+        CHECK(lines_of(request.accept_encoding) == std::vector<std::string_view>{"br", "gzip"});
     }
 
     TEST_CASE("methods are told apart, with regard to case") {
