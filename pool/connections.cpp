@@ -2,20 +2,11 @@
 
 #include <sys/socket.h>
 
-#include <array>
 #include <cassert>
 
+#include "core/lingering.hpp"
+
 namespace bullpen {
-namespace {
-
-/// Reads and drops what the client has sent so far: a close with unread input would reset the connection and
-/// destroy what is on its way to the client.
-void drop_input(int socket) noexcept {
-    std::array<char, 16 * 1024> scrap;
-    (void)!::recv(socket, scrap.data(), scrap.size(), MSG_DONTWAIT);
-}
-
-}  // namespace
 
 Connections::Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal)
     : scoreboard_{scoreboard}, admission_{admission}, refusal_{std::move(refusal)} {}
@@ -28,6 +19,7 @@ void Connections::limit(std::size_t most) {
 
 Place Connections::add(UniqueFd socket, const Peer& peer, std::uint32_t listener, TimePoint now) noexcept {
     assert(has_room());
+    if (size_ + farewells_.size() >= most_) farewells_.close_oldest();
     std::uint32_t index = vacant_;
     if (index == none) {
         index = static_cast<std::uint32_t>(entries_.size());
@@ -82,7 +74,6 @@ void Connections::move(Place place, Where to) noexcept {
 void Connections::end(Place place, Ending how) noexcept {
     ConnectionEntry& entry = at(place);
     assert(!entry.watched && !entry.listed);
-    if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     {
         const Scoreboard::Change change{scoreboard_};
         move(place, Where::given);  // Takes it out of the lobby's gauges.
@@ -93,8 +84,9 @@ void Connections::end(Place place, Ending how) noexcept {
         const linger how_to_close{.l_onoff = entry.wants_reset ? 1 : 0, .l_linger = 0};
         ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &how_to_close, sizeof how_to_close);
         // Its worker may have died after it had sent the answer and before it took the request.
-        if (how.kind_ == Ending::Kind::lost) drop_input(entry.socket.get());
+        if (how.kind_ == Ending::Kind::lost) (void)discard_input(entry.socket.get());
     }
+    if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     entry.socket.reset();
     entry.file.reset();
     entry.taken = false;
@@ -125,13 +117,16 @@ SharedCounter* Connections::counter_of(Ending how) noexcept {
     return nullptr;
 }
 
-/// Sends the service's refusal if it has one and the client may expect an answer.
-void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept {
+/// Sends the service's refusal if it has one and the client may expect an answer. A client that has ended its
+/// side sends nothing more.
+void Connections::say_farewell(ConnectionEntry& entry, Refusal why) noexcept {
     const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
     if (silently || refusal_.empty()) return;
-    drop_input(entry.socket.get());
-    (void)!::send(entry.socket.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    ::shutdown(entry.socket.get(), SHUT_WR);
+    const int socket = entry.socket.get();
+    const bool may_send = discard_input(socket) != Discarded::end;
+    (void)!::send(socket, refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
+    if (may_send) farewells_.add(std::move(entry.socket));
 }
 
 void ConnectionList::push_back(Place place) noexcept {

@@ -12,6 +12,7 @@
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/admission.hpp"
+#include "pool/farewells.hpp"
 #include "pool/peer.hpp"
 #include "pool/place.hpp"
 #include "pool/scoreboard.hpp"
@@ -115,8 +116,13 @@ public:
     /// here: their slot counts them, see Handoffs.
     void move(Place place, Where to) noexcept;
 
-    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection.
+    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection; a
+    /// refused client that may still be sending goes to the farewells.
     void end(Place place, Ending how) noexcept;
+
+    /// Sockets of connections that have ended. There are never more of both than limit().
+    [[nodiscard]] Farewells& farewells() noexcept { return farewells_; }
+    [[nodiscard]] const Farewells& farewells() const noexcept { return farewells_; }
 
     /// The number of connections in the lobby that no worker has begun with.
     [[nodiscard]] int unserved() const noexcept { return static_cast<int>(unserved_); }
@@ -139,11 +145,12 @@ private:
 
     [[nodiscard]] SharedCounter* gauge_of(Where where) noexcept;
     [[nodiscard]] SharedCounter* counter_of(Ending how) noexcept;
-    void say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept;
+    void say_farewell(ConnectionEntry& entry, Refusal why) noexcept;
 
     Scoreboard& scoreboard_;
     Admission& admission_;
     std::string refusal_;
+    Farewells farewells_;
     std::vector<ConnectionEntry> entries_;  ///< Has capacity for most_, so that entries never move.
     std::size_t most_ = 0;
     std::size_t size_ = 0;
