@@ -109,10 +109,8 @@ public:
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
 
-    /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
-    /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
-    /// Throws nothing.
-    [[nodiscard]] Awaitable<void> linger(std::chrono::milliseconds patience);
+    /// See Connection::linger(). Throws nothing.
+    [[nodiscard]] Awaitable<void> linger();
 
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.

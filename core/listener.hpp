@@ -104,8 +104,13 @@ private:
     dev_t file_device_ = 0;
 };
 
-/// Opens a listener for every address that `text` stands for (see resolve). Of a name's several addresses
-/// those that this machine doesn't have (no IPv6) are left out, as long as one works.
+/// Opens a listener for every address that `text` stands for (see resolve), or none; with port 0 the kernel
+/// chooses one port for all. Of a name's several addresses those that this machine doesn't have (no IPv6) are
+/// left out and logged, as long as there is one that it has. Throws as Listener::open() does; of several
+/// addresses the sentence says which one failed.
 std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options);
+/// The same with the addresses that `text` stands for.
+std::vector<Listener> open_listeners(const std::vector<Address>& addresses, std::string_view text,
+                                     const ListenOptions& options);
 
 }  // namespace bullpen

@@ -131,32 +131,33 @@ private:
 
 class Exporter {
 public:
-    Exporter(int listener, int lifeline, const ExporterOptions& options)
-        : options_{options},
-          pages_{options},
-          listener_{io_, duplicate(listener).release()},
-          lifeline_{io_, duplicate(lifeline).release()} {
-        // A client that leaves between the wake-up and the accept must not block the exporter. The master
-        // shares this flag, but never accepts on this listener.
-        ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
+    Exporter(const std::vector<int>& listeners, int lifeline, const ExporterOptions& options)
+        : options_{options}, pages_{options}, lifeline_{io_, duplicate(lifeline).release()} {
+        for (const int listener : listeners) {
+            // A client that leaves between the wake-up and the accept must not block the exporter. The master
+            // shares this flag, but never accepts on these listeners.
+            ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
+            listeners_.emplace_back(io_, duplicate(listener).release());
+        }
     }
 
     int run() {
         lifeline_.async_wait(net::posix::stream_descriptor::wait_read,
                              [this](const boost::system::error_code&) { io_.stop(); });
-        net::co_spawn(io_, accept_clients(), [](const std::exception_ptr& failure) {
-            if (failure) std::rethrow_exception(failure);
-        });
+        for (net::posix::stream_descriptor& listener : listeners_)
+            net::co_spawn(io_, accept_clients(listener), [](const std::exception_ptr& failure) {
+                if (failure) std::rethrow_exception(failure);
+            });
         io_.run();
         return 0;
     }
 
 private:
-    net::awaitable<void> accept_clients() {
+    net::awaitable<void> accept_clients(net::posix::stream_descriptor& listener) {
         for (;;) {
-            co_await listener_.async_wait(net::posix::stream_descriptor::wait_read, outcome);
+            co_await listener.async_wait(net::posix::stream_descriptor::wait_read, outcome);
             UniqueFd socket{
-                ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+                ::accept4(listener.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
             if (socket) {
                 if (clients_.size() >= options_.connections_max) close_oldest();
                 net::co_spawn(io_, serve(std::move(socket)), net::detached);  // An exception ends only it.
@@ -192,14 +193,14 @@ private:
     Client::List clients_;
     net::io_context io_{
         1};  // Destroyed before the list, because it destroys the coroutines and the clients in it.
-    net::posix::stream_descriptor listener_;
+    std::vector<net::posix::stream_descriptor> listeners_;
     net::posix::stream_descriptor lifeline_;
 };
 
 }  // namespace
 
-int run_exporter(int listener, int lifeline, const ExporterOptions& options) {
-    return Exporter{listener, lifeline, options}.run();
+int run_exporter(const std::vector<int>& listeners, int lifeline, const ExporterOptions& options) {
+    return Exporter{listeners, lifeline, options}.run();
 }
 
 }  // namespace bullpen

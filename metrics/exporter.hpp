@@ -24,10 +24,9 @@ struct ExporterOptions {
 };
 
 /// The exporter's whole life, in a process of its own with one thread. Answers /metrics, /healthz, /readyz
-/// and
-/// /, as core/http/ judges every request, on `listener` (borrowed, listening, TCP or UNIX; made
+/// and /, as core/http/ judges every request, on `listeners` (borrowed, listening, TCP or UNIX; made
 /// non-blocking). Returns 0 once `lifeline` (borrowed) reports end of file. Throws std::system_error if it
 /// can't start: descriptors have run out, or a scoreboard can't be mapped.
-int run_exporter(int listener, int lifeline, const ExporterOptions& options);
+int run_exporter(const std::vector<int>& listeners, int lifeline, const ExporterOptions& options);
 
 }  // namespace bullpen

@@ -200,6 +200,7 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 
 void Pool::attend_lobby(TimePoint now) noexcept {
     lobby_.attend(now);
+    connections_.farewells().attend(now, options_.time_limits, !shutdown_.is_serving());
 }
 
 void Pool::hand_out_clients(TimePoint now) noexcept {
@@ -321,8 +322,8 @@ TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
     constexpr std::chrono::milliseconds longest{
         1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
-                     handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
-                     next_resize(now)});
+                     connections_.farewells().prepare_to_wait(now), handoffs_.prepare_to_wait(now),
+                     workforce_.prepare_to_wait(now), next_handing_out(now), next_resize(now)});
 }
 
 /// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the
@@ -477,6 +478,7 @@ void Pool::continue_stop(TimePoint now) noexcept {
     }
     if (shutdown_.is_over(now)) {  // In every turn, because a burial may have brought a connection back.
         lobby_.lose_all(ExitReason::drain_limit);
+        connections_.farewells().close_all();
         workforce_.kill_all();
     } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
         workforce_.retire_all(now);
@@ -485,7 +487,7 @@ void Pool::continue_stop(TimePoint now) noexcept {
 
 bool Pool::is_stopped() const noexcept {
     return shutdown_.is_retiring() && lobby_.waiting() == 0 && lobby_.parked() == 0 &&
-           roster_.vacant().size() == static_cast<int>(slots());
+           connections_.farewells().empty() && roster_.vacant().size() == static_cast<int>(slots());
 }
 
 }  // namespace bullpen

@@ -14,9 +14,8 @@
 namespace bullpen {
 namespace {
 
-std::optional<Listener> open_metrics(const std::string& address) {
-    if (address == "off") return {};
-    return std::move(open_listeners(address, {}).front());
+std::vector<Listener> open_metrics(const std::string& address) {
+    return address == "off" ? std::vector<Listener>{} : open_listeners(address, {});
 }
 
 std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
@@ -33,12 +32,15 @@ std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
     return all;
 }
 
-Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools) {
-    Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
+Companion make_exporter(const std::vector<Listener>& listeners, const std::deque<Pool>& pools) {
+    std::vector<int> descriptors;
+    for (const Listener& listener : listeners)
+        descriptors.push_back(listener.fd());
+    Companion exporter{.title = "metrics", .keep = descriptors, .body = {}};
     for (const Pool& pool : pools)
         exporter.keep.push_back(pool.scoreboard_fd());
-    exporter.body = [fd = listener.fd(), all = exported(pools)](int lifeline) {
-        return run_exporter(fd, lifeline, {.pools = all, .version = BULLPEN_VERSION});
+    exporter.body = [descriptors, all = exported(pools)](int lifeline) {
+        return run_exporter(descriptors, lifeline, {.pools = all, .version = BULLPEN_VERSION});
     };
     return exporter;
 }
@@ -50,12 +52,7 @@ Server::Server(ServerOptions options)
                .drain_timeout = options.drain_timeout,
                .master_timeout = options.master_timeout}},
       metrics_{open_metrics(options.metrics)} {
-    if (metrics_) master_.add_companion(make_exporter(*metrics_, master_.pools()));
-}
-
-std::optional<Address> Server::metrics_address() const noexcept {
-    if (!metrics_) return {};
-    return metrics_->address();
+    if (!metrics_.empty()) master_.add_companion(make_exporter(metrics_, master_.pools()));
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/http/async_head_reader.hpp"
-#include "core/http/conversation.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -36,7 +35,7 @@ boost::asio::awaitable<void> converse(AsyncConnection& client, Responder& respon
         else
             co_await send_pieces(client, answer);
         if (answer.keep_alive) continue;
-        if (answer.linger) co_await client.linger(linger_patience);
+        if (answer.linger) co_await client.linger();
         co_return;
     }
 }

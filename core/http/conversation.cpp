@@ -31,7 +31,8 @@ struct Memory {
     bool linger = false;
     std::uint64_t offset = 0;
     std::uint64_t left = 0;         ///< Bytes of the body still to be sent.
-    std::uint64_t deadline_ns = 0;  ///< CLOCK_MONOTONIC; of sending and lingering. 0: not yet set.
+    std::uint64_t deadline_ns = 0;  ///< Of sending (CLOCK_MONOTONIC). 0: not yet set.
+    std::uint64_t lingering_since_ns = 0;
 };
 static_assert(sizeof(Memory) <= sizeof(ConnectionState) && std::is_trivially_copyable_v<Memory>);
 static_assert(offsetof(Memory, head) == 0, "HeadReader writes it to the state's beginning");
@@ -209,19 +210,17 @@ std::optional<Next> Conversation::after_answer() {
     if (memory_.keep_alive) return {};
     if (!memory_.linger) return Next::close;
     if (!client_.can_be_parked()) {
-        client_.linger(linger_patience);
+        client_.linger();
         return Next::close;
     }
     client_.shutdown_write();
     memory_.phase = Memory::Phase::lingering;
-    memory_.deadline_ns = monotonic_ns() + to_ns(linger_patience);
+    memory_.lingering_since_ns = monotonic_ns();
     return {};
 }
 
 std::optional<Next> Conversation::linger() {
-    if (!client_.discard_input() || monotonic_ns() >= memory_.deadline_ns) return Next::close;
-    client_.wait_at_most({Limit::none, at(memory_.deadline_ns)});
-    return Next::await_input;
+    return client_.linger_a_turn(at(memory_.lingering_since_ns)) ? Next::await_input : Next::close;
 }
 
 }  // namespace

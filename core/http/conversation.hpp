@@ -8,9 +8,6 @@
 
 namespace bullpen::http {
 
-/// How long a client that was refused may go on sending before its connection is closed.
-constexpr std::chrono::milliseconds linger_patience{2'000};
-
 /// Serves every request that has arrived, and continues where it stopped when it is called again for a
 /// connection that was parked. An incomplete head, a pause between requests and an answer that the client
 /// takes slowly make it return (Next::await_input or await_output), so that they don't hold the worker.

@@ -55,8 +55,8 @@ void announce(const Server& server, const Settings& settings) {
             std::printf("bullpen: serving %s at %s%s\n", pool.service.c_str(),
                         url_of(listener.address(), pool.service == "http").c_str(), suffix.c_str());
     }
-    if (const auto metrics = server.metrics_address())
-        std::printf("bullpen: metrics at %smetrics\n", url_of(*metrics, true).c_str());
+    for (const Listener& listener : server.metrics())
+        std::printf("bullpen: metrics at %smetrics\n", url_of(listener.address(), true).c_str());
     std::printf("bullpen: ready, stop it with Ctrl-C or SIGTERM\n");
     std::fflush(stdout);
 }

@@ -98,7 +98,7 @@ public:
                   const std::array<int, 3> kept{listener_.fd(), lifeline.get(), board.fd()};
                   close_all_except(kept);
                   unblock_signals();
-                  return run_exporter(listener_.fd(), lifeline.get(), options);
+                  return run_exporter({listener_.fd()}, lifeline.get(), options);
               }).value();
     }
     ~RunningExporter() {
