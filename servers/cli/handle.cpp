@@ -1,16 +1,16 @@
 #include "servers/cli/handle.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 #include "core/served_connection.hpp"
+#include "servers/cli/flag_checks.hpp"
+#include "servers/server.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {
@@ -49,7 +49,7 @@ void declare_handle(CLI::App& program, HandleArguments& arguments, std::function
     handle
         .add_option("--file-cache", arguments.options.file_cache, "seconds for which http keeps a file open")
         ->type_name("S")
-        ->check(CLI::Range(0, 86'400).description(""));
+        ->transform(number_from(0, 86'400));
     handle.footer(
         "For inetd, xinetd, tcpserver and systemd (Accept=yes, StandardInput=socket):\n"
         "descriptor 0 is the connection. Ends when the client is served.");
@@ -62,7 +62,6 @@ int run_handle(const HandleArguments& arguments) {
         throw std::invalid_argument{
             "handle: descriptor 0 is no connected stream socket; inetd, xinetd, tcpserver or systemd "
             "(Accept=yes, StandardInput=socket) makes it one"};
-    ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no MSG_NOSIGNAL.
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)
         ::fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
     ServedConnection served{UniqueFd{STDIN_FILENO}};
@@ -74,7 +73,7 @@ int run_handle(const HandleArguments& arguments) {
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {
-        if (!stderr_is_client()) std::fprintf(stderr, "bullpen: handler threw: %s\n", error.what());
+        if (!stderr_is_client()) complain(std::string{"handler threw: "} + error.what());
         return 1;
     }
     return 0;
