@@ -8,16 +8,17 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+#include <exception>
 #include <system_error>
-#include <thread>
+
+#include "core/socket_lock.hpp"
+#include "core/start_wait.hpp"
 
 #include "core/log.hpp"
 
@@ -161,11 +162,6 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     return fd;
 }
 
-std::string directory_of(const std::string& path) {
-    const auto parent = std::filesystem::path{path}.parent_path();
-    return parent.empty() ? "." : parent.string();
-}
-
 /// Removes a socket file that a dead server left behind. Anything else that is in the way is an error.
 void remove_dead_socket(const Address& address) {
     const std::string path = address.path();
@@ -180,11 +176,7 @@ void remove_dead_socket(const Address& address) {
 }
 
 UniqueFd open_unix(const Address& address, const ListenOptions& options) {
-    const std::string directory = directory_of(address.path());
-    const UniqueFd lock{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!lock) fail(errno, "cannot listen on " + address.text() + ": its directory");
-    if (::flock(lock.get(), LOCK_EX) != 0) fail(errno, "cannot lock the directory of " + address.text());
-
+    const SocketLock lock{address.path(), options.lock_patience};
     remove_dead_socket(address);
     UniqueFd fd = new_socket(AF_UNIX);
     ::fchmod(fd.get(), options.unix_mode);  // The file is born with these bits less the umask,
@@ -304,7 +296,7 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
             return {std::move(fd), Address{reinterpret_cast<const sockaddr*>(&bound), size}};
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::address_in_use || attempt == tries) throw;
-            std::this_thread::sleep_for(pause);
+            pause_start(pause);
         }
     }
 }
@@ -372,8 +364,11 @@ void Listener::drop_new_syns(int fd) noexcept {
 void Listener::remove_socket_file() noexcept {
     if (!file_) return;
     const std::string path = address_.path();
-    const UniqueFd lock{::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    ::flock(lock.get(), LOCK_EX | LOCK_NB);  // Best effort: the master does not wait for a starting server.
+    std::optional<SocketLock> lock;
+    try {
+        lock.emplace(path, std::chrono::milliseconds{0});
+    } catch (const std::exception&) {  // The master doesn't wait for a starting server.
+    }
     struct stat file {};
     if (::lstat(path.c_str(), &file) == 0 && file.st_ino == *file_ && file.st_dev == file_device_)
         ::unlink(path.c_str());

@@ -26,6 +26,8 @@ struct ListenOptions {
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
                                            ///< length, are reset at a stop, and come empty at the time-out.
     mode_t unix_mode = 0660;               ///< Permission bits of a UNIX socket's file.
+    std::chrono::milliseconds lock_patience{5'000};  ///< For another server of this user that is putting a
+                                                     ///< UNIX socket in the same place.
 };
 
 /// Clients in the kernel's accept queue that nobody has accepted yet, and how many it may hold.
@@ -40,7 +42,7 @@ class Listener {
 public:
     /// Binds and listens: SO_REUSEADDR, IPV6_V6ONLY always on, CLOEXEC, blocking. A UNIX socket's file is
     /// replaced only if it is a socket, owned by this user, and nobody answers on it; two starting servers
-    /// exclude each other by flock(2) on its directory. A port whose present listener is stopping in order
+    /// exclude each other by a SocketLock. A port whose present listener is stopping in order
     /// (stop_new_clients) may be taken over by the same user; any other taken port throws, after half a
     /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);

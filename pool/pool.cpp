@@ -80,7 +80,10 @@ DescriptorNeeds Pool::descriptor_needs() const {
             .own_listeners = options_.design.own_listeners,
             .of_a_connection = shape_.parks && options_.parks_files ? 2U : 1U,
             .connections_max = options_.connections_max,
-            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity};
+            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity,
+            .process_grows_by = shape_.sizes_itself           ? "workers"
+                                : options_.design.multiplexes ? "capacity"
+                                                              : "threads"};
 }
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
@@ -173,7 +176,7 @@ void Pool::note_progress(TimePoint now) noexcept {
 bool Pool::note_child(pid_t pid, int status, TimePoint now) noexcept {
     if (WIFSTOPPED(status) || WIFCONTINUED(status))
         return workforce_.note_stopped(pid, WIFSTOPPED(status), now);
-    std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving());
+    std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving(), now);
     if (!death) return false;
     for (std::uint32_t slot = death->process.first; slot < death->process.end; ++slot) {
         handoffs_.settle(slot, *death, now);
@@ -483,6 +486,13 @@ void Pool::continue_stop(TimePoint now) noexcept {
     } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
         workforce_.retire_all(now);
     }
+}
+
+std::uint64_t Pool::lost() noexcept {
+    std::uint64_t sum = 0;
+    for (const SharedCounter& lost : scoreboard_.header().lost)
+        sum += lost.load();
+    return sum;
 }
 
 bool Pool::is_stopped() const noexcept {

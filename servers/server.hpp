@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/listener.hpp"
@@ -43,8 +44,11 @@ private:
 /// form. Throws std::invalid_argument: the checks are those of the program, see servers/settings.
 PoolOptions make_pool(const Options& options, Form form);
 
+/// Writes "bullpen: SENTENCE" to stderr, in one line.
+void complain(std::string_view sentence);
+
 /// Runs `body` and turns what it throws into one sentence on stderr and an exit status: 2 for wrong usage
-/// (std::invalid_argument), 1 for what could not be done.
+/// (std::invalid_argument), 1 for what could not be done, 0 for a stop that came before the start was done.
 int exit_status_of(const std::function<int()>& body) noexcept;
 
 }  // namespace bullpen

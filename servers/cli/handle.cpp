@@ -1,17 +1,16 @@
 #include "servers/cli/handle.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 #include "core/served_connection.hpp"
 #include "core/unique_fd.hpp"
+#include "servers/server.hpp"
 #include "servers/services/option_error.hpp"
 #include "servers/settings/nearest.hpp"
 
@@ -68,7 +67,6 @@ int run_handle(const HandleArguments& arguments) {
             "handle: descriptor 0 is no connected stream socket; inetd, xinetd, tcpserver or systemd "
             "(Accept=yes, StandardInput=socket) makes it one"};
     keep_stderr_from_client();
-    ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no MSG_NOSIGNAL.
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)
         ::fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
     ServedConnection served{UniqueFd{STDIN_FILENO}};
@@ -80,7 +78,7 @@ int run_handle(const HandleArguments& arguments) {
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "bullpen: handler threw: %s\n", error.what());
+        complain(std::string{"handler threw: "} + error.what());
         return 1;
     }
     return 0;

@@ -1,5 +1,6 @@
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -178,6 +179,9 @@ Address choose_address(const std::string& text, const std::vector<Address>& sour
     if (all.size() > 1)
         for (const Address& address : all) {
             const UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+            constexpr timeval patience{.tv_sec = 2, .tv_usec = 0};
+            ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience,
+                         sizeof patience);  // Of connect, too.
             if (socket && ::connect(socket.get(), address.data(), address.size()) == 0) return address;
         }
     return all.front();

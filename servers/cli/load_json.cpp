@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "core/utf8.hpp"
 #include "servers/cli/load_report.hpp"
 
 namespace bullpen {
@@ -59,7 +60,7 @@ std::string load_to_json(const LoadReport& report) {
     const bool is_random = report.options.rate > 0 && report.options.arrivals == Arrivals::poisson;
     const long connections = result.connections + result.reconnects;
     const json::object object{
-        {"url", report.url},
+        {"url", to_utf8(report.url)},
         {"concurrency", report.options.concurrency},
         {"rate", report.options.rate > 0 ? json::value(report.options.rate) : json::value{}},
         {"requests", result.requests},

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "core/parse_number.hpp"
+#include "core/printable.hpp"
 #include "servers/settings/nearest.hpp"
 #include "servers/settings/settings.hpp"
 
@@ -180,6 +181,10 @@ std::string written(const T& value, const Setting<Owner>& setting) {
 
 template <typename Owner>
 void set_value(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts)
+        if (text.find('\0') != std::string::npos)
+            throw std::invalid_argument{"expected " + std::string{setting.argument} +
+                                        " without a NUL byte, got '" + printable(text) + "'"};
     std::visit(
         [&](auto member) {
             auto& field = member(owner);

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "core/enumerate.hpp"
+#include "core/printable.hpp"
+#include "core/utf8.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
 #include "servers/services/option_error.hpp"
@@ -480,6 +482,11 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 return table;
 }
 
+std::string name_complaint(const std::string& name) {
+    if (!name.empty() && is_utf8(name) && printable(name) == name) return {};
+    return "expected UTF-8 text without control bytes, got '" + printable(to_utf8(name)) + "'";
+}
+
 std::string_view new_name_of(std::string_view key) noexcept {
     return key == "linger" ? "await_next" : std::string_view{};
 }
@@ -507,6 +514,8 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
                 text_of(setting, settings) != text_of(setting, PoolSettings{}))
                 where.reject(fit->complaint(spell(setting.key), pool.design));
     }
+    if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
+        where.reject(spell("name") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
     const MasterSettings master{.drain_timeout = pool.drain_timeout, .master_timeout = pool.master_timeout};
     for (const Setting<MasterSettings>& setting : master_settings())

@@ -53,6 +53,10 @@ void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
 void set_from_text(MasterSettings& settings, const Setting<MasterSettings>& setting,
                    const std::vector<std::string>& texts, std::string_view place);
 
+/// What is wrong with a pool's name, which is a label in each metric: Prometheus rejects a whole scrape for
+/// one that isn't UTF-8. Empty if nothing is.
+std::string name_complaint(const std::string& name);
+
 /// How a setting is called now that once was called `key`; empty if none was. Both with underscores.
 std::string_view new_name_of(std::string_view key) noexcept;
 

@@ -256,7 +256,7 @@ class WhatCannotBe(LoadTest):
         self.assert_refused(2, "--rate: expected a number from 0 to 1000000, got -1", url, "--rate", "-1")
         self.assert_refused(2, "--rate: expected a number from 0 to 1000000, got nan", url, "--rate", "nan")
         self.assert_refused(2, "--timeout: expected a number from 0.001 to 86400, got 0", url, "--timeout", "0")
-        self.assert_refused(2, "--requests: expected a number from 0 to 1000000000000, got 1.5", url, "--requests", "1.5")
+        self.assert_refused(2, "--requests: expected a number from 0 to 1000000000000, got '1.5'", url, "--requests", "1.5")
         self.assert_refused(2, "--arrivals: expected even or poisson, got 'odd'", url, "--rate", "1", "--arrivals", "odd")
         self.assert_refused(2, "--arrivals: it goes with --rate", url, "--arrivals", "poisson")
         self.assert_refused(2, "--keep-alive: expected a number from 0", url, "--keep-alive=x")
