@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -199,6 +200,62 @@ class Clients(unittest.TestCase):
         self.check_load("--keep-alive", "--concurrency", "100", model=model)
 
 
+class Download(threading.Thread):
+    """A client that takes a large file at a given rate, bytes a second."""
+
+    def __init__(self, server, size, rate):
+        super().__init__()
+        self.server, self.size, self.rate, self.missing = server, size, rate, size
+
+    def run(self):
+        piece = 1 << 16
+        try:
+            with closing(connect(self.server)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, piece)
+                client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                began, got = time.monotonic(), 0
+                while data := client.recv(piece):
+                    got += len(data)
+                    time.sleep(max(0.0, began + got / self.rate - time.monotonic()))
+                self.missing = max(0, self.size - got)  # The head comes on top.
+        except OSError:
+            pass
+
+
+class Together(unittest.TestCase):
+    def test_one_shot_kept_and_slow_clients_at_once_notice_no_kill(self):
+        kept, downloads, size, rate = (1000, 10, 30 << 20, 12 << 20) if LONG else (100, 3, 8 << 20, 4 << 20)
+        seconds, pause = (25, 0.25) if LONG else (4, 0.1)
+        with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
+            Path(home, "large").write_bytes(b"x" * size)
+            Path(home, "small").write_bytes(b"x" * 100)
+            server = stack.enter_context(Bullpen("http", "--root", home, program=OPTIMISED))
+            scraper = Scraper(server, stack, lawful=False)
+            reports = [Path(home, f"report-{number}") for number in (1, 2)]
+            length = ["--duration", str(seconds)]
+            loads = [load(server, *length, "--concurrency", "8", "--json", str(reports[0]), path="/small"),
+                     load(server, *length, "--keep-alive", "--concurrency", str(kept), "--rate", str(kept), "--json",
+                          str(reports[1]), path="/small")]
+            slow = [Download(server, size, rate) for _ in range(downloads)]
+            for each in slow:
+                each.start()
+            with Strikes(server, pause) as strikes:
+                scraper.scrape_until_ended(loads)
+                for each in slow:
+                    each.join()
+            results = [json.loads(report.read_text()) for report in reports]
+            summary = f"{strikes.kills} kills; " + "; ".join(
+                f"{each['requests']} requests on {each['connections']} connections, {each['failed']} failed, longest "
+                f"{each['latency_us']['max'] / 1000:.0f} ms" for each in results)
+            print(f"\n{summary}; downloads cut: {sum(each.missing > 0 for each in slow)} of {downloads}; lost: "
+                  f"{server.total('bullpen_connections_lost_total'):g}")
+            self.assertEqual([each["failed"] for each in results], [0, 0], summary)
+            self.assertEqual([each.missing for each in slow], [0] * downloads)
+            self.assertEqual(scraper.broken, [])
+            server.check_conservation()
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+
+
 class StandingStill(unittest.TestCase):
     def test_a_master_that_is_stopped_is_replaced_after_master_timeout(self):
         with Bullpen("work", "--master-timeout", "2") as server, closing(connect(server)) as kept:
@@ -281,6 +338,17 @@ def slow_download(server, what, stack):
     return ends_of(askers, what.size)
 
 
+def crowd(server, what, stack):
+    """More than there are workers for: one message has several of them, and the master takes some back."""
+    askers = [stack.enter_context(closing(Asker(server))) for _ in range(12)]
+    for number in (1, 2):
+        for asker in askers:
+            asker.send(what.request(last=False))
+        for asker in askers:
+            asker.receive(number * what.size)
+    return ends_of(askers, 2 * what.size)
+
+
 @unittest.skipUnless(is_possible(), "no ptrace here")
 class EachSystemCall(unittest.TestCase):
     """The master is killed before and after each of its system calls in a scenario."""
@@ -325,6 +393,10 @@ class EachSystemCall(unittest.TestCase):
     def test_nor_with_a_queue(self):
         with self.serving("prefork", "--queue", "8") as server:
             self.sweep(server, SCENARIOS, Http(size_of_answer(server, Http.request(last=False))))
+
+    def test_nor_one_of_a_crowd(self):
+        with self.serving("prefork") as server:
+            self.sweep(server, [crowd], Http(size_of_answer(server, Http.request(last=False))))
 
     def test_nor_a_client_that_takes_its_answer_slowly(self):
         with self.serving("prefork") as server:

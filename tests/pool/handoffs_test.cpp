@@ -653,6 +653,100 @@ TEST_SUITE("pool: looking after handoffs") {
     }
 }
 
+TEST_SUITE("pool: handoffs of a dead master") {
+    TEST_CASE("what surely was sent stays with its worker") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        desk.adopt();
+        CHECK(desk.is(guest, Where::given));
+        CHECK(desk.roster.is_usable(0));
+        CHECK(desk.receive(0).message().handoff == desk.handoff_of(guest, 0));
+    }
+
+    TEST_CASE("what perhaps was sent and lies in the channel goes first, all of a message in their order") {
+        Desk desk;
+        const std::vector<Guest> guests = desk.give_together(0, 3);
+        for (const Guest& guest : guests)
+            desk.at(guest).sent = false;
+        desk.adopt();
+        CHECK(waiting_in(desk) == indexes_of({&guests[0], &guests[1], &guests[2]}));
+        CHECK(desk.roster.account(0).outstanding() == 0);
+    }
+
+    TEST_CASE("what never was sent goes first once the worker has answered that it hasn't got it") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);  // As if it had not been there.
+        desk.at(guest).sent = false;
+        desk.adopt();
+        CHECK(desk.is(guest, Where::given));
+        CHECK_FALSE(desk.roster.is_usable(0));
+        CHECK(desk.receive(0).message().kind == MessageKind::answer);
+        desk.board.row(0).answers.fetch_add(1);
+        desk.handoffs.note_progress(begin);
+        CHECK(waiting_in(desk) == indexes_of({&guest}));
+        CHECK(desk.roster.is_usable(0));
+        CHECK(desk.roster.account(0).outstanding() == 0);
+    }
+
+    TEST_CASE("what the worker has, or has ended meanwhile, is its own") {
+        Desk desk;
+        const Guest has = desk.give(0);
+        const Guest ended = desk.give(1);
+        for (const Guest* guest : {&has, &ended})
+            desk.at(*guest).sent = false;
+        for (const std::uint32_t slot : {0U, 1U})
+            (void)desk.receive(slot);
+        desk.tell(0, desk.handoff_of(has, 0), Progress::touched);
+        desk.board.row(0).begun = 1;
+        desk.adopt();
+        desk.publish(1, {.number = desk.handoff_of(ended, 1)});
+        for (const std::uint32_t slot : {0U, 1U})
+            desk.board.row(slot).answers.fetch_add(1);
+        desk.handoffs.note_progress(begin);
+        CHECK(desk.is(has, Where::given));
+        CHECK_FALSE(desk.is_there(ended));
+        CHECK(waiting_in(desk).empty());
+        CHECK(desk.roster.is_usable(0));
+    }
+
+    TEST_CASE("of what the dead master had received from a channel its copy tells") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        const Guest other = desk.give(1);
+        Envelope envelope = desk.receive(0);
+        desk.adopt({&envelope.descriptors[0], 1});
+        CHECK(waiting_in(desk) == indexes_of({&guest}));
+        CHECK(desk.is(other, Where::given));
+    }
+
+    TEST_CASE("a file that it had received belongs to the connection that is parked next") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);
+        const std::uint64_t handoff = desk.handoff_of(guest, 0);
+        desk.publish(0,
+                     {.number = handoff, .kind = Completion::Kind::parked, .file = Completion::File::passed});
+        UniqueFd file = some_file();
+        const int number = file.get();
+        desk.handoffs.adopt({}, file, begin);
+        CHECK_FALSE(file);
+        desk.handoffs.note_progress(begin);
+        CHECK(desk.is(guest, Where::parked));
+        CHECK(desk.at(guest).file.get() == number);
+        CHECK(desk.roster.is_usable(0));
+    }
+
+    TEST_CASE("nobody's file stays nobody's") {
+        Desk desk;
+        const Guest guest = desk.give(0);
+        UniqueFd file = some_file();
+        desk.handoffs.adopt({}, file, begin);
+        CHECK(file);
+        CHECK_FALSE(desk.at(guest).file);
+    }
+}
+
 TEST_SUITE("pool: several connections by one message") {
     TEST_CASE("they are given at once, each with its own number, and are accepted back one by one") {
         Desk desk{crowded()};
