@@ -107,6 +107,13 @@ std::uint16_t Address::port() const noexcept {
     return 0;
 }
 
+Address Address::with_port(std::uint16_t port) const noexcept {
+    Address other = *this;
+    if (family() == AF_INET) reinterpret_cast<sockaddr_in*>(&other.storage_)->sin_port = htons(port);
+    if (family() == AF_INET6) reinterpret_cast<sockaddr_in6*>(&other.storage_)->sin6_port = htons(port);
+    return other;
+}
+
 std::string Address::path() const {
     if (family() != AF_UNIX || size_ <= offsetof(sockaddr_un, sun_path)) return {};
     const auto* address = reinterpret_cast<const sockaddr_un*>(&storage_);

@@ -44,6 +44,9 @@ public:
     /// The port in host order; 0 for UNIX sockets.
     [[nodiscard]] std::uint16_t port() const noexcept;
 
+    /// The same host with another port; a UNIX socket stays as it is.
+    [[nodiscard]] Address with_port(std::uint16_t port) const noexcept;
+
     /// The numeric host, without brackets; empty for anything but an IP address.
     [[nodiscard]] std::string host() const;
 

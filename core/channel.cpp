@@ -25,8 +25,8 @@ void close_at_once(UniqueFd& descriptor) noexcept {
 }
 
 /// Takes ownership of everything the kernel has installed, before anything is judged: a descriptor that is
-/// overlooked here is leaked. False: there was more than a message may have.
-bool adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept {
+/// overlooked here is leaked. Returns how many there were.
+std::size_t adopt_descriptors(msghdr& header, std::array<UniqueFd, messages_at_once>& owned) noexcept {
     std::size_t adopted = 0;
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
@@ -42,7 +42,15 @@ bool adopt_descriptors(msghdr& header, std::array<UniqueFd, 2>& owned) noexcept 
             ++adopted;
         }
     }
-    return adopted <= owned.size();
+    return adopted;
+}
+
+/// Whether that is what one send can have sent.
+bool is_possible(std::size_t bytes, std::size_t descriptors) noexcept {
+    constexpr std::size_t of_one_message = 2;
+    const std::size_t messages = bytes / sizeof(Message);
+    if (messages == 0 || messages > messages_at_once || bytes % sizeof(Message) != 0) return false;
+    return messages == 1 ? descriptors <= of_one_message : descriptors == messages;
 }
 
 }  // namespace
@@ -55,7 +63,12 @@ ChannelEnds make_channel() {
 }
 
 Sent send_message(int channel, const Message& message, std::span<const int> descriptors) noexcept {
-    iovec payload{const_cast<Message*>(&message), sizeof message};
+    return send_messages(channel, {&message, 1}, descriptors);
+}
+
+Sent send_messages(int channel, std::span<const Message> messages,
+                   std::span<const int> descriptors) noexcept {
+    iovec payload{const_cast<Message*>(messages.data()), messages.size_bytes()};
     msghdr header{};
     header.msg_iov = &payload;
     header.msg_iovlen = 1;
@@ -83,7 +96,7 @@ Sent send_message(int channel, const Message& message, std::span<const int> desc
 }
 
 Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
-    iovec payload{&envelope.message, sizeof envelope.message};
+    iovec payload{envelope.all.data(), sizeof envelope.all};
     ControlBuffer control;
     msghdr header{};
     const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::never ? MSG_DONTWAIT : 0);
@@ -100,11 +113,14 @@ Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
             if (errno == ENOMEM || errno == ENOBUFS) return Received::later;
             return errno == EAGAIN || errno == EINTR ? Received::empty : Received::closed;
         }
-        const bool possible = adopt_descriptors(header, envelope.descriptors);
+        const std::size_t descriptors = adopt_descriptors(header, envelope.descriptors);
         const bool complete = (header.msg_flags & MSG_CTRUNC) == 0;
         if (complete && size == 0 && header.msg_controllen == 0) return Received::closed;
-        const bool whole = size == sizeof envelope.message && (header.msg_flags & MSG_TRUNC) == 0;
-        if (complete && possible && whole) return Received::message;
+        const bool whole = (header.msg_flags & MSG_TRUNC) == 0;
+        if (complete && whole && is_possible(static_cast<std::size_t>(size), descriptors)) {
+            envelope.count = static_cast<std::size_t>(size) / sizeof(Message);
+            return Received::message;
+        }
         discard(envelope);
         return complete ? Received::malformed : Received::truncated;
     }

@@ -1,7 +1,8 @@
 /// Passing descriptors between processes: a SOCK_SEQPACKET socketpair, one message per connection.
 ///
-/// One send is one receive, so there is no reassembly (UNP 15.7, TLPI 61.13.3). Both sides own a received
-/// descriptor before they look at the message.
+/// One send is one receive, so there is no reassembly (UNP 15.7, TLPI 61.13.3). In a crowd one send takes
+/// some connections at once: most of the price of a send and a receive is for each call, not for each
+/// descriptor. Both sides own a received descriptor before they look at the message.
 #pragma once
 
 #include <array>
@@ -60,12 +61,24 @@ struct ChannelEnds {
 /// Throws std::system_error when the process is out of descriptors.
 ChannelEnds make_channel();
 
+/// How many messages one send takes at most.
+constexpr std::size_t messages_at_once = 4;
+
 /// Sends one message with 0 to 2 borrowed descriptors; never blocks. The receiver gets its own copies.
 Sent send_message(int channel, const Message& message, std::span<const int> descriptors) noexcept;
 
+/// The same for 1 to messages_at_once messages, which are received by one call. Several have one descriptor
+/// each.
+Sent send_messages(int channel, std::span<const Message> messages, std::span<const int> descriptors) noexcept;
+
+/// What one call receives: a message with up to 2 descriptors, or several with one each.
 struct Envelope {
-    Message message;
-    std::array<UniqueFd, 2> descriptors;
+    std::array<Message, messages_at_once> all;
+    std::size_t count = 0;
+    std::array<UniqueFd, messages_at_once> descriptors;
+
+    [[nodiscard]] std::span<const Message> messages() const noexcept { return {all.data(), count}; }
+    [[nodiscard]] const Message& message() const noexcept { return all[0]; }
 };
 
 enum class Wait { never, until_message };

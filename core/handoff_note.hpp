@@ -18,6 +18,7 @@ using ConnectionState = std::array<std::byte, 64>;
 
 /// How far a worker has come with a connection.
 enum class Progress : std::uint8_t {
+    queued,    ///< It has it behind others, and begins with it only if the master hasn't withdrawn it.
     received,  ///< It has it; the handler hasn't been called.
     kept,      ///< It is between two requests: everything that was taken has been answered.
     begun,     ///< The handler was called, or was shown a request. No byte was taken or written since.
@@ -51,14 +52,18 @@ public:
         tell(number, progress, exchanged);
     }
 
+    /// It is no longer behind others. Sequentially consistent: see Worker::claim().
+    void claim(std::uint64_t number) noexcept {
+        word_.store(word_of(number, Progress::received, false), std::memory_order_seq_cst);
+    }
+
     /// It goes on from what was told last.
     void tell(std::uint64_t number, Progress progress, bool exchanged) noexcept {
-        word_.store(number << shift | (exchanged ? exchanged_bit : 0) | static_cast<std::uint64_t>(progress),
-                    std::memory_order_release);
+        word_.store(word_of(number, progress, exchanged), std::memory_order_release);
     }
 
     [[nodiscard]] Told read() const noexcept {
-        const std::uint64_t word = word_.load(std::memory_order_acquire);
+        const std::uint64_t word = word_.load(std::memory_order_seq_cst);
         Told told{.number = word >> shift,
                   .progress = static_cast<Progress>(word & progress_bits),
                   .exchanged = (word & exchanged_bit) != 0};
@@ -75,9 +80,13 @@ public:
 
 private:
     using Words = std::array<std::uint64_t, sizeof(Resumption) / sizeof(std::uint64_t)>;
-    static constexpr unsigned shift = 3;
-    static constexpr std::uint64_t exchanged_bit = 4;
-    static constexpr std::uint64_t progress_bits = 3;
+    static constexpr unsigned shift = 4;
+    static constexpr std::uint64_t exchanged_bit = 8;
+    static constexpr std::uint64_t progress_bits = 7;
+
+    static constexpr std::uint64_t word_of(std::uint64_t number, Progress progress, bool exchanged) noexcept {
+        return number << shift | (exchanged ? exchanged_bit : 0) | static_cast<std::uint64_t>(progress);
+    }
 
     std::atomic<std::uint64_t> word_;
     std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Words>> words_;
@@ -97,6 +106,11 @@ public:
 
     void receive(const Resumption& resumption, bool exchanged) noexcept {
         tell(Progress::received, exchanged, resumption);
+    }
+    void queue(const Resumption& resumption) noexcept { tell(Progress::queued, false, resumption); }
+    void claim() noexcept {
+        progress_ = Progress::received;
+        if (note_ != nullptr) note_->claim(number_);
     }
     void begin(bool exchanged) noexcept {
         progress_ = Progress::begun;

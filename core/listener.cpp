@@ -20,6 +20,8 @@
 #include "core/socket_lock.hpp"
 #include "core/start_wait.hpp"
 
+#include "core/log.hpp"
+
 namespace bullpen {
 namespace {
 
@@ -223,6 +225,47 @@ std::optional<ListenQueue> unix_queue(int fd) noexcept {
     return {};
 }
 
+/// The sentence without what the error number says, which a system_error adds by itself.
+std::string sentence_of(const std::system_error& error) {
+    std::string sentence = error.what();
+    const std::string reason = ": " + error.code().message();
+    if (sentence.ends_with(reason)) sentence.erase(sentence.size() - reason.size());
+    return sentence;
+}
+
+bool is_absent(const std::system_error& error) {
+    return error.code() == std::errc::address_not_available ||
+           error.code() == std::errc::address_family_not_supported;
+}
+
+/// Of several addresses the sentence also says what they are the addresses of.
+[[noreturn]] void fail_one_of(std::size_t addresses, std::string_view text, const std::system_error& error) {
+    if (addresses == 1) throw error;
+    fail(error.code().value(), std::string{text} + " stands for " + std::to_string(addresses) +
+                                   " addresses: " + sentence_of(error));
+}
+
+std::vector<Listener> open_each(const std::vector<Address>& addresses, std::string_view text,
+                                const ListenOptions& options) {
+    std::vector<Listener> listeners;
+    std::string absent;
+    for (const Address& address : addresses) {
+        const std::uint16_t chosen = listeners.empty() ? 0 : listeners.front().address().port();
+        try {
+            listeners.push_back(
+                Listener::open(address.port() == 0 ? address.with_port(chosen) : address, options));
+        } catch (const std::system_error& error) {
+            const bool last_hope = &address == &addresses.back() && listeners.empty();
+            if (!is_absent(error) || last_hope) fail_one_of(addresses.size(), text, error);
+            absent += (absent.empty() ? "" : ", ") + address.text();
+        }
+    }
+    if (!absent.empty())
+        log(LogLevel::info, "listener: of " + std::string{text} +
+                                " these addresses are left out, which this machine doesn't have: " + absent);
+    return listeners;
+}
+
 std::optional<ListenQueue> tcp_queue(int fd) noexcept {
     tcp_info info{};
     socklen_t size = sizeof info;
@@ -269,6 +312,17 @@ std::optional<ListenQueue> Listener::queue() const noexcept {
 bool Listener::has_clients() const noexcept {
     pollfd readable{.fd = fd(), .events = POLLIN, .revents = 0};
     return ::poll(&readable, 1, 0) == 1;
+}
+
+bool Listener::has_accepted(int socket) const noexcept {
+    int listens = 1;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens != 0) return false;
+    const Address own = Address::of_socket(socket);
+    if (own.family() != address_.family()) return false;
+    if (own.family() == AF_UNIX) return own.text() == address_.text();
+    const bool any = address_.host() == "0.0.0.0" || address_.host() == "::";
+    return own.port() == address_.port() && (any || own.host() == address_.host());
 }
 
 void Listener::set_nonblocking(bool nonblocking) noexcept {
@@ -322,18 +376,21 @@ void Listener::remove_socket_file() noexcept {
 }
 
 std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options) {
-    const std::vector<Address> addresses = resolve(text);
-    std::vector<Listener> listeners;
-    for (const Address& address : addresses) {
+    return open_listeners(resolve(text), text, options);
+}
+
+std::vector<Listener> open_listeners(const std::vector<Address>& addresses, std::string_view text,
+                                     const ListenOptions& options) {
+    constexpr int tries = 8;  // The port that the kernel chooses for the first may be taken at another.
+    for (int attempt = 1;; ++attempt) {
         try {
-            listeners.push_back(Listener::open(address, options));
+            return open_each(addresses, text, options);
         } catch (const std::system_error& error) {
-            const bool absent = error.code() == std::errc::address_not_available ||
-                                error.code() == std::errc::address_family_not_supported;
-            if (!absent || (&address == &addresses.back() && listeners.empty())) throw;
+            const bool another_may_do = addresses.size() > 1 && addresses.front().port() == 0 &&
+                                        error.code() == std::errc::address_in_use;
+            if (!another_may_do || attempt == tries) throw;
         }
     }
-    return listeners;
 }
 
 }  // namespace bullpen

@@ -47,11 +47,23 @@ public:
     /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);
 
+    /// Takes over a descriptor that another process with the same descriptor table has opened so.
+    static Listener adopt(UniqueFd fd, const Address& address) noexcept { return {std::move(fd), address}; }
+
     Listener(Listener&& other) noexcept = default;
     Listener& operator=(Listener&&) = delete;
     ~Listener();
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+    /// Another process with the same descriptor table has closed it, with its file: only forgets both.
+    void forget() noexcept {
+        (void)fd_.release();
+        file_.reset();
+    }
+
+    /// Whether `socket` was accepted from it, by its own address.
+    [[nodiscard]] bool has_accepted(int socket) const noexcept;
 
     /// The bound address: the real port where 0 was asked for.
     [[nodiscard]] const Address& address() const noexcept { return address_; }
@@ -94,8 +106,13 @@ private:
     dev_t file_device_ = 0;
 };
 
-/// Opens a listener for every address that `text` stands for (see resolve). Of a name's several addresses
-/// those that this machine doesn't have (no IPv6) are left out, as long as one works.
+/// Opens a listener for every address that `text` stands for (see resolve), or none; with port 0 the kernel
+/// chooses one port for all. Of a name's several addresses those that this machine doesn't have (no IPv6) are
+/// left out and logged, as long as there is one that it has. Throws as Listener::open() does; of several
+/// addresses the sentence says which one failed.
 std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options);
+/// The same with the addresses that `text` stands for.
+std::vector<Listener> open_listeners(const std::vector<Address>& addresses, std::string_view text,
+                                     const ListenOptions& options);
 
 }  // namespace bullpen

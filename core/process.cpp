@@ -6,6 +6,8 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,9 +94,28 @@ BatchScheduling::~BatchScheduling() {
     if (changed_) ::sched_setscheduler(0, SCHED_OTHER, &no_priority);
 }
 
-std::optional<pid_t> spawn_child(const std::function<int()>& body) {
+namespace {
+
+/// What fork(3) does and clone(2) doesn't: the child's thread learns its own number, by which it owns a
+/// mutex, and the kernel learns where the thread lists the robust ones (see AcceptLock). The caller's one
+/// thread holds no lock.
+pid_t clone_as_fork_does(unsigned long flags, pid_t* told) noexcept {
+    void* robust_list = nullptr;
+    std::size_t size = 0;
+    ::syscall(SYS_get_robust_list, 0, &robust_list, &size);
+    int* thread_number = nullptr;
+    if (::prctl(PR_GET_TID_ADDRESS, &thread_number) == 0 && thread_number != nullptr)
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    // The last two arguments are (number, thread area) or the reverse, by architecture; no area is set.
+    const long pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, told, thread_number, thread_number);
+    if (pid == 0 && robust_list != nullptr) ::syscall(SYS_set_robust_list, robust_list, size);
+    return static_cast<pid_t>(pid);
+}
+
+template <typename Fork>
+std::optional<pid_t> spawn(Fork fork_now, const std::function<int()>& body) {
     const SignalsBlocked blocked;
-    const pid_t pid = ::fork();
+    const pid_t pid = fork_now();
     if (pid < 0) return std::nullopt;
     if (pid > 0) return pid;
 
@@ -108,6 +129,20 @@ std::optional<pid_t> spawn_child(const std::function<int()>& body) {
         log(LogLevel::error, "this process ends: it threw a non-std exception");
     }
     ::_exit(status);
+}
+
+}  // namespace
+
+std::optional<pid_t> spawn_child(const std::function<int()>& body) {
+    return spawn([] { return ::fork(); }, body);
+}
+
+std::optional<pid_t> spawn_sharing_descriptors(const std::function<int()>& body) {
+    return spawn([] { return clone_as_fork_does(CLONE_FILES, nullptr); }, body);
+}
+
+std::optional<pid_t> spawn_sibling(const std::function<int()>& body, pid_t& pid) {
+    return spawn([&pid] { return clone_as_fork_does(CLONE_PARENT | CLONE_PARENT_SETTID, &pid); }, body);
 }
 
 std::optional<pid_t> spawn_program(const Program& program, int connection) {
@@ -173,6 +208,14 @@ void set_process_title(std::string_view title) noexcept {
     const std::size_t size = std::min(title.size(), command_line.size() - 1);
     std::memset(command_line.data(), 0, command_line.size());
     std::memcpy(command_line.data(), title.data(), size);
+}
+
+std::string describe_end(int status) {
+    if (WIFSIGNALED(status)) {
+        const int signal = WTERMSIG(status);
+        return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+    }
+    return "exited with status " + std::to_string(WEXITSTATUS(status));
 }
 
 rlim_t raise_descriptor_limit() noexcept {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,14 @@ private:
 /// The caller has one thread.
 [[nodiscard]] std::optional<pid_t> spawn_child(const std::function<int()>& body);
 
+/// As spawn_child(), for a child that shares this process's table of descriptors: what either opens or closes
+/// is open or closed for both, and the end of one closes nothing. pthread_atfork(3) handlers don't run.
+[[nodiscard]] std::optional<pid_t> spawn_sharing_descriptors(const std::function<int()>& body);
+
+/// As spawn_child(), for a child of this process's parent, which reaps it. Its pid is in `pid` before it
+/// runs, whatever happens to the caller meanwhile. pthread_atfork(3) handlers don't run.
+[[nodiscard]] std::optional<pid_t> spawn_sibling(const std::function<int()>& body, pid_t& pid);
+
 /// Starts a program without a shell: `connection` (borrowed) is its standard input, output and error, no
 /// other descriptor is open in it, its signals have their default actions, and of the environment it gets
 /// PATH and, as under systemd's Accept=yes, REMOTE_ADDR and REMOTE_PORT of a TCP client. It outlives us.
@@ -66,6 +75,9 @@ void close_all_except(std::span<const int> kept) noexcept;
 
 /// The name that ps and top show. Cut to the room that the command line takes.
 void set_process_title(std::string_view title) noexcept;
+
+/// "was killed by signal 9 (Killed)", "exited with status 1": how a process ended, as waitpid(2) said.
+[[nodiscard]] std::string describe_end(int status);
 
 /// All descriptors that this process has open; without /proc, those below 65,536.
 std::vector<int> list_descriptors();

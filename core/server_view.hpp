@@ -20,12 +20,13 @@ struct ServerView {
     static constexpr std::uint32_t alone = 1;              ///< Values of `leaving`.
     static constexpr std::uint32_t orphaned = 2;
     const std::atomic<std::uint32_t>* leaving = nullptr;      ///< Not 0 once this worker was told to exit: it
-                                                              ///< alone, or because its master has died.
+                                                              ///< alone, or because its keeper has died.
     RequestNote* note = nullptr;                              ///< Where this worker says what it is doing.
     std::chrono::milliseconds slice = ListenOptions{}.slice;  ///< What the client's socket has inherited.
 
     bool parks = false;        ///< The worker can give a connection back, see core/handler.hpp. Where it can:
     bool parks_files = false;  ///< Also with a file, see Connection::file().
+    std::size_t in_hand = 0;   ///< Clients that this worker has received and that wait for their turn here.
     int channel = -1;  ///< The worker's own, borrowed. Readable: the master wants something of this worker.
     std::chrono::milliseconds await_next{4};  ///< How long it waits for the next request; 0: not at all.
     /// CLOCK_MONOTONIC since when it waits for the next request; 0: it doesn't. The master looks at it, and

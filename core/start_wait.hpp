@@ -15,7 +15,7 @@ public:
 };
 
 // During its start a server blocks the signals that stop it, so that nothing half-made is left behind (see
-// Events::hold_signals). These functions look for a blocked SIGTERM, SIGINT or SIGQUIT, and throw
+// Keeper::hold_signals). These functions look for a blocked SIGTERM, SIGINT or SIGQUIT, and throw
 // StoppedAtStart when one comes or has come; it stays pending. A signal that isn't blocked does what it does.
 // They throw std::system_error if the kernel is out of descriptors.
 

@@ -146,9 +146,10 @@ private:
     std::vector<MetricFamily> families_;
 };
 
+/// The first `reasons` of them.
 template <typename Counters>
-void add_by_reason(const Counters& counters, Samples& samples) {
-    for (std::size_t reason = 0; reason < exit_reasons; ++reason)
+void add_by_reason(const Counters& counters, std::size_t reasons, Samples& samples) {
+    for (std::size_t reason = 0; reason < reasons; ++reason)
         samples.add(std::uint64_t{counters[reason]}, {{"reason", name_of(static_cast<ExitReason>(reason))}});
 }
 
@@ -179,7 +180,9 @@ void add_workers(Families& families) {
         "itself), signal (a crash or a kill), descriptors (it had none left), replaced (it was broken), "
         "drain_timeout (still busy when the stop's time was up), request_timeout (too long with one "
         "request) or stopped (by SIGSTOP, for too long).",
-        [](const Reading& now, Samples& samples) { add_by_reason(now.header.exits, samples); });
+        [](const Reading& now, Samples& samples) {
+            add_by_reason(now.header.exits, worker_exit_reasons, samples);
+        });
     families.counter(
         "bullpen_saturated_seconds_total",
         "Time during which no worker was spare and the pool had no room to grow: new clients had to wait.",
@@ -199,11 +202,12 @@ void add_connections(Families& families) {
             samples.add(now.totals.completed, {{"outcome", "ok"}});
             samples.add(now.totals.failed, {{"outcome", "error"}});
         });
-    families.counter(
-        "bullpen_connections_lost_total",
-        "Connections that ended with their worker, by why that worker ended (see "
-        "bullpen_worker_exits_total).",
-        [](const Reading& now, Samples& samples) { add_by_reason(now.totals.lost_by, samples); });
+    families.counter("bullpen_connections_lost_total",
+                     "Connections that ended with their worker, by why that worker ended (see "
+                     "bullpen_worker_exits_total), or in the hands of a master that died (master).",
+                     [](const Reading& now, Samples& samples) {
+                         add_by_reason(now.totals.lost_by, exit_reasons, samples);
+                     });
     families.counter(
         "bullpen_connections_refused_total",
         "Connections closed on purpose: overload (no worker in time), startups (early drop), source, rate or "

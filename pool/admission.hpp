@@ -50,6 +50,9 @@ public:
                                  TimePoint now) noexcept;
     void ended(const Peer& peer) noexcept { sources_.ended(peer); }
 
+    /// See SourceLimits.
+    void recount(const Peer& peer) noexcept { sources_.recount(peer); }
+
     /// To be called once a second: forgets sources that no longer need to be remembered.
     void sweep(TimePoint now) noexcept { sources_.sweep(now); }
 

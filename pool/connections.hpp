@@ -5,18 +5,24 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/channel.hpp"
 #include "core/clock.hpp"
+#include "core/shared_array.hpp"
+#include "core/table_fd.hpp"
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/admission.hpp"
+#include "pool/farewells.hpp"
+#include "pool/open_descriptors.hpp"
 #include "pool/peer.hpp"
 #include "pool/place.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
+
+/// Whether two descriptors are of one socket.
+[[nodiscard]] bool is_same_socket(int a, int b) noexcept;
 
 /// How a connection ends. Each ending has its counter.
 class Ending {
@@ -50,11 +56,11 @@ enum class Where : std::uint8_t {
     given,    ///< At a slot: in its channel or in its worker's hands.
 };
 
-/// What the master keeps about a connection from its accept to its end. Plain data.
+/// What the master keeps about a connection from its accept to its end. Plain data in memory that outlives a
+/// master; `taken`, `where` and `ended` change only within a Scoreboard::Change.
 struct ConnectionEntry {
-    UniqueFd
-        socket;     ///< Open until the end, also while a worker has a copy; empty only while a program does.
-    UniqueFd file;  ///< Parked or given with it, see Connection::file().
+    TableFd socket;  ///< Open until the end, also while a worker has a copy; empty only while a program does.
+    TableFd file;    ///< Parked or given with it, see Connection::file().
     Peer peer;
     std::uint32_t listener = 0;    ///< The index of its listener in the pool.
     std::uint32_t generation = 0;  ///< The place's, raised at each reuse.
@@ -62,11 +68,16 @@ struct ConnectionEntry {
     TimePoint deadline{};          ///< When its wait for the client ends, while it is parked.
     TimePoint look_again{};        ///< With an incomplete head: it isn't looked at before this time.
     Resumption resumption{};       ///< How it waits for its client, and what its next handler goes on from.
+    std::uint64_t handoff = 0;     ///< While it is given: the handoff's number,
+    std::uint32_t slot = 0;        ///< and to which slot.
     std::uint32_t unsent = 0;      ///< Bytes in the kernel's buffer when it was parked to await output.
     std::uint32_t before = 0;      ///< Its neighbours in its ConnectionList;
     std::uint32_t after = 0;       ///< in a vacant place, the next vacant place.
     Where where = Where::waiting;
-    bool taken = false;           ///< The place has a connection.
+    bool taken = false;           ///< The place has a connection,
+    bool ended = false;           ///< whose ending is counted, and whose descriptors are being closed.
+    bool sent = false;            ///< It is given, and surely in the channel or in the worker's hands.
+    bool has_new_file = false;    ///< `file` came with the completion that is being accepted.
     bool listed = false;          ///< The connection is in a ConnectionList.
     bool registered = false;      ///< The lobby's epoll knows it,
     bool watched = false;         ///< and reports its next event.
@@ -96,8 +107,17 @@ public:
     /// `refusal` is sent to a refused client: the service's bytes. Throws std::bad_alloc.
     Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal);
 
-    /// Sets how many connections there may be at once; called before the first add().
+    /// Sets how many connections there may be at once; called before the first add(). Throws
+    /// std::system_error.
     void limit(std::size_t most);
+
+    /// From here on children don't get the table.
+    void keep_from_children() noexcept;
+
+    /// For a master whose predecessor has died, after Scoreboard::roll_back(): takes over what the table
+    /// says, finishes endings, and claims the descriptors. Lost is what was in the dead master's hands and
+    /// isn't open any more.
+    void adopt(OpenDescriptors& open) noexcept;
 
     /// Whether there is a place for one more connection.
     [[nodiscard]] bool has_room() const noexcept { return size() < most_; }
@@ -111,12 +131,23 @@ public:
     [[nodiscard]] const ConnectionEntry& at(Place place) const noexcept;
     [[nodiscard]] bool is_current(Place place) const noexcept;
 
+    /// Whether it is another descriptor of a connection's socket.
+    [[nodiscard]] bool has_twin(int fd) const noexcept;
+
+    /// Notes to which slot a connection is about to be given; move() follows.
+    void address(Place place, std::uint32_t slot, std::uint64_t handoff) noexcept;
+
     /// Sets where the connection is, and moves it from one gauge to another. Given connections have no gauge
     /// here: their slot counts them, see Handoffs.
     void move(Place place, Where to) noexcept;
 
-    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection.
+    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection; a
+    /// refused client that may still be sending goes to the farewells.
     void end(Place place, Ending how) noexcept;
+
+    /// Sockets of connections that have ended. There are never more of both than limit().
+    [[nodiscard]] Farewells& farewells() noexcept { return farewells_; }
+    [[nodiscard]] const Farewells& farewells() const noexcept { return farewells_; }
 
     /// The number of connections in the lobby that no worker has begun with.
     [[nodiscard]] int unserved() const noexcept { return static_cast<int>(unserved_); }
@@ -124,7 +155,7 @@ public:
     /// Calls visit(place, entry) for each connection that is there; the visitor may end it.
     template <typename Visit>
     void for_each(Where where, Visit visit) {
-        for (std::uint32_t index = 0; index < entries_.size(); ++index)
+        for (std::uint32_t index = 0; index < used(); ++index)
             if (entries_[index].taken && entries_[index].where == where)
                 visit(Place{index, entries_[index].generation}, entries_[index]);
     }
@@ -137,14 +168,19 @@ public:
 private:
     static constexpr std::uint32_t none = ~std::uint32_t{0};
 
+    [[nodiscard]] std::uint32_t used() const noexcept { return used_[0].load(std::memory_order_relaxed); }
+    void close(Place place, Ending how) noexcept;
+    void vacate(std::uint32_t index) noexcept;
     [[nodiscard]] SharedCounter* gauge_of(Where where) noexcept;
     [[nodiscard]] SharedCounter* counter_of(Ending how) noexcept;
-    void say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept;
+    void say_farewell(ConnectionEntry& entry, Refusal why) noexcept;
 
     Scoreboard& scoreboard_;
     Admission& admission_;
     std::string refusal_;
-    std::vector<ConnectionEntry> entries_;  ///< Has capacity for most_, so that entries never move.
+    Farewells farewells_;
+    SharedArray<ConnectionEntry> entries_;
+    SharedArray<SharedWord> used_{1};  ///< Entries from this index on have never been used.
     std::size_t most_ = 0;
     std::size_t size_ = 0;
     std::size_t unserved_ = 0;

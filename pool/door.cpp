@@ -36,6 +36,23 @@ void Door::accept_in_workers(bool event_driven) noexcept {
         listener.set_nonblocking(event_driven || listeners_.size() > 1);
 }
 
+bool Door::has_accepted(int socket) const noexcept {
+    return std::any_of(listeners_.begin(), listeners_.end(),
+                       [socket](const Listener& listener) { return listener.has_accepted(socket); });
+}
+
+std::optional<Place> Door::take_in(UniqueFd& socket, TimePoint now) noexcept {
+    const auto of_it = [&](const Listener& listener) { return listener.has_accepted(socket.get()); };
+    const auto found = std::find_if(listeners_.begin(), listeners_.end(), of_it);
+    if (found == listeners_.end()) return {};
+    sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    auto* const address = reinterpret_cast<sockaddr*>(&peer);
+    if (::getpeername(socket.get(), address, &size) != 0) return {};
+    return connections_.add(std::move(socket), Peer::of(address, size),
+                            static_cast<std::uint32_t>(found - listeners_.begin()), now);
+}
+
 std::optional<Place> Door::let_in(TimePoint now) noexcept {
     while (connections_.has_room()) {
         const int unserved = connections_.unserved();
@@ -174,6 +191,17 @@ void Door::stop_new_clients() noexcept {
 void Door::close() noexcept {
     states_.clear();
     listeners_.clear();
+}
+
+void Door::forget() noexcept {
+    for (Listener& listener : listeners_) {
+        int listens = 0;  // Its number may be another's by now.
+        socklen_t size = sizeof listens;
+        const bool is_there =
+            ::getsockopt(listener.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+        if (!is_there) listener.forget();
+    }
+    close();
 }
 
 /// While the door is full it looks again after a while, because a client may have left unnoticed.

@@ -39,6 +39,13 @@ public:
     /// pause). Needs room in the table for one.
     std::optional<Place> let_in(TimePoint now) noexcept;
 
+    /// Whether one of the listeners has accepted the socket.
+    [[nodiscard]] bool has_accepted(int socket) const noexcept;
+
+    /// For a master whose predecessor has died: takes in a connection that it had just accepted, and no more.
+    /// Empties `socket` if it is of one of these listeners and its client is still there. Needs room for one.
+    std::optional<Place> take_in(UniqueFd& socket, TimePoint now) noexcept;
+
     /// For a caller without a place for one more connection: asks the kernel whether a client waits. If not,
     /// none is known to wait any more.
     [[nodiscard]] bool still_has_clients() noexcept;
@@ -74,6 +81,9 @@ public:
 
     /// Closes the listeners. Connections in their backlogs are reset.
     void close() noexcept;
+
+    /// Another process with the same descriptor table has closed the listeners, or was about to.
+    void forget() noexcept;
 
     /// Watches the listeners without known clients while others have some, so that each gets its turn.
     /// Returns when to look again even if nothing happens.

@@ -6,7 +6,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <initializer_list>
 #include <stdexcept>
 #include <utility>
 
@@ -16,23 +15,11 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::initializer_list<int> stop_signals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
-
-void change_mask(int how, std::initializer_list<int> signals) noexcept {
+void unblock(int signal) noexcept {
     sigset_t set;
     ::sigemptyset(&set);
-    for (const int signal : signals)
-        ::sigaddset(&set, signal);
-    ::sigprocmask(how, &set, nullptr);
-}
-
-void unblock(std::initializer_list<int> signals) noexcept {
-    change_mask(SIG_UNBLOCK, signals);
-}
-
-bool is_ignored(int signal) noexcept {
-    struct sigaction action {};
-    return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    ::sigaddset(&set, signal);
+    ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 }  // namespace
@@ -81,37 +68,19 @@ struct Events::Machinery {
     const bool has_terminal = ::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
 
     Machinery() {
-        for (const int signal : stop_signals)
-            if (!is_ignored(signal)) signals.add(signal);  // nohup(1) ignores SIGHUP on purpose.
         signals.add(SIGCHLD);
         wait_for_signal();
-        unblock(stop_signals);
-        unblock({SIGCHLD});
+        unblock(SIGCHLD);
     }
 
     void wait_for_signal() {
         signals.async_wait([this](boost::system::error_code error, int signal) {
             if (error) return;
-            record(signal);
+            wakeup.child_changed = wakeup.child_changed || signal == SIGCHLD;
             wait_for_signal();
         });
     }
-
-    void record(int signal) noexcept {
-        switch (signal) {
-            case SIGCHLD: wakeup.child_changed = true; break;
-            case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
-            case SIGHUP:  // The terminal is gone; ignored by a server without one.
-                if (has_terminal) wakeup.stop = true;
-                break;
-            default: wakeup.stop = true;
-        }
-    }
 };
-
-void Events::hold_signals() noexcept {
-    change_mask(SIG_BLOCK, stop_signals);
-}
 
 /// Asio reports no error if it can't watch the pipe that its signal handlers write to; then no signal would
 /// ever be seen. So a signal is sent to try it.
@@ -125,6 +94,18 @@ Events::Events() : machinery_{std::make_unique<Machinery>()} {
 }
 
 Events::~Events() = default;
+
+Wakeup Events::meaning_of(int signal) const noexcept {
+    Wakeup wakeup;
+    switch (signal) {
+        case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
+        case SIGHUP:  // The terminal is gone; ignored by a server without one.
+            wakeup.stop = machinery_->has_terminal;
+            break;
+        default: wakeup.stop = true;
+    }
+    return wakeup;
+}
 
 Events::Watch Events::watch(int fd) {
     return Watch{std::make_shared<Watch::Source>(machinery_->context, fd)};

@@ -7,7 +7,7 @@
 
 namespace bullpen {
 
-/// The signals that came during one wait. Events only records; Master::run() decides.
+/// What came during one wait. Events only records; Master::serve() decides.
 struct Wakeup {
     bool stop = false;           ///< SIGTERM, SIGINT or SIGQUIT came.
     bool interrupted = false;    ///< It was SIGINT: a person at a terminal.
@@ -37,16 +37,15 @@ public:
         std::shared_ptr<Source> source_;
     };
 
-    /// Blocks the signals that stop the server until an Events is there to take them: called before the
-    /// start-up that a supervisor may interrupt, so that no order is lost and nothing half-made is left.
-    static void hold_signals() noexcept;
-
-    /// Installs handlers for SIGTERM, SIGINT, SIGQUIT, SIGHUP and SIGCHLD, unblocks them, and ignores
-    /// SIGPIPE. Throws boost::system::system_error or std::runtime_error.
+    /// Installs a handler for SIGCHLD, unblocks it, and ignores SIGPIPE. Throws boost::system::system_error
+    /// or std::runtime_error.
     Events();
     ~Events();
     Events(const Events&) = delete;
     Events& operator=(const Events&) = delete;
+
+    /// What it means that the keeper passes on this signal.
+    [[nodiscard]] Wakeup meaning_of(int signal) const noexcept;
 
     /// Watches a borrowed descriptor, which must outlive the Watch.
     [[nodiscard]] Watch watch(int fd);

@@ -22,6 +22,7 @@ constexpr Fate fate_of(const std::optional<HandoffNote::Told>& told, ExitReason 
                        int retries_left) noexcept {
     if (!told) return why == ExitReason::replaced ? Fate::lose : Fate::give_again;
     switch (told->progress) {
+        case Progress::queued:
         case Progress::received: return Fate::give_again;
         case Progress::kept: return Fate::keep;
         case Progress::begun:  // Only a crash is worth another try: whoever was ended was ended on purpose.

@@ -55,7 +55,7 @@ bool Gauges::sample(const Door& door, const Workforce& workforce, TimePoint now)
     constexpr std::chrono::seconds interval{1};
     if (now - sampled_ < interval) return false;
     sampled_ = now;
-    header_.log_lines_dropped.store(log_lines_dropped(), relaxed);
+    header_.log_lines_dropped.store(dropped_before_ + log_lines_dropped(), relaxed);
     for (std::size_t i = 0; i < door.listeners().size(); ++i) {
         const ListenQueue shared = door.listeners()[i].queue().value_or(ListenQueue{});
         const ListenQueue own = workforce.queue_of(i);

@@ -14,7 +14,10 @@ class Gauges {
 public:
     Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);
 
-    void begin(TimePoint now) noexcept { sampled_ = saturated_since_ = now; }
+    void begin(TimePoint now) noexcept {
+        sampled_ = saturated_since_ = now;
+        dropped_before_ = header_.log_lines_dropped.load(std::memory_order_relaxed);
+    }
 
     /// Once a turn: publishes how many workers are spare, and how long the pool has been saturated.
     void publish(const Roster& roster, bool serving, TimePoint now) noexcept;
@@ -26,6 +29,7 @@ private:
     const PoolOptions& options_;
     const PoolShape& shape_;
     ScoreboardHeader& header_;
+    std::uint64_t dropped_before_ = 0;  ///< Log lines that masters before this one have dropped.
     TimePoint saturated_since_{};
     bool saturated_ = false;
     TimePoint sampled_{};

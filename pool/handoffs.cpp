@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/log.hpp"
 
@@ -19,14 +20,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 std::uint64_t to_ns(TimePoint time) noexcept {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
-}
-
-/// Only a regular file is accepted: closing anything else, such as a socket with unsent data, could block the
-/// master.
-bool is_regular_file(int file) noexcept {
-    struct statx about {};
-    return ::statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 &&
-           S_ISREG(about.stx_mode);
 }
 
 /// A worker's `parking` with impossible values replaced by harmless ones.
@@ -79,35 +72,59 @@ Handoffs::Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboar
       workforce_{workforce},
       doubts_(shape.slots) {}
 
-bool Handoffs::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
-    ConnectionEntry& entry = connections_.at(client);
+/// A connection with a file goes alone: its message has two descriptors.
+std::size_t Handoffs::give(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept {
+    const auto has_file = [this](Place client) { return bool{connections_.at(client).file}; };
+    std::size_t given = 0;
+    while (given < clients.size()) {
+        const std::span rest = clients.subspan(given);
+        const auto alone = std::find_if(rest.begin(), rest.end(), has_file) - rest.begin();
+        const std::size_t together = std::max<std::size_t>(static_cast<std::size_t>(alone), 1);
+        if (!send(slot, rest.first(together), now)) break;
+        given += together;
+    }
+    return given;
+}
+
+bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept {
     SlotAccount& account = roster_.account(slot);
-    Message message{.kind = MessageKind::connection,
-                    .generation = workforce_.generation(slot),
-                    .since_ns = to_ns(entry.since),
-                    .listener = entry.listener,
-                    .resumption = entry.resumption};
+    std::array<Message, messages_at_once> messages;
+    std::array<int, messages_at_once> descriptors{};
+    std::size_t count = 0;
     {
         const Scoreboard::Change change{scoreboard_};
-        connections_.move(client, Where::given);
-        message.handoff = account.give(client);
+        for (const Place client : clients) {
+            const ConnectionEntry& entry = connections_.at(client);
+            connections_.address(client, slot, account.next_handoff());
+            connections_.move(client, Where::given);
+            descriptors[count] = entry.socket.get();
+            messages[count++] = {.kind = MessageKind::connection,
+                                 .generation = workforce_.generation(slot),
+                                 .since_ns = to_ns(entry.since),
+                                 .handoff = account.give(client),
+                                 .listener = entry.listener,
+                                 .resumption = entry.resumption};
+        }
         roster_.moved(slot, now);
     }
-    const std::array<int, 2> descriptors{entry.socket.get(), entry.file.get()};
-    const std::size_t count = entry.file ? 2 : 1;
-    const Sent sent =
-        send_message(workforce_.channel(slot).master.get(), message, std::span{descriptors}.first(count));
+    const TableFd& file = connections_.at(clients[0]).file;
+    if (file) descriptors[1] = file.get();
+    const Sent sent = send_messages(workforce_.channel(slot).master.get(), std::span{messages}.first(count),
+                                    std::span{descriptors}.first(file ? 2 : count));
     if (sent == Sent::sent) {
-        entry.was_given = true;
+        for (const Place client : clients)
+            connections_.at(client).was_given = connections_.at(client).sent = true;
         doubts_[slot].handed_at = now;
-        add(scoreboard_.header().handoffs);
+        add(scoreboard_.header().handoffs, count);
         return true;
     }
     {
         const Scoreboard::Change change{scoreboard_};
-        account.take_back(message.handoff);
+        for (std::size_t i = 0; i < count; ++i) {
+            account.take_back(messages[i].handoff);
+            connections_.move(clients[i], Where::waiting);
+        }
         roster_.moved(slot, now);
-        connections_.move(client, Where::waiting);
     }
     if (sent == Sent::closed) workforce_.replace(slot, "its channel is broken");
     return false;
@@ -147,7 +164,7 @@ const char* Handoffs::take_completions(std::uint32_t slot, TimePoint now) noexce
     const SlotAccount& account = roster_.account(slot);
     const WorkerPages pages = scoreboard_.pages(slot);
     const std::uint64_t published = pages.published();
-    if (published - account.completions() > account.outstanding())
+    if (published - account.completions() > account.completions_due())
         return "it reports more connections than it was handed";
     while (account.completions() != published) {
         if (accept(slot, pages.read(account.completions()), now)) continue;
@@ -157,13 +174,28 @@ const char* Handoffs::take_completions(std::uint32_t slot, TimePoint now) noexce
 }
 
 bool Handoffs::accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept {
+    if (completion.kind == Completion::Kind::declined) return note_declined(slot, completion.number, now);
     if (!roster_.account(slot).find(completion.number)) return false;
     switch (completion.kind) {
+        case Completion::Kind::declined: break;
         case Completion::Kind::parked: return shape_.parks && note_parked(slot, completion, now);
         case Completion::Kind::ended:
         case Completion::Kind::reset: note_ended(slot, completion, now); return true;
     }
     return false;
+}
+
+/// Takes back a connection that was withdrawn, unless the master has done so already.
+bool Handoffs::note_declined(std::uint32_t slot, std::uint64_t handoff, TimePoint now) noexcept {
+    SlotAccount& account = roster_.account(slot);
+    if (!account.may_decline(handoff)) return false;
+    const Scoreboard::Change change{scoreboard_};
+    const std::optional<Place> client = account.decline(handoff);
+    roster_.note_account(slot);
+    if (!client) return true;
+    roster_.moved(slot, now);
+    lobby_.put_first(*client);
+    return true;
 }
 
 void Handoffs::note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept {
@@ -180,7 +212,7 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
     ConnectionEntry& entry = connections_.at(client);
     if (completion.file == Completion::File::none) entry.file.reset();
     if (completion.file == Completion::File::passed)
-        if (!take_file(slot, completion.number, entry.file)) return false;
+        if (!take_file(slot, completion.number, entry)) return false;
     entry.resumption = {.parking = sane(completion.resumption.parking), .state = completion.resumption.state};
     if (entry.parking().limit == Limit::idle) {
         entry.served = entry.served || completion.exchanged != 0;
@@ -195,14 +227,18 @@ bool Handoffs::note_parked(std::uint32_t slot, const Completion& completion, Tim
 
 /// Receives the file that the worker has sent before it published the completion. Returns false if it isn't
 /// there (out_of_memory_: it is, for later) or isn't one.
-bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept {
+bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEntry& entry) noexcept {
+    if (entry.has_new_file) return true;  // A master that has died had received it.
     Envelope envelope;
     const Received received = receive_message(workforce_.channel(slot).master.get(), envelope, Wait::never);
     if (received == Received::later) out_of_memory_ = true;
-    const bool good = received == Received::message && envelope.message.kind == MessageKind::file &&
-                      envelope.message.handoff == handoff && envelope.descriptors[0] &&
-                      is_regular_file(envelope.descriptors[0].get());
-    if (good) file = std::move(envelope.descriptors[0]);
+    const bool good = received == Received::message && envelope.message().kind == MessageKind::file &&
+                      envelope.message().handoff == handoff && envelope.descriptors[0] &&
+                      is_file(envelope.descriptors[0].get());
+    if (good) {
+        entry.file = std::move(envelope.descriptors[0]);
+        entry.has_new_file = true;
+    }
     discard(envelope);
     return good;
 }
@@ -210,24 +246,20 @@ bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& fi
 void Handoffs::rebalance(TimePoint now) noexcept {
     if (roster_.ahead().empty()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
-        const auto capacity = shape_.capacity;
-        if (roster_.has_idle() && now - doubts_[slot].handed_at >= options_.steal_after) {
-            while (roster_.has_idle() && roster_.account(slot).outstanding() > capacity) {
-                const std::optional<Place> client = take_back_one(slot, now);
-                if (!client) return;
-                if (!give(*roster_.idle().lowest(), *client, now)) return lobby_.put_first(*client);
-            }
-        } else if (now - roster_.moved_at(slot) >= options_.stalled_after && options_.queue == 0) {
-            take_back_all(slot, now);
-        } else if (now - roster_.moved_at(slot) >= options_.stalled_after) {  // The queue bounds their wait.
-            ConnectionList taken{connections_};
-            while (const std::optional<Place> client = take_back_one(slot, now))
-                taken.push_back(*client);
-            while (!taken.empty()) {  // The last first, so that they are in their order again.
-                const Place client = taken.back();
-                taken.erase(client);
-                lobby_.put_before_others(client);
-            }
+        const bool stealing = roster_.has_idle() && now - doubts_[slot].handed_at >= options_.steal_after;
+        if (!stealing && now - roster_.moved_at(slot) < options_.stalled_after) return;
+        ConnectionList taken{connections_};
+        take_back(slot, taken, now);
+        while (!taken.empty() && roster_.has_idle()) {
+            const Place client = taken.front();
+            if (!give(*roster_.idle().lowest(), client, now)) break;
+            taken.erase(client);
+        }
+        if (options_.queue == 0) return put_first(taken);
+        while (!taken.empty()) {  // To the queue, which bounds their wait; the last first, for their order.
+            const Place client = taken.back();
+            taken.erase(client);
+            lobby_.put_before_others(client);
         }
     });
 }
@@ -308,6 +340,7 @@ void Handoffs::note_answer(std::uint32_t slot, TimePoint now) noexcept {
         scoreboard_.row(slot).answers.load(std::memory_order_seq_cst) != doubt.questions)
         return;
     doubt.answered_at = now;
+    if (doubt.has_unsure) settle_unsure(slot, now);
     if (roster_.account(slot).outstanding() > 0 && !holds_what_it_was_given(slot)) return;  // See judge().
     settle_doubt(slot);
     roster_.set_usable(slot, Usable::yes);
@@ -344,40 +377,168 @@ void Handoffs::forgive(std::chrono::nanoseconds gap) noexcept {
 }
 
 void Handoffs::take_back_all(std::uint32_t slot, TimePoint now) noexcept {
-    if (!workforce_.channel(slot).worker) return;
-    while (const std::optional<Place> client = take_back_one(slot, now))
-        lobby_.put_first(*client);
+    ConnectionList taken{connections_};
+    take_back(slot, taken, now);
+    put_first(taken);
 }
 
-/// Receives on the worker's end of the channel, which the master also has, a connection that the worker has
-/// not received; the kernel gives each message to exactly one receiver. Orders that lie before it are
-/// dropped, and so are the descriptors: the master has the connection's own.
-std::optional<Place> Handoffs::take_back_one(std::uint32_t slot, TimePoint now) noexcept {
+void Handoffs::put_first(ConnectionList& taken) noexcept {
+    while (!taken.empty()) {
+        const Place client = taken.front();
+        taken.erase(client);
+        lobby_.put_first(client);
+    }
+}
+
+void Handoffs::take_back(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
+    withdraw(slot, taken, now);
+    take_from_channel(slot, taken, now);
+}
+
+/// Withdraws what the worker has received behind others. It begins with none of these any more, or the master
+/// sees that it has: see Worker::claim().
+void Handoffs::withdraw(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
+    SlotAccount& account = roster_.account(slot);
+    const WorkerPages pages = scoreboard_.pages(slot);
+    const std::uint64_t until = account.begin_withdrawal();
+    roster_.note_account(slot);
+    pages.withdraw(until);
+    for (std::size_t i = 0; i < account.given().size();) {
+        const auto [client, handoff] = account.given()[i];
+        const auto told = told_of(handoff, pages);
+        if (!told || told->progress != Progress::queued) {
+            ++i;
+            continue;
+        }
+        const Scoreboard::Change change{scoreboard_};
+        account.withdraw(handoff);
+        take(client, slot, taken, now);
+    }
+}
+
+/// Receives on the worker's end of the channel, which the master also has, the connections that the worker
+/// has not received; the kernel gives each message to exactly one receiver. Orders that lie before them are
+/// dropped, and so are the descriptors: the master has the connections' own.
+void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
+    if (!workforce_.channel(slot).worker) return;
     for (;;) {
         Envelope envelope;
         const Received received =
             receive_message(workforce_.channel(slot).worker.get(), envelope, Wait::never);
         if (received == Received::empty || received == Received::closed || received == Received::later)
-            return {};
-        if (received == Received::malformed || envelope.message.kind != MessageKind::connection) continue;
+            return;
+        if (received == Received::malformed) continue;
         const Scoreboard::Change change{scoreboard_};
-        const std::optional<Place> client = roster_.account(slot).take_back(envelope.message.handoff);
-        if (!client) continue;
-        connections_.move(*client, Where::waiting);
-        roster_.moved(slot, now);
-        add(scoreboard_.header().recovered);
-        return client;
+        for (const Message& message : envelope.messages()) {
+            if (message.kind != MessageKind::connection) continue;
+            if (const auto client = roster_.account(slot).take_back(message.handoff))
+                take(*client, slot, taken, now);
+        }
     }
+}
+
+void Handoffs::take(Place client, std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
+    connections_.move(client, Where::waiting);
+    roster_.moved(slot, now);
+    add(scoreboard_.header().recovered);
+    taken.push_back(client);
+}
+
+/// Closing anything else, such as a socket with unsent data, could block the master.
+bool Handoffs::is_file(int fd) noexcept {
+    struct statx about {};
+    return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &about) == 0 &&
+           S_ISREG(about.stx_mode);
+}
+
+// Taking over from a master that has died.
+
+void Handoffs::adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now) {
+    if (!shape_.hands_off()) return;
+    std::vector<Place> taken_out;
+    SlotSet unsure{shape_.slots};
+    connections_.for_each(Where::given, [&](Place client, ConnectionEntry& entry) {
+        entry.was_given = true;
+        const auto is_its = [&](const UniqueFd& twin) {
+            return is_same_socket(twin.get(), entry.socket.get());
+        };
+        if (std::any_of(twins.begin(), twins.end(), is_its))
+            taken_out.push_back(client);
+        else if (!entry.sent)
+            unsure.insert(entry.slot);
+    });
+    ConnectionList taken{connections_};
+    for (const Place client : taken_out) {
+        const ConnectionEntry& entry = connections_.at(client);
+        const Scoreboard::Change change{scoreboard_};
+        roster_.account(entry.slot).take_back(entry.handoff);
+        take(client, entry.slot, taken, now);
+    }
+    put_first(taken);
+    unsure.for_each([&](std::uint32_t slot) {
+        take_back_all(slot, now);
+        doubts_[slot].has_unsure = true;
+        if (!doubts_[slot].asked_at) ask(slot, now);
+    });
+    if (!file) return;
+    // It came before the completion that is the next one of its slot.
+    roster_.owing().for_each([&](std::uint32_t slot) {
+        const WorkerPages pages = scoreboard_.pages(slot);
+        const std::uint64_t next = roster_.account(slot).completions();
+        if (!file || pages.published() == next) return;
+        const Completion completion = pages.read(next);
+        const std::optional<Place> client = roster_.account(slot).find(completion.number);
+        if (!client || completion.file != Completion::File::passed || connections_.at(*client).has_new_file)
+            return;
+        connections_.at(*client).file = std::move(file);
+        connections_.at(*client).has_new_file = true;
+    });
+}
+
+/// The worker has answered, so that it has told of all that it had received: what it doesn't know of was
+/// never sent.
+void Handoffs::settle_unsure(std::uint32_t slot, TimePoint now) noexcept {
+    doubts_[slot].has_unsure = false;
+    SlotAccount& account = roster_.account(slot);
+    ConnectionList taken{connections_};
+    for (std::size_t i = 0; i < account.given().size();) {
+        const auto [client, handoff] = account.given()[i];
+        ConnectionEntry& entry = connections_.at(client);
+        entry.sent = entry.sent || knows_of(slot, handoff);
+        if (entry.sent) {
+            ++i;
+            continue;
+        }
+        const Scoreboard::Change change{scoreboard_};
+        account.take_back(handoff);
+        take(client, slot, taken, now);
+    }
+    put_first(taken);
+}
+
+/// Whether the slot's worker has told of the handoff, or of its end.
+bool Handoffs::knows_of(std::uint32_t slot, std::uint64_t handoff) noexcept {
+    const SlotAccount& account = roster_.account(slot);
+    const WorkerPages pages = scoreboard_.pages(slot);
+    if (told_of(handoff, pages)) return true;
+    const std::uint64_t news = std::min(pages.published() - account.completions(), account.completions_due());
+    for (std::uint64_t i = 0; i < news; ++i)
+        if (pages.read(account.completions() + i).number == handoff) return true;
+    return false;
 }
 
 void Handoffs::settle(std::uint32_t slot, Death& death, TimePoint now) noexcept {
     if (shape_.pick == Pick::never || !scoreboard_.pages(slot)) return;
+    doubts_[slot].has_unsure = false;
     // A worker that has written nonsense over its pages may have told of more connections than they say now.
     const bool nonsense = take_completions(slot, now) != nullptr ||
                           !has_possible_notes(scoreboard_.pages(slot), roster_.account(slot).handoffs());
     take_unpublished(slot, now);
-    take_back_all(slot, now);
+    ConnectionList taken{connections_};
+    take_from_channel(slot, taken, now);
+    put_first(taken);
     give_again(slot, death, nonsense ? Silence::hides : Silence::means_not_begun, now);
+    roster_.account(slot).forget_withdrawn();
     empty_channel(slot);
 }
 

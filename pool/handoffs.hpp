@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/channel.hpp"
@@ -25,8 +26,23 @@ public:
     Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
              Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce);
 
-    /// Hands the connection to the slot's worker. Returns false if its channel takes no more now.
-    [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    /// Hands connections, messages_at_once at most, to the slot's worker. Returns how many of them, the first
+    /// ones, it has now: less than all if its channel takes no more.
+    [[nodiscard]] std::size_t give(std::uint32_t slot, std::span<const Place> clients,
+                                   TimePoint now) noexcept;
+    [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept {
+        return give(slot, std::span{&client, 1}, now) == 1;
+    }
+
+    /// For a master whose predecessor has died: takes over what is given to the slots. `twins` are sockets
+    /// that the dead master had received from a channel, and so had taken back; `file` is a regular file that
+    /// it had received, or empty, and is emptied if it is a connection's. A connection of which it isn't
+    /// known whether its message was sent goes back to the lobby if it lies in the channel, or once the
+    /// worker has answered and doesn't have it.
+    void adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now);
+
+    /// Whether it is a regular file: nothing else is taken as a connection's.
+    [[nodiscard]] static bool is_file(int fd) noexcept;
 
     /// Settles the connections that the workers have ended or parked.
     void note_progress(TimePoint now) noexcept;
@@ -34,8 +50,8 @@ public:
     /// Whether a worker has published something that note_progress() hasn't noted yet.
     [[nodiscard]] bool has_news() const noexcept;
 
-    /// Takes back connections that have been queued ahead for steal_after, as far as there are idle workers
-    /// for them; and those at a worker that hasn't moved for stalled_after, which go first, or to the
+    /// Takes back connections that have been queued ahead for steal_after, if there are idle workers; and
+    /// those at a worker that hasn't moved for stalled_after. Which no idle worker gets go first, or to the
     /// front of the queue if there is one.
     void rebalance(TimePoint now) noexcept;
 
@@ -53,7 +69,7 @@ public:
     /// Moves the deadlines of answers by `gap`, during which the master itself wasn't running.
     void forgive(std::chrono::nanoseconds gap) noexcept;
 
-    /// Takes back all connections in the slot's channel, whose worker is dead or is given no more.
+    /// Takes back all connections that the slot's worker has not begun with: they go first.
     void take_back_all(std::uint32_t slot, TimePoint now) noexcept;
 
     /// Settles the slot of a dead worker: what it has published; what lies in its channel; and of the rest,
@@ -72,21 +88,30 @@ private:
         std::optional<TimePoint> asked_at;  ///< When the last question was asked; empty once it is settled.
         TimePoint answered_at{};
         std::uint32_t generation = 0;  ///< Names the worker that was asked.
+        bool has_unsure = false;       ///< It isn't known whether all that the slot was given was sent.
         std::uint64_t recalled = 0;    ///< When the wait began that the worker was last told to end.
     };
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
     const char* take_completions(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
+    [[nodiscard]] bool note_declined(std::uint32_t slot, std::uint64_t handoff, TimePoint now) noexcept;
     void note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     [[nodiscard]] bool note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
-    [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, UniqueFd& file) noexcept;
+    [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEntry& entry) noexcept;
+    void settle_unsure(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] bool knows_of(std::uint32_t slot, std::uint64_t handoff) noexcept;
     void take_unpublished(std::uint32_t slot, TimePoint now) noexcept;
     /// What it stands for if a dead worker has told nothing of a connection.
     enum class Silence { means_not_begun, hides };
     void give_again(std::uint32_t slot, Death& death, Silence silence, TimePoint now) noexcept;
     void go_on_elsewhere(Place client, Fate fate, const HandoffNote::Told& told, TimePoint now) noexcept;
     void empty_channel(std::uint32_t slot) noexcept;
-    std::optional<Place> take_back_one(std::uint32_t slot, TimePoint now) noexcept;
+    [[nodiscard]] bool send(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept;
+    void take_back(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
+    void put_first(ConnectionList& taken) noexcept;
+    void take_from_channel(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
+    void take(Place client, std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
+    void withdraw(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
     void relieve(std::uint32_t slot, TimePoint now) noexcept;
     void ask(std::uint32_t slot, TimePoint now) noexcept;
     void judge(std::uint32_t slot, TimePoint now) noexcept;

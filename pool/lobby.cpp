@@ -1,13 +1,16 @@
 #include "pool/lobby.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <system_error>
+#include <vector>
 
 #include "core/write_progress.hpp"
 
@@ -59,6 +62,29 @@ Lobby::Lobby(const PoolOptions& options, Connections& connections, Scoreboard& s
       idle_{connections},
       resting_{lists_of(connections, std::make_index_sequence<pauses>{})} {
     if (!epoll_) throw std::system_error{errno, std::generic_category(), "cannot create an epoll"};
+}
+
+void Lobby::adopt(TimePoint now) {
+    const UniqueFd fresh{::epoll_create1(EPOLL_CLOEXEC)};
+    if (!fresh || ::dup3(fresh.get(), epoll_.get(), O_CLOEXEC) < 0)  // Closes the dead master's.
+        throw std::system_error{errno, std::generic_category(), "cannot create an epoll"};
+    std::vector<Place> waiting;
+    std::vector<Place> parked;
+    connections_.for_each(Where::waiting, [&](Place client, ConnectionEntry&) { waiting.push_back(client); });
+    connections_.for_each(Where::parked, [&](Place client, ConnectionEntry&) { parked.push_back(client); });
+    std::sort(waiting.begin(), waiting.end(),
+              [this](Place a, Place b) { return connections_.at(a).since < connections_.at(b).since; });
+    std::sort(parked.begin(), parked.end(),
+              [this](Place a, Place b) { return connections_.at(a).deadline < connections_.at(b).deadline; });
+    for (const Place client : waiting) {
+        if (!connections_.at(client).was_given && !receive(client, now)) continue;
+        connections_.at(client).was_given ? first_.push_back(client) : queue_.push_back(client);
+    }
+    for (const Place client : parked) {
+        connections_.at(client).look_again = {};
+        ++parked_;
+        watch_parked(client, now);
+    }
 }
 
 void Lobby::put_first(Place client) noexcept {
@@ -118,8 +144,13 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     connections_.move(client, Where::parked);
     ++parked_;
     if (entry.half_heads > 1) return rest(client, now);
-    if (entry.is_idle()) idle_.push_back(client);
     if (entry.parking().what == Await::output) entry.unsent = unsent_bytes(entry.socket.get());
+    watch_parked(client, now);
+}
+
+void Lobby::watch_parked(Place client, TimePoint now) noexcept {
+    const ConnectionEntry& entry = connections_.at(client);
+    if (entry.is_idle()) idle_.push_back(client);
     if (watch(client)) return;
     // The kernel can't watch one more (fs.epoll.max_user_watches, memory).
     const bool idle = entry.is_idle();

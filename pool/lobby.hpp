@@ -26,6 +26,10 @@ public:
 
     void watch_by(Events& events) { watch_.emplace(events.watch(epoll_.get())); }
 
+    /// For a master whose predecessor has died, before watch_by(): takes over the connections that no slot
+    /// has, in the order of their time here, with an epoll that knows only them. Throws std::system_error.
+    void adopt(TimePoint now);
+
     // Connections that wait for a worker, and how they get there.
 
     /// For a connection that was taken back from a slot, or that a channel didn't take: it goes first.
@@ -90,6 +94,7 @@ private:
     void enqueue(Place client, TimePoint now) noexcept;
     [[nodiscard]] bool may_have_spoken(const ConnectionEntry& entry) const noexcept;
     [[nodiscard]] bool watch(Place client) noexcept;
+    void watch_parked(Place client, TimePoint now) noexcept;
     void unpark(Place client) noexcept;
     void rest(Place client, TimePoint now) noexcept;
     [[nodiscard]] ConnectionList& resting_list(const ConnectionEntry& entry) noexcept;

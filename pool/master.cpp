@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,25 +11,38 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
+#include <system_error>
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/table_fd.hpp"
+#include "pool/keeper.hpp"
+#include "pool/open_descriptors.hpp"
 #include "pool/start_pause.hpp"
 
 namespace bullpen {
 
 /// A companion and its current process.
 struct Master::Attendant {
+    /// What outlives a master.
+    struct Record {
+        pid_t pid = 0;
+        TableFd lifeline;  ///< The master's end; closing it makes the companion leave.
+        TimePoint started{};
+        std::optional<TimePoint> stopped_at = {};
+    };
+
+    [[nodiscard]] Record& now() noexcept { return record[0]; }
+    [[nodiscard]] const Record& now() const noexcept { return record[0]; }
+
     Companion companion;
-    pid_t pid = 0;
-    UniqueFd lifeline = {};  ///< The master's end; closing it makes the companion leave.
-    TimePoint started{};
+    SharedArray<Record> record{1};
     StartPause pause = {};
-    std::optional<TimePoint> stopped_at = {};
 };
 
 namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
 
 void share_among(std::deque<Pool>& pools, std::size_t open) {
     std::vector<DescriptorNeeds> needs;
@@ -39,9 +53,26 @@ void share_among(std::deque<Pool>& pools, std::size_t open) {
         pools[i].limit_connections(shares[i]);
 }
 
+/// As waitpid(2) would give it.
+int status_of(const siginfo_t& info) noexcept {
+    constexpr int stopped = 0x7f;
+    constexpr int continued = 0xffff;
+    constexpr int core = 0x80;
+    switch (info.si_code) {
+        case CLD_EXITED: return (info.si_status & 0xff) << 8;
+        case CLD_DUMPED: return info.si_status | core;
+        case CLD_STOPPED:
+        case CLD_TRAPPED: return info.si_status << 8 | stopped;
+        case CLD_CONTINUED: return continued;
+        default: return info.si_status;
+    }
+}
+
 }  // namespace
 
 Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
+    news_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (!news_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     for (PoolOptions& pool : options_.pools)
         pools_.emplace_back(std::move(pool), options_.drain_timeout);
     options_.pools.clear();
@@ -55,6 +86,16 @@ void Master::add_companion(Companion companion) {
 }
 
 int Master::run(const std::function<void()>& ready) {
+    opened_before_ = list_descriptors();
+    Keeper keeper{logbook_[0], news_.get(), options_.master_timeout};
+    const int result = keeper.run([&] { return serve(ready); });
+    for (Pool& pool : pools_)
+        pool.forget_closed();
+    close_all_except(opened_before_);  // The last master's.
+    return result;
+}
+
+int Master::serve(const std::function<void()>& ready) {
     // A turn that begins when a worker rests finds more to do than one that interrupts it.
     const BatchScheduling batch{std::all_of(pools_.begin(), pools_.end(), [](const Pool& pool) {
         return pool.options().scheduling == Scheduling::batch &&
@@ -67,9 +108,10 @@ int Master::run(const std::function<void()>& ready) {
         const Wakeup wake = events_->wait_until(until);  // The only line that blocks.
         now = note_time(std::max(until, now));
 
-        if (wake.stop) begin_stop(wake, now);
+        obey(now);
         for (Pool& pool : pools_)
             pool.note_progress(now);
+        hear_keeper(now);
         look_after_children(wake, now);
         for (Pool& pool : pools_) {
             pool.end_overdue_workers(now);
@@ -83,7 +125,7 @@ int Master::run(const std::function<void()>& ready) {
         attend_companions(now);
     }
     end_companions();
-    const std::uint64_t lost = lost_in_all() - lost_before_stop_;
+    const std::uint64_t lost = lost_in_all() - logbook_[0].lost_before_stop.load(relaxed);
     if (lost == 0) return 0;
     log(LogLevel::error, "master: stopped; connections lost in the stop: " + std::to_string(lost) +
                              " (exit status " + std::to_string(exit_lost) + ")");
@@ -99,15 +141,44 @@ std::uint64_t Master::lost_in_all() noexcept {
 
 /// Does everything that can fail before the first fork, so that a failure leaves no process behind.
 void Master::start(const std::function<void()>& ready) {
-    events_ = std::make_unique<Events>();
+    set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
+    const bool goes_on = logbook_[0].is_ready.load(relaxed) != 0;
+    if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
+    events_ = std::make_unique<Events>();
+    news_watch_.emplace(events_->watch(news_.get()));
+    logbook_.keep_from_children();
+    for (Attendant& attendant : attendants_)
+        attendant.record.keep_from_children();
     for (Pool& pool : pools_)
         pool.start(*events_, inherited_, now);
-    set_process_title("bullpen: master");
     attend_companions(now);
+    if (!goes_on) {
+        for (Pool& pool : pools_)
+            pool.start_workers(now);
+        ready();
+        logbook_[0].is_ready.store(1, relaxed);
+    }
+}
+
+/// Takes over from a master that has died. Nothing is opened before everybody has claimed what is there.
+void Master::adopt(TimePoint now) {
+    std::vector<int> opened = list_descriptors();
+    std::erase_if(opened, [this](int fd) {
+        return std::find(opened_before_.begin(), opened_before_.end(), fd) != opened_before_.end();
+    });
+    OpenDescriptors open{std::move(opened)};
+    for (Attendant& attendant : attendants_)
+        if (TableFd& lifeline = attendant.now().lifeline; lifeline && !open.claim(lifeline.get()))
+            lifeline.forget();
     for (Pool& pool : pools_)
-        pool.start_workers(now);
-    ready();
+        pool.adopt(open, now);
+    std::vector<UniqueFd> strays = open.strays();
+    for (Pool& pool : pools_)
+        pool.go_on(strays, now);
+    stopping_ = logbook_[0].stops.load(relaxed) != 0;
+    constexpr std::uint64_t unheard_orders = 1;
+    (void)!::write(news_.get(), &unheard_orders, sizeof unheard_orders);
 }
 
 bool Master::finished() const noexcept {
@@ -115,11 +186,14 @@ bool Master::finished() const noexcept {
 }
 
 TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
+    add(logbook_[0].turns);
+    news_watch_->arm();
+    if (logbook_[0].next_report()) return TimePoint::min();
     TimePoint until = TimePoint::max();
     for (Pool& pool : pools_)
         until = std::min(until, pool.prepare_to_wait(now));
     for (const Attendant& attendant : attendants_)
-        if (attendant.pid == 0) until = std::min(until, attendant.pause.end(false));
+        if (attendant.now().pid == 0) until = std::min(until, attendant.pause.end(false));
     return until;
 }
 
@@ -132,39 +206,72 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     for (Pool& pool : pools_)
         pool.forgive(now - expected, now);
     for (Attendant& attendant : attendants_)
-        if (attendant.stopped_at) *attendant.stopped_at += now - expected;
+        if (attendant.now().stopped_at) *attendant.now().stopped_at += now - expected;
     return now;
 }
 
-/// Reports ended, stopped and continued children to their pools. One SIGCHLD may stand for many children,
-/// because signals coalesce; and once a second children are asked for without one.
+/// Obeys the signals that the keeper has passed on.
+void Master::obey(TimePoint now) {
+    if (!news_watch_->ready()) return;
+    std::uint64_t count = 0;
+    (void)!::read(news_.get(), &count, sizeof count);
+    news_watch_->clear_ready();
+    Logbook& logbook = logbook_[0];
+    for (std::size_t signal = 0; signal < Logbook::signals; ++signal) {
+        while (logbook.orders_heard[signal].load(relaxed) < logbook.orders[signal].load(relaxed)) {
+            const Wakeup order = events_->meaning_of(static_cast<int>(signal));
+            if (order.stop) begin_stop(order, now);
+            add(logbook.orders_heard[signal]);
+        }
+    }
+}
+
+/// Reports the keeper's children that have ended, stopped or continued: the workers and the companions.
+void Master::hear_keeper(TimePoint now) {
+    while (const auto report = logbook_[0].next_report()) {
+        note_child(report->pid, report->status, now);
+        add(logbook_[0].reports_heard);
+    }
+}
+
+/// Reports the master's own children, which are programs. One SIGCHLD may stand for many, because signals
+/// coalesce; and once a second children are asked for without one. They are reaped after they are buried: if
+/// the master dies in between, the keeper reports them.
 void Master::look_after_children(const Wakeup& wake, TimePoint now) {
     constexpr std::chrono::seconds between_sweeps{1};
     if (!wake.child_changed && now - swept_ < between_sweeps) return;
     swept_ = now;
     for (;;) {
-        int status = 0;
-        const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
-        if (pid < 0 && errno == EINTR) continue;
-        if (pid <= 0) break;
-        const auto is_its = [&](Pool& pool) { return pool.note_child(pid, status, now); };
-        if (std::none_of(pools_.begin(), pools_.end(), is_its)) note_companion(pid, status, now);
+        siginfo_t info{};
+        const int failed = ::waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
+        if (failed != 0 && errno == EINTR) continue;
+        if (failed != 0 || info.si_pid == 0) break;
+        note_child(info.si_pid, status_of(info), now);
+        const int kind = info.si_code == CLD_CONTINUED                                ? WCONTINUED
+                         : info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED ? WSTOPPED
+                                                                                      : WEXITED;
+        ::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, kind | WNOHANG);
     }
+}
+
+void Master::note_child(pid_t pid, int status, TimePoint now) {
+    const auto is_its = [&](Pool& pool) { return pool.note_child(pid, status, now); };
+    if (std::none_of(pools_.begin(), pools_.end(), is_its)) note_companion(pid, status, now);
 }
 
 bool Master::note_companion(pid_t pid, int status, TimePoint now) {
     const auto found = std::find_if(attendants_.begin(), attendants_.end(),
-                                    [pid](const Attendant& attendant) { return attendant.pid == pid; });
+                                    [pid](const Attendant& attendant) { return attendant.now().pid == pid; });
     if (found == attendants_.end()) return false;
     if (WIFSTOPPED(status)) {
-        found->stopped_at = now;
+        found->now().stopped_at = now;
     } else if (WIFCONTINUED(status)) {
-        found->stopped_at.reset();
+        found->now().stopped_at.reset();
     } else {
         constexpr std::chrono::minutes long_life{1};
-        found->pid = 0;
-        found->stopped_at.reset();
-        if (now - found->started >= long_life) found->pause.note_success();
+        found->now().pid = 0;
+        found->now().stopped_at.reset();
+        if (now - found->now().started >= long_life) found->pause.note_success();
         found->pause.note_failure(now, false);
         log(LogLevel::warning, found->companion.title + " process: it died and is started again");
     }
@@ -177,8 +284,9 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
     log(LogLevel::info, impatient ? "master: interrupted again; ending the workers that are still busy"
                                   : "master: stopping; serving what has been accepted and what waits in the "
                                     "backlog");
-    if (!stopping_) lost_before_stop_ = lost_in_all();
+    if (!stopping_) logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
     stopping_ = true;
+    logbook_[0].stops.store(1, relaxed);
     const TimePoint deadline = impatient ? now : now + options_.drain_timeout;
     for (Pool& pool : pools_)
         pool.begin_stop(now, deadline);
@@ -186,58 +294,61 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
 
 void Master::attend_companions(TimePoint now) {
     for (Attendant& attendant : attendants_) {
-        if (attendant.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
-        if (!attendant.stopped_at || now - *attendant.stopped_at < options_.stopped_timeout) continue;
-        attendant.stopped_at = now;
+        Attendant::Record& record = attendant.now();
+        if (record.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
+        if (!record.stopped_at || now - *record.stopped_at < options_.stopped_timeout) continue;
+        record.stopped_at = now;
         log(LogLevel::error, attendant.companion.title +
                                  " process: it is killed, because it was stopped (SIGSTOP, a debugger) for "
                                  "longer than its limit");
-        ::kill(attendant.pid, SIGKILL);
+        ::kill(record.pid, SIGKILL);
     }
 }
 
 void Master::spawn_companion(Attendant& attendant, TimePoint now) {
     int ends[2];
-    const pid_t master = ::getpid();
+    const pid_t keeper = ::getppid();
+    Attendant::Record& record = attendant.now();
+    record.started = now;
     std::optional<pid_t> pid;
     if (::pipe2(ends, O_CLOEXEC) == 0) {
         const UniqueFd theirs{ends[0]};
-        attendant.lifeline = UniqueFd{ends[1]};
-        pid = spawn_child([&] {
+        record.lifeline = UniqueFd{ends[1]};
+        const auto live = [&] {
             std::vector<int> kept = attendant.companion.keep;
             kept.push_back(theirs.get());
             close_all_except(kept);
             set_process_title("bullpen: " + attendant.companion.title);
             for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ})
                 ::signal(signal, SIG_IGN);
-            if (!die_with_parent(SIGKILL, master)) return 0;
+            if (!die_with_parent(SIGKILL, keeper)) return 0;
             unblock_signals();
             return attendant.companion.body(theirs.get());
-        });
+        };
+        pid = spawn_sibling(live, record.pid);
     }
-    if (!pid) {
-        const int error = errno;
-        attendant.pause.note_failure(now, false);
-        log(LogLevel::error,
-            attendant.companion.title + " process: it cannot be started: " + std::strerror(error));
-        return;
-    }
-    attendant.pid = *pid;
-    attendant.started = now;
+    if (pid) return;
+    const int error = errno;
+    attendant.pause.note_failure(now, false);
+    log(LogLevel::error,
+        attendant.companion.title + " process: it cannot be started: " + std::strerror(error));
 }
 
-/// Ends the companions, last of all, when every pool is stopped.
+/// Ends the companions, last of all, when every pool is stopped. The keeper reaps them.
 void Master::end_companions() noexcept {
     constexpr int patience_ms = 1000;
     const SignalsBlocked undisturbed;
     for (Attendant& attendant : attendants_) {
-        attendant.lifeline.reset();
-        if (attendant.pid == 0) continue;
-        const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, attendant.pid, 0))};
+        attendant.now().lifeline.reset();
+        const pid_t pid = attendant.now().pid;
+        if (pid == 0) continue;
+        const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
         pollfd exited{.fd = process.get(), .events = POLLIN, .revents = 0};
-        if (::poll(&exited, 1, patience_ms) != 1) ::kill(attendant.pid, SIGKILL);
-        ::waitpid(attendant.pid, nullptr, 0);
-        attendant.pid = 0;
+        if (::poll(&exited, 1, patience_ms) != 1) {
+            ::kill(pid, SIGKILL);
+            ::poll(&exited, 1, patience_ms);
+        }
+        attendant.now().pid = 0;
     }
 }
 

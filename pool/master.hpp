@@ -1,4 +1,5 @@
-/// The master: one thread that accepts, hands out, counts, forks and buries. It runs no client code.
+/// The master: one thread that accepts, hands out, counts, forks and buries. It runs no client code, and the
+/// keeper replaces it if it dies.
 #pragma once
 
 #include <sys/types.h>
@@ -8,11 +9,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/shared_array.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/events.hpp"
+#include "pool/logbook.hpp"
 #include "pool/pool.hpp"
 
 namespace bullpen {
@@ -32,6 +36,7 @@ struct MasterOptions {
     /// A companion that has been stopped (SIGSTOP) for longer than this is killed and replaced. Time in which
     /// the master itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
+    std::chrono::milliseconds master_timeout{10'000};  ///< See Options.
 };
 
 /// run()'s result if an order to stop could not be carried out without loss.
@@ -39,6 +44,8 @@ constexpr int exit_lost = 3;
 
 /// The constructor opens all listeners, so that a taken port is an error before any process starts. Then
 /// comes run(). A process may also construct, fork, and run() in the child, and keep the scoreboards to read.
+/// The process that calls run() becomes the keeper (pool/keeper.hpp) and runs a master in a child. A master
+/// whose predecessor has died is made from the same objects as the first one and adopts what outlived it.
 class Master {
 public:
     /// Raises RLIMIT_NOFILE. Throws AddressError, std::system_error or std::runtime_error, each one sentence.
@@ -54,19 +61,24 @@ public:
 
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0, or exit_lost if
     /// connections were lost in the stop. A SIGINT during the stop ends it at once: busy workers are killed.
-    /// The caller's process becomes the master. `ready` is called once the first workers have been forked and
-    /// nothing can fail any more. Throws std::system_error if a resource is lacking, and then before the
-    /// first fork.
+    /// The caller's process becomes the keeper. `ready` is called in the master once the first workers have
+    /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and
+    /// then before the first worker.
     int run(const std::function<void()>& ready = [] {});
 
 private:
     struct Attendant;
 
+    int serve(const std::function<void()>& ready);
+    void adopt(TimePoint now);
     void start(const std::function<void()>& ready);
     [[nodiscard]] bool finished() const noexcept;
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
     [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
+    void obey(TimePoint now);
+    void hear_keeper(TimePoint now);
     void look_after_children(const Wakeup& wake, TimePoint now);
+    void note_child(pid_t pid, int status, TimePoint now);
     bool note_companion(pid_t pid, int status, TimePoint now);
     void begin_stop(const Wakeup& wake, TimePoint now) noexcept;
     [[nodiscard]] std::uint64_t lost_in_all() noexcept;
@@ -75,13 +87,16 @@ private:
     void end_companions() noexcept;
 
     MasterOptions options_;
+    SharedArray<Logbook> logbook_{1};
+    UniqueFd news_;                   ///< An eventfd by which the keeper wakes the master.
+    std::vector<int> opened_before_;  ///< What was open before the first master.
     std::vector<int> inherited_;      ///< Descriptors open at construction: the user's, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
-    std::deque<Pool> pools_;          // A deque, because pools never move: their parts refer to each other.
+    std::optional<Events::Watch> news_watch_;
+    std::deque<Pool> pools_;  // A deque, because pools never move: their parts refer to each other.
     std::vector<Attendant> attendants_;
-    TimePoint swept_{};  ///< When waitpid(2) was last called for all children.
+    TimePoint swept_{};  ///< When waitid(2) was last called for all children.
     bool stopping_ = false;
-    std::uint64_t lost_before_stop_ = 0;
 };
 
 }  // namespace bullpen

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstring>
 
 #include "core/enumerate.hpp"
+#include "core/process.hpp"
 
 namespace bullpen {
 namespace {
@@ -33,12 +33,6 @@ std::string decision(ExitReason reason, bool by_signal) {
     return by_signal ? ", which the master didn't send" : "";
 }
 
-std::string how(int status) {
-    if (!WIFSIGNALED(status)) return " exited with status " + std::to_string(WEXITSTATUS(status));
-    const int signal = WTERMSIG(status);
-    return " was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
-}
-
 std::string describe(const Work& work) {
     std::array<char, 32> age{};
     std::snprintf(age.data(), age.size(), ", %.1f s old", static_cast<double>(work.age.count()) / 1e9);
@@ -56,7 +50,7 @@ std::string Obituary::text() const {
     for (std::size_t i = 0; i < std::min(work.size(), shown_most); ++i)
         shown.push_back(describe(work[i]));
     if (work.size() > shown_most) shown.push_back(std::to_string(work.size() - shown_most) + " more");
-    return worker + how(status) + decision(reason, WIFSIGNALED(status)) +
+    return worker + " " + describe_end(status) + decision(reason, WIFSIGNALED(status)) +
            (shown.empty() ? "" : "; it had " + enumerate(shown)) +
            (given_again > 0 ? "; connections given to others: " + std::to_string(given_again) : "") +
            (lost > 0 ? "; connections lost: " + std::to_string(lost) : "");

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <stdexcept>
 
@@ -86,6 +87,10 @@ DescriptorNeeds Pool::descriptor_needs() const {
 }
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
+    scoreboard_.keep_from_children();
+    connections_.keep_from_children();
+    workforce_.keep_from_children();
+    roster_.keep_from_children();
     wake_up_.watch_by(events);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
@@ -96,6 +101,60 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     }
     sizer_.begin(now);
     gauges_.begin(now);
+}
+
+void Pool::adopt(OpenDescriptors& open, TimePoint now) {
+    scoreboard_.roll_back();
+    connections_.adopt(open);
+    workforce_.adopt(open, now);
+    if (options_.design.master_accepts()) adopt_accounts(now);
+}
+
+/// Puts each given connection into its slot's account, in the order given.
+void Pool::adopt_accounts(TimePoint now) {
+    std::vector<std::vector<SlotAccount::Given>> given(slots());
+    connections_.for_each(Where::given, [&](Place client, const ConnectionEntry& entry) {
+        given[entry.slot].push_back({client, entry.handoff});
+    });
+    for (std::uint32_t slot = 0; slot < slots(); ++slot) {
+        std::sort(given[slot].begin(), given[slot].end(),
+                  [](const auto& a, const auto& b) { return a.handoff < b.handoff; });
+        roster_.adopt(slot, given[slot], now);
+    }
+}
+
+void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
+    const StopNote stop = stop_[0];
+    if (options_.design.master_accepts()) {
+        workforce_.settle_unborn(now);
+        lobby_.adopt(now);
+        std::vector<UniqueFd> twins;
+        UniqueFd file;
+        for (UniqueFd& stray : strays) {
+            if (Handoffs::is_file(stray.get())) {
+                if (!file) file = std::move(stray);
+            } else if (!door_.has_accepted(stray.get())) {
+                continue;
+            } else if (connections_.has_twin(stray.get())) {
+                twins.push_back(std::move(stray));
+            } else if (connections_.has_room()) {
+                const std::optional<Place> client = door_.take_in(stray, now);
+                if (client && lobby_.receive(*client, now)) lobby_.put_last(*client);
+            }
+        }
+        handoffs_.adopt(twins, file, now);
+        strays.push_back(std::move(file));
+    }
+    workforce_.repeat_orders(now);
+    if (stop.begun) begin_stop(now, stop.deadline);
+    if (stop.closes) {
+        (void)shutdown_.note_waiting(false, TimePoint::max());
+        door_.forget();
+    }
+}
+
+void Pool::forget_closed() noexcept {
+    if (stop_[0].closes) door_.forget();
 }
 
 void Pool::start_workers(TimePoint now) noexcept {
@@ -144,6 +203,7 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 
 void Pool::attend_lobby(TimePoint now) noexcept {
     lobby_.attend(now);
+    connections_.farewells().attend(now, options_.time_limits, !shutdown_.is_serving());
 }
 
 void Pool::hand_out_clients(TimePoint now) noexcept {
@@ -151,16 +211,36 @@ void Pool::hand_out_clients(TimePoint now) noexcept {
     while (may_give(now)) {
         const std::optional<std::uint32_t> slot = roster_.slot_for_next(ahead, now);
         if (!slot) break;
-        const std::optional<Place> client = next_client(now);
-        if (!client) break;
-        if (give(*slot, *client, now)) continue;
-        lobby_.put_first(*client);
-        break;
+        if (!give_next(*slot, clients_at_once(*slot, ahead), now)) break;
     }
     handoffs_.rebalance(now);
     fill_queue(now);
     say_whether_wanted(now);
     sizer_.note_idle(roster_.count().idle);
+}
+
+/// Gives the slot the next clients, `most` at most. Returns false if there is none, or the slot took less.
+bool Pool::give_next(std::uint32_t slot, std::size_t most, TimePoint now) noexcept {
+    std::array<Place, messages_at_once> next;
+    std::size_t count = 0;
+    while (count < most) {
+        const std::optional<Place> client = next_client(now);
+        if (!client) break;
+        next[count++] = *client;
+    }
+    const std::span clients = std::span{next}.first(count);
+    const std::size_t given = give(slot, clients, now);
+    for (const Place client : clients.subspan(given))
+        lobby_.put_first(client);
+    return count > 0 && given == count;
+}
+
+/// How many clients the slot gets by one message: some, where so many wait for each worker, because most of
+/// the price of a handoff is for each message.
+std::size_t Pool::clients_at_once(std::uint32_t slot, std::uint64_t ahead) const noexcept {
+    if (shape_.pick != Pick::lowest_idle || ahead < 2) return 1;
+    const std::uint64_t room = shape_.capacity + ahead - roster_.account(slot).outstanding();
+    return std::min<std::size_t>({messages_at_once, ahead, room});
 }
 
 /// How many clients may be queued ahead at a busy worker: as many as wait for each, because a worker that has
@@ -176,9 +256,11 @@ bool Pool::may_give(TimePoint now) const noexcept {
     return shape_.pick != Pick::vacant || workforce_.may_start(now);
 }
 
-bool Pool::give(std::uint32_t slot, Place client, TimePoint now) noexcept {
-    return shape_.pick == Pick::vacant ? workforce_.start(slot, client, now)
-                                       : handoffs_.give(slot, client, now);
+/// Returns how many of them, the first ones, the slot has now.
+std::size_t Pool::give(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept {
+    if (clients.empty()) return 0;
+    if (shape_.pick == Pick::vacant) return workforce_.start(slot, clients.front(), now) ? 1 : 0;
+    return handoffs_.give(slot, clients, now);
 }
 
 /// Clients in the lobby's queue and clients in the backlog take turns, so that neither can starve the other.
@@ -243,8 +325,8 @@ TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
     constexpr std::chrono::milliseconds longest{
         1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
-                     handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
-                     next_resize(now)});
+                     connections_.farewells().prepare_to_wait(now), handoffs_.prepare_to_wait(now),
+                     workforce_.prepare_to_wait(now), next_handing_out(now), next_resize(now)});
 }
 
 /// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the
@@ -379,6 +461,8 @@ void Pool::check_books() const noexcept {
 // The orderly stop.
 
 void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
+    stop_[0].deadline = stop_[0].begun ? std::min(stop_[0].deadline, deadline) : deadline;
+    stop_[0].begun = true;
     if (!shutdown_.begin(now, deadline)) return;
     scoreboard_.header().draining.store(1);
     door_.stop_new_clients();
@@ -390,10 +474,14 @@ void Pool::continue_stop(TimePoint now) noexcept {
     const bool none_left = lobby_.waiting() == 0 && lobby_.parked() == 0;
     if (shutdown_.is_emptying()) {
         const bool anybody_waits = !none_left || door_.has_clients() || workforce_.has_clients();
-        if (shutdown_.note_waiting(anybody_waits, now)) door_.close();
+        if (shutdown_.note_waiting(anybody_waits, now)) {
+            stop_[0].closes = true;
+            door_.close();
+        }
     }
     if (shutdown_.is_over(now)) {  // In every turn, because a burial may have brought a connection back.
         lobby_.lose_all(ExitReason::drain_limit);
+        connections_.farewells().close_all();
         workforce_.kill_all();
     } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
         workforce_.retire_all(now);
@@ -409,7 +497,7 @@ std::uint64_t Pool::lost() noexcept {
 
 bool Pool::is_stopped() const noexcept {
     return shutdown_.is_retiring() && lobby_.waiting() == 0 && lobby_.parked() == 0 &&
-           roster_.vacant().size() == static_cast<int>(slots());
+           connections_.farewells().empty() && roster_.vacant().size() == static_cast<int>(slots());
 }
 
 }  // namespace bullpen

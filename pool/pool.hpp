@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,16 @@ namespace bullpen {
 ///   given, ended and counted      the worker               it has ended as counted
 ///   given to a program            the program              it is lost
 ///
-/// If the master itself dies, the kernel closes what it and nobody else has. Workers serve what they have
-/// received and what lies in their channels, and tell nobody.
+/// If the master itself dies, nothing is closed: its successor finds the table, adopts it, and the workers
+/// notice nothing, see adopt(). What becomes of a connection at which the master dies in the middle of an
+/// act:
+///
+///   accept4, then add()            it is no one's: the successor adds it
+///   give(), then sendmsg           it goes back to the lobby unless the worker has it, see Handoffs::adopt()
+///   recvmsg, then take_back()      the received copy tells: it goes back to the lobby
+///   a completion, then its ring's  both are of one Scoreboard::Change, which is taken back: the
+///     index                        completion is accepted again
+///   end(), then close              the successor closes it
 class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
@@ -75,6 +84,17 @@ public:
     /// Begins to watch the pool's descriptors. `kept` are the descriptors that workers keep besides their
     /// own. Throws std::system_error.
     void start(Events& events, std::vector<int> kept, TimePoint now);
+
+    /// For a master whose predecessor has died; before start(). The parts claim their descriptors, in all
+    /// pools before any continues with go_on(). Throws std::system_error.
+    void adopt(OpenDescriptors& open, TimePoint now);
+
+    /// Takes what is this pool's of the descriptors that nobody has claimed, and goes on where the dead
+    /// master was. `file` is a regular file among them.
+    void go_on(std::vector<UniqueFd>& strays, TimePoint now);
+
+    /// For the keeper, when the server has stopped: forgets what the master has closed.
+    void forget_closed() noexcept;
 
     /// Forks the first workers.
     void start_workers(TimePoint now) noexcept;
@@ -130,10 +150,21 @@ public:
     [[nodiscard]] bool is_stopped() const noexcept;
 
 private:
+    /// What a successor must know of an orderly stop.
+    struct StopNote {
+        bool begun = false;
+        bool closes = false;  ///< The listeners are closed, or about to be.
+        TimePoint deadline{};
+    };
+
+    void adopt_accounts(TimePoint now);
     std::optional<Place> next_client(TimePoint now) noexcept;
     std::optional<Place> next_from_door(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
-    [[nodiscard]] bool give(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    [[nodiscard]] bool give_next(std::uint32_t slot, std::size_t most, TimePoint now) noexcept;
+    [[nodiscard]] std::size_t clients_at_once(std::uint32_t slot, std::uint64_t ahead) const noexcept;
+    [[nodiscard]] std::size_t give(std::uint32_t slot, std::span<const Place> clients,
+                                   TimePoint now) noexcept;
     void fill_queue(TimePoint now) noexcept;
     void say_whether_wanted(TimePoint now) noexcept;
     [[nodiscard]] std::uint64_t places_ahead() const noexcept;
@@ -163,6 +194,7 @@ private:
     Handoffs handoffs_;
     Sizer sizer_;
     Shutdown shutdown_;
+    SharedArray<StopNote> stop_{1};
     Gauges gauges_;
     TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
     bool wanted_ = false;    ///< That was less than standing_still ago.

@@ -17,6 +17,7 @@ Roster::Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& s
       sizes_itself_{shape.sizes_itself},
       steal_after_{options.steal_after},
       slots_(shape.slots),
+      withdrawals_{shape.slots},
       vacant_{shape.slots},
       starting_{shape.slots},
       ready_{shape.slots},
@@ -49,12 +50,46 @@ void Roster::place(std::uint32_t slot, Stage stage, Usable usable) noexcept {
 }
 
 void Roster::moved(std::uint32_t slot, TimePoint now) noexcept {
+    note_account(slot);
+    slots_[slot].moved_at = moved_at_ = now;
+    place(slot, stage_of(slot), is_usable(slot) ? Usable::yes : Usable::no);
+}
+
+void Roster::note_account(std::uint32_t slot) noexcept {
+    const Scoreboard::Change change{scoreboard_};
     SlotEntry& entry = scoreboard_.entry(slot);
     const SlotAccount& account = slots_[slot].account;
-    entry.handed.store(account.handed(), std::memory_order_release);
-    entry.returned.store(account.returned(), std::memory_order_release);
-    entry.lost.store(account.lost(), std::memory_order_release);
-    entry.given.store(account.handoffs(), std::memory_order_release);
+    const auto note = [this](SharedCounter& word, std::uint64_t value) {
+        if (word.load(relaxed) == value) return;
+        scoreboard_.remember(word);
+        word.store(value, std::memory_order_release);
+    };
+    note(entry.handed, account.handed());
+    note(entry.returned, account.returned());
+    note(entry.lost, account.lost());
+    note(entry.given, account.handoffs());
+    Withdrawals& noted = withdrawals_[slot];
+    const Withdrawals now{account.declined(), account.declinable(), account.withdrawn()};
+    for (std::uint64_t Withdrawals::*const word :
+         {&Withdrawals::declined, &Withdrawals::declinable, &Withdrawals::withdrawn}) {
+        if (noted.*word == now.*word) continue;
+        scoreboard_.remember(noted.*word);
+        noted.*word = now.*word;
+    }
+}
+
+void Roster::adopt(std::uint32_t slot, std::span<const SlotAccount::Given> given, TimePoint now) {
+    const SlotEntry& entry = scoreboard_.entry(slot);
+    const std::uint64_t returned = entry.returned.load(relaxed);
+    const std::uint64_t lost = entry.lost.load(relaxed);
+    slots_[slot].account.adopt({.finished = entry.handed.load(relaxed) - returned - lost - given.size(),
+                                .returned = returned,
+                                .lost = lost,
+                                .handoffs = entry.given.load(relaxed),
+                                .declined = withdrawals_[slot].declined,
+                                .declinable = withdrawals_[slot].declinable,
+                                .withdrawn = withdrawals_[slot].withdrawn},
+                               given);
     slots_[slot].moved_at = moved_at_ = now;
     place(slot, stage_of(slot), is_usable(slot) ? Usable::yes : Usable::no);
 }

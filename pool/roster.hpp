@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/clock.hpp"
+#include "core/shared_array.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/sizing.hpp"
@@ -21,12 +23,12 @@ enum class Usable : bool { no, yes };
 /// change_server_state); moved() calls it again after the slot's account has changed.
 class Roster {
 public:
-    /// What the master reads for each client: one cache line a slot.
+    /// What the master reads for each client.
     struct Slot {
-        SlotAccount account;
         TimePoint moved_at{};  ///< When it was last given a connection or settled one.
+        SlotAccount account;
     };
-    static_assert(sizeof(Slot) <= 64);
+    static_assert(sizeof(Slot) <= 96);
 
     /// Writes the slots' entries and gauges in the scoreboard.
     Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);
@@ -40,6 +42,16 @@ public:
         return slots_[slot].account;
     }
     void moved(std::uint32_t slot, TimePoint now) noexcept;
+
+    /// Notes the slot's account in memory that outlives the master; part of moved().
+    void note_account(std::uint32_t slot) noexcept;
+
+    /// From here on children don't get what is the master's alone.
+    void keep_from_children() noexcept { withdrawals_.keep_from_children(); }
+
+    /// For a master whose predecessor has died: takes over the slot's account as its entry in the scoreboard
+    /// says, with the connections that are outstanding.
+    void adopt(std::uint32_t slot, std::span<const SlotAccount::Given> given, TimePoint now);
 
     /// Notes whether, by its row, the worker awaits its client's next request.
     void note_awaiting(std::uint32_t slot, bool awaiting) noexcept { awaiting_.set(slot, awaiting); }
@@ -100,7 +112,15 @@ private:
     bool sizes_itself_;
     std::chrono::milliseconds steal_after_;
 
+    /// What the scoreboard's entry doesn't say of an account.
+    struct Withdrawals {
+        std::uint64_t declined = 0;
+        std::uint64_t declinable = 0;
+        std::uint64_t withdrawn = 0;
+    };
+
     std::vector<Slot> slots_;
+    SharedArray<Withdrawals> withdrawals_;
     SlotSet vacant_;
     SlotSet starting_;
     SlotSet ready_;

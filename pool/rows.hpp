@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "core/clock.hpp"
+#include "core/shared_array.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/slot_account.hpp"
@@ -19,7 +19,10 @@ namespace bullpen {
 class Rows {
 public:
     Rows(Scoreboard& scoreboard, const PoolShape& shape)
-        : scoreboard_{scoreboard}, shape_{shape}, born_with_(shape.slots) {}
+        : scoreboard_{scoreboard}, shape_{shape}, born_with_{shape.slots} {}
+
+    /// From here on children don't get the copies of the rows.
+    void keep_from_children() noexcept { born_with_.keep_from_children(); }
 
     /// Copies the row at a worker's birth, so that restore() can undo what a broken worker writes.
     void begin(std::uint32_t slot) noexcept;
@@ -56,7 +59,7 @@ private:
 
     Scoreboard& scoreboard_;
     const PoolShape& shape_;
-    std::vector<Copy> born_with_;
+    SharedArray<Copy> born_with_;  ///< Outlives a master.
 };
 
 }  // namespace bullpen

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <boost/interprocess/mapped_region.hpp>
+#include <cassert>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "core/clock.hpp"
@@ -57,9 +59,9 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
 }  // namespace
 
 const char* name_of(ExitReason reason) noexcept {
-    static constexpr const char* names[exit_reasons] = {"retired",       "start",           "exited",
-                                                        "signal",        "descriptors",     "replaced",
-                                                        "drain_timeout", "request_timeout", "stopped"};
+    static constexpr const char* names[exit_reasons] = {
+        "retired",  "start",         "exited",          "signal",  "descriptors",
+        "replaced", "drain_timeout", "request_timeout", "stopped", "master"};
     return names[static_cast<std::size_t>(reason)];
 }
 
@@ -102,6 +104,34 @@ ScoreboardRow& Scoreboard::row(std::uint32_t slot) noexcept {
     if (mapping_->row.get_address() != nullptr)
         return *at<ScoreboardRow>(mapping_->row, (slot - first_kept_) * row_stride());
     return *at<ScoreboardRow>(mapping_->head, head_size(slots_) + slot * row_stride());
+}
+
+void Scoreboard::remember(void* word, std::size_t size) noexcept {
+    Undo& undo = undo_[0];
+    const std::uint32_t count = undo.count.load(std::memory_order_relaxed);
+    assert(count < Undo::most);
+    if (count == Undo::most) return;
+    Undo::Before& before = undo.words[count];
+    before = {.word = word, .value = 0, .size = size};
+    std::memcpy(&before.value, word, size);
+    // Only the order of the stores counts: whoever reads them does so after this process's death.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    undo.count.store(count + 1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void Scoreboard::commit() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    undo_[0].count.store(0, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void Scoreboard::roll_back() noexcept {
+    Undo& undo = undo_[0];
+    for (std::uint32_t i = undo.count.load(std::memory_order_relaxed); i > 0; --i)
+        std::memcpy(undo.words[i - 1].word, &undo.words[i - 1].value, undo.words[i - 1].size);
+    commit();
+    if (header().version.load(std::memory_order_relaxed) % 2 != 0) bump();
 }
 
 WorkerPages Scoreboard::pages(std::uint32_t slot) noexcept {

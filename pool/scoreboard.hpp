@@ -13,9 +13,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "core/activity.hpp"
 #include "core/request_note.hpp"
+#include "core/shared_array.hpp"
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/histogram.hpp"
@@ -49,8 +51,10 @@ enum class ExitReason : std::uint8_t {
     drain_limit,      ///< The master ended it: still busy at the end of drain_timeout.
     request_timeout,  ///< The master ended it: busy with one request for longer than request_timeout.
     stopped,          ///< The master ended it: stopped (SIGSTOP, a debugger) for longer than stopped_timeout.
+    master,           ///< No worker ended: a connection was lost in the hands of a master that died.
 };
-constexpr std::size_t exit_reasons = 9;
+constexpr std::size_t exit_reasons = 10;
+constexpr std::size_t worker_exit_reasons = exit_reasons - 1;
 const char* name_of(ExitReason reason) noexcept;
 
 struct ListenQueueWords {
@@ -177,25 +181,42 @@ public:
 
     /// While a Change lives, the master changes its accounts; readers wait for its end, so that none sees a
     /// connection twice or not at all (a sequence lock with one writer: Boehm, "Can seqlocks get along with
-    /// programming language memory models?"). A change within a change is part of the outer one.
+    /// programming language memory models?"). A change within a change is part of the outer one. If the
+    /// master dies within a change, its successor takes back what was remembered: see roll_back().
     class [[nodiscard]] Change {
     public:
         explicit Change(Scoreboard& board) noexcept : board_{board} {
-            if (board_.changes_++ == 0) bump();
+            if (board_.changes_++ == 0) board_.bump();
         }
         ~Change() {
-            if (--board_.changes_ == 0) bump();
+            if (--board_.changes_ > 0) return;
+            board_.commit();
+            board_.bump();
         }
         Change(const Change&) = delete;
         Change& operator=(const Change&) = delete;
 
     private:
-        void bump() noexcept {
-            SharedWord& version = board_.header().version;
-            version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-        }
         Scoreboard& board_;
     };
+
+    /// To be called within a Change before a word in shared memory is changed that must change together with
+    /// others, also if the master dies in between.
+    template <typename Word>
+    void remember(Word& word) noexcept {
+        static_assert(sizeof(Word) <= sizeof(std::uint64_t) && std::is_trivially_destructible_v<Word>);
+        if (changes_ > 0) remember(&word, sizeof word);
+    }
+
+    /// What has changed so far stays changed. ~Change() calls it; and so must whoever closes a descriptor
+    /// within a Change, before it does.
+    void commit() noexcept;
+
+    /// For a master whose predecessor has died: takes back what was changed since the last commit.
+    void roll_back() noexcept;
+
+    /// From here on children don't get what is the master's alone.
+    void keep_from_children() noexcept { undo_.keep_from_children(); }
 
     /// In a new worker process: unmaps everything but the rows and pages of its own slots, and maps the
     /// header again, read-only (the seal keeps it so). From then on header() must not be written and entry()
@@ -204,11 +225,31 @@ public:
 
 private:
     struct Mapping;
+
+    /// What the words were before a Change, in its order.
+    struct Undo {
+        struct Before {
+            void* word;
+            std::uint64_t value;
+            std::size_t size;
+        };
+        static constexpr std::size_t most = 120;
+        SharedWord count;
+        std::array<Before, most> words;
+    };
+
+    void remember(void* word, std::size_t size) noexcept;
+    void bump() noexcept {
+        SharedWord& version = header().version;
+        version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+
     UniqueFd memory_;
     std::uint32_t slots_;
     std::uint32_t depth_;
     std::uint32_t first_kept_ = 0;
     int changes_ = 0;  ///< The number of living Change objects.
+    SharedArray<Undo> undo_{1};
     std::unique_ptr<Mapping> mapping_;
 };
 

@@ -45,6 +45,11 @@ std::optional<Refusal> SourceLimits::admit(const Peer& peer, TimePoint now) noex
     return refusal;
 }
 
+void SourceLimits::recount(const Peer& peer) noexcept {
+    if (!concerns(peer)) return;
+    if (const std::optional<Place> found = find_or_add(network_of(peer))) ++(*found)->connections;
+}
+
 void SourceLimits::ended(const Peer& peer) noexcept {
     if (!concerns(peer)) return;
     const auto found = index_.find(network_of(peer));

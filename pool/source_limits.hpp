@@ -51,6 +51,10 @@ public:
     /// Admits and counts a new connection, or returns why not. `now` must not decrease.
     std::optional<Refusal> admit(const Peer& peer, TimePoint now) noexcept;
 
+    /// For a master whose predecessor has died: counts a connection that was admitted before. Bans and rates
+    /// begin anew.
+    void recount(const Peer& peer) noexcept;
+
     /// A connection that was admitted has ended.
     void ended(const Peer& peer) noexcept;
 

@@ -30,6 +30,7 @@ Worker::Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, in
       acceptor_{process.seat().listeners, process.idle_wait()} {
     for (std::uint32_t i = pages.depth(); i > 0; --i)
         free_notes_.push_back(&pages.note(i - 1));
+    in_hand_.reserve(messages_at_once - 1);
 }
 
 void Worker::ready() noexcept {
@@ -65,6 +66,7 @@ Worker::Polled Worker::poll_handed_off() {
 }
 
 Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
+    if (take_in_hand(client)) return Took::client;
     for (;;) {
         Envelope envelope;
         switch (receive_message(channel_, envelope, wait ? Wait::until_message : Wait::never)) {
@@ -81,27 +83,70 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
                 log(LogLevel::error, "worker: malformed message on the channel");
                 continue;
         }
-        if (envelope.message.kind == MessageKind::retire) {
-            if (envelope.message.generation == process_.seat().generation) return Took::leave;
+        if (envelope.message().kind == MessageKind::retire) {
+            if (envelope.message().generation == process_.seat().generation) return Took::leave;
             continue;  // The order was meant for an earlier occupant of this slot.
         }
-        if (envelope.message.kind == MessageKind::answer) {
+        if (envelope.message().kind == MessageKind::answer) {
             row_.answers.fetch_add(1, std::memory_order_seq_cst);
             process_.wake_master();
             continue;
         }
-        if (envelope.message.kind != MessageKind::connection || !envelope.descriptors[0]) continue;
-        const HandoffProgress handoff = note_received(envelope.message);
-        client.emplace(process_.unpack(std::move(envelope), handoff));
+        if (envelope.message().kind != MessageKind::connection || !envelope.descriptors[0]) continue;
+        take(std::move(envelope), client);
         return Took::client;
     }
 }
 
+/// The first client is to be served now. Each of the others has one descriptor.
+void Worker::take(Envelope envelope, std::optional<Client>& client) {
+    for (std::size_t i = envelope.count - 1; i > 0; --i) {
+        const Message& message = envelope.all[i];
+        HandoffProgress handoff = note_of(message);
+        handoff.queue(message.resumption);
+        in_hand_.push_back(process_.unpack(message, std::move(envelope.descriptors[i]), {}, handoff));
+    }
+    const HandoffProgress handoff = note_received(envelope.message());
+    client.emplace(process_.unpack(envelope.message(), std::move(envelope.descriptors[0]),
+                                   std::move(envelope.descriptors[1]), handoff));
+}
+
+bool Worker::take_in_hand(std::optional<Client>& client) {
+    while (!in_hand_.empty()) {
+        client.emplace(std::move(in_hand_.back()));
+        in_hand_.pop_back();
+        if (claim(*client)) return true;
+        free_notes_.push_back(client->handoff.note());
+        client.reset();
+    }
+    return false;
+}
+
+/// Whether the master has not withdrawn the connection, which could be served by two workers otherwise. Each
+/// side writes its own word and then reads the other's, sequentially consistent: either the master sees that
+/// the connection is no longer only queued, or the worker sees that it is withdrawn. Both may happen, and the
+/// master may have looked before the worker had said anything: so a worker always says that it declines, and
+/// the master has the connection back by then at the latest.
+bool Worker::claim(Client& client) noexcept {
+    HandoffProgress& handoff = client.handoff;
+    if (!handoff) return true;
+    handoff.claim();
+    if (pages_.withdrawn() < handoff.number()) return true;
+    pages_.write({.number = handoff.number(), .kind = Completion::Kind::declined});
+    pages_.publish();
+    return false;
+}
+
 HandoffProgress Worker::note_received(const Message& message) noexcept {
+    HandoffProgress handoff = note_of(message);
+    handoff.receive(message.resumption, false);
+    return handoff;
+}
+
+HandoffProgress Worker::note_of(const Message& message) noexcept {
     if (free_notes_.empty()) return {};
     HandoffProgress handoff{*free_notes_.back(), message.handoff};
     free_notes_.pop_back();
-    handoff.receive(message.resumption, false);
     return handoff;
 }
 
@@ -148,7 +193,7 @@ Next Worker::handle(ServedConnection& served) {
 }
 
 /// Returns nothing if the connection must be closed instead, because no more requests will be answered or the
-/// master has died.
+/// keeper has died.
 std::optional<Completion> Worker::give_back(ServedConnection& served, Next next,
                                             const HandoffProgress& handoff) noexcept {
     Connection& connection = served.connection();

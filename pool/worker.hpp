@@ -72,6 +72,12 @@ public:
     /// waits.
     void wake_waiting_master() noexcept;
 
+    /// Clients that it has received with the one that it serves.
+    [[nodiscard]] std::size_t in_hand() const noexcept { return in_hand_.size(); }
+
+    /// In a forked child: closes its copies of them.
+    void drop_in_hand() noexcept { in_hand_.clear(); }
+
     [[nodiscard]] int channel() const noexcept { return channel_; }
     [[nodiscard]] ScoreboardRow& row() const noexcept { return row_; }
 
@@ -92,6 +98,10 @@ public:
 private:
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
+    void take(Envelope envelope, std::optional<Client>& client);
+    [[nodiscard]] bool take_in_hand(std::optional<Client>& client);
+    [[nodiscard]] bool claim(Client& client) noexcept;
+    HandoffProgress note_of(const Message& message) noexcept;
     [[nodiscard]] Next handle(ServedConnection& served);
     [[nodiscard]] std::optional<Completion> give_back(ServedConnection& served, Next next,
                                                       const HandoffProgress& handoff) noexcept;
@@ -115,6 +125,7 @@ private:
     ScoreboardRow& row_;
     WorkerPages pages_;
     std::vector<HandoffNote*> free_notes_;
+    std::vector<Client> in_hand_;  ///< Received, not begun; the next one last.
     int channel_;
     Acceptor acceptor_;
     std::uint64_t serving_ = 0;  ///< The number of connections that are being served.

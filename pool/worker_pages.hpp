@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "core/channel.hpp"
 #include "core/handoff_note.hpp"
 
 namespace bullpen {
@@ -15,9 +16,10 @@ namespace bullpen {
 /// What a worker has done with a connection that it was handed.
 struct Completion {
     enum class Kind : std::uint8_t {
-        ended,   ///< The worker has ended it, and counted how in its row.
-        reset,   ///< The same; the last close is to reset it (SO_LINGER with time 0).
-        parked,  ///< It waits for its client: the next handler goes on from `resumption`.
+        ended,     ///< The worker has ended it, and counted how in its row.
+        reset,     ///< The same; the last close is to reset it (SO_LINGER with time 0).
+        parked,    ///< It waits for its client: the next handler goes on from `resumption`.
+        declined,  ///< The worker hasn't begun with it, because the master has withdrawn it.
     };
     enum class File : std::uint8_t {
         none,    ///< The connection has no file, see Connection::file().
@@ -34,8 +36,9 @@ struct Completion {
 };
 
 /// A view of these pages: a ring of completions and, for each connection that a worker can have at once, a
-/// HandoffNote. The worker writes, the master reads; there is no other reader. The ring has at least as many
-/// entries as the slot has connections, so it can't overflow: each handoff has one completion.
+/// HandoffNote. The worker writes, the master reads; there is no other reader. The ring has more entries than
+/// the slot has connections, so it can't overflow: each handoff has one completion, also if it was withdrawn.
+/// One word is the master's: up to which handoff it has withdrawn what the worker has only queued.
 class WorkerPages {
 public:
     WorkerPages() = default;  ///< None.
@@ -85,11 +88,22 @@ public:
         index().store(index().load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
     }
 
+    // For the master.
+
+    /// Withdraws the handoffs up to `number` that the worker has only queued: see Worker::claim().
+    void withdraw(std::uint64_t number) const noexcept {
+        withdrawn_word().store(number, std::memory_order_seq_cst);
+    }
+    [[nodiscard]] std::uint64_t withdrawn() const noexcept {
+        return withdrawn_word().load(std::memory_order_seq_cst);
+    }
+
     // For the master, while no worker has the pages.
 
     /// Makes `published` the number of completions, and forgets the notes.
     void restart(std::uint64_t published) const noexcept {
         index().store(published, std::memory_order_relaxed);
+        withdraw(0);
         for (std::uint32_t i = 0; i < depth_; ++i)
             note(i).tell(0, Progress::received, false);
     }
@@ -98,12 +112,19 @@ private:
     using Words = std::array<std::uint64_t, sizeof(Completion) / sizeof(std::uint64_t)>;
     using Entry = std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Words>>;
     static_assert(std::is_trivially_copyable_v<Completion> && sizeof(Completion) == sizeof(Words));
-    static constexpr std::size_t ring_at = 64;  ///< Behind the index, which has a cache line of its own.
+    static constexpr std::size_t withdrawn_at = 64;  ///< Behind the index; each has a cache line of its own.
+    static constexpr std::size_t ring_at = 128;
+    static constexpr std::uint32_t most_withdrawn = messages_at_once - 1;  ///< That a worker still has.
 
-    static constexpr std::size_t entries(std::uint32_t depth) noexcept { return std::bit_ceil(depth); }
+    static constexpr std::size_t entries(std::uint32_t depth) noexcept {
+        return std::bit_ceil(depth + most_withdrawn);
+    }
 
     [[nodiscard]] std::atomic<std::uint64_t>& index() const noexcept {
         return *reinterpret_cast<std::atomic<std::uint64_t>*>(pages_);
+    }
+    [[nodiscard]] std::atomic<std::uint64_t>& withdrawn_word() const noexcept {
+        return *reinterpret_cast<std::atomic<std::uint64_t>*>(pages_ + withdrawn_at);
     }
     [[nodiscard]] Entry& entry_of(std::uint64_t index) const noexcept {
         return reinterpret_cast<Entry*>(pages_ + ring_at)[index & (entries(depth_) - 1)];

@@ -31,14 +31,14 @@ struct StopOrder {
     bool accepts = false;
     bool owns_listeners = false;
     const SharedWord* draining = nullptr;
-    pid_t master = 0;
+    pid_t keeper = 0;
     unsigned drain_timeout_s = 0;
     std::atomic<int> signal_fd{-1};  ///< See WorkerProcess::leave_signal().
 };
 StopOrder stop_order;
 
 bool orphaned() noexcept {
-    return ::getppid() != stop_order.master;
+    return ::getppid() != stop_order.keeper;
 }
 
 /// Ends the process's wait, also one that is about to begin: a worker between looking at the flag and
@@ -61,7 +61,9 @@ void on_sigterm(int) {
     }
     constexpr std::uint64_t one = 1;
     if (stop_order.signal_fd >= 0) (void)!::write(stop_order.signal_fd, &one, sizeof one);
-    if (orphan) ::alarm(stop_order.drain_timeout_s);  // No master is left to kill a worker that never ends.
+    if (orphan)
+        ::alarm(
+            stop_order.drain_timeout_s);  // No keeper is left, nor a master to kill a worker that never ends.
     errno = saved;
 }
 
@@ -90,7 +92,7 @@ void bound_accept(const Listener& listener, std::chrono::milliseconds slice) noe
 
 void prepare_stop_order(const WorkerSeat& seat, const ScoreboardHeader& header) {
     stop_order.to = ::getpid();
-    stop_order.master = seat.master;
+    stop_order.keeper = seat.keeper;
     stop_order.drain_timeout_s = static_cast<unsigned>(std::max<std::int64_t>(1, seat.drain_timeout.count()));
     stop_order.draining = &header.draining;
     stop_order.accepts = seat.delivery == Delivery::accept;
@@ -135,12 +137,16 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
     ignore_write_signals();          // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
     keep_all_from_children(scoreboard.row_stride());
-    const bool orphan = !die_with_parent(SIGTERM, seat_.master);
+    const bool orphan = !die_with_parent(SIGTERM, seat_.keeper);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
 }
 
 void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
+    run_in_children([this] {
+        for (Worker& worker : workers_)
+            worker.drop_in_hand();
+    });
     for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
     keep_from_children(&worker().row(), workers() * row_stride);
@@ -183,9 +189,8 @@ void WorkerProcess::wait_for_message(int channel) const noexcept {
     ::ppoll(&readable, 1, nullptr, &orders.before());
 }
 
-void WorkerProcess::set_forked_for(Envelope envelope) noexcept {
-    const HandoffProgress handoff = worker().note_received(envelope.message);
-    forked_for_.emplace(unpack(std::move(envelope), handoff));
+void WorkerProcess::set_forked_for(const Message& message, UniqueFd socket) noexcept {
+    forked_for_.emplace(unpack(message, std::move(socket), {}, worker().note_received(message)));
 }
 
 void WorkerProcess::wait_for(int fd) noexcept {
@@ -215,6 +220,7 @@ ServerView WorkerProcess::view(const Worker& worker) const noexcept {
             .slice = seat_.slice,
             .parks = seat_.parks,
             .parks_files = seat_.parks_files,
+            .in_hand = worker.in_hand(),
             .channel = worker.channel(),
             .await_next = seat_.await_next,
             .awaiting_since_ns = &worker.row().awaiting_since_ns,
@@ -230,13 +236,13 @@ void WorkerProcess::wake_master() const noexcept {
     [[maybe_unused]] const auto ignored = ::write(seat_.wake, &one, sizeof one);
 }
 
-Client WorkerProcess::unpack(Envelope envelope, HandoffProgress handoff) const noexcept {
-    const Message& message = envelope.message;
+Client WorkerProcess::unpack(const Message& message, UniqueFd socket, UniqueFd file,
+                             HandoffProgress handoff) const noexcept {
     const std::size_t from = message.listener;
     const bool inherits =
         from < seat_.listeners.size() && seat_.listeners[from].address().family() != AF_UNIX;
-    return {.socket = std::move(envelope.descriptors[0]),
-            .file = std::move(envelope.descriptors[1]),
+    return {.socket = std::move(socket),
+            .file = std::move(file),
             .since_ns = message.since_ns,
             .resumption = message.resumption,
             .handoff = handoff,

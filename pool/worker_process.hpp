@@ -37,7 +37,7 @@ struct WorkerSeat {
     std::uint32_t first_slot = 0;
     std::uint32_t slots = 1;  ///< The process has the slots first_slot … first_slot + slots - 1.
     std::uint32_t generation = 0;
-    pid_t master = 0;
+    pid_t keeper = 0;                ///< Its parent, see pool/keeper.hpp.
     std::vector<int> channels = {};  ///< The workers' ends, one for each slot; empty if the model has none.
     int wake = -1;                   ///< The eventfd that wakes the master.
     std::span<const Listener> listeners = {};
@@ -60,7 +60,7 @@ struct WorkerSeat {
 
 /// Each worker's process has one, made by its main thread. At SIGTERM the process finishes its connections,
 /// serves those in its channel (if the server stops, those in the backlog), and exits. The same happens when
-/// the master dies (PR_SET_PDEATHSIG, or end of file on the channel); then the process also makes room for a
+/// the keeper dies (PR_SET_PDEATHSIG, or end of file on the channel); then the process also makes room for a
 /// new server: its listeners drop new SYNs, and it exits after drain_timeout at the latest. Children that a
 /// handler forks get none of this, see pool/forked_child.hpp.
 class WorkerProcess {
@@ -94,7 +94,7 @@ public:
 
     /// The client for which this process was forked, once.
     std::optional<Client> forked_for() noexcept { return std::exchange(forked_for_, std::nullopt); }
-    void set_forked_for(Envelope envelope) noexcept;
+    void set_forked_for(const Message& message, UniqueFd socket) noexcept;
 
     /// In the main thread: waits until `fd` is readable or SIGTERM comes. After SIGTERM, waits 50 ms at most.
     static void wait_for(int fd) noexcept;
@@ -110,7 +110,7 @@ public:
     [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
 
-    /// Whether the master has died. Then this process ends its connections and tells nobody.
+    /// Whether the keeper has died. Then this process ends its connections and tells nobody.
     [[nodiscard]] static bool is_orphan() noexcept;
 
     /// Waits until a message lies in the channel or an order to leave comes.
@@ -130,7 +130,8 @@ public:
     void await_change() noexcept { change_awaited_.store(true, std::memory_order_seq_cst); }
 
     /// Makes a Client from a message of the master.
-    [[nodiscard]] Client unpack(Envelope envelope, HandoffProgress handoff) const noexcept;
+    [[nodiscard]] Client unpack(const Message& message, UniqueFd socket, UniqueFd file,
+                                HandoffProgress handoff) const noexcept;
 
 private:
     void keep_all_from_children(std::size_t row_stride);

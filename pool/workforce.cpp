@@ -22,6 +22,11 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
+bool was_killed_by_us(const std::optional<ExitReason>& ended_by_us) noexcept {
+    return ended_by_us == ExitReason::replaced || ended_by_us == ExitReason::drain_limit ||
+           ended_by_us == ExitReason::stopped;
+}
+
 }  // namespace
 
 Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
@@ -34,7 +39,9 @@ Workforce::Workforce(const PoolOptions& options, const PoolShape& shape, Scorebo
       common_{std::move(common)},
       rows_{scoreboard, shape},
       accept_lock_{options.design.locks_accept ? std::make_unique<AcceptLock>(options.accept_lock) : nullptr},
-      seats_(shape.slots) {
+      seats_{shape.slots},
+      own_listeners_(options.design.own_listeners ? shape.slots : 0),
+      own_listener_fds_{own_listeners_.size() * common_.listeners->size()} {
     slot_of_.reserve(shape.slots);
 }
 
@@ -67,11 +74,18 @@ void Workforce::refill_listeners(TimePoint now) noexcept {
 std::optional<std::uint32_t> Workforce::deserted_listener() const noexcept {
     if (!options_.design.own_listeners) return {};
     return roster_.vacant().find_if(
-        [this](std::uint32_t slot) { return slot == 0 || !seats_[slot].listeners.empty(); });
+        [this](std::uint32_t slot) { return slot == 0 || !own_listeners_[slot].empty(); });
 }
 
 bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept {
     if (!may_start(now)) return false;
+    if (client) give_to_child(slot, *client, now);
+    if (start_with(slot, client, now)) return true;
+    if (client) take_from_child(slot, *client, now);
+    return false;
+}
+
+bool Workforce::start_with(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept {
     const SlotRange process = shape_.process_of(slot);
     std::optional<pid_t> pid;
     try {
@@ -83,6 +97,8 @@ bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint
     }
     if (!pid) {
         const int error = errno;
+        for (std::uint32_t each = process.first; each < process.end; ++each)
+            close_channel(each);
         pause_.note_failure(now, !roster_.ready().empty());
         log(LogLevel::error, "pool " + options_.name + ": cannot start a worker: " + std::strerror(error));
         return false;
@@ -93,18 +109,33 @@ bool Workforce::start(std::uint32_t slot, std::optional<Place> client, TimePoint
         occupy(each, *pid);
         seats_[each].born = now;
     }
-    if (client) give_to_child(slot, *client, now);
+    if (!client) return true;
+    roster_.place(slot, Stage::ready, Usable::yes);
+    ConnectionEntry& entry = connections_.at(*client);
+    entry.was_given = entry.sent = true;
+    if (options_.design.form == Form::program) entry.socket.reset();
+    pause_.note_success();
     return true;
 }
 
 /// Makes what a slot must have before its worker's birth, and sets its row.
 void Workforce::prepare(std::uint32_t slot) {
     Seat& seat = seats_[slot];
-    if (shape_.hands_off()) seat.channel = make_channel();
-    if (options_.design.own_listeners && slot > 0 && seat.listeners.empty())
-        for (const Listener& listener : *common_.listeners)
-            seat.listeners.push_back(listener.open_sibling(options_.listen_options));
+    if (shape_.hands_off()) {
+        ChannelEnds ends = make_channel();
+        seat.channel.master = std::move(ends.master);
+        seat.channel.worker = std::move(ends.worker);
+    }
+    if (options_.design.own_listeners && slot > 0 && own_listeners_[slot].empty()) {
+        const std::size_t count = common_.listeners->size();
+        for (std::size_t i = 0; i < count; ++i) {
+            own_listeners_[slot].push_back((*common_.listeners)[i].open_sibling(options_.listen_options));
+            own_listener_fds_[slot * count + i].note(own_listeners_[slot].back().fd());
+        }
+    }
     ++seat.generation;
+    seat.ended_by_us.reset();
+    seat.stopped_at.reset();
     rows_.begin(slot);
     if (const WorkerPages pages = scoreboard_.pages(slot)) pages.restart(roster_.account(slot).completions());
     scoreboard_.entry(slot).generation.store(seat.generation, relaxed);
@@ -113,54 +144,60 @@ void Workforce::prepare(std::uint32_t slot) {
 std::optional<pid_t> Workforce::start_process(SlotRange process, std::optional<Place> client) {
     if (options_.design.form == Form::program && client)
         return start_program(process.first, connections_.at(*client));
-    const pid_t master = ::getpid();
-    return common_.spawn([&] { return become_worker(process, master, client); });
+    const WorkerSeat seat = seat_for(process);
+    pid_t& pid = seats_[process.first].pid;
+    if (!client) return common_.spawn([&] { return become_worker(seat, nullptr, -1); }, pid);
+    const ConnectionEntry& entry = connections_.at(*client);
+    const Message message{.generation = seat.generation,
+                          .since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count()),
+                          .handoff = entry.handoff,
+                          .listener = entry.listener,
+                          .resumption = entry.resumption};
+    return common_.spawn([&, socket = entry.socket.get()] { return become_worker(seat, &message, socket); },
+                         pid);
 }
 
 /// Starts the pool's program for one client. A program can't write its row, so the master does.
 std::optional<pid_t> Workforce::start_program(std::uint32_t slot, const ConnectionEntry& client) {
     const std::optional<pid_t> pid = spawn_program(options_.program, client.socket.get());
     if (!pid) return {};
+    seats_[slot].pid = *pid;
     rows_.note_program(slot, client.since);
     return pid;
 }
 
 void Workforce::occupy(std::uint32_t slot, pid_t pid) noexcept {
-    Seat& seat = seats_[slot];
-    seat.pid = pid;
-    seat.ended_by_us.reset();
+    seats_[slot].pid = pid;
     roster_.place(slot, Stage::starting, Usable::yes);
 }
 
-/// Gives the client to a child that was forked for it and has its socket from its birth.
+/// Gives the client to a child that is about to be forked for it and has its socket from its birth.
 void Workforce::give_to_child(std::uint32_t slot, Place client, TimePoint now) noexcept {
-    roster_.place(slot, Stage::ready, Usable::yes);
     const Scoreboard::Change change{scoreboard_};
+    connections_.address(client, slot, roster_.account(slot).next_handoff());
     connections_.move(client, Where::given);
     roster_.account(slot).give(client);
     roster_.moved(slot, now);
-    ConnectionEntry& entry = connections_.at(client);
-    entry.was_given = true;
-    if (options_.design.form == Form::program) entry.socket.reset();
-    pause_.note_success();
 }
 
-/// The life of the new process. It first closes every descriptor that isn't the worker's: a channel or
-/// listener kept by mistake would stay open after all others have closed it.
-int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Place> client) {
-    const WorkerSeat seat = seat_for(process, master);
+void Workforce::take_from_child(std::uint32_t slot, Place client, TimePoint now) noexcept {
+    const Scoreboard::Change change{scoreboard_};
+    roster_.account(slot).take_back(connections_.at(client).handoff);
+    roster_.moved(slot, now);
+    connections_.move(client, Where::waiting);
+}
+
+/// The life of the new process, which doesn't have the master's own memory. It first closes every descriptor
+/// that isn't the worker's: a channel or listener kept by mistake would stay open after all others have
+/// closed it. `message` is of the client with `socket` for which it was forked, or null.
+int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int socket) {
     std::vector<int> kept = common_.kept;
     kept.push_back(common_.wake);
     kept.push_back(scoreboard_.fd());
-    Envelope envelope;
-    if (client) {
-        ConnectionEntry& entry = connections_.at(*client);
-        envelope.message.since_ns = static_cast<std::uint64_t>(entry.since.time_since_epoch().count());
-        envelope.message.listener = entry.listener;
-        envelope.message.handoff = roster_.account(process.first).handoffs() + 1;  // See give_to_child().
-        envelope.message.resumption = entry.resumption;
-        envelope.descriptors[0] = std::move(entry.socket);
-        kept.push_back(envelope.descriptors[0].get());
+    UniqueFd own;
+    if (message != nullptr) {
+        own = UniqueFd{socket};
+        kept.push_back(socket);
     }
     kept.insert(kept.end(), seat.channels.begin(), seat.channels.end());
     if (is(Delivery::accept))
@@ -168,24 +205,24 @@ int Workforce::become_worker(SlotRange process, pid_t master, std::optional<Plac
             kept.push_back(listener.fd());
     if (accept_lock_ && accept_lock_->fd() >= 0) kept.push_back(accept_lock_->fd());
     close_all_except(kept);
-    set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(process.first) + "]");
-    scoreboard_.keep_only(process.first, process.end - process.first);
+    set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(seat.first_slot) + "]");
+    scoreboard_.keep_only(seat.first_slot, seat.slots);
 
     WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
-    if (client) worker.set_forked_for(std::move(envelope));
+    if (message != nullptr) worker.set_forked_for(*message, std::move(own));
     options_.design.work(worker);
     return worker_exit_retired;
 }
 
-WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
-    const std::vector<Listener>& own = seats_[process.first].listeners;
+WorkerSeat Workforce::seat_for(SlotRange process) const {
+    const bool has_own = !own_listeners_.empty() && !own_listeners_[process.first].empty();
     WorkerSeat seat{
         .first_slot = process.first,
         .slots = process.end - process.first,
         .generation = seats_[process.first].generation,
-        .master = master,
+        .keeper = ::getppid(),
         .wake = common_.wake,
-        .listeners = own.empty() ? *common_.listeners : own,
+        .listeners = has_own ? own_listeners_[process.first] : *common_.listeners,
         .delivery = options_.design.delivery,
         .owns_listeners = options_.design.own_listeners,
         .accept_lock = accept_lock_.get(),
@@ -206,6 +243,96 @@ WorkerSeat Workforce::seat_for(SlotRange process, pid_t master) const {
         for (std::uint32_t slot = process.first; slot < process.end; ++slot)
             seat.channels.push_back(seats_[slot].channel.worker.get());
     return seat;
+}
+
+// Taking over from a master that has died.
+
+void Workforce::keep_from_children() noexcept {
+    seats_.keep_from_children();
+    own_listener_fds_.keep_from_children();
+    rows_.keep_from_children();
+}
+
+void Workforce::adopt(OpenDescriptors& open, TimePoint now) {
+    for (std::uint32_t slot = 0; slot < shape_.slots; ++slot) {
+        Seat& seat = seats_[slot];
+        for (TableFd* const end : {&seat.channel.master, &seat.channel.worker})
+            if (*end && !open.claim(end->get())) end->forget();
+        adopt_listeners(slot, open);
+        const std::uint32_t first = shape_.process_of(slot).first;
+        if (slot == first && seat.pid != 0) slot_of_[seat.pid] = slot;
+        seat.pid = seats_[first].pid;  // The kernel notes only the first one's.
+        if (seat.pid == 0) {
+            close_channel(slot);
+            continue;
+        }
+        if (seat.born == TimePoint{}) seat.born = now;
+        if (slot == first && seat.stopped_at) ++stopped_;
+        const bool leaves = seat.ended_by_us && !was_killed_by_us(seat.ended_by_us);
+        const Stage stage = leaves ? Stage::draining : is(Delivery::fork) ? Stage::ready : Stage::starting;
+        roster_.place(slot, stage, was_killed_by_us(seat.ended_by_us) ? Usable::no : Usable::yes);
+    }
+    note_ready();
+}
+
+void Workforce::settle_unborn(TimePoint now) noexcept {
+    if (!is(Delivery::fork)) return;
+    const bool program = options_.design.form == Form::program;
+    for (std::uint32_t slot = 0; slot < shape_.slots; ++slot) {
+        const std::optional<Place> client = roster_.account(slot).oldest();
+        if (!client) continue;
+        ConnectionEntry& entry = connections_.at(*client);
+        entry.was_given = entry.sent = true;
+        if (seats_[slot].pid != 0) {
+            if (program) entry.socket.reset();
+        } else if (!program) {
+            take_from_child(slot, *client, now);
+        } else {
+            const Scoreboard::Change change{scoreboard_};
+            roster_.account(slot).lose(entry.handoff);
+            roster_.moved(slot, now);
+            connections_.end(*client, Ending::lost(ExitReason::master));
+        }
+    }
+}
+
+void Workforce::adopt_listeners(std::uint32_t slot, OpenDescriptors& open) {
+    if (own_listeners_.empty() || slot == 0) return;
+    const std::size_t count = common_.listeners->size();
+    for (std::size_t i = 0; i < count; ++i) {
+        TableFd& fd = own_listener_fds_[slot * count + i];
+        if (fd && open.claim(fd.get()))
+            own_listeners_[slot].push_back(
+                Listener::adopt(UniqueFd{fd.get()}, (*common_.listeners)[i].address()));
+        else
+            fd.forget();
+    }
+    if (own_listeners_[slot].size() != count) close_listeners(slot);
+}
+
+void Workforce::close_listeners(std::uint32_t slot) noexcept {
+    if (own_listeners_.empty()) return;
+    own_listeners_[slot].clear();
+    const std::size_t count = common_.listeners->size();
+    for (std::size_t i = 0; i < count; ++i)
+        own_listener_fds_[slot * count + i].forget();
+}
+
+void Workforce::close_channel(std::uint32_t slot) noexcept {
+    seats_[slot].channel.master.reset();
+    seats_[slot].channel.worker.reset();
+}
+
+void Workforce::repeat_orders(TimePoint now) noexcept {
+    for (const auto& [pid, first] : slot_of_) {
+        const Seat& seat = seats_[first];
+        if (!seat.ended_by_us) continue;
+        if (was_killed_by_us(seat.ended_by_us))
+            ::kill(pid, SIGKILL);
+        else
+            tell(first, *seat.ended_by_us, now);
+        if (seat.ended_by_us == ExitReason::retired) order_to_leave(first);
+    }
 }
 
 // Duty.
@@ -242,6 +369,11 @@ void Workforce::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
 
 void Workforce::retire(std::uint32_t slot, TimePoint now) noexcept {
     if (roster_.draining().contains(slot)) return;
+    tell(slot, ExitReason::retired, now);
+    order_to_leave(slot);
+}
+
+void Workforce::order_to_leave(std::uint32_t slot) noexcept {
     const SlotRange process = shape_.process_of(slot);
     bool told = shape_.hands_off();
     for (std::uint32_t each = process.first; each < process.end; ++each) {
@@ -249,10 +381,10 @@ void Workforce::retire(std::uint32_t slot, TimePoint now) noexcept {
             const Message order{.kind = MessageKind::retire, .generation = seats_[each].generation};
             told = send_message(seats_[each].channel.master.get(), order, {}) == Sent::sent && told;
         }
-        for (Listener& listener : seats_[each].listeners)
+        if (own_listeners_.empty()) continue;
+        for (Listener& listener : own_listeners_[each])
             listener.stop_as_sibling();
     }
-    tell(slot, ExitReason::retired, now);
     // A worker with a listener of its own first completes the handshakes in its backlog: see remind().
     const bool serves_on = options_.design.own_listeners && scoreboard_.header().draining.load(relaxed) == 0;
     if (!told && !serves_on) ::kill(seats_[process.first].pid, SIGTERM);
@@ -436,12 +568,19 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
             lost = *had;
         else
             restore_row(slot);
-        add(scoreboard_.entry(slot).lost, lost);
-        add(scoreboard_.header().lost[static_cast<std::size_t>(death.reason)], lost);
+        SharedCounter& of_slot = scoreboard_.entry(slot).lost;
+        SharedCounter& of_reason = scoreboard_.header().lost[static_cast<std::size_t>(death.reason)];
+        scoreboard_.remember(of_slot);
+        scoreboard_.remember(of_reason);
+        add(of_slot, lost);
+        add(of_reason, lost);
     } else {
         SlotAccount& account = roster_.account(slot);
-        if (options_.design.form == Form::program && WIFEXITED(death.status))
-            connections_.end(*account.end(account.handoffs()), Ending::in_worker());
+        if (options_.design.form == Form::program && WIFEXITED(death.status) && account.outstanding() > 0) {
+            const Place client = *account.end(account.given().front().handoff);
+            roster_.moved(slot, now);
+            connections_.end(client, Ending::in_worker());
+        }
         if (outcomes(scoreboard_.row(slot)) != account.finished() ||
             !rows_.is_possible(slot, account.handoffs())) {
             restore_row(slot);
@@ -449,7 +588,9 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
             add(row.completed, account.finished() - outcomes(row));
         }
         while (account.outstanding() > 0) {
-            connections_.end(*account.lose(account.given().front().handoff), Ending::lost(death.reason));
+            const Place client = *account.lose(account.given().front().handoff);
+            roster_.moved(slot, now);
+            connections_.end(client, Ending::lost(death.reason));
             ++lost;
         }
         roster_.moved(slot, now);
@@ -465,7 +606,6 @@ void Workforce::restore_row(std::uint32_t slot) noexcept {
 }
 
 void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept {
-    add(scoreboard_.header().exits[static_cast<std::size_t>(death.reason)]);
     if (death.reason != ExitReason::retired) {
         const Obituary obituary{.worker = name_of(death.process.first),
                                 .status = death.status,
@@ -480,11 +620,19 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
     const bool of_use =
         rows_.served_since_birth(death.process) || now - seats_[death.process.first].born >= long_life;
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
-        Seat& seat = seats_[slot];
-        if (seat.ended_by_us == ExitReason::retired) seat.listeners.clear();
-        seat.pid = 0;
-        seat.channel = {};
+        if (seats_[slot].ended_by_us == ExitReason::retired) close_listeners(slot);
+        close_channel(slot);
         roster_.place(slot, Stage::vacant, Usable::yes);
+        if (slot != death.process.first) seats_[slot].pid = 0;
+    }
+    {
+        const Scoreboard::Change change{scoreboard_};
+        SharedCounter& exits = scoreboard_.header().exits[static_cast<std::size_t>(death.reason)];
+        pid_t& pid = seats_[death.process.first].pid;
+        scoreboard_.remember(exits);
+        scoreboard_.remember(pid);
+        add(exits);
+        pid = 0;
     }
     if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
     const bool ended_by_us = death.reason == ExitReason::request_timeout ||
@@ -500,17 +648,17 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
 // Listeners of their own.
 
 bool Workforce::has_clients() const noexcept {
-    return std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
-        return std::any_of(seat.listeners.begin(), seat.listeners.end(),
+    return std::any_of(own_listeners_.begin(), own_listeners_.end(), [](const auto& listeners) {
+        return std::any_of(listeners.begin(), listeners.end(),
                            [](const Listener& listener) { return listener.has_clients(); });
     });
 }
 
 ListenQueue Workforce::queue_of(std::size_t listener) const noexcept {
     ListenQueue sum;
-    for (const Seat& seat : seats_) {
-        if (seat.listeners.empty()) continue;
-        const ListenQueue own = seat.listeners[listener].queue().value_or(ListenQueue{});
+    for (const std::vector<Listener>& listeners : own_listeners_) {
+        if (listeners.empty()) continue;
+        const ListenQueue own = listeners[listener].queue().value_or(ListenQueue{});
         sum.length += own.length;
         sum.limit += own.limit;
     }
@@ -518,8 +666,8 @@ ListenQueue Workforce::queue_of(std::size_t listener) const noexcept {
 }
 
 void Workforce::stop_new_clients() noexcept {
-    for (Seat& seat : seats_)
-        for (Listener& listener : seat.listeners)
+    for (std::vector<Listener>& listeners : own_listeners_)
+        for (Listener& listener : listeners)
             listener.stop_new_clients();
 }
 

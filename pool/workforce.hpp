@@ -17,6 +17,8 @@
 #include "core/clock.hpp"
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "core/shared_array.hpp"
+#include "core/table_fd.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/connections.hpp"
 #include "pool/obituary.hpp"
@@ -43,7 +45,16 @@ struct Death {
     std::vector<Work> work = {};    ///< What it was busy with.
 };
 
-/// Lives in the master and is the only part of a pool that forks and kills.
+/// Lives in the master and is the only part of a pool that forks and kills. Workers are children of the
+/// keeper, and what is known of them is in memory that outlives the master; programs (Form::program) are the
+/// master's own children until it dies.
+///
+/// Birth, and what a successor makes of a master that died after a step: the channel is made (it is closed,
+/// or, if not even its numbers were noted, no part claims it), the generation raised (no worker has it), the
+/// client noted as given (it waits again); clone(2), in which the kernel notes the pid (the worker lives and
+/// is the successor's). Of a program the pid is noted after the call: its client is lost.
+/// Burial: the connections are settled one by one (the rest is settled by the successor, which hears of the
+/// death again), then the exit is counted and the pid forgotten in one change.
 class Workforce {
 public:
     /// What every worker gets from the pool; all descriptors are borrowed.
@@ -52,8 +63,8 @@ public:
         int wake = -1;               ///< The eventfd that wakes the master.
         std::vector<int> kept = {};  ///< The user's own descriptors.
         std::chrono::seconds drain_timeout{30};
-        /// Starts a process; tests that need none say what its pid is.
-        std::function<std::optional<pid_t>(const std::function<int()>&)> spawn = spawn_child;
+        /// Starts a process and stores its pid; tests that need none say what that is.
+        std::function<std::optional<pid_t>(const std::function<int()>&, pid_t&)> spawn = spawn_sibling;
     };
 
     /// Throws std::system_error.
@@ -65,6 +76,20 @@ public:
 
     /// Sets the descriptors that workers keep besides their own; called before the first start.
     void keep(std::vector<int> kept) { common_.kept = std::move(kept); }
+
+    /// From here on children don't get what is the master's alone.
+    void keep_from_children() noexcept;
+
+    /// For a master whose predecessor has died: claims the descriptors and puts each slot into the sets it
+    /// was in.
+    void adopt(OpenDescriptors& open, TimePoint now);
+
+    /// The same, once all accounts are there, for models that start a process for each client: a client whose
+    /// process wasn't started waits again; of a program that isn't known, so that it is lost.
+    void settle_unborn(TimePoint now) noexcept;
+
+    /// Repeats the orders that may not have been given.
+    void repeat_orders(TimePoint now) noexcept;
 
     // Birth.
 
@@ -87,9 +112,11 @@ public:
 
     /// Both ends of the slot's channel: the master's, and the worker's, on which the master takes back
     /// connections that were not received. A channel lives as long as its worker.
-    [[nodiscard]] const ChannelEnds& channel(std::uint32_t slot) const noexcept {
-        return seats_[slot].channel;
-    }
+    struct Channel {
+        TableFd master;
+        TableFd worker;
+    };
+    [[nodiscard]] const Channel& channel(std::uint32_t slot) const noexcept { return seats_[slot].channel; }
     [[nodiscard]] std::uint32_t generation(std::uint32_t slot) const noexcept {
         return seats_[slot].generation;
     }
@@ -172,12 +199,11 @@ public:
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
 
 private:
-    /// What is needed of a slot only at a birth and a death.
+    /// What is needed of a slot only at a birth and a death. Plain data that outlives a master.
     struct Seat {
         pid_t pid = 0;  ///< 0: vacant.
         std::uint32_t generation = 0;
-        ChannelEnds channel;
-        std::vector<Listener> listeners;  ///< Its own listeners, if the model wants them.
+        Channel channel;
         std::optional<ExitReason> ended_by_us;
         TimePoint told_at{};                  ///< When it was last told to leave.
         std::optional<TimePoint> stopped_at;  ///< When it was stopped (SIGSTOP); empty: it runs.
@@ -190,8 +216,14 @@ private:
     std::optional<pid_t> start_program(std::uint32_t slot, const ConnectionEntry& client);
     void occupy(std::uint32_t slot, pid_t pid) noexcept;
     void give_to_child(std::uint32_t slot, Place client, TimePoint now) noexcept;
-    int become_worker(SlotRange process, pid_t master, std::optional<Place> client);
-    [[nodiscard]] WorkerSeat seat_for(SlotRange process, pid_t master) const;
+    bool start_with(std::uint32_t slot, std::optional<Place> client, TimePoint now) noexcept;
+    void take_from_child(std::uint32_t slot, Place client, TimePoint now) noexcept;
+    int become_worker(const WorkerSeat& seat, const Message* message, int socket);
+    [[nodiscard]] WorkerSeat seat_for(SlotRange process) const;
+    void adopt_listeners(std::uint32_t slot, OpenDescriptors& open);
+    void close_listeners(std::uint32_t slot) noexcept;
+    void close_channel(std::uint32_t slot) noexcept;
+    void order_to_leave(std::uint32_t slot) noexcept;
     void tell(std::uint32_t slot, ExitReason reason, TimePoint now) noexcept;
     void end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept;
     void kill_unyielding(TimePoint now) noexcept;
@@ -212,7 +244,9 @@ private:
     Common common_;
     Rows rows_;
     std::unique_ptr<AcceptLock> accept_lock_;
-    std::vector<Seat> seats_;
+    SharedArray<Seat> seats_;
+    std::vector<std::vector<Listener>> own_listeners_;  ///< By slot, if the model wants them,
+    SharedArray<TableFd> own_listener_fds_;             ///< and their numbers, which outlive a master.
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
     int stopped_ = 0;                                   ///< The number of stopped processes.
     StartPause pause_;

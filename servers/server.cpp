@@ -14,6 +14,7 @@
 #include "core/start_wait.hpp"
 #include "core/write_now.hpp"
 #include "metrics/exporter.hpp"
+#include "pool/keeper.hpp"
 #include "servers/models/models.hpp"
 #include "servers/serve.hpp"
 #include "servers/settings/nearest.hpp"
@@ -28,12 +29,13 @@ MasterOptions prepare(ServerOptions& options) {
     ignore_write_signals();
     need_stack();
     keep_log_open();
-    return {.pools = std::move(options.pools), .drain_timeout = options.drain_timeout};
+    return {.pools = std::move(options.pools),
+            .drain_timeout = options.drain_timeout,
+            .master_timeout = options.master_timeout};
 }
 
-std::optional<Listener> open_metrics(const std::string& address) {
-    if (address == "off") return {};
-    return std::move(open_listeners(address, {}).front());
+std::vector<Listener> open_metrics(const std::string& address) {
+    return address == "off" ? std::vector<Listener>{} : open_listeners(address, {});
 }
 
 std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
@@ -50,12 +52,15 @@ std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
     return all;
 }
 
-Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools) {
-    Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
+Companion make_exporter(const std::vector<Listener>& listeners, const std::deque<Pool>& pools) {
+    std::vector<int> descriptors;
+    for (const Listener& listener : listeners)
+        descriptors.push_back(listener.fd());
+    Companion exporter{.title = "metrics", .keep = descriptors, .body = {}};
     for (const Pool& pool : pools)
         exporter.keep.push_back(pool.scoreboard_fd());
-    exporter.body = [fd = listener.fd(), all = exported(pools)](int lifeline) {
-        return run_exporter(fd, lifeline, {.pools = all, .version = BULLPEN_VERSION});
+    exporter.body = [descriptors, all = exported(pools)](int lifeline) {
+        return run_exporter(descriptors, lifeline, {.pools = all, .version = BULLPEN_VERSION});
     };
     return exporter;
 }
@@ -63,12 +68,7 @@ Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools)
 }  // namespace
 
 Server::Server(ServerOptions options) : master_{prepare(options)}, metrics_{open_metrics(options.metrics)} {
-    if (metrics_) master_.add_companion(make_exporter(*metrics_, master_.pools()));
-}
-
-std::optional<Address> Server::metrics_address() const noexcept {
-    if (!metrics_) return {};
-    return metrics_->address();
+    if (!metrics_.empty()) master_.add_companion(make_exporter(metrics_, master_.pools()));
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {
@@ -121,7 +121,8 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         server.pools.push_back(std::move(pool));
         server.metrics = options.metrics;
         server.drain_timeout = options.drain_timeout;
-        Events::hold_signals();
+        server.master_timeout = options.master_timeout;
+        Keeper::hold_signals();
         return Server{std::move(server)}.run();
     });
 }

@@ -5,7 +5,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +18,7 @@ struct ServerOptions {
     std::vector<PoolOptions> pools;
     std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
     std::chrono::seconds drain_timeout{30};
+    std::chrono::seconds master_timeout{10};
 };
 
 /// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor,
@@ -29,15 +29,15 @@ public:
 
     [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return master_.pools(); }
 
-    /// Where the exporter answers; nothing if metrics are off.
-    [[nodiscard]] std::optional<Address> metrics_address() const noexcept;
+    /// Where the exporter answers; none if metrics are off.
+    [[nodiscard]] const std::vector<Listener>& metrics() const noexcept { return metrics_; }
 
     /// See Master::run().
     int run(const std::function<void()>& ready = [] {}) { return master_.run(ready); }
 
 private:
-    Master master_;  // Before the exporter's listener, which must not look like the user's own to it.
-    std::optional<Listener> metrics_;
+    Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
+    std::vector<Listener> metrics_;
 };
 
 /// The options of the pool that serve() runs for a user of the library, without the handler, which is of that

@@ -164,8 +164,23 @@ class Bullpen:
 
     @property
     def pid(self):
-        """The master's."""
+        """The keeper's: the process that was started, its group and its session."""
         return self._process.pid
+
+    @property
+    def master(self):
+        """The pid of the living master, which is waited for."""
+        return wait_until(lambda: next(iter(self._masters()), None), "a master")
+
+    def _masters(self):
+        return [pid for pid, state, parent, _, _ in processes()
+                if parent == self.pid and state != "Z" and title(pid).startswith("bullpen: master")]
+
+    def children(self):
+        """The living processes below keeper and master: the exporter, and the workers or programs."""
+        masters = self._masters()
+        return [pid for pid, state, parent, _, _ in processes()
+                if parent in (self.pid, *masters) and state != "Z" and pid not in masters]
 
     @property
     def url(self):
@@ -198,12 +213,12 @@ class Bullpen:
                 if parent == self.pid and state != "Z" and "bullpen: worker" in title(pid)]
 
     def stop(self, by=signal.SIGTERM):
-        """Sends the master a signal and returns its exit status, negative if a signal ended it."""
+        """Sends the keeper a signal and returns its exit status, negative if a signal ended it."""
         self.terminate(by)
         return self.wait()
 
     def terminate(self, by=signal.SIGTERM):
-        """Tells the master to stop, and does not wait for it."""
+        """Tells the keeper to stop the server, and does not wait for it."""
         self._process.send_signal(by)
 
     def wait(self):

@@ -10,6 +10,7 @@ namespace {
 
 constexpr long number_most = 1'000'000'000'000;
 constexpr long concurrency_most = 60'000;
+constexpr long seed_most = 4'294'967'295;
 constexpr double rate_most = 1e6;
 constexpr double day_s = 86'400;
 
@@ -42,6 +43,9 @@ void declare_amounts(CLI::App& load, LoadArguments& arguments) {
     load.add_option("--arrivals", arguments.arrivals, "of an open loop: even (default) or poisson")
         ->type_name("HOW")
         ->check(one_of({"even", "poisson"}));
+    load.add_option("--seed", arguments.seed, "of poisson arrivals (default: another each time)")
+        ->type_name("N")
+        ->check(number_from(0L, seed_most));
     load.add_option("--think-time", arguments.think_time, "from an answer to the connection's next request")
         ->type_name("MS")
         ->transform(number_from(0.0, day_s * 1000));
@@ -99,7 +103,8 @@ constexpr const char* footer =
     "mean}, latency_distribution [[quantile, us]], classes {NAME {requests\n"
     "latency_us}}, failed, errors {NAME}, statuses {CODE}, reconnects, unanswered\n"
     "(unsent or timed out), longest_wait_us (whether answered or not), idle {asked\n"
-    "answered undisturbed}, client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
+    "answered undisturbed}, client_cpu_s, client_late_p99_us, interrupted, gave_up,\n"
+    "seed (of poisson), bad_ends (left open, reset or sent more after the last).\n"
     "\n"
     "Exit status: 0, 1 with errors or without an answer, 2 usage, 130 Ctrl-C.";
 

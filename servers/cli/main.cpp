@@ -16,34 +16,15 @@
 #include "servers/cli/models_command.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/cli/serve.hpp"
+#include "servers/cli/setting_flags.hpp"
 #include "servers/models/models.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/nearest.hpp"
-#include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
 namespace {
 
 constexpr int exit_usage = 2;
-
-/// Its sentence and its default.
-template <typename Owner>
-std::string help_of(const Setting<Owner>& setting) {
-    const std::string by_default = text_of(setting, Owner{});
-    return std::string{setting.help} + (by_default.empty() ? "" : " (" + by_default + ")");
-}
-
-/// Declares a flag for every setting of a table; what is given is collected by key.
-template <typename Owner>
-void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, FlagValues& values) {
-    for (const Setting<Owner>& setting : table) {
-        if (setting.key == "service" || setting.key == "program") continue;  // They are positional.
-        std::vector<std::string>& given = values[std::string{setting.key}];
-        CLI::Option* option = command.add_option(setting.flag(), given, help_of(setting));
-        option->type_name(std::string{setting.argument})->type_size(1)->expected(1)->allow_extra_args(false);
-        option->take_all();
-    }
-}
 
 void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
     CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");

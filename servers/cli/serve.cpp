@@ -6,6 +6,7 @@
 
 #include "core/printable.hpp"
 #include "core/write_now.hpp"
+#include "pool/keeper.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/config_file.hpp"
@@ -13,18 +14,6 @@
 
 namespace bullpen {
 namespace {
-
-template <typename Owner>
-bool apply_flags(Owner& owner, const std::vector<Setting<Owner>>& table, const FlagValues& values) {
-    bool any = false;
-    for (const Setting<Owner>& setting : table) {
-        const auto found = values.find(std::string{setting.key});
-        if (found == values.end() || found->second.empty()) continue;
-        set_from_text(owner, setting, found->second, setting.key == "service" ? "service" : setting.flag());
-        any = true;
-    }
-    return any;
-}
 
 bool any_given(const FlagValues& values) {
     return std::any_of(values.begin(), values.end(), [](const auto& flag) { return !flag.second.empty(); });
@@ -48,6 +37,7 @@ ServerOptions make_server(const Settings& settings, const std::string& file) {
     ServerOptions server;
     server.metrics = settings.master.metrics;
     server.drain_timeout = settings.master.drain_timeout;
+    server.master_timeout = settings.master.master_timeout;
     for (const auto& [name, pool] : settings.pools) {
         const std::string place = file.empty() ? "" : file + ": [pool." + name + "]";
         server.pools.push_back(make_pool(name, pool, place, file.empty() ? spell_as_flag : spell_as_key));
@@ -73,8 +63,8 @@ void announce(const Server& server, const Settings& settings) {
             announce("serving " + pool.service + " at " + url_of(listener.address(), pool.service == "http") +
                      suffix);
     }
-    if (const auto metrics = server.metrics_address())
-        announce("metrics at " + url_of(*metrics, true) + "metrics");
+    for (const Listener& listener : server.metrics())
+        announce("metrics at " + url_of(listener.address(), true) + "metrics");
     announce("ready, stop it with Ctrl-C or SIGTERM");
 }
 
@@ -101,7 +91,7 @@ Settings settings_from(const ServeArguments& arguments) {
 int run_serve(const ServeArguments& arguments) {
     const Settings settings = settings_from(arguments);
     ServerOptions options = make_server(settings, arguments.config);
-    Events::hold_signals();
+    Keeper::hold_signals();
     Server server{std::move(options)};
     return server.run([&] { announce(server, settings); });
 }

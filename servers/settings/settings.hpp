@@ -35,6 +35,7 @@ struct MasterSettings {
     std::string name = "default";
     std::string metrics = "127.0.0.1:9464";
     std::chrono::seconds drain_timeout{30};
+    std::chrono::seconds master_timeout{10};
 };
 
 struct Settings {
@@ -43,6 +44,7 @@ struct Settings {
 };
 
 const std::vector<Setting<PoolSettings>>& pool_settings();
+const std::vector<Setting<PoolSettings>>& http_settings();  ///< Those of pool_settings() for service http.
 const std::vector<Setting<MasterSettings>>& master_settings();
 
 /// Stores what the user gave for one setting; `place` begins the sentence of the SettingError ("--workers").

@@ -63,17 +63,61 @@ TEST_SUITE("core: channels") {
 
             Envelope got;
             REQUIRE(receive_message(ends.worker.get(), got, Wait::until_message) == Received::message);
-            CHECK(got.message.kind == MessageKind::connection);
-            CHECK(got.message.generation == 7);
-            CHECK(got.message.since_ns == 123);
-            CHECK(got.message.listener == 3);
-            CHECK(got.message.handoff == sent.handoff);
-            CHECK(got.message.resumption.parking.deadline_ns == 4);
-            CHECK(got.message.resumption.parking.what == Await::output);
-            CHECK(got.message.resumption.state == sent.resumption.state);
+            CHECK(got.message().kind == MessageKind::connection);
+            CHECK(got.message().generation == 7);
+            CHECK(got.message().since_ns == 123);
+            CHECK(got.message().listener == 3);
+            CHECK(got.message().handoff == sent.handoff);
+            CHECK(got.message().resumption.parking.deadline_ns == 4);
+            CHECK(got.message().resumption.parking.what == Await::output);
+            CHECK(got.message().resumption.state == sent.resumption.state);
             CHECK(same_file(got.descriptors[0].get(), file.get()));
             CHECK(same_file(got.descriptors[1].get(), STDERR_FILENO));
             CHECK((::fcntl(got.descriptors[0].get(), F_GETFD) & FD_CLOEXEC) != 0);
+        }
+        CHECK(open_descriptors() == before);
+    }
+
+    TEST_CASE("several messages with one descriptor each are received by one call, in their order") {
+        const long before = open_descriptors();
+        for (std::size_t count = 1; count <= messages_at_once; ++count) {
+            const ChannelEnds ends = make_channel();
+            std::vector<Message> sent;
+            std::vector<UniqueFd> files;
+            std::vector<int> fds;
+            for (std::size_t i = 0; i < count; ++i) {
+                sent.push_back({.handoff = i + 1, .listener = static_cast<std::uint32_t>(7 * i)});
+                fds.push_back(files.emplace_back(some_file()).get());
+            }
+            REQUIRE(send_messages(ends.master.get(), sent, fds) == Sent::sent);
+            Envelope got;
+            REQUIRE(receive_message(ends.worker.get(), got, Wait::never) == Received::message);
+            REQUIRE(got.messages().size() == count);
+            for (std::size_t i = 0; i < count; ++i) {
+                CHECK(got.messages()[i].handoff == i + 1);
+                CHECK(got.messages()[i].listener == 7 * i);
+                CHECK(same_file(got.descriptors[i].get(), fds[i]));
+            }
+            Envelope next;
+            CHECK(receive_message(ends.worker.get(), next, Wait::never) == Received::empty);
+        }
+        CHECK(open_descriptors() == before);
+    }
+
+    TEST_CASE("several messages with more or fewer descriptors, and too many messages, are malformed") {
+        const ChannelEnds ends = make_channel();
+        const UniqueFd file = some_file();
+        const long before = open_descriptors();
+        for (std::size_t count = 2; count <= messages_at_once + 1; ++count) {
+            for (std::size_t descriptors = 1; descriptors <= messages_at_once + 1; ++descriptors) {
+                if (descriptors == count && count <= messages_at_once) continue;
+                CAPTURE(count);
+                CAPTURE(descriptors);
+                send_raw(ends.master.get(), std::vector<char>(count * sizeof(Message)),
+                         std::vector<int>(descriptors, file.get()));
+                Envelope got;
+                CHECK(receive_message(ends.worker.get(), got, Wait::never) == Received::malformed);
+            }
         }
         CHECK(open_descriptors() == before);
     }
@@ -153,7 +197,7 @@ TEST_SUITE("core: channels") {
         REQUIRE(::waitpid(receiver, nullptr, 0) == receiver);
         Envelope got;
         REQUIRE(receive_message(ends.worker.get(), got, Wait::never) == Received::message);
-        CHECK(got.message.generation == 1);
+        CHECK(got.message().generation == 1);
         CHECK(got.descriptors[0]);
     }
 
@@ -169,7 +213,7 @@ TEST_SUITE("core: channels") {
         for (const std::uint32_t generation : {1U, 2U}) {
             Envelope got;
             REQUIRE(receive_message(ends.worker.get(), got, Wait::until_message) == Received::message);
-            CHECK(got.message.generation == generation);
+            CHECK(got.message().generation == generation);
         }
         Envelope got;
         CHECK(receive_message(ends.worker.get(), got, Wait::until_message) == Received::closed);

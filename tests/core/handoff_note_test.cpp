@@ -8,7 +8,7 @@ using namespace bullpen;
 
 namespace {
 
-constexpr std::uint64_t large = (std::uint64_t{1} << 61) - 1;  ///< The largest number that a note holds.
+constexpr std::uint64_t large = (std::uint64_t{1} << 60) - 1;  ///< The largest number that a note holds.
 
 Resumption some_resumption(std::uint8_t seed) {
     Resumption resumption{.parking = {.deadline_ns = seed * std::uint64_t{1'000'000'007},
@@ -44,7 +44,7 @@ TEST_SUITE("core: notes of handoffs") {
         std::uint8_t seed = 0;
         for (const std::uint64_t number : {std::uint64_t{1}, std::uint64_t{1} << 32, large}) {
             for (const Progress progress :
-                 {Progress::received, Progress::kept, Progress::begun, Progress::touched}) {
+                 {Progress::queued, Progress::received, Progress::kept, Progress::begun, Progress::touched}) {
                 for (const bool exchanged : {true, false}) {
                     note.tell(number, progress, exchanged, some_resumption(++seed));
                     const HandoffNote::Told told = note.read();
@@ -79,6 +79,12 @@ TEST_SUITE("core: the progress of a handoff") {
             CHECK(note.read().progress == progress);
             CHECK(note.read().exchanged == exchanged);
         };
+        handoff.queue(some_resumption(1));
+        check(Progress::queued, false);
+        CHECK(is_some(note.read().resumption, 1));
+        handoff.claim();
+        check(Progress::received, false);
+        CHECK(is_some(note.read().resumption, 1));
         handoff.receive(some_resumption(1), false);
         check(Progress::received, false);
         CHECK(is_some(note.read().resumption, 1));

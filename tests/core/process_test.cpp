@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +54,59 @@ TEST_SUITE("core: processes") {
                   return 0;
               }) == -SIGTERM);
         ::signal(SIGUSR1, SIG_DFL);
+    }
+
+    TEST_CASE(
+        "what a child opens that shares our descriptors stays open after its death, what it closes is "
+        "closed") {
+        int ends[2];
+        REQUIRE(::pipe(ends) == 0);
+        const UniqueFd reading{ends[0]};
+        UniqueFd writing{ends[1]};
+        const long before = open_descriptors();
+        const auto pid = spawn_sharing_descriptors([&] {
+            (void)::fcntl(writing.get(), F_DUPFD, 200);
+            ::close(writing.get());
+            return 7;
+        });
+        REQUIRE(pid);
+        int status = 0;
+        REQUIRE(::waitpid(*pid, &status, 0) == *pid);
+        CHECK(WEXITSTATUS(status) == 7);
+        CHECK(open_descriptors() == before);
+        CHECK(::fcntl(writing.release(), F_GETFD) == -1);
+        const UniqueFd theirs{200};
+        CHECK(::write(theirs.get(), "x", 1) == 1);
+    }
+
+    TEST_CASE("a sibling is a child of our parent, its pid is noted, and it owns a mutex by its own number") {
+        struct Shared {
+            pthread_mutex_t mutex;
+            pid_t noted;
+        };
+        auto* const shared = static_cast<Shared*>(
+            ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        pthread_mutexattr_t robust;
+        ::pthread_mutexattr_init(&robust);
+        ::pthread_mutexattr_setpshared(&robust, PTHREAD_PROCESS_SHARED);
+        ::pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+        ::pthread_mutex_init(&shared->mutex, &robust);
+        ::pthread_mutexattr_destroy(&robust);
+        const pid_t us = ::getpid();
+        CHECK(status_of([&] {
+                  const auto pid = spawn_sibling(
+                      [&] {
+                          ::pthread_mutex_lock(&shared->mutex);
+                          return ::getppid() == us && shared->noted == ::getpid() ? 3 : 4;
+                      },
+                      shared->noted);
+                  return pid && *pid == shared->noted ? 0 : 1;
+              }) == 0);
+        int status = 0;
+        REQUIRE(::waitpid(shared->noted, &status, 0) == shared->noted);
+        CHECK(WEXITSTATUS(status) == 3);
+        CHECK(::pthread_mutex_lock(&shared->mutex) == EOWNERDEAD);
+        ::munmap(shared, sizeof(Shared));
     }
 
     TEST_CASE("a child keeps exactly the descriptors it lists") {

@@ -20,7 +20,7 @@ class Blocking(unittest.TestCase):
     @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
     def test_an_eventfd_that_was_made_blocking_and_is_emptied_stops_no_client(self):
         with Hostile("drains_eventfd", "model=prefork", "workers=2", env=NO_LEAK_CHECK) as server:
-            with injected(server.pid, "read,preadv2:delay_enter=50000", follow=False):
+            with injected(server.master, "read,preadv2:delay_enter=50000", follow=False):
                 with closing(connect(server)) as client:  # The handler empties it in these 50 ms.
                     client.sendall(b"a")
                     client.recv(1)

@@ -33,11 +33,12 @@ def ask(server, word):
 
 @contextmanager
 def without_master(server):
-    stand_still(server.pid)
+    master = server.master
+    stand_still(master)
     try:
         yield
     finally:
-        os.kill(server.pid, signal.SIGCONT)
+        os.kill(master, signal.SIGCONT)
 
 
 class Endings(unittest.TestCase):

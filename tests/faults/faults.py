@@ -130,14 +130,12 @@ def wait_for(server, where, count):
 
 
 def children(server):
-    """The living children of the master, without the exporter."""
-    return [pid for pid, state, parent, _, _ in processes()
-            if parent == server.pid and state != "Z" and "bullpen: metrics" not in title(pid)]
+    """The living workers or programs."""
+    return [pid for pid in server.children() if "bullpen: metrics" not in title(pid)]
 
 
 def exporter(server):
-    return next((pid for pid, state, parent, _, _ in processes()
-                 if parent == server.pid and state != "Z" and "bullpen: metrics" in title(pid)), None)
+    return next((pid for pid in server.children() if "bullpen: metrics" in title(pid)), None)
 
 
 def status_of(pid, key):

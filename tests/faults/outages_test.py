@@ -38,7 +38,7 @@ class Accepts(unittest.TestCase):
             with self.subTest(model=case), Bullpen("work", *flags_of(case), program=OPTIMISED) as server:
                 self.assertEqual(get(server), 200)
                 # Every second accept: a firewall says no. The injected failure leaves the client in the backlog.
-                accepting = [server.pid, *([] if model_of(case) in FORK_FOR_EACH else children(server))]
+                accepting = [server.master, *([] if model_of(case) in FORK_FOR_EACH else children(server))]
                 with injected(accepting, "accept4:error=EPERM:when=1+2"):
                     began = time.monotonic()
                     for _ in range(30):
@@ -58,7 +58,7 @@ class Forks(unittest.TestCase):
             for server in servers.values():
                 self.assertEqual(get(server), 200)
             outage = stack.enter_context(ExitStack())
-            outage.enter_context(injected([server.pid for server in servers.values()], f"{FORKS}:error=EAGAIN",
+            outage.enter_context(injected([server.master for server in servers.values()], f"{FORKS}:error=EAGAIN",
                                           follow=False))
             for server in servers.values():
                 for pid in [exporter(server), *children(server)]:
@@ -131,7 +131,7 @@ class Threads(unittest.TestCase):
                 self.assertLess((after[0] - before[0]) / 16, 60, "processes in 2 s")
                 self.assertLess(after[1] - before[1], 200, "log lines in 2 s")
                 subprocess.run(["setpriv", f"--reuid={A_USER}", f"--regid={A_USER}", "--clear-groups",
-                                "prlimit", "--pid", str(server.pid), "--nproc=200"], check=True)
+                                "prlimit", "--pid", str(server.master), "--nproc=200"], check=True)
                 wait_until(lambda: server.total("bullpen_workers", state="idle") == 16, "all threads", 4)
                 self.assertEqual(get(server), 200)
 

@@ -1,6 +1,7 @@
 """What is stuck or stopped holds nothing up for longer than its own limit."""
 
 import os
+import select
 import signal
 import time
 import unittest
@@ -15,8 +16,7 @@ NO_REQUEST_LIMIT = SHARE_ONE_PROCESS | {"prefork-event"}
 
 def serving(server):
     """The processes that clients may be in."""
-    return [pid for pid, state, parent, _, _ in processes()
-            if parent == server.pid and state != "Z" and "bullpen: metrics" not in title(pid)]
+    return [pid for pid in server.children() if "bullpen: metrics" not in title(pid)]
 
 
 def process_of(server, client):
@@ -51,6 +51,33 @@ class StuckRequests(unittest.TestCase):
                     began = time.monotonic()
                     self.assertEqual(server.stop(), 0)
                     self.assertLess(time.monotonic() - began, 8)
+
+
+class Crowds(unittest.TestCase):
+    """In a crowd a worker receives several clients at once, and serves one after the other."""
+
+    def test_those_behind_a_client_that_stays_are_served_by_another_worker(self):
+        with Bullpen("echo", "--workers", "2", "--queue", "50", "--queue-timeout", "60000") as server, ExitStack() as stack:
+            holders = [stack.enter_context(closing(connect(server))) for _ in range(2)]
+            for holder in holders:
+                holder.sendall(b"x")
+                self.assertEqual(holder.recv(1), b"x")
+            crowd = [stack.enter_context(closing(connect(server))) for _ in range(40)]
+            for client in crowd:
+                client.sendall(b"x")
+            wait_until(lambda: server.total("bullpen_connections_in_flight", where="queued") == len(crowd),
+                       "all to be in the master's queue")
+            holders[0].close()
+            stays = select.select(crowd, [], [], 30)[0][0]
+            holders[1].close()
+            waiting = set(crowd) - {stays}
+            while waiting:
+                answered = select.select(waiting, [], [], 30)[0]
+                self.assertTrue(answered, f"{len(waiting)} clients wait in vain")
+                for client in answered:
+                    self.assertEqual(client.recv(1), b"x")
+                    client.close()
+                    waiting.remove(client)
 
 
 class Stopped(unittest.TestCase):

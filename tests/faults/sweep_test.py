@@ -144,7 +144,7 @@ class Sweep:
     def leads(self):
         """The process that gets the next client, or whose children do."""
         if model_of(self.case) in FORK_FOR_EACH:
-            return self.server.pid
+            return self.server.master
         return next(pid for pid in self.server.workers() if "/0]" in title(pid))
 
     def warm_up(self, what):

@@ -236,7 +236,8 @@ class IdleServers(unittest.TestCase):
             for server in servers.values():
                 wait_until(lambda: server.total("bullpen_workers", state="starting") == 0, "the workers to be ready")
             wait_for_rest(lambda: [pid for server in servers.values() for pid in children(server)])
-            groups = {case: {"workers": children(server), "master": [server.pid], "exporter": [exporter(server)]}
+            groups = {case: {"workers": children(server), "master": [server.master],
+                             "keeper": [server.pid], "exporter": [exporter(server)]}
                       for case, server in servers.items()}
 
             def count():
@@ -250,6 +251,7 @@ class IdleServers(unittest.TestCase):
                     woken = {who: after[case][who] - before[case][who] for who in after[case]}
                     self.assertEqual(woken["workers"], 0)
                     self.assertLessEqual(woken["master"], 4)
+                    self.assertLessEqual(woken["keeper"], 2)
                     self.assertLessEqual(woken["exporter"], 4)
 
 

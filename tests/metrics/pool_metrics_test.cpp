@@ -123,6 +123,7 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_connections_lost_total{pool="web",reason="drain_timeout"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="request_timeout"})", 0},
             {R"(bullpen_connections_lost_total{pool="web",reason="stopped"})", 0},
+            {R"(bullpen_connections_lost_total{pool="web",reason="master"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="overload"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="startups"})", 0},
             {R"(bullpen_connections_refused_total{pool="web",reason="source"})", 0},

@@ -55,7 +55,7 @@ End end_of(WorkerSeat seat, rlim_t threads, const std::function<void(WorkerProce
         ::alarm(patience_s);
         const Handler handler = [](Connection&) {};
         const AsyncHandler none;
-        seat.master = ::getppid();
+        seat.keeper = ::getppid();
         seat.generation = 1;
         seat.wake = wake.get();
         WorkerProcess process{seat, board, handler, none};

@@ -56,4 +56,10 @@ inline std::vector<pid_t> children_of(pid_t parent) {
     return children;
 }
 
+inline std::vector<pid_t> workers_of(const RunningMaster& master) {
+    std::vector<pid_t> workers = children_of(master.keeper());
+    std::erase(workers, master.pid());
+    return workers;
+}
+
 }  // namespace bullpen

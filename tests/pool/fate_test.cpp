@@ -27,6 +27,7 @@ TEST_SUITE("pool: the fate of a dead worker's connection") {
     TEST_CASE("what its handler had not begun with is given again, whatever the worker died of, and always") {
         for (const ExitReason why : all_reasons()) {
             for (const int retries : {-1, 0, 1, many}) {
+                CHECK(fate_of(told(Progress::queued), why, retries) == Fate::give_again);
                 CHECK(fate_of(told(Progress::received), why, retries) == Fate::give_again);
             }
         }

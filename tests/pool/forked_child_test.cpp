@@ -144,7 +144,7 @@ void check_serves(const RunningMaster& master) {
         CHECK(RunningMaster::answer(client.get()) == "echo");
     }
     CHECK(law_holds(master));
-    for (const pid_t worker : children_of(master.pid()))
+    for (const pid_t worker : workers_of(master))
         CHECK(does_not_spin(worker));
 }
 
@@ -266,7 +266,7 @@ TEST_SUITE("pool: a channel in strange hands") {
             RunningMaster master{{pool}};
             for (int i = 0; i < 4; ++i)
                 CHECK(master.ask("echo") == "echo");
-            for (const pid_t worker : children_of(master.pid()))
+            for (const pid_t worker : workers_of(master))
                 CHECK(does_not_spin(worker));
             CHECK(master.ask("echo") == "echo");
             CHECK(master.stop() == 0);

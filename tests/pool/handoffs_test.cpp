@@ -2,33 +2,19 @@
 #include "pool/handoffs.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <array>
 #include <cstdlib>
-#include <limits>
 #include <vector>
 
 #include "tests/core/open_descriptors.hpp"
-#include "tests/pool/hall.hpp"
+#include "tests/pool/desk.hpp"
 
 using namespace bullpen;
+using namespace bullpen::at_desk;
 using namespace bullpen::in_lobby;
 
 namespace {
-
-constexpr Model one_by_one{.name = "test", .summary = "", .delivery = Delivery::handoff};
-constexpr Model many_at_once{
-    .name = "test", .summary = "", .delivery = Delivery::handoff, .multiplexes = true};
-
-PoolOptions pool_with(int workers, const Model& model = one_by_one) {
-    PoolOptions options;
-    options.design = model;
-    options.limits = {.policy = SizingPolicy::fixed, .workers_max = workers};
-    options.capacity = 8;
-    options.parks_files = true;
-    return options;
-}
 
 PoolOptions pool_that_retries(int times) {
     PoolOptions options = pool_with(2);
@@ -42,115 +28,6 @@ Resumption half_a_head_until(TimePoint deadline) {
     resumption.state.fill(std::byte{7});
     return resumption;
 }
-
-UniqueFd some_file() {
-    return UniqueFd{::memfd_create("test", MFD_CLOEXEC)};
-}
-
-/// Handoffs and what is around them, with workers that the test plays.
-struct Desk {
-    PoolOptions options;
-    PoolShape shape;
-    Scoreboard board;
-    Admission admission{{}, one_listener};
-    Connections connections{board, admission, ""};
-    Lobby lobby{options, connections, board};
-    Roster roster{options, shape, board};
-    const std::vector<Listener> none;
-    pid_t last_pid = std::numeric_limits<pid_t>::max();  ///< No process has such a number.
-    Workforce workforce;
-    Handoffs handoffs{options, shape, board, connections, lobby, roster, workforce};
-
-    explicit Desk(PoolOptions with = pool_with(2))
-        : options{std::move(with)},
-          shape{shape_of(options)},
-          board{shape.slots, static_cast<std::uint32_t>(shape.depth)},
-          workforce{options,
-                    shape,
-                    board,
-                    connections,
-                    roster,
-                    {.listeners = &none, .spawn = [this](const auto&) { return std::optional{last_pid--}; }}} {
-        connections.limit(100);
-        for (std::uint32_t slot = 0; slot < shape.slots; ++slot)
-            employ(slot);
-    }
-    void employ(std::uint32_t slot) {
-        REQUIRE(workforce.start(slot, {}, begin));
-        roster.place(slot, Stage::ready, Usable::yes);
-    }
-
-    Guest come(SocketPair sockets = tcp_sockets()) {
-        return {std::move(sockets.client), connections.add(std::move(sockets.server), Peer{}, 3, begin)};
-    }
-    Guest give(std::uint32_t slot, TimePoint now = begin) {
-        Guest guest = come();
-        REQUIRE(handoffs.give(slot, guest.place, now));
-        return guest;
-    }
-    ConnectionEntry& at(const Guest& guest) { return connections.at(guest.place); }
-    [[nodiscard]] bool is_there(const Guest& guest) const { return connections.is_current(guest.place); }
-    [[nodiscard]] bool is(const Guest& guest, Where where) {
-        return is_there(guest) && at(guest).where == where;
-    }
-    [[nodiscard]] std::uint64_t handoff_of(const Guest& guest, std::uint32_t slot) {
-        for (const auto& [client, handoff] : roster.account(slot).given())
-            if (client == guest.place) return handoff;
-        return 0;
-    }
-
-    // What a worker does.
-    Received receive(std::uint32_t slot, Envelope& envelope) {
-        return receive_message(workforce.channel(slot).worker.get(), envelope, Wait::never);
-    }
-    Envelope receive(std::uint32_t slot) {
-        Envelope envelope;
-        REQUIRE(receive(slot, envelope) == Received::message);
-        return envelope;
-    }
-    void tell(std::uint32_t slot, std::uint64_t handoff, Progress progress, bool exchanged = false,
-              const Resumption& resumption = {}) {
-        board.pages(slot).note(0).tell(handoff, progress, exchanged, resumption);
-    }
-    void publish(std::uint32_t slot, const Completion& completion) {
-        board.pages(slot).write(completion);
-        ScoreboardRow& row = board.row(slot);
-        add(completion.kind == Completion::Kind::parked ? row.returned : row.completed);
-        board.pages(slot).publish();
-    }
-    void pass(std::uint32_t slot, int file, std::uint64_t handoff) {
-        const std::array<int, 1> descriptor{file};
-        REQUIRE(send_message(workforce.channel(slot).worker.get(),
-                             {.kind = MessageKind::file, .handoff = handoff}, descriptor) == Sent::sent);
-    }
-
-    /// As Pool does when a worker has died.
-    Death die(std::uint32_t slot, ExitReason why = ExitReason::signalled, TimePoint now = begin) {
-        Death death{.process = {slot, slot + 1}, .pid = workforce.pid(slot), .reason = why};
-        handoffs.settle(slot, death, now);
-        death.lost = workforce.settle(slot, death, now);
-        CHECK(roster.account(slot).outstanding() == 0);
-        employ(slot);
-        return death;
-    }
-
-    /// The connection that a dead worker had received, of which it has told this.
-    Guest left_by_dead(std::uint32_t slot, Progress progress, const Resumption& resumption = {},
-                       bool exchanged = false, ExitReason why = ExitReason::signalled) {
-        Guest guest = give(slot);
-        hand_on(guest, slot, progress, resumption, exchanged, why);
-        return guest;
-    }
-    void hand_on(const Guest& guest, std::uint32_t slot, Progress progress, const Resumption& resumption = {},
-                 bool exchanged = false, ExitReason why = ExitReason::signalled) {
-        (void)receive(slot);
-        tell(slot, handoff_of(guest, slot), progress, exchanged, resumption);
-        (void)die(slot, why);
-    }
-    [[nodiscard]] std::uint64_t lost(ExitReason why) {
-        return board.header().lost[static_cast<std::size_t>(why)];
-    }
-};
 
 std::vector<std::uint32_t> waiting_in(Desk& desk) {
     std::vector<std::uint32_t> order;
@@ -211,13 +88,13 @@ TEST_SUITE("pool: handing connections over") {
         entry.resumption = half_a_head_until(begin + 3s);
         REQUIRE(desk.handoffs.give(1, guest.place, begin + 1s));
         const Envelope got = desk.receive(1);
-        CHECK(got.message.kind == MessageKind::connection);
-        CHECK(got.message.handoff == desk.handoff_of(guest, 1));
-        CHECK(got.message.generation == desk.workforce.generation(1));
-        CHECK(got.message.listener == 3);
-        CHECK(got.message.since_ns == static_cast<std::uint64_t>(begin.time_since_epoch().count()));
-        CHECK(got.message.resumption.state == entry.resumption.state);
-        CHECK(got.message.resumption.parking.deadline_ns == entry.parking().deadline_ns);
+        CHECK(got.message().kind == MessageKind::connection);
+        CHECK(got.message().handoff == desk.handoff_of(guest, 1));
+        CHECK(got.message().generation == desk.workforce.generation(1));
+        CHECK(got.message().listener == 3);
+        CHECK(got.message().since_ns == static_cast<std::uint64_t>(begin.time_since_epoch().count()));
+        CHECK(got.message().resumption.state == entry.resumption.state);
+        CHECK(got.message().resumption.parking.deadline_ns == entry.parking().deadline_ns);
         CHECK(got.descriptors[0]);
         CHECK_FALSE(got.descriptors[1]);
         CHECK(entry.socket);
@@ -248,7 +125,7 @@ TEST_SUITE("pool: handing connections over") {
         REQUIRE(desk.lobby.take_first() == guest.place);
         REQUIRE(desk.handoffs.give(0, guest.place, begin));
         CHECK(desk.handoff_of(guest, 0) != first);
-        CHECK(desk.receive(0).message.handoff == desk.handoff_of(guest, 0));
+        CHECK(desk.receive(0).message().handoff == desk.handoff_of(guest, 0));
     }
 
     TEST_CASE("a connection that a full channel doesn't take waits as before, and nothing is counted") {
@@ -372,7 +249,7 @@ TEST_SUITE("pool: what workers publish") {
             desk.publish(0, {.number = handoff, .kind = Completion::Kind::parked, .file = file});
             desk.handoffs.note_progress(begin);
             REQUIRE(desk.is(guest, Where::parked));
-            const UniqueFd& now = desk.at(guest).file;
+            const TableFd& now = desk.at(guest).file;
             CHECK(static_cast<bool>(now) == (file != Completion::File::none));
             if (file == Completion::File::same) CHECK(now.get() == before);
             if (file == Completion::File::passed) {
@@ -435,7 +312,7 @@ TEST_SUITE("pool: what workers publish") {
         const TimePoint later = begin + desk.options.stuck_after;
         desk.handoffs.relieve(later);
         REQUIRE(desk.is(queued, Where::waiting));
-        CHECK(desk.receive(0).message.kind == MessageKind::answer);
+        CHECK(desk.receive(0).message().kind == MessageKind::answer);
         desk.publish(0, {.number = desk.handoff_of(received, 0) + 100});
         CHECK(desk.handoffs.has_news());
         desk.handoffs.note_progress(later);
@@ -645,7 +522,7 @@ TEST_SUITE("pool: handoffs of dead workers") {
         const Guest guest = desk.left_by_dead(0, Progress::begun, resumption);
         REQUIRE(desk.lobby.take_first() == guest.place);
         REQUIRE(desk.handoffs.give(1, guest.place, begin + 2s));
-        const Resumption got = desk.receive(1).message.resumption;
+        const Resumption got = desk.receive(1).message().resumption;
         CHECK(got.parking.deadline_ns == resumption.parking.deadline_ns);
         CHECK(got.parking.limit == Limit::header);
         CHECK(got.state == resumption.state);
@@ -720,7 +597,7 @@ TEST_SUITE("pool: looking after handoffs") {
             desk.handoffs.recall_awaiting(at_once, now);
             Envelope envelope;
             const bool any = desk.receive(0, envelope) == Received::message;
-            if (any) CHECK(envelope.message.kind == MessageKind::recall);
+            if (any) CHECK(envelope.message().kind == MessageKind::recall);
             return any;
         };
         wait_since(begin);
@@ -773,5 +650,152 @@ TEST_SUITE("pool: looking after handoffs") {
             CHECK((queue > 0 ? desk.lobby.take_next() : desk.lobby.take_first()) == first.place);
             CHECK((queue > 0 ? desk.lobby.take_next() : desk.lobby.take_first()) == second.place);
         }
+    }
+}
+
+TEST_SUITE("pool: several connections by one message") {
+    TEST_CASE("they are given at once, each with its own number, and are accepted back one by one") {
+        Desk desk{crowded()};
+        const std::vector<Guest> guests = desk.give_together(0, messages_at_once);
+        CHECK(desk.board.header().handoffs == messages_at_once);
+        const Envelope envelope = desk.receive(0);
+        REQUIRE(envelope.messages().size() == messages_at_once);
+        for (std::size_t i = 0; i < guests.size(); ++i) {
+            CHECK(envelope.messages()[i].handoff == desk.handoff_of(guests[i], 0));
+            desk.publish(0, {.number = envelope.messages()[i].handoff});
+        }
+        desk.handoffs.note_progress(begin);
+        for (const Guest& guest : guests)
+            CHECK_FALSE(desk.is_there(guest));
+    }
+
+    TEST_CASE("one with a file goes by a message of its own, in its turn") {
+        Desk desk{crowded()};
+        std::vector<Guest> guests;
+        std::vector<Place> places;
+        for (int i = 0; i < 4; ++i)
+            places.push_back(guests.emplace_back(desk.come()).place);
+        desk.at(guests[1]).file = some_file();
+        REQUIRE(desk.handoffs.give(0, places, begin) == 4);
+        std::vector<std::size_t> sizes;
+        std::vector<std::uint64_t> order;
+        for (int i = 0; i < 3; ++i) {
+            const Envelope envelope = desk.receive(0);
+            sizes.push_back(envelope.messages().size());
+            for (const Message& message : envelope.messages())
+                order.push_back(message.handoff);
+        }
+        CHECK(sizes == std::vector<std::size_t>{1, 1, 2});
+        for (std::size_t i = 0; i < guests.size(); ++i)
+            CHECK(order[i] == desk.handoff_of(guests[i], 0));
+    }
+
+    TEST_CASE("what a channel doesn't take stays the master's, and is said") {
+        Desk desk{crowded()};
+        const int channel = desk.workforce.channel(0).master.get();
+        while (send_message(channel, {.kind = MessageKind::recall}, {}) == Sent::sent)
+            continue;
+        std::vector<Guest> guests;
+        std::vector<Place> places;
+        for (int i = 0; i < 3; ++i)
+            places.push_back(guests.emplace_back(desk.come()).place);
+        CHECK(desk.handoffs.give(0, places, begin) == 0);
+        for (const Guest& guest : guests)
+            CHECK(desk.is(guest, Where::waiting));
+        CHECK(desk.roster.account(0).outstanding() == 0);
+    }
+
+    TEST_CASE("at a worker that stalls with the first, the others are withdrawn and go before others") {
+        for (const int queue : {0, 10}) {
+            Desk desk{crowded(queue)};
+            const std::vector<Guest> guests = desk.give_together(0, 3);
+            const Guest in_channel = desk.give(0);
+            const Guest busy = desk.give(1);
+            desk.receive_in_hand(0);
+            const TimePoint stalled = begin + desk.options.stalled_after;
+            desk.handoffs.rebalance(stalled);
+            CHECK(desk.is(guests[0], Where::given));
+            CHECK(desk.roster.account(0).outstanding() == 1);
+            for (const Guest* const next : {&guests[1], &guests[2], &in_channel})
+                CHECK((queue > 0 ? desk.lobby.take_next() : desk.lobby.take_first()) == next->place);
+            CHECK(desk.is(busy, Where::given));
+        }
+    }
+
+    TEST_CASE("they are withdrawn for a worker that has become idle, too") {
+        Desk desk{crowded()};
+        const std::vector<Guest> guests = desk.give_together(0, 2);
+        desk.receive_in_hand(0);
+        desk.handoffs.rebalance(begin + desk.options.steal_after);
+        CHECK(desk.handoff_of(guests[0], 0) != 0);
+        CHECK(desk.handoff_of(guests[1], 1) != 0);
+    }
+
+    TEST_CASE("the worker declines what was withdrawn, whether the master has it already or not") {
+        for (const bool seen_queued : {true, false}) {
+            Desk desk{crowded()};
+            const std::vector<Guest> guests = desk.give_together(0, 2);
+            const Guest busy = desk.give(1);
+            const std::uint64_t handoff = desk.handoff_of(guests[1], 0);
+            desk.receive_in_hand(0);
+            if (!seen_queued) desk.board.pages(0).note(1).tell(handoff, Progress::received, false);
+            desk.handoffs.rebalance(begin + desk.options.stalled_after);
+            CHECK(desk.board.pages(0).withdrawn() >= handoff);
+            CHECK(desk.is(guests[1], seen_queued ? Where::waiting : Where::given));
+            desk.decline(0, handoff);
+            desk.handoffs.note_progress(begin + desk.options.stalled_after);
+            CHECK(desk.is(guests[1], Where::waiting));
+            CHECK(desk.lobby.take_first() == guests[1].place);
+            CHECK_FALSE(desk.lobby.take_first());
+            desk.publish(0, {.number = desk.handoff_of(guests[0], 0)});
+            desk.handoffs.note_progress(begin + desk.options.stalled_after);
+            CHECK_FALSE(desk.is_there(guests[0]));
+            CHECK(desk.roster.is_usable(0));
+        }
+    }
+
+    TEST_CASE("a worker that declines what was not withdrawn, or twice, is replaced") {
+        for (const bool twice : {true, false}) {
+            Desk desk{crowded()};
+            const std::vector<Guest> guests = desk.give_together(0, 2);
+            const Guest busy = desk.give(1);
+            const std::uint64_t handoff = desk.handoff_of(guests[1], 0);
+            desk.receive_in_hand(0);
+            if (twice) {
+                desk.handoffs.rebalance(begin + desk.options.stalled_after);
+                desk.decline(0, handoff);
+                desk.handoffs.note_progress(begin + desk.options.stalled_after);
+                CHECK(desk.roster.is_usable(0));
+            }
+            desk.decline(0, handoff);
+            desk.handoffs.note_progress(begin + desk.options.stalled_after);
+            CHECK_FALSE(desk.roster.is_usable(0));
+        }
+    }
+
+    TEST_CASE("of a dead worker's, all but the first are given again, and its successor declines nothing") {
+        Desk desk{crowded()};
+        const std::vector<Guest> guests = desk.give_together(0, 4);
+        const Guest busy = desk.give(1);
+        desk.receive_in_hand(0);
+        const Death death = desk.die(0);
+        CHECK(death.given_again == 3);
+        CHECK(death.lost == 1);
+        for (std::size_t i = 1; i < guests.size(); ++i)
+            CHECK(desk.lobby.take_first() == guests[i].place);
+        CHECK(desk.roster.account(0).completions_due() == 0);
+    }
+
+    TEST_CASE("nobody waits for a dead worker to decline") {
+        Desk desk{crowded()};
+        const std::vector<Guest> guests = desk.give_together(0, 3);
+        const Guest busy = desk.give(1);
+        desk.receive_in_hand(0);
+        desk.handoffs.rebalance(begin + desk.options.stalled_after);
+        REQUIRE(desk.roster.account(0).completions_due() == 3);
+        const Death death = desk.die(0);
+        CHECK(death.lost == 1);
+        CHECK(death.given_again == 0);
+        CHECK(desk.roster.account(0).completions_due() == 0);
     }
 }

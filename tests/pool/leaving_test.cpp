@@ -59,7 +59,7 @@ bool has_accepted(const RunningMaster& master, std::uint64_t clients) {
 }
 
 void begin_stop(const RunningMaster& master) {
-    ::kill(master.pid(), SIGTERM);
+    ::kill(master.keeper(), SIGTERM);
     REQUIRE(eventually([&] { return master.board().header().draining == 1; }));
 }
 
@@ -103,7 +103,7 @@ TEST_SUITE("pool: workers that leave") {
                 RunningMaster master{{pool}};
                 const UniqueFd silent = master.connect();
                 REQUIRE(has_accepted(master, 1));
-                const std::vector<pid_t> told = children_of(master.pid());
+                const std::vector<pid_t> told = workers_of(master);
                 for (const pid_t worker : told)
                     ::kill(worker, SIGTERM);
                 const bool has_others = under.model->housing == Housing::processes &&
@@ -182,11 +182,11 @@ TEST_SUITE("pool: workers that leave") {
             RunningMaster master{{pool}};
             for (int i = 0; i < 5; ++i) {
                 REQUIRE(eventually([&] { return master.totals().idle == 2; }));
-                const std::vector<pid_t> told = children_of(master.pid());
+                const std::vector<pid_t> told = workers_of(master);
                 for (const pid_t worker : told)
                     ::kill(worker, SIGTERM);
                 CHECK(eventually([&] {
-                    const std::vector<pid_t> now = children_of(master.pid());
+                    const std::vector<pid_t> now = workers_of(master);
                     return std::none_of(told.begin(), told.end(), [&](pid_t old) {
                         return std::find(now.begin(), now.end(), old) != now.end();
                     });

@@ -56,10 +56,10 @@ struct Culprit {
         Worker& worker = process.worker();
         (void)receive_message(worker.channel(), given, Wait::until_message);
         if (handoff)
-            handoff = {*handoff.note(), given.message.handoff};  // The note of its first turn.
+            handoff = {*handoff.note(), given.message().handoff};  // The note of its first turn.
         else
-            handoff = worker.note_received(given.message);
-        handoff.receive(given.message.resumption, false);
+            handoff = worker.note_received(given.message());
+        handoff.receive(given.message().resumption, false);
         add(row().begun);
         completion = {.number = handoff.number(), .kind = Completion::Kind::parked, .exchanged = true};
     }

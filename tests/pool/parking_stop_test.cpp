@@ -21,7 +21,7 @@ PoolOptions when_readable(int workers, const Model& model = handing_off) {
 }
 
 void begin_stop(const RunningMaster& master) {
-    ::kill(master.pid(), SIGTERM);
+    ::kill(master.keeper(), SIGTERM);
     REQUIRE(eventually([&] { return master.board().header().draining == 1; }));
 }
 

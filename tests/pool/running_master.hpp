@@ -40,7 +40,21 @@ inline PoolOptions pool_of(int workers, Handler handler, const Model& model = ha
     return pool;
 }
 
-/// A master in a process of its own, watched through its scoreboards. Ended by stop(), or killed.
+/// The child of the keeper that is the master now; 0 if there is none at the moment.
+inline pid_t master_below(pid_t keeper) {
+    std::ifstream children{"/proc/" + std::to_string(keeper) + "/task/" + std::to_string(keeper) +
+                           "/children"};
+    for (pid_t child = 0; children >> child;) {
+        std::ifstream name{"/proc/" + std::to_string(child) + "/comm"};
+        std::string text;
+        std::getline(name, text);
+        if (text == "bullpen: master") return child;
+    }
+    return 0;
+}
+
+/// A keeper in a process of its own with its master, watched through its scoreboards. Ended by stop(), or
+/// killed.
 class RunningMaster {
 public:
     explicit RunningMaster(std::vector<PoolOptions> pools,
@@ -51,7 +65,7 @@ public:
             boards_.emplace_back(pool.scoreboard_fd(), pool.slots());
         }
         const pid_t maker = ::getpid();
-        pid_ = *spawn_child([&] {
+        keeper_ = *spawn_child([&] {
             if (!die_with_parent(SIGKILL, maker)) return 1;  // A test that is killed leaves no master behind.
             set_log_level(LogLevel::error);
             unblock_signals();
@@ -59,19 +73,27 @@ public:
         });
     }
     ~RunningMaster() {
-        if (pid_ != 0) stop(SIGKILL);
+        if (keeper_ != 0) stop(SIGKILL);
     }
     RunningMaster(const RunningMaster&) = delete;
     RunningMaster& operator=(const RunningMaster&) = delete;
 
     int stop(int signal = SIGTERM) {
         int status = 0;
-        ::kill(pid_, signal);
-        ::waitpid(std::exchange(pid_, 0), &status, 0);
+        ::kill(keeper_, signal);
+        ::waitpid(std::exchange(keeper_, 0), &status, 0);
         return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     }
 
-    [[nodiscard]] pid_t pid() const { return pid_; }
+    [[nodiscard]] pid_t keeper() const { return keeper_; }
+    /// The master's, which is waited for.
+    [[nodiscard]] pid_t pid() const {
+        for (int i = 0; i < 2000; ++i) {
+            if (const pid_t pid = master_below(keeper_); pid != 0) return pid;
+            ::usleep(10'000);
+        }
+        return 0;
+    }
     [[nodiscard]] const ScoreboardReader& board(std::size_t pool = 0) const { return boards_[pool]; }
     [[nodiscard]] PoolTotals totals(std::size_t pool = 0) const { return total(boards_[pool]); }
 
@@ -103,7 +125,7 @@ public:
 private:
     std::vector<Address> addresses_;
     std::vector<ScoreboardReader> boards_;
-    pid_t pid_ = 0;
+    pid_t keeper_ = 0;
 };
 
 inline bool eventually(const std::function<bool()>& holds) {

@@ -160,6 +160,45 @@ TEST_SUITE("pool: a slot's account") {
         CHECK_FALSE(account.oldest());
     }
 
+    TEST_CASE("one that was withdrawn is no longer outstanding, and its worker may decline it once") {
+        SlotAccount account = with_given(3);
+        CHECK_FALSE(account.may_decline(2));
+        CHECK(account.begin_withdrawal() == 3);
+        CHECK(account.withdraw(2) == Place{.index = 1, .generation = 1});
+        CHECK(account.outstanding() == 2);
+        CHECK(account.handed() == 2);
+        CHECK(account.completions() == 0);
+        CHECK(account.completions_due() == 3);
+        CHECK(account.may_decline(2));
+        CHECK_FALSE(account.decline(2));
+        CHECK(account.completions() == 1);
+        CHECK(account.completions_due() == 2);
+        CHECK_FALSE(account.may_decline(2));
+    }
+
+    TEST_CASE("one that its worker declines before the master has withdrawn it is the master's again") {
+        SlotAccount account = with_given(2);
+        REQUIRE(account.begin_withdrawal() == 2);
+        CHECK(account.may_decline(2));
+        CHECK(account.decline(2) == Place{.index = 1, .generation = 1});
+        CHECK(account.completions() == 1);
+        CHECK(account.completions_due() == 1);
+        CHECK(account.handed() == 1);
+        CHECK_FALSE(account.withdraw(2));
+        CHECK_FALSE(account.may_decline(2));
+    }
+
+    TEST_CASE("what was given after a withdrawal may not be declined, and the dead decline nothing") {
+        SlotAccount account = with_given(2);
+        REQUIRE(account.begin_withdrawal() == 2);
+        REQUIRE(account.withdraw(2));
+        REQUIRE(account.give({.index = 2, .generation = 1}) == 3);
+        CHECK_FALSE(account.may_decline(3));
+        account.forget_withdrawn();
+        CHECK_FALSE(account.may_decline(2));
+        CHECK(account.completions_due() == 2);
+    }
+
     TEST_CASE("a connection that was taken back and given once more has another number") {
         SlotAccount account = with_given(1);
         const Place client = *account.take_back(1);

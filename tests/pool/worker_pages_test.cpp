@@ -66,7 +66,7 @@ TEST_SUITE("pool: a worker's pages") {
             CHECK(size >= before);
             CHECK(size >= depth * (sizeof(Completion) + sizeof(HandoffNote)));
             CHECK(size <=
-                  64 + 2 * depth * sizeof(Completion) + depth * sizeof(HandoffNote) + scoreboard_page);
+                  128 + 2 * (depth + 3) * sizeof(Completion) + depth * sizeof(HandoffNote) + scoreboard_page);
             before = size;
         }
         CHECK(WorkerPages::size(2) == scoreboard_page);  // What most models have.
@@ -93,14 +93,15 @@ TEST_SUITE("pool: a worker's pages") {
         }
     }
 
-    TEST_CASE("the ring holds as many as there can be connections, so that none is written over") {
+    TEST_CASE("the ring holds as many as there can be connections, and the withdrawn: none is written over") {
         for (const std::uint32_t depth : depths) {
             const OwnPages own{depth};
-            for (std::uint64_t number = 1; number <= depth; ++number) {
+            const std::uint64_t most = depth + messages_at_once - 1;
+            for (std::uint64_t number = 1; number <= most; ++number) {
                 own.pages.write(completion_of(number));
                 own.pages.publish();
             }
-            for (std::uint64_t number = 1; number <= depth; ++number)
+            for (std::uint64_t number = 1; number <= most; ++number)
                 check_is(own.pages.read(number - 1), number);
         }
     }
@@ -130,11 +131,25 @@ TEST_SUITE("pool: a worker's pages") {
         }
     }
 
-    TEST_CASE("a new worker finds no note of its predecessor") {
+    TEST_CASE("what is withdrawn is the master's word, apart from all that the worker says") {
+        const OwnPages own{2};
+        CHECK(own.pages.withdrawn() == 0);
+        own.pages.withdraw(~std::uint64_t{0} - 1);
+        for (std::uint64_t number = 1; number <= 20; ++number) {
+            own.pages.write(completion_of(number));
+            own.pages.publish();
+            CHECK(own.pages.withdrawn() == ~std::uint64_t{0} - 1);
+        }
+        CHECK(own.pages.published() == 20);
+    }
+
+    TEST_CASE("a new worker finds no note of its predecessor, and nothing withdrawn") {
         const OwnPages own{5};
+        own.pages.withdraw(9);
         for (std::uint32_t i = 0; i < 5; ++i)
             own.pages.note(i).tell(i + 1, Progress::touched, true);
         own.pages.restart(3);
+        CHECK(own.pages.withdrawn() == 0);
         for (std::uint32_t i = 0; i < 5; ++i) {
             CHECK(own.pages.note(i).number() == 0);
             CHECK(own.pages.note(i).read().progress == Progress::received);

@@ -27,7 +27,7 @@ inline bool in_worker_process(
         Scoreboard board{seat.slots, depth};
         const UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
         const AsyncHandler none;
-        if (seat.master == 0) seat.master = ::getppid();
+        if (seat.keeper == 0) seat.keeper = ::getppid();
         seat.generation = 1;
         seat.wake = wake.get();
         WorkerProcess process{seat, board, handler, none};

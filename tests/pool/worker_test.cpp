@@ -165,8 +165,8 @@ TEST_SUITE("pool: a worker's word to its master") {
             if (service.last().file != Completion::File::passed ||
                 receive_message(service.channel.master.get(), envelope, Wait::never) != Received::message)
                 return false;
-            const bool right = envelope.message.kind == MessageKind::file && envelope.message.handoff == 1 &&
-                               envelope.descriptors[0];
+            const bool right = envelope.message().kind == MessageKind::file &&
+                               envelope.message().handoff == 1 && envelope.descriptors[0];
             service.serve(sockets, service.last().resumption, envelope.descriptors[0].get());
             Envelope nothing;
             return right && service.last().file == Completion::File::same &&
@@ -205,7 +205,7 @@ TEST_SUITE("pool: a worker's word to its master") {
                 return next;
             };
             WorkerSeat seat;
-            seat.master = 1;
+            seat.keeper = 1;
             CHECK(in_service(
                 is_orphaned_meanwhile,
                 [](Service& service) {

@@ -343,11 +343,11 @@ class Misfortune(CompareTest):
         process, terminal = self.start_on_terminal("--models", "prefork,iterative", "--connections", "3000000",
                                                    "--time-limit", "2", "--repeat", "1")
         terminal.read_until(b"prefork: 0 of 3,000,000")
-        [master] = children_of(process.pid)
-        os.kill(master, signal.SIGKILL)
+        [keeper] = children_of(process.pid)
+        os.kill(keeper, signal.SIGKILL)
         table, _ = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, 1)
-        self.assertIn("prefork: not measured: its master was killed: Killed", table)
+        self.assertIn("prefork: not measured: its keeper was killed: Killed", table)
         self.assertEqual(list(self.rows(table)), ["iterative"])
 
     def test_a_reader_that_has_gone_costs_the_table_and_nothing_else(self):

@@ -142,7 +142,7 @@ class Exec(unittest.TestCase):
                 self.assertEqual(client.recv(1), b"x")
             wait_until(lambda: server.total("bullpen_listen_queue_length") == 1, "one in the backlog")
             programs = [pid for pid, state, parent, _, _ in processes()
-                        if parent == server.pid and os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "cat"]
+                        if parent == server.master and os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "cat"]
             self.assertEqual(len(programs), 2)
             clients[0].close()
             clients[2].sendall(b"z")

@@ -49,8 +49,7 @@ class EveryModel:
 
     def serving(self, server):
         """The pids of the processes that clients are in."""
-        return [pid for pid, state, parent, _, _ in processes()
-                if parent == server.pid and state != "Z" and "bullpen: metrics" not in title(pid)]
+        return [pid for pid in server.children() if "bullpen: metrics" not in title(pid)]
 
     def test_clients_are_served_and_counted(self):
         with self.start() as server:
@@ -350,7 +349,7 @@ class EveryModel:
         counted = ("fd",) if "/tsan/" in server.command[0] else ("fd", "task")
         try:
             return sorted((pid, *(len(os.listdir(f"/proc/{pid}/{what}")) for what in counted))
-                          for pid in [server.pid, *self.serving(server)])
+                          for pid in [server.pid, server.master, *self.serving(server)])
         except FileNotFoundError:  # One has just ended.
             return None
 

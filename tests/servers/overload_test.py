@@ -185,7 +185,7 @@ class Connections(unittest.TestCase):
                 clients += [stack.enter_context(closing(connect(server))) for _ in range(2)]
                 for client in clients[2:]:
                     ask(client, "/bytes/3", b"Connection: close\r\n")
-                self.assertLess(cpu_of(server.pid, 1.5), 0.3)
+                self.assertLess(cpu_of(server.master, 1.5), 0.3)
                 self.assertEqual(server.total("bullpen_connections_accepted_total"), 2)
             for client in clients:
                 self.assertIsNotNone(read_answer(client))
@@ -217,17 +217,17 @@ class Descriptors(unittest.TestCase):
         """The master has not a descriptor left."""
         used = set(map(int, os.listdir(f"/proc/{server.pid}/fd")))
         lowest_free = next(fd for fd in range(len(used) + 1) if fd not in used)
-        before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+        before = resource.prlimit(server.master, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.master, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
         yield
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+        resource.prlimit(server.master, resource.RLIMIT_NOFILE, before)
 
     def check_calm(self, server, line):
         """The master neither spins nor fills the log."""
         span = 2
         wait_until(lambda: line in server.stderr, f"'{line}' in the log")
         before = server.stderr.count(line)
-        self.assertLess(cpu_of(server.pid, span), 0.3)
+        self.assertLess(cpu_of(server.master, span), 0.3)
         self.assertLessEqual(server.stderr.count(line) - before, span + 1)
 
     def crowd(self, server, stack, count):
@@ -265,7 +265,7 @@ class Descriptors(unittest.TestCase):
         with self.served("--workers", "2") as (server, stack):
             parked = self.crowd(server, stack, 3)
             tracer = stack.enter_context(subprocess.Popen(
-                ["strace", "-p", str(server.pid), "-e", "trace=accept4", "-e", "inject=accept4:error=ENFILE"],
+                ["strace", "-p", str(server.master), "-e", "trace=accept4", "-e", "inject=accept4:error=ENFILE"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
             stack.callback(tracer.kill)
             self.assertIn("attached", tracer.stderr.readline())

@@ -14,6 +14,7 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/read_file.hpp"
 #include "pool/master.hpp"
 #include "servers/bench/compare/memory_use.hpp"
 
@@ -30,9 +31,9 @@ int run_master(Master& master, pid_t maker) {
 }
 
 std::string describe(int status) {
-    if (WIFSIGNALED(status)) return std::string{"its master was killed: "} + ::strsignal(WTERMSIG(status));
+    if (WIFSIGNALED(status)) return std::string{"its keeper was killed: "} + ::strsignal(WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
-        return "its master exited with status " + std::to_string(WEXITSTATUS(status));
+        return "its keeper exited with status " + std::to_string(WEXITSTATUS(status));
     return {};
 }
 
@@ -104,9 +105,12 @@ bool MeasuredServer::exits_within(std::chrono::seconds limit) const noexcept {
 }
 
 MemoryUse MeasuredServer::memory() const {
-    MemoryUse use{.master_kb = pss_kb(master_)};
-    for (const pid_t process : descendants_of(master_))
-        use.workers_kb += pss_kb(process);
+    MemoryUse use{.master_kb = pss_kb(master_)};  // The keeper's.
+    for (const pid_t process : descendants_of(master_)) {
+        std::error_code ended;
+        const std::string name = read_file("/proc/" + std::to_string(process) + "/comm", ended);
+        (name == "bullpen: master\n" ? use.master_kb : use.workers_kb) += pss_kb(process);
+    }
     const PoolTotals totals = total(*scoreboard_);
     use.workers = totals.idle + totals.busy;
     return use;

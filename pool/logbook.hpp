@@ -1,0 +1,59 @@
+/// The logbook: what the keeper and the master tell each other, in memory that outlives both.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "pool/scoreboard.hpp"
+
+namespace bullpen {
+
+/// One writer per field. A report that was not heard to its end by a master that died is heard again by its
+/// successor, and so is an order.
+struct Logbook {
+    /// A child of the keeper has ended, stopped or continued.
+    struct Report {
+        pid_t pid = 0;
+        int status = 0;  ///< As waitpid(2) gave it.
+    };
+    static constexpr std::size_t reports_most = 4096;  ///< Those not heard yet.
+    static constexpr std::size_t signals = 65;
+
+    // The master writes:
+    SharedCounter turns;  ///< How many it has had: if they stand still, it is replaced.
+    SharedCounter reports_heard;
+    std::array<SharedCounter, signals> orders_heard;
+    SharedWord is_ready;             ///< A master has got through its start: the next ones only go on.
+    SharedWord stops;                ///< The orderly stop has begun,
+    SharedCounter lost_before_stop;  ///< Connections,
+    SharedWord has_stopped;          ///< and is over.
+    SharedWord has_failed;           ///< It couldn't start, for the reason in `failure`.
+    std::array<char, 1000> failure;
+
+    // The keeper writes:
+    SharedWord masters;     ///< How many it has made.
+    SharedCounter reports;  ///< How many there have been; the last ones are in the ring.
+    std::array<Report, reports_most> ring;
+    std::array<SharedCounter, signals> orders;  ///< How often each signal has come.
+
+    [[nodiscard]] bool has_room() const noexcept {
+        return reports.load(std::memory_order_relaxed) - reports_heard.load(std::memory_order_acquire) <
+               reports_most;
+    }
+    void report(const Report& news) noexcept {
+        ring[reports.load(std::memory_order_relaxed) % reports_most] = news;
+        add(reports);
+    }
+    /// The first report that wasn't heard.
+    [[nodiscard]] std::optional<Report> next_report() const noexcept {
+        const std::uint64_t next = reports_heard.load(std::memory_order_relaxed);
+        if (reports.load(std::memory_order_acquire) == next) return {};
+        return ring[next % reports_most];
+    }
+};
+
+}  // namespace bullpen

@@ -1,0 +1,96 @@
+/// Of a real keeper: whatever becomes of the master, its successor goes on.
+#include "pool/keeper.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/core/socket_pair.hpp"
+#include "tests/pool/every_model.hpp"
+#include "tests/pool/obedient.hpp"
+
+using namespace bullpen;
+using namespace bullpen::obedient;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Kills the master, and waits until there is another one.
+void kill_master(const RunningMaster& master) {
+    const pid_t pid = master.pid();
+    ::kill(pid, SIGKILL);
+    REQUIRE(eventually([&] { return master.pid() != pid; }));
+}
+
+}  // namespace
+
+TEST_SUITE("pool: the keeper") {
+    TEST_CASE("it waits before it makes another master only if masters die young, twice as long each time") {
+        CHECK(keeper_pause(0) == 0ms);
+        CHECK(keeper_pause(1) == 10ms);
+        CHECK(keeper_pause(2) == 20ms);
+        CHECK(keeper_pause(7) == 640ms);
+        for (const int more : {8, 9, 100, 1'000'000})
+            CHECK(keeper_pause(more) == 1000ms);
+    }
+
+    TEST_CASE("a parked connection stays parked, and its next request is served") {
+        RunningMaster master{{pool_that_obeys(1)}};
+        const UniqueFd client = master.connect();
+        CHECK(answer_to(client, "s") == "s");
+        REQUIRE(is_parked(master));
+        const pid_t worker = workers_of(master).front();
+        kill_master(master);
+        CHECK(answer_to(client, "s") == "s");
+        REQUIRE(is_parked(master));
+        CHECK(workers_of(master) == std::vector{worker});
+        CHECK(law_holds(master));
+        CHECK(master.stop() == 0);
+    }
+
+    TEST_CASE("a connection that a worker has is ended by it and counted by the next master") {
+        RunningMaster master{{pool_of(1, echo)}};
+        const UniqueFd client = master.connect();
+        say(client, "a");
+        REQUIRE(eventually([&] { return master.totals().begun == 1; }));
+        for (int i = 0; i < 5; ++i)
+            kill_master(master);
+        CHECK(answer_to(client, "b", 2) == "ab");
+        ::shutdown(client.get(), SHUT_WR);
+        CHECK(RunningMaster::answer(client.get()).empty());
+        CHECK(eventually([&] { return at_rest(master.totals()) && master.totals().completed == 1; }));
+        CHECK(master.totals().accepted == 1);
+        CHECK(law_holds(master));
+        CHECK(master.board().header().spawns == 1);
+        CHECK(master.stop() == 0);
+    }
+
+    TEST_CASE("the master's descriptors don't become more with each master") {
+        RunningMaster master{{pool_that_obeys(2)}};
+        const UniqueFd client = master.connect();
+        CHECK(answer_to(client, "s") == "s");
+        REQUIRE(is_parked(master));
+        kill_master(master);
+        REQUIRE(eventually([&] { return master.ask("s") == "s"; }));
+        REQUIRE(eventually([&] { return at_rest(master.totals()); }));
+        const std::size_t before = descriptors_of(master.pid());
+        for (int i = 0; i < 10; ++i) {
+            kill_master(master);
+            REQUIRE(master.ask("s") == "s");
+        }
+        CHECK(eventually([&] { return descriptors_of(master.pid()) == before; }));
+        CHECK(answer_to(client, "s") == "s");
+    }
+
+    TEST_CASE("a worker whose master and keeper die serves what it has and leaves") {
+        RunningMaster master{{pool_of(1, echo)}};
+        const UniqueFd client = master.connect();
+        CHECK(answer_to(client, "a") == "a");
+        const pid_t worker = workers_of(master).front();
+        ::kill(master.pid(), SIGSTOP);
+        master.stop(SIGKILL);
+        CHECK(answer_to(client, "b") == "b");
+        ::shutdown(client.get(), SHUT_WR);
+        CHECK(RunningMaster::answer(client.get()).empty());
+        CHECK(eventually([&] { return ::kill(worker, 0) != 0; }));
+    }
+}
