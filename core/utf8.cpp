@@ -1,53 +1,59 @@
 #include "core/utf8.hpp"
 
-#include <algorithm>
 #include <cstddef>
 
 namespace bullpen {
 namespace {
 
-/// The size of the well-formed character at the beginning of the text; 0 if there is none.
-std::size_t character_size(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80U; };
-    const unsigned first = byte(0);
-    const unsigned second = byte(1);
-    if (first < 0x80) return text.empty() ? 0 : 1;
-    if (first < 0xc2 || first > 0xf4 || !follows(1)) return 0;  // 0xc0, 0xc1: longer than need be.
-    if (first < 0xe0) return 2;
-    if (!follows(2)) return 0;
-    if (first < 0xf0) {
-        const bool longer_than_need_be = first == 0xe0 && second < 0xa0;
-        const bool surrogate = first == 0xed && second >= 0xa0;
-        return longer_than_need_be || surrogate ? 0 : 3;
+struct Sequence {
+    std::size_t size;  ///< At least 1. Of an invalid one: up to the byte that makes it so (Unicode 3.9).
+    bool is_valid;
+};
+
+constexpr std::size_t size_after(unsigned lead) noexcept {
+    if (lead < 0x80) return 1;
+    if (lead >= 0xC2 && lead <= 0xDF) return 2;
+    if (lead >= 0xE0 && lead <= 0xEF) return 3;
+    return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+}
+
+/// The first of `bytes`, of which there is at least one (Unicode's table 3-7).
+Sequence first_sequence(std::string_view bytes) noexcept {
+    const auto byte = [&](std::size_t i) -> unsigned { return static_cast<unsigned char>(bytes[i]); };
+    const unsigned lead = byte(0);
+    const std::size_t size = size_after(lead);
+    if (size == 0) return {1, false};
+    unsigned least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    unsigned most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    for (std::size_t i = 1; i < size; ++i) {
+        if (i == bytes.size() || byte(i) < least || byte(i) > most) return {i, false};
+        least = 0x80;
+        most = 0xBF;
     }
-    const bool longer_than_need_be = first == 0xf0 && second < 0x90;
-    const bool beyond_unicode = first == 0xf4 && second >= 0x90;
-    return longer_than_need_be || beyond_unicode || !follows(3) ? 0 : 4;
+    return {size, true};
 }
 
 }  // namespace
 
 bool is_utf8(std::string_view text) noexcept {
     while (!text.empty()) {
-        const std::size_t size = character_size(text);
-        if (size == 0) return false;
-        text.remove_prefix(size);
+        const Sequence sequence = first_sequence(text);
+        if (!sequence.is_valid) return false;
+        text.remove_prefix(sequence.size);
     }
     return true;
 }
 
-std::string to_utf8(std::string_view text) {
-    constexpr std::string_view replacement = "\xef\xbf\xbd";
-    std::string valid;
-    while (!text.empty()) {
-        const std::size_t size = character_size(text);
-        valid += size == 0 ? replacement : text.substr(0, size);
-        text.remove_prefix(std::max<std::size_t>(size, 1));
+std::string to_utf8(std::string_view bytes) {
+    constexpr std::string_view replacement = "\xEF\xBF\xBD";
+    std::string text;
+    text.reserve(bytes.size());
+    while (!bytes.empty()) {
+        const Sequence sequence = first_sequence(bytes);
+        text += sequence.is_valid ? bytes.substr(0, sequence.size) : replacement;
+        bytes.remove_prefix(sequence.size);
     }
-    return valid;
+    return text;
 }
 
 }  // namespace bullpen

@@ -9,7 +9,7 @@ namespace bullpen {
 /// Whether the text is well-formed UTF-8 (RFC 3629).
 bool is_utf8(std::string_view text) noexcept;
 
-/// The text with U+FFFD in place of each byte that is no part of a well-formed character.
-std::string to_utf8(std::string_view text);
+/// The bytes, with U+FFFD in place of each sequence that isn't UTF-8.
+std::string to_utf8(std::string_view bytes);
 
 }  // namespace bullpen

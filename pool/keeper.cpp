@@ -16,6 +16,7 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/standard_descriptors.hpp"
 
 namespace bullpen {
 namespace {
@@ -50,7 +51,7 @@ int live_as_master(Logbook& logbook, pid_t keeper, const std::function<int()>& m
     if (!die_with_parent(SIGKILL, keeper)) return 1;
     for (const int signal : passed_on)
         ::signal(signal, SIG_IGN);
-    ::signal(SIGPIPE, SIG_IGN);
+    ignore_write_signals();
     unblock_signals();
     try {
         const int result = master();

@@ -62,8 +62,8 @@ public:
     /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0, or exit_lost if
     /// connections were lost in the stop. A SIGINT during the stop ends it at once: busy workers are killed.
     /// The caller's process becomes the keeper. `ready` is called in the master once the first workers have
-    /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and then
-    /// before the first worker.
+    /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and
+    /// then before the first worker.
     int run(const std::function<void()>& ready = [] {});
 
 private:

@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -138,6 +139,12 @@ struct Desk {
         const std::array<int, 1> descriptor{file};
         REQUIRE(send_message(workforce.channel(slot).worker.get(),
                              {.kind = MessageKind::file, .handoff = handoff}, descriptor) == Sent::sent);
+    }
+
+    /// As a master does whose predecessor has died.
+    void adopt(std::span<const UniqueFd> twins = {}) {
+        UniqueFd none_left;
+        handoffs.adopt(twins, none_left, begin);
     }
 
     /// As Pool does when a worker has died.
