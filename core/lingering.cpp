@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 
 #include "core/transfer_step.hpp"
 
@@ -20,6 +21,10 @@ Discarded discard_input(int socket) noexcept {
             case TransferStep::Outcome::interrupted: break;
         }
     }
+}
+
+bool output_is_ended(int socket) noexcept {
+    return ::send(socket, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
 }
 
 }  // namespace bullpen

@@ -26,6 +26,9 @@ constexpr std::size_t discarded_at_once = 64 * 1024;  ///< Bytes at most.
 /// Throws away what the client has sent, without waiting.
 Discarded discard_input(int socket) noexcept;
 
+/// Whether our side has been ended, be it by another process. Sends nothing.
+bool output_is_ended(int socket) noexcept;
+
 /// Until when a client is waited for that has lingered since `begun` and was last heard of at `heard`. At a
 /// stop the whole may take no longer than one silence.
 constexpr TimePoint linger_until(TimePoint begun, TimePoint heard, const TimeLimits& limits,

@@ -8,6 +8,7 @@
 #include <cassert>
 #include <stdexcept>
 
+#include "core/lingering.hpp"
 #include "core/log.hpp"
 
 namespace bullpen {
@@ -137,6 +138,8 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
                 continue;
             } else if (connections_.has_twin(stray.get())) {
                 twins.push_back(std::move(stray));
+            } else if (output_is_ended(stray.get())) {
+                connections_.farewells().add(std::move(stray));  // The last master had refused its client.
             } else if (connections_.has_room()) {
                 const std::optional<Place> client = door_.take_in(stray, now);
                 if (client && lobby_.receive(*client, now)) lobby_.put_last(*client);

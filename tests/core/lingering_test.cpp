@@ -26,6 +26,16 @@ TEST_SUITE("core: lingering") {
         CHECK(linger_until(begun, begun + 1s, {.linger = 5s, .linger_total = 2s}, true) == begun + 2s);
     }
 
+    TEST_CASE("a socket shows whether our side is ended, whatever the client has done") {
+        for (SocketPair& pair : std::array{tcp_sockets(), unix_sockets()}) {
+            CHECK_FALSE(output_is_ended(pair.server.get()));
+            ::shutdown(pair.client.get(), SHUT_WR);
+            CHECK_FALSE(output_is_ended(pair.server.get()));
+            ::shutdown(pair.server.get(), SHUT_WR);
+            CHECK(output_is_ended(pair.server.get()));
+        }
+    }
+
     TEST_CASE("what is there is thrown away, and it is said whether more may come") {
         for (SocketPair& pair : std::array{tcp_sockets(), unix_sockets()}) {
             CHECK(discard_input(pair.server.get()) == Discarded::nothing);

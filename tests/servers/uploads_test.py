@@ -195,6 +195,17 @@ class Refusals(unittest.TestCase):
             self.assertEqual(answer_after(("127.0.0.1", server.port), *self.upload)[9:12], b"503")
             self.assertEqual(server.total("bullpen_connections_refused_total", reason="source"), 1)
 
+    def test_who_was_refused_is_no_new_client_of_the_next_master(self):
+        with Bullpen("http", "--source-connections", "1") as server, closing(connect(server)), \
+                closing(connect(server)) as refused:
+            self.assertEqual(read_to_end(refused)[9:12], b"503")
+            master = server.master
+            os.kill(master, signal.SIGKILL)
+            wait_until(lambda: server.master != master, "another master")
+            wait_until(lambda: in_flight(server) == 1, "the first client alone")
+            self.assertEqual(server.total("bullpen_connections_accepted_total"), 2)
+            self.assertEqual(server.total("bullpen_connections_refused_total", reason="source"), 1)
+
     def test_the_exporter_answers_who_uploads(self):
         with Bullpen("echo") as server:
             for method in ("POST", "GET"):
