@@ -83,7 +83,8 @@ class Deaths(unittest.TestCase):
                 for pid in victims:
                     os.kill(pid, signal.SIGKILL)
                 processes_of = 1 if model_of(case) in SHARE_ONE_PROCESS else len(victims)
-                wait_until(lambda: server.total("bullpen_worker_exits_total", reason="signal") == processes_of, "burials")
+                wait_until(lambda: server.total("bullpen_worker_exits_total", reason="signal") == processes_of,
+                           "burials")
                 self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
 
     def test_a_worker_that_dies_while_there_is_no_master_is_buried_by_the_next(self):
@@ -360,10 +361,10 @@ class EachSystemCall(unittest.TestCase):
             Path(home, "large").write_bytes(b"x" * (4 << 20))
             yield home
 
-    def sweep(self, server, scenarios, what):
+    def sweep(self, server, scenarios, what, step=1):
         for scenario in scenarios:
             failures, kills = [], 0
-            for at in range(1, 1000):
+            for at in range(1, 2000, step):
                 kill = Kill(at)
                 with ExitStack() as stack, Steps([server.master], kill):
                     outcomes = scenario(server, what, stack)
@@ -396,7 +397,7 @@ class EachSystemCall(unittest.TestCase):
 
     def test_nor_one_of_a_crowd(self):
         with self.serving("prefork") as server:
-            self.sweep(server, [crowd], Http(size_of_answer(server, Http.request(last=False))))
+            self.sweep(server, [crowd], Http(size_of_answer(server, Http.request(last=False))), 1 if LONG else 12)
 
     def test_nor_a_client_that_takes_its_answer_slowly(self):
         with self.serving("prefork") as server:
