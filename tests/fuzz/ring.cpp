@@ -34,7 +34,10 @@ struct Game {
                                   : pool_with(2, from.ConsumeBool() ? many_at_once : one_by_one)} {}
 
     void give(std::uint32_t slot) {
-        if (!desk.roster.ready().contains(slot) || !desk.roster.is_usable(slot)) return;
+        constexpr std::size_t clients_max = 90;
+        if (!desk.roster.ready().contains(slot) || !desk.roster.is_usable(slot) ||
+            desk.connections.size() > clients_max)
+            return;
         const std::uint64_t room =
             static_cast<std::uint64_t>(desk.shape.depth) - desk.roster.account(slot).outstanding();
         std::vector<Place> clients;
