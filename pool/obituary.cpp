@@ -26,6 +26,7 @@ std::string decision(ExitReason reason, bool by_signal) {
         case ExitReason::replaced: return ", because the master replaces it";
         case ExitReason::start: return " before it was ready";
         case ExitReason::descriptors: return ", because it was out of descriptors";
+        case ExitReason::master:
         case ExitReason::retired:
         case ExitReason::exited:
         case ExitReason::signalled:
