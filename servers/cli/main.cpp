@@ -45,7 +45,7 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
         "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.\n"
         "\n"
         "Exit status: 0 after an orderly stop, 1 if it could not start, 2 wrong usage or\n"
-        "configuration, 3 if the stop lost connections (--drain-timeout, a second Ctrl-C).");
+        "configuration, 3 if the stop lost connections (drain_timeout, a second Ctrl-C).");
     serve.callback([&] {
         if (!arguments.service.empty()) arguments.pool["service"] = {arguments.service};
         chosen = [&] { return run_serve(arguments); };

@@ -49,7 +49,7 @@ class StuckRequests(unittest.TestCase):
                     stuck.sendall(b"GET /sleep/50000 HTTP/1.1\r\nHost: x\r\n\r\n")
                     wait_until(lambda: server.total("bullpen_connections_in_flight", where="begun") == 1, "its begin")
                     began = time.monotonic()
-                    self.assertEqual(server.stop(), 0)
+                    self.assertEqual(server.stop(), 3)  # Its client was lost.
                     self.assertLess(time.monotonic() - began, 8)
 
 

@@ -226,8 +226,11 @@ class Storms(unittest.TestCase):
         with Bullpen("http", "--workers", "2") as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
             for pid in server.workers():
+                log = os.readlink(f"/proc/{pid}/fd/2")
                 links = sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")
                                if int(fd) > 2)
+                self.assertEqual(links.count(log), 1, links)
+                links.remove(log)  # The log's own.
                 kinds = [link.split(":")[0] for link in links]
                 # The served directory, the eventfd on which the master waits, and the slot's channel.
                 self.assertEqual(len(kinds), 3, links)

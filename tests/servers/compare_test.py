@@ -150,7 +150,7 @@ class TheTable(CompareTest):
 
     def test_every_model_takes_part_or_says_why_not(self):
         _, result = self.compare_to_json("--connections", "100", "--workers", "2", "--repeat", "1")
-        known = subprocess.run([BULLPEN, "compare", "--models", "x"], capture_output=True, text=True).stderr
+        known = subprocess.run([BULLPEN, "models"], capture_output=True, text=True, check=True).stdout
         [workload] = result["workloads"]
         shown = [m["model"] for m in workload["measurements"]] + [left["model"] for left in workload["left_out"]]
         self.assertGreater(len(shown), 10)
@@ -277,7 +277,7 @@ class WhatCannotBe(CompareTest):
         self.assertLess(time.monotonic() - before, 5, "it is known before the runs begin")
 
     def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(self):
-        self.assert_refused(2, "no model 'prefrok'; known are iterative,",
+        self.assert_refused(2, "no model 'prefrok' (did you mean prefork?); known are prefork,",
                             "--models", "iterative,prefrok")
         self.assert_refused(2, "no service 'htpt'", "--service", "htpt")
 
@@ -292,7 +292,7 @@ class WhatCannotBe(CompareTest):
                             "echo", "--size", "65537")
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
-        self.assert_refused(2, "--workload: there is no workload 'shrot'; known are short,", "--workload", "shrot")
+        self.assert_refused(2, "--workload: there is no workload 'shrot' (did you mean short?); known are short,", "--workload", "shrot")
 
     def test_what_is_measured_is_not_asked_for_where_nothing_is(self):
         self.assert_refused(2, "--repeat: it does not go with --from", "--from", "x.json", "--repeat", "2")
