@@ -495,7 +495,7 @@ class Settings(unittest.TestCase):
                     ("--charset", "a b", "'a b' is no charset; expected off or a name"),
                     ("--types", "/no/such", "/no/such cannot be read: No such file"),
                     ("--types", __file__, "is no media type; expected lines such as"),
-                    ("--links", "all", "there is no links 'all'; known are below and none"),
+                    ("--links", "all", "there is no links 'all' (did you mean below?); known are below and none"),
                     ("--add-header", "Cache-Control", "is no header; expected [PATTERN ]NAME: VALUE"),
                     ("--add-header", "A: b\r\nC: d", "a control character is in it"),
                     ("--add-header", "content-length: 5", "content-length is written by the server itself"),

@@ -129,7 +129,7 @@ class Handle(unittest.TestCase):
             done = subprocess.run([PROGRAM, "handle", "echo"], stdin=stdin, capture_output=True, text=True, timeout=TIMEOUT)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
             self.assertRegex(done.stderr, r"\Abullpen: handle: descriptor 0 is no connected stream socket[^\n]*\n\Z")
-        for arguments, expected in [((), "SERVICE is required"), (("ehco",), "nearest is echo"),
+        for arguments, expected in [((), "SERVICE is required"), (("ehco",), "did you mean echo?"),
                                     (("exec",), "exec has no handler"), (("echo", "--rot", "x"), "did you mean --root"),
                                     (("http", "--file-cache", "-1"), "--file-cache: expected a number from 0 to 86400, got -1")]:
             with self.subTest(arguments=arguments):
