@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <memory>
 
+#include "core/name_lookup.hpp"
 #include "core/parse_number.hpp"
+#include "core/printable.hpp"
 
 namespace bullpen {
 namespace {
@@ -23,7 +24,7 @@ struct HostPort {
 };
 
 [[noreturn]] void reject(std::string_view text, std::string_view reason) {
-    throw AddressError{"'" + std::string{text} + "' is not an address: " + std::string{reason}};
+    throw AddressError{"'" + printable(text) + "' is not an address: " + std::string{reason}};
 }
 
 HostPort split(std::string_view text) {
@@ -40,11 +41,27 @@ HostPort split(std::string_view text) {
     return {std::string{text.substr(0, colon)}, std::string{text.substr(colon + 1)}};
 }
 
-/// getaddrinfo(3) silently takes the low 16 bits of a number that is too large.
-void check_port_number(std::string_view text, std::string_view port) {
-    const bool number = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (number && !port.empty() && !parse_number<std::uint16_t>(port))
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+
+bool is_letter(char c) noexcept {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// getaddrinfo(3) takes a number with blanks and a sign, and of one that is too large the low 16 bits.
+void check_port(std::string_view text, std::string_view port) {
+    const bool number = std::all_of(port.begin(), port.end(), is_digit);
+    const bool name = (is_digit(port.front()) || is_letter(port.front())) &&
+                      std::any_of(port.begin(), port.end(), is_letter);
+    if (number ? !parse_number<std::uint16_t>(port) : !name)
         reject(text, "a port is a number from 0 to 65535 or a service name");
+}
+
+void check_bytes(std::string_view text) {
+    const bool plain = std::all_of(text.begin(), text.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 127; });
+    if (!plain) reject(text, std::string{allowed_forms} + ", without blanks and control bytes");
 }
 
 Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
@@ -72,8 +89,9 @@ Address::Address(const sockaddr* address, socklen_t size) noexcept
 Address Address::unix_path(std::string_view path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof address.sun_path)
-        reject(std::string{unix_prefix}.append(path), "a UNIX socket's path has 1 to 107 bytes");
+    const bool has_nul = path.find('\0') != std::string_view::npos;
+    if (path.empty() || path.size() >= sizeof address.sun_path || has_nul)
+        reject(std::string{unix_prefix}.append(path), "a UNIX socket's path has 1 to 107 bytes, and no NUL");
     std::memcpy(address.sun_path, path.data(), path.size());
     const auto size = offsetof(sockaddr_un, sun_path) + path.size() + 1;
     return {reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)};
@@ -87,6 +105,13 @@ std::uint16_t Address::port() const noexcept {
     if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
     if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
     return 0;
+}
+
+Address Address::with_port(std::uint16_t port) const noexcept {
+    Address other = *this;
+    if (family() == AF_INET) reinterpret_cast<sockaddr_in*>(&other.storage_)->sin_port = htons(port);
+    if (family() == AF_INET6) reinterpret_cast<sockaddr_in6*>(&other.storage_)->sin6_port = htons(port);
+    return other;
 }
 
 std::string Address::path() const {
@@ -109,29 +134,26 @@ std::string Address::text() const {
     return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());
 }
 
-std::vector<Address> resolve(std::string_view text) {
+std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
     if (text.starts_with(unix_prefix)) return {Address::unix_path(text.substr(unix_prefix.size()))};
 
     const HostPort parts = split(text);
     if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
-    check_port_number(text, parts.port);
+    check_bytes(text);
+    check_port(text, parts.port);
 
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    addrinfo* raw = nullptr;
-    if (const int error = ::getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &raw); error != 0) {
-        const std::string what = error == EAI_SERVICE
+    const LookedUp found = look_up(parts.host, parts.port, patience);
+    if (found.overdue)
+        throw std::runtime_error{"'" + std::string{text} + "': the name service hasn't answered within " +
+                                 std::to_string(patience.count()) + " s"};
+    if (found.error != 0) {
+        const std::string what = found.error == EAI_SERVICE
                                      ? "the service '" + parts.port + "' is not in /etc/services"
                                      : "the host '" + parts.host + "' can't be found";
-        reject(text, what + " (" + ::gai_strerror(error) + ")");
+        reject(text, what + " (" + ::gai_strerror(found.error) + ")");
     }
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> found{raw, ::freeaddrinfo};
-
     std::vector<Address> addresses;
-    for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
-        const Address address{one->ai_addr, one->ai_addrlen};
+    for (const Address& address : found.addresses) {
         const auto same = [&](const Address& other) { return other.text() == address.text(); };
         if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(address);
     }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -11,6 +12,8 @@
 #include <vector>
 
 namespace bullpen {
+
+constexpr std::chrono::seconds lookup_patience{10};  ///< For the name service to answer.
 
 /// The text is not an address, or names a host or service that doesn't exist. what() is one sentence
 /// that quotes the text and says what is allowed.
@@ -41,6 +44,9 @@ public:
     /// The port in host order; 0 for UNIX sockets.
     [[nodiscard]] std::uint16_t port() const noexcept;
 
+    /// The same host with another port; a UNIX socket stays as it is.
+    [[nodiscard]] Address with_port(std::uint16_t port) const noexcept;
+
     /// The numeric host, without brackets; empty for anything but an IP address.
     [[nodiscard]] std::string host() const;
 
@@ -58,7 +64,9 @@ private:
 
 /// Reads HOST:PORT, [V6]:PORT or unix:/path. HOST and PORT may be names (getaddrinfo(3), /etc/services);
 /// port 0 lets the kernel choose. A name may stand for several addresses (localhost: 127.0.0.1 and
-/// ::1), so this returns all of them, never none. Throws AddressError. May ask a name server: start-up only.
-std::vector<Address> resolve(std::string_view text);
+/// ::1), so this returns all of them, never none. Throws AddressError. A name is asked for in a child
+/// process, for `patience` at most (then std::runtime_error is thrown), and no longer than until the server
+/// is told to stop (StoppedAtStart): start-up only.
+std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience = lookup_patience);
 
 }  // namespace bullpen

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
@@ -14,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/lingering.hpp"
 #include "core/outgoing.hpp"
 #include "core/transfer_step.hpp"
 
@@ -233,13 +233,22 @@ void AsyncConnection::shutdown_write() noexcept {
     output_ended_ = true;
 }
 
-AsyncConnection::Awaitable<void> AsyncConnection::linger(milliseconds patience) {
+/// Each piece is waited for, even if it is there: so other clients have their turns.
+AsyncConnection::Awaitable<void> AsyncConnection::linger() {
     shutdown_write();
-    const TimePoint deadline = Clock::now() + patience;
-    std::array<std::byte, 16384> scrap;
+    const TimePoint begun = Clock::now();
+    calls_in_a_row_ = 0;
     try {
-        while (Clock::now() < deadline && co_await receive_until(scrap, deadline) > 0)
-            continue;
+        TimePoint heard = begun;
+        for (TimePoint now = begun, until{};
+             now < (until = linger_until(begun, heard, limits_, draining()));) {
+            const ssize_t error = co_await Waiter::ready(waiter(), asio::socket_base::wait_read, until);
+            if (error < 0 && error != -ETIME) co_return;
+            const Discarded discarded = discard_input(socket());
+            if (discarded == Discarded::end) co_return;
+            now = Clock::now();
+            if (discarded == Discarded::some) heard = now;
+        }
     } catch (const boost::system::system_error&) {  // The event loop has no room for the socket.
     }
 }
@@ -346,12 +355,15 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
     ssize_t error = -ETIME;
     while (error == -ETIME) {
         const TimePoint deadline = progress.deadline_after(socket(), std::exchange(written, 0));
-        if (Clock::now() < deadline)
+        if (Clock::now() < deadline) {
+            is_sending_ = true;
             error = co_await Waiter::ready(waiter(), asio::socket_base::wait_write, deadline);
-        else if (!progress.is_stuck() && waiter()->is_writable())
+            is_sending_ = false;
+        } else if (!progress.is_stuck() && waiter()->is_writable()) {
             error = 0;
-        else
+        } else {
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
+        }
     }
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");
     progress.go_on();

@@ -109,10 +109,8 @@ public:
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
 
-    /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
-    /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
-    /// Throws nothing.
-    [[nodiscard]] Awaitable<void> linger(std::chrono::milliseconds patience);
+    /// See Connection::linger(). Throws nothing.
+    [[nodiscard]] Awaitable<void> linger();
 
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
@@ -122,6 +120,9 @@ public:
 
     /// The server has been told to stop: finish what is begun, offer no more.
     [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
+
+    /// A call waits for the client to take more.
+    [[nodiscard]] bool is_sending() const noexcept { return is_sending_; }
 
     /// The client has sent something, be it its end, or was sent something.
     [[nodiscard]] bool exchanged() const noexcept { return exchanged_; }
@@ -176,6 +177,7 @@ private:
     ConnectionFailure failure_;
     int calls_in_a_row_ = 0;
     bool is_between_requests_ = false;
+    bool is_sending_ = false;
     bool exchanged_ = false;
     bool output_ended_ = false;
     bool lent_ = false;

@@ -175,8 +175,16 @@ void ClientWait::until_writable(ClientSocket& socket, WriteProgress& progress, s
 }
 
 bool ClientWait::room_comes_soon(const ClientSocket& socket) noexcept {
+    return comes_soon(socket, POLLOUT);
+}
+
+bool ClientWait::input_comes_soon(const ClientSocket& socket) noexcept {
+    return comes_soon(socket, POLLIN);
+}
+
+bool ClientWait::comes_soon(const ClientSocket& socket, short events) noexcept {
     constexpr milliseconds moment{4};
-    return !server_.somebody_waits() && wait_a_moment(socket, POLLOUT, Clock::now(), moment) == Came::client;
+    return !server_.somebody_waits() && wait_a_moment(socket, events, Clock::now(), moment) == Came::client;
 }
 
 bool ClientWait::wait_here(ClientSocket& socket, Await what) {

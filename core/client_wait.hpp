@@ -49,6 +49,9 @@ public:
     void wait_at_most(const ClientSocket& socket, Patience patience, std::size_t input_at_least) noexcept;
     void want_input(const ClientSocket& socket, std::size_t at_least) noexcept;
 
+    /// The worker only waits: what it does now is no part of a request that takes too long.
+    void say_nothing_is_worked_on() const noexcept;
+
     // Input.
 
     /// See Connection::peek(), after wait_at_most().
@@ -70,6 +73,9 @@ public:
     /// Waits for it a moment, if no client waits for this worker and the master wants nothing of it.
     [[nodiscard]] bool room_comes_soon(const ClientSocket& socket) noexcept;
 
+    /// The same of input.
+    [[nodiscard]] bool input_comes_soon(const ClientSocket& socket) noexcept;
+
     // Between two calls of the handler.
 
     /// See ServedConnection::wait_here().
@@ -78,6 +84,7 @@ public:
 private:
     enum class Came { client, message, nothing };
 
+    [[nodiscard]] bool comes_soon(const ClientSocket& socket, short events) noexcept;
     [[nodiscard]] std::optional<Peeked> peek_a_moment(ClientSocket& socket, std::span<std::byte> buffer,
                                                       std::size_t beyond);
     [[nodiscard]] std::optional<Peeked> peek_within_limit(ClientSocket& socket, std::span<std::byte> buffer,
@@ -96,7 +103,6 @@ private:
     [[nodiscard]] bool is_let_go(const ClientSocket& socket) noexcept;
     [[nodiscard]] bool others_need_worker(const ClientSocket& socket, Limit limit) noexcept;
     void end_if_silent_at_stop(ClientSocket& socket);
-    void say_nothing_is_worked_on() const noexcept;
 
     ServerView server_;
     TimeLimits limits_;

@@ -6,10 +6,10 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
+#include "core/lingering.hpp"
 #include "core/outgoing.hpp"
 #include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
@@ -216,29 +216,33 @@ void Connection::shutdown_write() noexcept {
     more_follows_ = false;
 }
 
-void Connection::linger(milliseconds patience) noexcept {
+void Connection::linger() noexcept {
     shutdown_write();
-    const auto deadline = Clock::now() + patience;
-    std::array<std::byte, 16384> scrap;
-    for (;;) {
-        const nanoseconds left = deadline - Clock::now();
-        if (left.count() <= 0) return;
-        if (!socket_.wait_for(POLLIN, left)) continue;
-        const TransferStep step = receive_step(socket_.fd_to_touch(), scrap, MSG_DONTWAIT);
-        if (step.outcome != TransferStep::Outcome::moved) return;
+    wait_.say_nothing_is_worked_on();
+    wait_.want_input(socket_, 1);
+    const TimePoint begun = Clock::now();
+    TimePoint heard = begun;
+    for (TimePoint now = begun, until{}; now < (until = linger_until(begun, heard, limits(), draining()));) {
+        socket_.wait_for(POLLIN, until - now);
+        const Discarded discarded = discard_input(socket_.fd_to_touch());
+        if (discarded == Discarded::end) return;
+        now = Clock::now();
+        if (discarded == Discarded::some) heard = now;
     }
 }
 
-bool Connection::discard_input() noexcept {
-    std::array<std::byte, 16384> scrap;
-    constexpr int at_most = 64;  // A client that sends faster than this discards is cut off.
-    for (int i = 0; i < at_most; ++i) {
-        const TransferStep step = receive_step(socket_.fd_to_touch(), scrap, MSG_DONTWAIT);
-        if (step.outcome == TransferStep::Outcome::interrupted) continue;
-        if (step.outcome != TransferStep::Outcome::moved)
-            return step.outcome == TransferStep::Outcome::would_block;
+bool Connection::linger_a_turn(TimePoint begun) noexcept {
+    constexpr int pieces_max = 16;  // Then it is another client's turn.
+    wait_.want_input(socket_, 1);
+    for (int i = 0; i < pieces_max; ++i) {
+        const Discarded discarded = discard_input(socket_.fd_to_touch());
+        if (discarded == Discarded::end) return false;
+        if (discarded == Discarded::nothing && !wait_.input_comes_soon(socket_)) break;
     }
-    return false;
+    const TimePoint now = Clock::now();
+    const TimePoint until = linger_until(begun, now, limits(), draining());
+    wait_at_most({Limit::none, until});
+    return now < until;
 }
 
 Address Connection::peer_address() const noexcept {

@@ -135,13 +135,15 @@ public:
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
 
-    /// Ends our side and reads on until the client ends its, at most `patience`. For closing while the client
+    /// Ends our side, and throws away what the client sends until it ends its, however much that is: until
+    /// limits().linger has passed in silence, or limits().linger_total in all. For closing while the client
     /// may still be sending: a plain close would reset the connection and destroy the answer on its way.
-    void linger(std::chrono::milliseconds patience) noexcept;
+    void linger() noexcept;
 
-    /// One step of linger(), for a connection that is parked meanwhile (with Limit::none): throws away what
-    /// is there. False: the client has ended its side, or sends without end.
-    [[nodiscard]] bool discard_input() noexcept;
+    /// One turn of linger() for a worker that can give the connection back, after shutdown_write(): throws
+    /// away what is there, up to 1 MiB. True: return Next::await_input, and call this again when the handler
+    /// is called again. False: the client has ended its side, or has lingered since `begun` for too long.
+    [[nodiscard]] bool linger_a_turn(TimePoint begun) noexcept;
 
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.

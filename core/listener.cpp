@@ -8,16 +8,19 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+#include <exception>
 #include <system_error>
-#include <thread>
+
+#include "core/socket_lock.hpp"
+#include "core/start_wait.hpp"
+
+#include "core/log.hpp"
 
 namespace bullpen {
 namespace {
@@ -159,11 +162,6 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     return fd;
 }
 
-std::string directory_of(const std::string& path) {
-    const auto parent = std::filesystem::path{path}.parent_path();
-    return parent.empty() ? "." : parent.string();
-}
-
 /// Removes a socket file that a dead server left behind. Anything else that is in the way is an error.
 void remove_dead_socket(const Address& address) {
     const std::string path = address.path();
@@ -178,11 +176,7 @@ void remove_dead_socket(const Address& address) {
 }
 
 UniqueFd open_unix(const Address& address, const ListenOptions& options) {
-    const std::string directory = directory_of(address.path());
-    const UniqueFd lock{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!lock) fail(errno, "cannot listen on " + address.text() + ": its directory");
-    if (::flock(lock.get(), LOCK_EX) != 0) fail(errno, "cannot lock the directory of " + address.text());
-
+    const SocketLock lock{address.path(), options.lock_patience};
     remove_dead_socket(address);
     UniqueFd fd = new_socket(AF_UNIX);
     ::fchmod(fd.get(), options.unix_mode);  // The file is born with these bits less the umask,
@@ -231,6 +225,47 @@ std::optional<ListenQueue> unix_queue(int fd) noexcept {
     return {};
 }
 
+/// The sentence without what the error number says, which a system_error adds by itself.
+std::string sentence_of(const std::system_error& error) {
+    std::string sentence = error.what();
+    const std::string reason = ": " + error.code().message();
+    if (sentence.ends_with(reason)) sentence.erase(sentence.size() - reason.size());
+    return sentence;
+}
+
+bool is_absent(const std::system_error& error) {
+    return error.code() == std::errc::address_not_available ||
+           error.code() == std::errc::address_family_not_supported;
+}
+
+/// Of several addresses the sentence also says what they are the addresses of.
+[[noreturn]] void fail_one_of(std::size_t addresses, std::string_view text, const std::system_error& error) {
+    if (addresses == 1) throw error;
+    fail(error.code().value(), std::string{text} + " stands for " + std::to_string(addresses) +
+                                   " addresses: " + sentence_of(error));
+}
+
+std::vector<Listener> open_each(const std::vector<Address>& addresses, std::string_view text,
+                                const ListenOptions& options) {
+    std::vector<Listener> listeners;
+    std::string absent;
+    for (const Address& address : addresses) {
+        const std::uint16_t chosen = listeners.empty() ? 0 : listeners.front().address().port();
+        try {
+            listeners.push_back(
+                Listener::open(address.port() == 0 ? address.with_port(chosen) : address, options));
+        } catch (const std::system_error& error) {
+            const bool last_hope = &address == &addresses.back() && listeners.empty();
+            if (!is_absent(error) || last_hope) fail_one_of(addresses.size(), text, error);
+            absent += (absent.empty() ? "" : ", ") + address.text();
+        }
+    }
+    if (!absent.empty())
+        log(LogLevel::info, "listener: of " + std::string{text} +
+                                " these addresses are left out, which this machine doesn't have: " + absent);
+    return listeners;
+}
+
 std::optional<ListenQueue> tcp_queue(int fd) noexcept {
     tcp_info info{};
     socklen_t size = sizeof info;
@@ -261,7 +296,7 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
             return {std::move(fd), Address{reinterpret_cast<const sockaddr*>(&bound), size}};
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::address_in_use || attempt == tries) throw;
-            std::this_thread::sleep_for(pause);
+            pause_start(pause);
         }
     }
 }
@@ -329,8 +364,11 @@ void Listener::drop_new_syns(int fd) noexcept {
 void Listener::remove_socket_file() noexcept {
     if (!file_) return;
     const std::string path = address_.path();
-    const UniqueFd lock{::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    ::flock(lock.get(), LOCK_EX | LOCK_NB);  // Best effort: the master does not wait for a starting server.
+    std::optional<SocketLock> lock;
+    try {
+        lock.emplace(path, std::chrono::milliseconds{0});
+    } catch (const std::exception&) {  // The master doesn't wait for a starting server.
+    }
     struct stat file {};
     if (::lstat(path.c_str(), &file) == 0 && file.st_ino == *file_ && file.st_dev == file_device_)
         ::unlink(path.c_str());
@@ -338,18 +376,21 @@ void Listener::remove_socket_file() noexcept {
 }
 
 std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options) {
-    const std::vector<Address> addresses = resolve(text);
-    std::vector<Listener> listeners;
-    for (const Address& address : addresses) {
+    return open_listeners(resolve(text), text, options);
+}
+
+std::vector<Listener> open_listeners(const std::vector<Address>& addresses, std::string_view text,
+                                     const ListenOptions& options) {
+    constexpr int tries = 8;  // The port that the kernel chooses for the first may be taken at another.
+    for (int attempt = 1;; ++attempt) {
         try {
-            listeners.push_back(Listener::open(address, options));
+            return open_each(addresses, text, options);
         } catch (const std::system_error& error) {
-            const bool absent = error.code() == std::errc::address_not_available ||
-                                error.code() == std::errc::address_family_not_supported;
-            if (!absent || (&address == &addresses.back() && listeners.empty())) throw;
+            const bool another_may_do = addresses.size() > 1 && addresses.front().port() == 0 &&
+                                        error.code() == std::errc::address_in_use;
+            if (!another_may_do || attempt == tries) throw;
         }
     }
-    return listeners;
 }
 
 }  // namespace bullpen

@@ -26,6 +26,8 @@ struct ListenOptions {
     std::chrono::seconds defer_accept{0};  ///< TCP_DEFER_ACCEPT; 0 is off. Deferred clients are in no queue
                                            ///< length, are reset at a stop, and come empty at the time-out.
     mode_t unix_mode = 0660;               ///< Permission bits of a UNIX socket's file.
+    std::chrono::milliseconds lock_patience{5'000};  ///< For another server of this user that is putting a
+                                                     ///< UNIX socket in the same place.
 };
 
 /// Clients in the kernel's accept queue that nobody has accepted yet, and how many it may hold.
@@ -40,7 +42,7 @@ class Listener {
 public:
     /// Binds and listens: SO_REUSEADDR, IPV6_V6ONLY always on, CLOEXEC, blocking. A UNIX socket's file is
     /// replaced only if it is a socket, owned by this user, and nobody answers on it; two starting servers
-    /// exclude each other by flock(2) on its directory. A port whose present listener is stopping in order
+    /// exclude each other by a SocketLock. A port whose present listener is stopping in order
     /// (stop_new_clients) may be taken over by the same user; any other taken port throws, after half a
     /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);
@@ -104,8 +106,13 @@ private:
     dev_t file_device_ = 0;
 };
 
-/// Opens a listener for every address that `text` stands for (see resolve). Of a name's several addresses
-/// those that this machine doesn't have (no IPv6) are left out, as long as one works.
+/// Opens a listener for every address that `text` stands for (see resolve), or none; with port 0 the kernel
+/// chooses one port for all. Of a name's several addresses those that this machine doesn't have (no IPv6) are
+/// left out and logged, as long as there is one that it has. Throws as Listener::open() does; of several
+/// addresses the sentence says which one failed.
 std::vector<Listener> open_listeners(std::string_view text, const ListenOptions& options);
+/// The same with the addresses that `text` stands for.
+std::vector<Listener> open_listeners(const std::vector<Address>& addresses, std::string_view text,
+                                     const ListenOptions& options);
 
 }  // namespace bullpen

@@ -12,14 +12,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <numeric>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "core/address.hpp"
+#include "core/log.hpp"
 #include "core/parse_number.hpp"
 
 namespace bullpen {
@@ -41,7 +44,8 @@ void reset_signal_actions() noexcept {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
     // Those that a server handles or ignores; all 64 would be most of a short-lived child's system calls.
-    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD})
+    for (const int signal :
+         {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ})
         ::sigaction(signal, &action, nullptr);
 }
 
@@ -120,9 +124,9 @@ std::optional<pid_t> spawn(Fork fork_now, const std::function<int()>& body) {
     try {
         status = body();
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "bullpen: process %d: %s\n", static_cast<int>(::getpid()), error.what());
+        log(LogLevel::error, std::string{"this process ends: "} + error.what());
     } catch (...) {
-        std::fprintf(stderr, "bullpen: process %d: unknown exception\n", static_cast<int>(::getpid()));
+        log(LogLevel::error, "this process ends: it threw a non-std exception");
     }
     ::_exit(status);
 }
@@ -187,6 +191,7 @@ void close_all_except(std::span<const int> kept) noexcept {
     constexpr unsigned first = 3;
     unsigned next = first;
     std::vector<int> sorted{kept.begin(), kept.end()};
+    sorted.push_back(log_descriptor());
     std::sort(sorted.begin(), sorted.end());
     for (const int fd : sorted) {
         if (fd < static_cast<int>(next)) continue;
@@ -224,11 +229,30 @@ rlim_t raise_descriptor_limit() noexcept {
     return limit.rlim_cur;
 }
 
+void need_stack() {
+    constexpr rlim_t least = 256 * 1024;
+    constexpr rlim_t usual = 8 * 1024 * 1024;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= least) return;
+    limit.rlim_cur = std::min(limit.rlim_max, usual);
+    if (limit.rlim_cur < least || ::setrlimit(RLIMIT_STACK, &limit) != 0)
+        throw std::runtime_error{"the limit of the stack (ulimit -Hs) is " +
+                                 std::to_string(limit.rlim_max / 1024) + " KiB; expected at least " +
+                                 std::to_string(least / 1024)};
+}
+
 std::vector<int> list_descriptors() {
     std::vector<int> open;
-    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
-        open.push_back(parse_number<int>(entry.path().filename().string()).value());
-    std::erase_if(open, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // The listing's own.
+    std::error_code no_proc;
+    for (std::filesystem::directory_iterator entry{"/proc/self/fd", no_proc}, end; !no_proc && entry != end;
+         entry.increment(no_proc))
+        open.push_back(parse_number<int>(entry->path().filename().string()).value_or(-1));
+    if (no_proc) {
+        constexpr int looked_at = 65'536;  // More could take minutes: the limit may be 2^30.
+        open.resize(looked_at);
+        std::iota(open.begin(), open.end(), 0);
+    }
+    std::erase_if(open, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; });  // And the listing's own.
     return open;
 }
 

@@ -69,8 +69,8 @@ void unblock_signals() noexcept;
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
 
-/// Closes all descriptors above 2 but those listed (close_range(2)). A child calls it first of all: a channel
-/// or a listener that it keeps by mistake stays open for everybody.
+/// Closes all descriptors above 2 but those listed and the log's own (close_range(2)). A child calls it first
+/// of all: a channel or a listener that it keeps by mistake stays open for everybody.
 void close_all_except(std::span<const int> kept) noexcept;
 
 /// The name that ps and top show. Cut to the room that the command line takes.
@@ -79,8 +79,12 @@ void set_process_title(std::string_view title) noexcept;
 /// "was killed by signal 9 (Killed)", "exited with status 1": how a process ended, as waitpid(2) said.
 [[nodiscard]] std::string describe_end(int status);
 
-/// All descriptors that this process has open. Throws std::filesystem::filesystem_error without /proc.
+/// All descriptors that this process has open; without /proc, those below 65,536.
 std::vector<int> list_descriptors();
+
+/// Raises RLIMIT_STACK, which the main thread keeps to from then on, if it is so small that a start would
+/// crash. Throws std::runtime_error if it can't be raised.
+void need_stack();
 
 /// Raises RLIMIT_NOFILE to its hard limit and returns it: connection limits are computed from it.
 rlim_t raise_descriptor_limit() noexcept;

@@ -18,6 +18,11 @@ public:
         number_ = fd.release() + 1;
         return *this;
     }
+    [[nodiscard]] UniqueFd release() noexcept {
+        UniqueFd fd{get()};
+        forget();
+        return fd;
+    }
     /// Notes a descriptor that another object owns as long as its process lives.
     void note(int fd) noexcept { number_ = fd + 1; }
     void reset() noexcept {

@@ -33,6 +33,9 @@ struct TimeLimits {
     std::chrono::milliseconds read{60'000};    ///< Silence within a conversation (Connection::read_some).
     std::chrono::milliseconds write{30'000};   ///< For what is written to the client.
     int write_rate = 500;                      ///< Bytes per second.
+    /// After the last answer, of a client that may still be sending: the longest silence,
+    std::chrono::milliseconds linger{5'000};
+    std::chrono::milliseconds linger_total{30'000};  ///< and the longest time in all.
 };
 
 /// The deadline of a transfer after `bytes` more have passed. Rate 0: any progress starts it anew.

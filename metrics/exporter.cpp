@@ -4,33 +4,26 @@
 #include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/basic_stream.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cerrno>
 #include <exception>
 #include <optional>
 #include <string_view>
 #include <system_error>
-#include <tuple>
 #include <utility>
 
+#include "core/async_connection.hpp"
 #include "core/clock.hpp"
+#include "core/http/async_conversation.hpp"
 #include "core/unique_fd.hpp"
 #include "metrics/health.hpp"
 #include "metrics/pool_metrics.hpp"
@@ -39,13 +32,8 @@ namespace bullpen {
 namespace {
 
 namespace net = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 namespace intrusive = boost::intrusive;
-
-using Stream = beast::basic_stream<net::generic::stream_protocol>;
-using Request = http::request_parser<http::empty_body>;
-using Response = http::response<http::string_body>;
+using http::Status;
 
 /// Network failures are returned as error codes, not thrown: they are expected.
 constexpr auto outcome = net::as_tuple(net::use_awaitable);
@@ -66,71 +54,112 @@ UniqueFd duplicate(int fd) {
     return copy;
 }
 
-Response respond(http::status status, std::string_view type, std::string body) {
-    Response response{status, 11, std::move(body)};
-    response.set(http::field::server, "bullpen");
-    response.set(http::field::content_type, beast::string_view{type.data(), type.size()});
-    return response;
-}
+/// What the exporter shows: the numbers and the health of these pools.
+class Pages {
+public:
+    explicit Pages(const ExporterOptions& options)
+        : heartbeat_age_max_{options.heartbeat_age_max},
+          pools_{options.pools.begin(), options.pools.end()},
+          metrics_{pools_, options.version} {}
 
-Response refuse(http::status status) {
-    return respond(status, plain_text, std::string{http::obsolete_reason(status)} + "\n");
-}
+    struct Page {
+        Status status = Status::ok;
+        std::string_view type = plain_text;
+        std::string text;
+    };
 
-Response respond_to_check(const std::optional<std::string>& trouble) {
-    return trouble ? respond(http::status::service_unavailable, plain_text, *trouble + "\n")
-                   : respond(http::status::ok, plain_text, "ok\n");
-}
+    [[nodiscard]] std::optional<Page> find(std::string_view path) {
+        if (path.empty()) return Page{.type = "text/html; charset=utf-8", .text = front_page};
+        if (path == "metrics")
+            return Page{.type = "text/plain; version=0.0.4; charset=utf-8",
+                        .text = prometheus::TextSerializer{}.Serialize(metrics_.Collect())};
+        if (path == "healthz")
+            return answer_to_check(why_unhealthy(pools_, monotonic_ns(), heartbeat_age_max_));
+        if (path == "readyz") return answer_to_check(why_unready(pools_));
+        return std::nullopt;
+    }
 
-/// The status to answer with after a failed read; nothing if the connection itself failed, so that no answer
-/// can be sent.
-std::optional<http::status> status_of(const beast::error_code& read_error) {
-    if (read_error == http::error::end_of_stream) return std::nullopt;
-    if (read_error == http::error::header_limit) return http::status::request_header_fields_too_large;
-    if (read_error.category() == make_error_code(http::error::bad_method).category())
-        return http::status::bad_request;
-    return std::nullopt;
-}
+private:
+    static Page answer_to_check(const std::optional<std::string>& trouble) {
+        if (trouble) return {.status = Status::unavailable, .text = *trouble + "\n"};
+        return {.text = "ok\n"};
+    }
+
+    std::chrono::seconds heartbeat_age_max_;
+    std::vector<PoolView> pools_;
+    PoolMetrics metrics_;
+};
+
+/// A connection and what answers it; in the list of all, those that asked last at the end, until it is
+/// closed.
+class Client final : public http::Responder,
+                     public intrusive::list_base_hook<intrusive::link_mode<intrusive::auto_unlink>> {
+public:
+    using List = intrusive::list<Client, intrusive::constant_time_size<false>>;
+
+    Client(net::io_context& loop, UniqueFd socket, const ExporterOptions& options, Pages& pages, List& all)
+        : connection_{loop.get_executor(), std::move(socket), {.tells_drain = true}},
+          options_{options},
+          pages_{pages},
+          all_{all} {
+        connection_.limits() = {.idle = options.request_timeout,  // The first request is awaited no longer.
+                                .header = options.request_timeout,
+                                .body = options.request_timeout,
+                                .write = options.response_timeout};
+        all_.push_back(*this);
+    }
+
+    [[nodiscard]] AsyncConnection& connection() noexcept { return connection_; }
+
+private:
+    http::Answer respond(const http::Request&, const http::RequestTarget& target) override {
+        connection_.limits().idle = options_.idle_timeout;
+        unlink();
+        all_.push_back(*this);
+        std::optional<Pages::Page> found = pages_.find(target.path);
+        if (!found) return status_page(Status::not_found);
+        text_ = std::move(found->text);
+        return page(found->status, found->type, text_);
+    }
+
+    AsyncConnection connection_;
+    const ExporterOptions& options_;
+    Pages& pages_;
+    List& all_;
+    std::string text_;  ///< The last answer borrows it.
+};
 
 class Exporter {
 public:
-    Exporter(int listener, int lifeline, const ExporterOptions& options)
-        : options_{options},
-          pools_{options.pools.begin(), options.pools.end()},
-          metrics_{pools_, options.version},
-          listener_{io_, duplicate(listener).release()},
-          lifeline_{io_, duplicate(lifeline).release()} {
-        // A client that leaves between the wake-up and the accept must not block the exporter. The master
-        // shares this flag, but never accepts on this listener.
-        ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
+    Exporter(const std::vector<int>& listeners, int lifeline, const ExporterOptions& options)
+        : options_{options}, pages_{options}, lifeline_{io_, duplicate(lifeline).release()} {
+        for (const int listener : listeners) {
+            // A client that leaves between the wake-up and the accept must not block the exporter. The master
+            // shares this flag, but never accepts on these listeners.
+            ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
+            listeners_.emplace_back(io_, duplicate(listener).release());
+        }
     }
 
     int run() {
         lifeline_.async_wait(net::posix::stream_descriptor::wait_read,
-                             [this](const beast::error_code&) { io_.stop(); });
-        net::co_spawn(io_, accept_clients(), [](const std::exception_ptr& failure) {
-            if (failure) std::rethrow_exception(failure);
-        });
+                             [this](const boost::system::error_code&) { io_.stop(); });
+        for (net::posix::stream_descriptor& listener : listeners_)
+            net::co_spawn(io_, accept_clients(listener), [](const std::exception_ptr& failure) {
+                if (failure) std::rethrow_exception(failure);
+            });
         io_.run();
         return 0;
     }
 
 private:
-    /// A connection, which is in silent_ or served_ (both oldest first) from its accept until it is closed.
-    struct Client : intrusive::list_base_hook<intrusive::link_mode<intrusive::auto_unlink>> {
-        explicit Client(net::io_context& io) : stream{io} {}
-        Stream stream;
-        beast::flat_buffer input;
-    };
-    using Clients = intrusive::list<Client, intrusive::constant_time_size<false>>;
-
-    net::awaitable<void> accept_clients() {
+    net::awaitable<void> accept_clients(net::posix::stream_descriptor& listener) {
         for (;;) {
-            co_await listener_.async_wait(net::posix::stream_descriptor::wait_read, outcome);
+            co_await listener.async_wait(net::posix::stream_descriptor::wait_read, outcome);
             UniqueFd socket{
-                ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+                ::accept4(listener.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
             if (socket) {
-                if (silent_.size() + served_.size() >= options_.connections_max) close_oldest();
+                if (clients_.size() >= options_.connections_max) close_oldest();
                 net::co_spawn(io_, serve(std::move(socket)), net::detached);  // An exception ends only it.
                 continue;
             }
@@ -143,118 +172,35 @@ private:
     }
 
     net::awaitable<void> serve(UniqueFd socket) {
-        Client client{io_};
-        beast::error_code failed;
-        client.stream.socket().assign({AF_UNSPEC, 0}, socket.get(), failed);
-        if (failed) co_return;
-        [[maybe_unused]] const int owned_by_stream = socket.release();
-
-        for (bool first = true;; first = false) {
-            Request request;
-            const auto read_error = co_await read_request(client, request, first);
-            const auto refused = read_error ? status_of(read_error) : std::nullopt;
-            if (read_error && !refused) co_return;
-
-            move_to(served_, client);
-            Response response = refused ? refuse(*refused) : answer(request);
-            const bool keep_alive =
-                request.is_done() && request.keep_alive() && response.result() != http::status::bad_request;
-            if (request.get().version() == 10) response.version(10);  // 1.0 has its own keep-alive header.
-            response.keep_alive(keep_alive);
-            response.content_length(response.body().size());
-            if (request.get().method() == http::verb::head) response.body().clear();
-            client.stream.expires_after(options_.response_timeout);
-            const auto [write_error, written] = co_await http::async_write(client.stream, response, outcome);
-            if (write_error) co_return;
-            if (!keep_alive) break;
-        }
-        co_await linger(client);
+        Client client{io_, std::move(socket), options_, pages_, clients_};
+        co_await http::converse(client.connection(), client);
     }
 
-    net::awaitable<beast::error_code> read_request(Client& client, Request& request, bool first) {
-        move_to(silent_, client);
-        request.header_limit(static_cast<std::uint32_t>(options_.request_head_max));
-        request.body_limit(boost::none);  // A body is never read; answer() refuses a request that has one.
-        if (!first && client.input.size() == 0) {
-            client.stream.expires_after(options_.idle_timeout);
-            const auto [error, size] = co_await client.stream.async_read_some(
-                client.input.prepare(options_.request_head_max), outcome);
-            if (error) co_return error;
-            client.input.commit(size);
-        }
-        client.stream.expires_after(options_.request_timeout);
-        const auto [error, size] =
-            co_await http::async_read_header(client.stream, client.input, request, outcome);
-        co_return error;
-    }
-
-    /// Waits for the client to close first: a close with unread input would reset the connection, and the
-    /// client might lose the response.
-    net::awaitable<void> linger(Client& client) {
-        move_to(silent_, client);
-        beast::error_code error;
-        client.stream.socket().shutdown(net::socket_base::shutdown_send, error);
-        client.stream.expires_after(options_.linger_timeout);
-        while (!error) {
-            client.input.clear();
-            std::tie(error, std::ignore) = co_await client.stream.async_read_some(
-                client.input.prepare(options_.request_head_max), outcome);
-        }
-    }
-
-    Response answer(const Request& parsed) {
-        const auto& request = parsed.get();
-        const std::string_view target{request.target().data(), request.target().size()};
-        const std::string_view path = target.substr(0, target.find('?'));
-        if (request.version() >= 11 && request.count(http::field::host) != 1)
-            return refuse(http::status::bad_request);
-        if (path != "/metrics" && path != "/healthz" && path != "/readyz" && path != "/")
-            return refuse(http::status::not_found);
-        if (request.method() != http::verb::get && request.method() != http::verb::head) {
-            Response response = refuse(http::status::method_not_allowed);
-            response.set(http::field::allow, "GET, HEAD");
-            return response;
-        }
-        if (!parsed.is_done()) return refuse(http::status::payload_too_large);
-
-        if (path == "/healthz")
-            return respond_to_check(why_unhealthy(pools_, monotonic_ns(), options_.heartbeat_age_max));
-        if (path == "/readyz") return respond_to_check(why_unready(pools_));
-        if (path == "/") return respond(http::status::ok, "text/html; charset=utf-8", front_page);
-        return respond(http::status::ok, "text/plain; version=0.0.4; charset=utf-8",
-                       prometheus::TextSerializer{}.Serialize(metrics_.Collect()));
-    }
-
-    static void move_to(Clients& list, Client& client) {
-        client.unlink();
-        list.push_back(client);
-    }
-
-    /// Closes the oldest silent connection, else the oldest of all: silent clients can't keep a scraper out.
+    /// Closes the oldest connection that isn't taking an answer, else the oldest of all: silent clients can't
+    /// keep a scraper out.
     bool close_oldest() {
-        Clients& list = silent_.empty() ? served_ : silent_;
-        if (list.empty()) return false;
-        Client& client = list.front();
-        client.unlink();
-        client.stream.close();  // Its coroutine sees an error and ends.
+        if (clients_.empty()) return false;
+        const auto silent = std::find_if(clients_.begin(), clients_.end(),
+                                         [](Client& client) { return !client.connection().is_sending(); });
+        Client& oldest = silent == clients_.end() ? clients_.front() : *silent;
+        oldest.unlink();
+        oldest.connection().close();  // Its coroutine sees an error and ends.
         return true;
     }
 
     const ExporterOptions& options_;
-    std::vector<PoolView> pools_;
-    PoolMetrics metrics_;
-    Clients silent_;  ///< The exporter waits for a request, or for the client to close.
-    Clients served_;  ///< The exporter is answering them.
+    Pages pages_;
+    Client::List clients_;
     net::io_context io_{
-        1};  // Destroyed before the lists, because it destroys the coroutines and the clients in them.
-    net::posix::stream_descriptor listener_;
+        1};  // Destroyed before the list, because it destroys the coroutines and the clients in it.
+    std::vector<net::posix::stream_descriptor> listeners_;
     net::posix::stream_descriptor lifeline_;
 };
 
 }  // namespace
 
-int run_exporter(int listener, int lifeline, const ExporterOptions& options) {
-    return Exporter{listener, lifeline, options}.run();
+int run_exporter(const std::vector<int>& listeners, int lifeline, const ExporterOptions& options) {
+    return Exporter{listeners, lifeline, options}.run();
 }
 
 }  // namespace bullpen

@@ -10,6 +10,8 @@
 #include <functional>
 #include <utility>
 
+#include "core/utf8.hpp"
+
 namespace bullpen {
 namespace {
 
@@ -88,6 +90,8 @@ private:
         ClientMetric& metric = family_.metric.emplace_back();
         metric.label = pool_;
         metric.label.insert(metric.label.end(), labels.begin(), labels.end());
+        for (Label& label : metric.label)
+            label.value = to_utf8(label.value);  // A UNIX listener's path may have any bytes.
         return metric;
     }
 

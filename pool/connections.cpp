@@ -4,20 +4,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 
+#include "core/lingering.hpp"
+
 namespace bullpen {
-namespace {
-
-/// Reads and drops what the client has sent so far: a close with unread input would reset the connection and
-/// destroy what is on its way to the client.
-void drop_input(int socket) noexcept {
-    std::array<char, 16 * 1024> scrap;
-    (void)!::recv(socket, scrap.data(), scrap.size(), MSG_DONTWAIT);
-}
-
-}  // namespace
 
 bool is_same_socket(int a, int b) noexcept {
     struct stat first {};
@@ -71,6 +62,7 @@ void Connections::adopt(OpenDescriptors& open) noexcept {
 
 Place Connections::add(UniqueFd socket, const Peer& peer, std::uint32_t listener, TimePoint now) noexcept {
     assert(has_room());
+    if (size_ + farewells_.size() >= most_) farewells_.close_oldest();
     std::uint32_t index = vacant_;
     if (index == none) {
         index = used();
@@ -144,7 +136,6 @@ void Connections::move(Place place, Where to) noexcept {
 void Connections::end(Place place, Ending how) noexcept {
     ConnectionEntry& entry = at(place);
     assert(!entry.watched && !entry.listed);
-    if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     {
         const Scoreboard::Change change{scoreboard_};
         move(place, Where::given);  // Takes it out of the lobby's gauges.
@@ -167,8 +158,9 @@ void Connections::close(Place place, Ending how) noexcept {
         const linger how_to_close{.l_onoff = entry.wants_reset ? 1 : 0, .l_linger = 0};
         ::setsockopt(entry.socket.get(), SOL_SOCKET, SO_LINGER, &how_to_close, sizeof how_to_close);
         // Its worker may have died after it had sent the answer and before it took the request.
-        if (how.kind_ == Ending::Kind::lost) drop_input(entry.socket.get());
+        if (how.kind_ == Ending::Kind::lost) (void)discard_input(entry.socket.get());
     }
+    if (how.kind_ == Ending::Kind::refused) say_farewell(entry, static_cast<Refusal>(how.detail_));
     entry.socket.reset();
     entry.file.reset();
     vacate(place.index);
@@ -204,13 +196,16 @@ SharedCounter* Connections::counter_of(Ending how) noexcept {
     return nullptr;
 }
 
-/// Sends the service's refusal if it has one and the client may expect an answer.
-void Connections::say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept {
+/// Sends the service's refusal if it has one and the client may expect an answer. A client that has ended its
+/// side sends nothing more.
+void Connections::say_farewell(ConnectionEntry& entry, Refusal why) noexcept {
     const bool silently = why == Refusal::denied || why == Refusal::banned || why == Refusal::stopping;
     if (silently || refusal_.empty()) return;
-    drop_input(entry.socket.get());
-    (void)!::send(entry.socket.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    ::shutdown(entry.socket.get(), SHUT_WR);
+    const int socket = entry.socket.get();
+    const bool may_send = discard_input(socket) != Discarded::end;
+    (void)!::send(socket, refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
+    if (may_send) farewells_.add(entry.socket.release());
 }
 
 void ConnectionList::push_back(Place place) noexcept {

@@ -13,6 +13,7 @@
 #include "core/time_limits.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/admission.hpp"
+#include "pool/farewells.hpp"
 #include "pool/open_descriptors.hpp"
 #include "pool/peer.hpp"
 #include "pool/place.hpp"
@@ -140,8 +141,13 @@ public:
     /// here: their slot counts them, see Handoffs.
     void move(Place place, Where to) noexcept;
 
-    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection.
+    /// Counts the ending, tells admission, sends a refused client its refusal, and closes the connection; a
+    /// refused client that may still be sending goes to the farewells.
     void end(Place place, Ending how) noexcept;
+
+    /// Sockets of connections that have ended. There are never more of both than limit().
+    [[nodiscard]] Farewells& farewells() noexcept { return farewells_; }
+    [[nodiscard]] const Farewells& farewells() const noexcept { return farewells_; }
 
     /// The number of connections in the lobby that no worker has begun with.
     [[nodiscard]] int unserved() const noexcept { return static_cast<int>(unserved_); }
@@ -167,11 +173,12 @@ private:
     void vacate(std::uint32_t index) noexcept;
     [[nodiscard]] SharedCounter* gauge_of(Where where) noexcept;
     [[nodiscard]] SharedCounter* counter_of(Ending how) noexcept;
-    void say_farewell(const ConnectionEntry& entry, Refusal why) const noexcept;
+    void say_farewell(ConnectionEntry& entry, Refusal why) noexcept;
 
     Scoreboard& scoreboard_;
     Admission& admission_;
     std::string refusal_;
+    Farewells farewells_;
     SharedArray<ConnectionEntry> entries_;
     SharedArray<SharedWord> used_{1};  ///< Entries from this index on have never been used.
     std::size_t most_ = 0;

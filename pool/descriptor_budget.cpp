@@ -26,21 +26,37 @@ std::size_t wanted_by(const DescriptorNeeds& pool) noexcept {
 
 }  // namespace
 
+/// What the smallest server with these pools needs: a worker each, with one connection.
+std::size_t least_of(std::span<const DescriptorNeeds> pools, std::size_t open) noexcept {
+    std::size_t least = open + reserve;
+    for (DescriptorNeeds pool : pools) {
+        pool.slots = 1;
+        least += fixed_of(pool) + pool.of_a_connection;
+    }
+    return least;
+}
+
+[[noreturn]] void refuse(const std::string& what, std::size_t needed, std::size_t limit) {
+    throw std::runtime_error{what + " " + std::to_string(needed) +
+                             " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
+}
+
 std::vector<std::size_t> share_descriptors(std::span<const DescriptorNeeds> pools, std::size_t limit,
                                            std::size_t open) {
+    const std::size_t least = least_of(pools, open);
+    if (least > limit)
+        refuse("the limit of descriptors is too low: a server with one worker needs", least, limit);
     std::size_t needed = open + reserve;
     for (const DescriptorNeeds& pool : pools) {
         needed += fixed_of(pool) + pool.of_a_connection;
         const std::size_t of_a_process = open + reserve + pool.listeners + pool.connections_of_a_process;
         if (of_a_process > limit)
-            throw std::runtime_error{"capacity of pool '" + pool.pool +
-                                     "' is too large: a worker's process may need " +
-                                     std::to_string(of_a_process) +
-                                     " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
+            refuse(pool.process_grows_by + " of pool '" + pool.pool +
+                       "' is too large: a worker's process may need",
+                   of_a_process, limit);
     }
     if (needed > limit)
-        throw std::runtime_error{"workers-max is too large: the pools need " + std::to_string(needed) +
-                                 " descriptors, and the limit (ulimit -Hn) is " + std::to_string(limit)};
+        refuse("the pools have too many workers (workers, workers-max), which need", needed, limit);
 
     std::vector<std::size_t> shares(pools.size(), 1);
     std::size_t left = limit - needed;

@@ -18,8 +18,9 @@ struct DescriptorNeeds {
     /// The most descriptors that one connection may take in the master: its socket and, if handlers leave
     /// files with connections that wait, a file.
     std::size_t of_a_connection = 1;
-    std::size_t connections_max = 0;           ///< As configured; 0: as many as there is room for.
-    std::size_t connections_of_a_process = 1;  ///< The most in one worker process.
+    std::size_t connections_max = 0;            ///< As configured; 0: as many as there is room for.
+    std::size_t connections_of_a_process = 1;   ///< The most in one worker process,
+    std::string process_grows_by = "capacity";  ///< and the setting by which there are more.
 };
 
 /// Returns the most connections that each pool may have in the master at once. Each is charged

@@ -29,6 +29,7 @@ struct Logbook {
     std::array<SharedCounter, signals> orders_heard;
     SharedWord is_ready;     ///< A master has got through its start: the next ones only go on.
     SharedWord stops;        ///< The orderly stop has begun,
+    SharedCounter lost_before_stop;  ///< Connections until then,
     SharedWord has_stopped;  ///< and is over.
     SharedWord has_failed;   ///< It couldn't start, for the reason in `failure`.
     std::array<char, 1000> failure;

@@ -125,7 +125,18 @@ int Master::serve(const std::function<void()>& ready) {
         attend_companions(now);
     }
     end_companions();
-    return 0;
+    const std::uint64_t lost = lost_in_all() - logbook_[0].lost_before_stop.load(relaxed);
+    if (lost == 0) return 0;
+    log(LogLevel::error, "master: stopped; connections lost in the stop: " + std::to_string(lost) +
+                             " (exit status " + std::to_string(exit_lost) + ")");
+    return exit_lost;
+}
+
+std::uint64_t Master::lost_in_all() noexcept {
+    std::uint64_t sum = 0;
+    for (Pool& pool : pools_)
+        sum += pool.lost();
+    return sum;
 }
 
 /// Does everything that can fail before the first fork, so that a failure leaves no process behind.
@@ -273,6 +284,7 @@ void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
     log(LogLevel::info, impatient ? "master: interrupted again; ending the workers that are still busy"
                                   : "master: stopping; serving what has been accepted and what waits in the "
                                     "backlog");
+    if (!stopping_) logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
     stopping_ = true;
     logbook_[0].stops.store(1, relaxed);
     const TimePoint deadline = impatient ? now : now + options_.drain_timeout;
@@ -307,7 +319,7 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
             kept.push_back(theirs.get());
             close_all_except(kept);
             set_process_title("bullpen: " + attendant.companion.title);
-            for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE})
+            for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ})
                 ::signal(signal, SIG_IGN);
             if (!die_with_parent(SIGKILL, keeper)) return 0;
             unblock_signals();

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -38,6 +39,9 @@ struct MasterOptions {
     std::chrono::milliseconds master_timeout{10'000};  ///< See Options.
 };
 
+/// run()'s result if an order to stop could not be carried out without loss.
+constexpr int exit_lost = 3;
+
 /// The constructor opens all listeners, so that a taken port is an error before any process starts. Then
 /// comes run(). A process may also construct, fork, and run() in the child, and keep the scoreboards to read.
 /// The process that calls run() becomes the keeper (pool/keeper.hpp) and runs a master in a child. A master
@@ -55,10 +59,11 @@ public:
     /// To be called before run().
     void add_companion(Companion companion);
 
-    /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0. A SIGINT during the stop
-    /// ends it at once: busy workers are killed. The caller's process becomes the keeper. `ready` is called
-    /// in the master once the first workers have been forked and nothing can fail any more. Throws
-    /// std::runtime_error if a resource is lacking, and then before the first worker.
+    /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0, or exit_lost if
+    /// connections were lost in the stop. A SIGINT during the stop ends it at once: busy workers are killed.
+    /// The caller's process becomes the keeper. `ready` is called in the master once the first workers have
+    /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and then
+    /// before the first worker.
     int run(const std::function<void()>& ready = [] {});
 
 private:
@@ -76,6 +81,7 @@ private:
     void note_child(pid_t pid, int status, TimePoint now);
     bool note_companion(pid_t pid, int status, TimePoint now);
     void begin_stop(const Wakeup& wake, TimePoint now) noexcept;
+    [[nodiscard]] std::uint64_t lost_in_all() noexcept;
     void attend_companions(TimePoint now);
     void spawn_companion(Attendant& attendant, TimePoint now);
     void end_companions() noexcept;

@@ -80,7 +80,10 @@ DescriptorNeeds Pool::descriptor_needs() const {
             .own_listeners = options_.design.own_listeners,
             .of_a_connection = shape_.parks && options_.parks_files ? 2U : 1U,
             .connections_max = options_.connections_max,
-            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity};
+            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity,
+            .process_grows_by = shape_.sizes_itself           ? "workers"
+                                : options_.design.multiplexes ? "capacity"
+                                                              : "threads"};
 }
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
@@ -173,7 +176,7 @@ void Pool::note_progress(TimePoint now) noexcept {
 bool Pool::note_child(pid_t pid, int status, TimePoint now) noexcept {
     if (WIFSTOPPED(status) || WIFCONTINUED(status))
         return workforce_.note_stopped(pid, WIFSTOPPED(status), now);
-    std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving());
+    std::optional<Death> death = workforce_.take_dead(pid, status, !shutdown_.is_serving(), now);
     if (!death) return false;
     for (std::uint32_t slot = death->process.first; slot < death->process.end; ++slot) {
         handoffs_.settle(slot, *death, now);
@@ -200,6 +203,7 @@ void Pool::relieve_stuck_workers(TimePoint now) noexcept {
 
 void Pool::attend_lobby(TimePoint now) noexcept {
     lobby_.attend(now);
+    connections_.farewells().attend(now, options_.time_limits, !shutdown_.is_serving());
 }
 
 void Pool::hand_out_clients(TimePoint now) noexcept {
@@ -321,8 +325,8 @@ TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
     constexpr std::chrono::milliseconds longest{
         1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
-                     handoffs_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
-                     next_resize(now)});
+                     connections_.farewells().prepare_to_wait(now), handoffs_.prepare_to_wait(now),
+                     workforce_.prepare_to_wait(now), next_handing_out(now), next_resize(now)});
 }
 
 /// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the
@@ -477,15 +481,23 @@ void Pool::continue_stop(TimePoint now) noexcept {
     }
     if (shutdown_.is_over(now)) {  // In every turn, because a burial may have brought a connection back.
         lobby_.lose_all(ExitReason::drain_limit);
+        connections_.farewells().close_all();
         workforce_.kill_all();
     } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
         workforce_.retire_all(now);
     }
 }
 
+std::uint64_t Pool::lost() noexcept {
+    std::uint64_t sum = 0;
+    for (const SharedCounter& lost : scoreboard_.header().lost)
+        sum += lost.load();
+    return sum;
+}
+
 bool Pool::is_stopped() const noexcept {
     return shutdown_.is_retiring() && lobby_.waiting() == 0 && lobby_.parked() == 0 &&
-           roster_.vacant().size() == static_cast<int>(slots());
+           connections_.farewells().empty() && roster_.vacant().size() == static_cast<int>(slots());
 }
 
 }  // namespace bullpen

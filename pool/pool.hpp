@@ -145,6 +145,8 @@ public:
     void continue_stop(TimePoint now) noexcept;
 
     /// Whether every connection has ended and every worker is buried.
+    /// The number of connections lost since the pool was made.
+    [[nodiscard]] std::uint64_t lost() noexcept;
     [[nodiscard]] bool is_stopped() const noexcept;
 
 private:

@@ -52,7 +52,7 @@ ipc::mapped_region map(int fd, ipc::mode_t mode, std::size_t size) {
     }
 }
 
-[[noreturn]] void fail(int error, const char* what) {
+[[noreturn]] void fail(int error, const std::string& what) {
     throw std::system_error{error, std::generic_category(), what};
 }
 
@@ -77,7 +77,8 @@ Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth)
     if (!memory_) fail(errno, "cannot create the scoreboard");
     const std::size_t size = whole_size(slots, depth);
     if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(size)); error != 0)
-        fail(error, "cannot allocate the scoreboard");
+        fail(error, "cannot allocate the scoreboard, " + std::to_string(size / 1024) +
+                        " KiB in memory, for which the limit of a file's size (ulimit -f) holds, too");
     mapping_ = std::make_unique<Mapping>();
     mapping_->head = map(memory_.get(), ipc::read_write, size);
     constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;

@@ -15,6 +15,7 @@
 
 #include "core/clock.hpp"
 #include "core/process.hpp"
+#include "core/standard_descriptors.hpp"
 #include "core/thread.hpp"
 #include "pool/forked_child.hpp"
 
@@ -133,7 +134,7 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
     handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART, so that it ends a wait.
     for (const int number : {SIGINT, SIGQUIT, SIGHUP})
         handle(number, SIG_IGN, 0);  // The master decides what they mean.
-    handle(SIGPIPE, SIG_IGN, 0);     // sendfile(2) has no MSG_NOSIGNAL.
+    ignore_write_signals();          // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
     keep_all_from_children(scoreboard.row_stride());
     const bool orphan = !die_with_parent(SIGTERM, seat_.keeper);
@@ -146,7 +147,7 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
         for (Worker& worker : workers_)
             worker.drop_in_hand();
     });
-    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2})
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
     keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);

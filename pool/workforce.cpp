@@ -469,7 +469,7 @@ std::chrono::nanoseconds Workforce::busy_with_one_request(std::uint32_t slot, Ti
 /// Tells the worker's whole process to stop; its other threads may finish their requests within
 /// request_grace.
 void Workforce::end_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) noexcept {
-    log_slow(slot, elapsed);
+    log_slow(slot, elapsed, now);
     tell(slot, ExitReason::request_timeout, now);
     ::kill(seats_[slot].pid, SIGTERM);
 }
@@ -484,14 +484,14 @@ void Workforce::kill_unyielding(TimePoint now) noexcept {
     });
 }
 
-void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept {
-    const std::string request = scoreboard_.row(slot).note.read();
-    const std::optional<Place> client = roster_.account(slot).oldest();
+void Workforce::log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) const noexcept {
+    const Work work = work_of(slot, now);
     std::array<char, 32> seconds{};
     std::snprintf(seconds.data(), seconds.size(), "%.1f s", static_cast<double>(elapsed.count()) / 1e9);
     log(LogLevel::warning, name_of(slot) + " is told to stop: slow request" +
-                               (client ? ", client " + connections_.at(*client).peer.text() : "") +
-                               (request.empty() ? "" : ", \"" + request + "\"") + ", " + seconds.data());
+                               (work.client.empty() ? "" : ", client " + work.client) +
+                               (work.request.empty() ? "" : ", \"" + work.request + "\"") + ", " +
+                               seconds.data());
 }
 
 void Workforce::end_stopped(TimePoint now) noexcept {
@@ -513,7 +513,18 @@ void Workforce::kill_all() noexcept {
 
 // Death.
 
-std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping) noexcept {
+/// What the slot's worker is, or was, busy with: the connection that it was given first.
+Work Workforce::work_of(std::uint32_t slot, TimePoint now) const {
+    const RequestNote& note = scoreboard_.row(slot).note;
+    const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    const std::uint64_t begun_ns = std::min(note.begun_ns.load(relaxed), now_ns);
+    Work work{.request = note.read(), .age = std::chrono::nanoseconds{now_ns - begun_ns}};
+    if (const auto client = roster_.account(slot).oldest())
+        work.client = connections_.at(*client).peer.text();
+    return work;
+}
+
+std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping, TimePoint now) noexcept {
     const auto found = slot_of_.find(pid);
     if (found == slot_of_.end()) return {};
     const std::uint32_t first = found->second;
@@ -523,8 +534,14 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping) 
     death.reason = reason_for(first, status, stopping);
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         death.was_ready = death.was_ready || roster_.ready().contains(slot);
-        const RequestNote& note = scoreboard_.row(slot).note;
-        if (death.request.empty() && note.begun_ns.load(relaxed) != 0) death.request = note.read();
+        const ScoreboardRow& row = scoreboard_.row(slot);
+        if (row.note.begun_ns.load(relaxed) == 0 || row.awaiting_since_ns.load(relaxed) != 0) continue;
+        death.work.push_back(work_of(slot, now));
+        const auto others = roster_.account(slot).given();
+        for (std::size_t i = 1; shape_.capacity > 1 && i < others.size(); ++i) {
+            const ConnectionEntry& entry = connections_.at(others[i].client);
+            death.work.push_back({.client = entry.peer.text(), .age = now - entry.since});
+        }
     }
     return death;
 }
@@ -589,14 +606,15 @@ void Workforce::restore_row(std::uint32_t slot) noexcept {
 }
 
 void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept {
-    if (death.reason != ExitReason::retired)
-        log(LogLevel::warning,
-            name_of(death.process.first) + " " + describe_end(death.status) +
-                (death.reason == ExitReason::start ? " before it was ready" : "") +
-                (death.request.empty() ? "" : " with the request \"" + death.request + "\"") +
-                (death.given_again > 0 ? "; connections given to others: " + std::to_string(death.given_again)
-                                       : "") +
-                (death.lost > 0 ? "; connections lost: " + std::to_string(death.lost) : ""));
+    if (death.reason != ExitReason::retired) {
+        const Obituary obituary{.worker = name_of(death.process.first),
+                                .status = death.status,
+                                .reason = death.reason,
+                                .work = death.work,
+                                .lost = death.lost,
+                                .given_again = death.given_again};
+        log(LogLevel::warning, obituary.text());
+    }
 
     constexpr std::chrono::seconds long_life{10};
     const bool of_use =

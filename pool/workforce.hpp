@@ -21,6 +21,7 @@
 #include "core/table_fd.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/connections.hpp"
+#include "pool/obituary.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/roster.hpp"
@@ -41,7 +42,7 @@ struct Death {
     bool was_ready = false;
     std::uint64_t lost = 0;         ///< The number of connections lost.
     std::uint64_t given_again = 0;  ///< The number of connections that go on with another worker.
-    std::string request = {};       ///< What it was working on, if its handler has named it.
+    std::vector<Work> work = {};    ///< What it was busy with.
 };
 
 /// Lives in the master and is the only part of a pool that forks and kills. Workers are children of the
@@ -179,7 +180,7 @@ public:
 
     /// Forgets the dead process and returns its slots and why it ended; nothing if the pid is none of this
     /// pool's.
-    std::optional<Death> take_dead(pid_t pid, int status, bool stopping) noexcept;
+    std::optional<Death> take_dead(pid_t pid, int status, bool stopping, TimePoint now) noexcept;
 
     /// Settles a dead worker's slot, after Handoffs::settle(): puts its row right, and ends the connections
     /// that are left as lost. Returns their number.
@@ -228,7 +229,8 @@ private:
     void kill_unyielding(TimePoint now) noexcept;
     [[nodiscard]] std::chrono::nanoseconds busy_with_one_request(std::uint32_t slot,
                                                                  TimePoint now) const noexcept;
-    void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed) const noexcept;
+    [[nodiscard]] Work work_of(std::uint32_t slot, TimePoint now) const;
+    void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) const noexcept;
     void kill(std::uint32_t slot, ExitReason reason) noexcept;
     void restore_row(std::uint32_t slot) noexcept;
     [[nodiscard]] ExitReason reason_for(std::uint32_t slot, int status, bool stopping) const noexcept;

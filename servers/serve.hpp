@@ -17,10 +17,12 @@
 namespace bullpen {
 
 /// Serves until SIGTERM, SIGINT or SIGQUIT and returns main()'s exit status: 0 after an orderly stop, 1 if it
-/// could not start, 2 if the options are wrong (one sentence on stderr says what). The calling process
-/// becomes the keeper of the server (pool/keeper.hpp) and must have one thread; `handler` runs in worker processes, one client at a time.
-/// Descriptors that are open at the call stay open in the workers. In the models thread, prethread and
-/// prethread-accept, and with several `threads`, one handler is called by several threads at once.
+/// could not start, 2 if the options are wrong (one sentence on stderr says what), 3 if the stop lost
+/// connections. First of all, descriptors 0, 1 and 2 are opened as /dev/null where they are closed. The
+/// calling process becomes the keeper of the server (pool/keeper.hpp) and must have one thread; `handler` runs in worker processes, one
+/// client at a time. Descriptors that are open at the call stay open in the workers. In the models thread,
+/// prethread and prethread-accept, and with several `threads`, one handler is called by several threads at
+/// once.
 int serve(const Options& options, Handler handler);
 
 /// The same of a coroutine (core/async_connection.hpp), for the models event and prefork-event.

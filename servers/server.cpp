@@ -1,9 +1,18 @@
 #include "servers/server.hpp"
 
-#include <cstdio>
+#include <poll.h>
+#include <unistd.h>
+
 #include <exception>
+#include <new>
 #include <stdexcept>
 
+#include "core/log.hpp"
+#include "core/printable.hpp"
+#include "core/process.hpp"
+#include "core/standard_descriptors.hpp"
+#include "core/start_wait.hpp"
+#include "core/write_now.hpp"
 #include "metrics/exporter.hpp"
 #include "pool/keeper.hpp"
 #include "servers/models/models.hpp"
@@ -14,9 +23,19 @@
 namespace bullpen {
 namespace {
 
-std::optional<Listener> open_metrics(const std::string& address) {
-    if (address == "off") return {};
-    return std::move(open_listeners(address, {}).front());
+/// Before the first descriptor is opened.
+MasterOptions prepare(ServerOptions& options) {
+    fill_standard_descriptors();
+    ignore_write_signals();
+    need_stack();
+    keep_log_open();
+    return {.pools = std::move(options.pools),
+            .drain_timeout = options.drain_timeout,
+            .master_timeout = options.master_timeout};
+}
+
+std::vector<Listener> open_metrics(const std::string& address) {
+    return address == "off" ? std::vector<Listener>{} : open_listeners(address, {});
 }
 
 std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
@@ -33,29 +52,23 @@ std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
     return all;
 }
 
-Companion make_exporter(const Listener& listener, const std::deque<Pool>& pools) {
-    Companion exporter{.title = "metrics", .keep = {listener.fd()}, .body = {}};
+Companion make_exporter(const std::vector<Listener>& listeners, const std::deque<Pool>& pools) {
+    std::vector<int> descriptors;
+    for (const Listener& listener : listeners)
+        descriptors.push_back(listener.fd());
+    Companion exporter{.title = "metrics", .keep = descriptors, .body = {}};
     for (const Pool& pool : pools)
         exporter.keep.push_back(pool.scoreboard_fd());
-    exporter.body = [fd = listener.fd(), all = exported(pools)](int lifeline) {
-        return run_exporter(fd, lifeline, {.pools = all, .version = BULLPEN_VERSION});
+    exporter.body = [descriptors, all = exported(pools)](int lifeline) {
+        return run_exporter(descriptors, lifeline, {.pools = all, .version = BULLPEN_VERSION});
     };
     return exporter;
 }
 
 }  // namespace
 
-Server::Server(ServerOptions options)
-    : master_{{.pools = std::move(options.pools),
-               .drain_timeout = options.drain_timeout,
-               .master_timeout = options.master_timeout}},
-      metrics_{open_metrics(options.metrics)} {
-    if (metrics_) master_.add_companion(make_exporter(*metrics_, master_.pools()));
-}
-
-std::optional<Address> Server::metrics_address() const noexcept {
-    if (!metrics_) return {};
-    return metrics_->address();
+Server::Server(ServerOptions options) : master_{prepare(options)}, metrics_{open_metrics(options.metrics)} {
+    if (!metrics_.empty()) master_.add_companion(make_exporter(metrics_, master_.pools()));
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {
@@ -63,13 +76,26 @@ int exit_status_of(const std::function<int()>& body) noexcept {
     constexpr int wrong_usage = 2;
     try {
         return body();
+    } catch (const StoppedAtStart& stop) {
+        complain(stop.what());
+        return 0;
     } catch (const std::invalid_argument& error) {
-        std::fprintf(stderr, "bullpen: %s\n", error.what());
+        complain(error.what());
         return wrong_usage;
+    } catch (const std::bad_alloc&) {
+        complain("there is not enough memory");
+        return could_not;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "bullpen: %s\n", error.what());
+        complain(error.what());
         return could_not;
     }
+}
+
+void complain(std::string_view sentence) {
+    constexpr int patience_ms = 1000;  // For a pipe whose reader is slow; then nobody reads it.
+    pollfd writable{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    ::poll(&writable, 1, patience_ms);
+    write_now(STDERR_FILENO, "bullpen: " + printable(sentence) + "\n");
 }
 
 PoolOptions make_pool(const Options& options, Form form) {
@@ -86,6 +112,8 @@ namespace {
 
 /// `set` puts the service's form, which is `form`, into the pool.
 int serve_form(const Options& options, Form form, const std::function<void(PoolOptions&)>& set) {
+    fill_standard_descriptors();
+    ignore_write_signals();
     return exit_status_of([&] {
         PoolOptions pool = make_pool(options, form);
         set(pool);

@@ -5,8 +5,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/listener.hpp"
@@ -29,23 +29,26 @@ public:
 
     [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return master_.pools(); }
 
-    /// Where the exporter answers; nothing if metrics are off.
-    [[nodiscard]] std::optional<Address> metrics_address() const noexcept;
+    /// Where the exporter answers; none if metrics are off.
+    [[nodiscard]] const std::vector<Listener>& metrics() const noexcept { return metrics_; }
 
     /// See Master::run().
     int run(const std::function<void()>& ready = [] {}) { return master_.run(ready); }
 
 private:
-    Master master_;  // Before the exporter's listener, which must not look like the user's own to it.
-    std::optional<Listener> metrics_;
+    Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
+    std::vector<Listener> metrics_;
 };
 
 /// The options of the pool that serve() runs for a user of the library, without the handler, which is of that
 /// form. Throws std::invalid_argument: the checks are those of the program, see servers/settings.
 PoolOptions make_pool(const Options& options, Form form);
 
+/// Writes "bullpen: SENTENCE" to stderr, in one line.
+void complain(std::string_view sentence);
+
 /// Runs `body` and turns what it throws into one sentence on stderr and an exit status: 2 for wrong usage
-/// (std::invalid_argument), 1 for what could not be done.
+/// (std::invalid_argument), 1 for what could not be done, 0 for a stop that came before the start was done.
 int exit_status_of(const std::function<int()>& body) noexcept;
 
 }  // namespace bullpen

@@ -256,7 +256,7 @@ class Bullpen:
             text = os.read(self._process.stdout.fileno(), 65536)
             if not text:
                 raise AssertionError(f"{' '.join(self.command)} ended with {self._process.wait()} before it was ready")
-            self.output += text.decode()
+            self.output += text.decode(errors="surrogateescape")
         for address in re.findall(r"^bullpen: serving \S+ at (\S+)", self.output, re.MULTILINE):
             if address.startswith("http://"):
                 self.urls.append(address)

@@ -1,10 +1,11 @@
 # Fails when a folder includes one that it may not know about.
 cmake_minimum_required(VERSION 3.25)
 set(core core)
+set(http core/http ${core})
 set(pool pool ${core})
-set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${core})  # Of the pool the scoreboard alone.
+set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${http})  # Of the pool the scoreboard alone.
 set(models servers/models ${pool})
-set(services servers/services ${pool})
+set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
 set(library servers metrics ${settings})
 set(text servers/bench/text ${core})
@@ -16,9 +17,9 @@ foreach(numbers comparison contest design fairness ranking remarks verdict)
 endforeach()
 set(cli servers/cli ${compare} ${report})
 
-set(rooms core=core pool=pool metrics=metrics servers=library servers/models=models servers/services=services
-    servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
-    servers/bench/report=report servers/cli=cli)
+set(rooms core=core core/http=http pool=pool metrics=metrics servers=library servers/models=models
+    servers/services=services servers/settings=settings servers/bench/text=text servers/bench/load=load
+    servers/bench/compare=compare servers/bench/report=report servers/cli=cli)
 foreach(room IN LISTS rooms)
     string(REGEX MATCH "^([^=]*)=(.*)$" matched ${room})
     set(folder ${CMAKE_MATCH_1})

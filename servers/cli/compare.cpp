@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <optional>
 #include <stdexcept>
@@ -19,6 +18,7 @@
 #include "servers/bench/report/report.hpp"
 #include "servers/bench/report/stevens.hpp"
 #include "servers/bench/text/progress_line.hpp"
+#include "servers/cli/output.hpp"
 #include "servers/cli/result_file.hpp"
 #include "servers/services/service.hpp"
 #include "servers/settings/nearest.hpp"
@@ -159,7 +159,7 @@ Comparison measure_all(const CompareOptions& options) {
 Comparison stored(const std::string& path) {
     std::error_code error;
     const std::string text = read_file(path, error);
-    if (error) throw std::invalid_argument{"--from: cannot read " + path + ": " + error.message()};
+    if (error) throw std::invalid_argument{"--from: cannot read " + path + ": " + reason_of(error)};
     return comparison_from_json(text, path);
 }
 
@@ -183,7 +183,7 @@ int run_compare(const CompareOptions& options) {
     if (json_file) json_file->commit(to_json(comparison));
     if (report_file) report_file->commit(render_report(comparison));
     const std::string text = is_stevens(comparison) ? render_stevens(comparison) : render_table(comparison);
-    std::fputs(text.c_str(), stdout);  // Last: a closed pipe (| head) may end us here.
+    print(text);  // Last, because it may fail (| head).
     if (!options.from_file.empty()) return 0;
     if (comparison.interrupted) return exit_interrupted;
     return all_measured(comparison) ? 0 : 1;

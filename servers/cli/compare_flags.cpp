@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/utf8.hpp"
 #include "servers/bench/compare/design.hpp"
 #include "servers/cli/compare.hpp"
 #include "servers/cli/flag_checks.hpp"
@@ -98,29 +99,30 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     list("--models", options.models, "what to compare, in this order (default: all)");
     list("--workload", options.workloads, "what the clients do (default: short), or all");
     number("--duration", load.duration_s, "seconds of load a run (default: 2)", "S")
-        ->check(number_from(0.1, day_s, "seconds"));
-    number("--repeat", options.repeat, "runs of each, in turn (default: 3)")->check(number_from(1, 1'000));
+        ->transform(number_from(0.1, day_s, "seconds"));
+    number("--repeat", options.repeat, "runs of each, in turn (default: 3)")
+        ->transform(number_from(1, 1'000));
     number("--concurrency", load.concurrency, "connections at a time (default: 16)")
-        ->check(number_from(1, workers_most));
+        ->transform(number_from(1, workers_most));
     number("--workers", options.workers, "workers of a pool (default: 8)")
-        ->check(number_from(1, workers_most));
+        ->transform(number_from(1, workers_most));
     number("--threads", options.threads, "prefork-threads: of each process (default: 4)")
-        ->check(number_from(1, workers_most));
+        ->transform(number_from(1, workers_most));
     number("--rate", load.rate, "open loop: so many requests a second are due", "R")
-        ->check(number_from(0.0, 1e6));
+        ->transform(number_from(0.0, 1e6));
     number("--connections", load.connections, "a run is so many, and not --duration long")
-        ->check(number_from(std::int64_t{0}, connections_most));
+        ->transform(number_from(std::int64_t{0}, connections_most));
     number("--time-limit", load.time_limit_s, "seconds a run, with --connections (default: 60)", "S")
-        ->check(number_from(1, 86'400, "seconds"));
+        ->transform(number_from(1, 86'400, "seconds"));
     number("--service", load.service, "of short and keep-alive: http (default) or echo", "SERVICE");
     number("--requests", load.requests_per_connection, "keep-alive: on a connection (default: 100)")
-        ->check(number_from(1, 1'000'000));
+        ->transform(number_from(1, 1'000'000));
     number("--size", load.size, "bytes of the small file or message (default: 128)")
-        ->check(number_from(1, 1 << 30));
+        ->transform(number_from(1, 1 << 30));
     number("--cpu-us", load.cpu_us, "cpu: microseconds a request computes (default: 200)")
-        ->check(number_from(1, minute_us));
+        ->transform(number_from(1, minute_us));
     number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)")
-        ->check(number_from(1, minute_us / 1000));
+        ->transform(number_from(1, minute_us / 1000));
     number("--root", options.root, "http: the files to serve (default: one small file)", "DIR");
     number("--path", options.path, "http: what to ask for below DIR (default: /)", "PATH");
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");
@@ -130,7 +132,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
         "apart. Where that overlaps, models are not told apart and share a rank.");
     compare.callback([&] {
-        options.command = command_of(compare);
+        options.command = to_utf8(command_of(compare));
         chosen = [&] {
             check_mode(compare, options);
             return run_compare(options);

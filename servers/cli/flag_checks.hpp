@@ -7,18 +7,28 @@
 #include <string>
 #include <vector>
 
+#include "core/parse_number.hpp"
+#include "core/printable.hpp"
+
 namespace bullpen {
 
-/// "expected a number from 1 to 10000, got 0"
+/// "expected a number from 1 to 10000, got 0". For Option::transform(): CLI11 itself takes signs, blanks, hex
+/// and octal, so it gets the number as we have read it.
 template <typename Number>
 CLI::Validator number_from(Number least, Number most, const std::string& kind = "a number") {
-    const auto check = [=, range = CLI::Range(least, most)](std::string& text) {
-        const bool finite = text.find_first_of("nN") == std::string::npos;  // CLI::Range takes nan.
-        if (finite && range(text).empty()) return std::string{};
-        return fmt::format("expected {} from {} to {}, got {}", kind, least, most, text);
+    const auto check = [=](std::string& text) {
+        const auto number = parse_number<Number>(text);
+        if (!number || !(*number >= least && *number <= most))
+            return fmt::format("expected {} from {} to {}, got {}", kind, least, most,
+                               number ? text : "'" + printable(text) + "'");
+        text = fmt::format("{}", *number);
+        return std::string{};
     };
     return {check, ""};
 }
+
+/// "expected BYTES/MS, got nothing"
+CLI::Validator not_empty(const std::string& what);
 
 /// "expected even or poisson, got 'odd'"
 CLI::Validator one_of(const std::vector<std::string>& words);

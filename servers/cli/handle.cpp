@@ -1,16 +1,17 @@
 #include "servers/cli/handle.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 #include "core/served_connection.hpp"
+#include "core/unique_fd.hpp"
+#include "servers/server.hpp"
+#include "servers/services/option_error.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {
@@ -24,11 +25,13 @@ bool is_connected_stream(int fd) noexcept {
 }
 
 /// inetd puts the client on stderr, too: nothing that we say is for him.
-bool stderr_is_client() noexcept {
+void keep_stderr_from_client() noexcept {
     struct stat client {};
     struct stat error {};
-    return ::fstat(STDIN_FILENO, &client) == 0 && ::fstat(STDERR_FILENO, &error) == 0 &&
-           client.st_dev == error.st_dev && client.st_ino == error.st_ino;
+    if (::fstat(STDIN_FILENO, &client) != 0 || ::fstat(STDERR_FILENO, &error) != 0) return;
+    if (client.st_dev != error.st_dev || client.st_ino != error.st_ino) return;
+    if (const UniqueFd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)}; nowhere)
+        ::dup2(nowhere.get(), STDERR_FILENO);
 }
 
 Handler make_handler(const HandleArguments& arguments) {
@@ -36,7 +39,13 @@ Handler make_handler(const HandleArguments& arguments) {
     if (service.make == nullptr)
         throw std::invalid_argument{"the service " + arguments.service +
                                     " has no handler of its own: bullpen serve runs its program"};
-    return service.make(arguments.options);
+    PoolSettings settings;
+    apply_flags(settings, http_settings(), arguments.flags);
+    try {
+        return service.make(settings.of_service);
+    } catch (const OptionError& error) {
+        throw SettingError{spell_as_flag(error.key()) + ": " + error.what()};
+    }
 }
 
 }  // namespace
@@ -44,12 +53,7 @@ Handler make_handler(const HandleArguments& arguments) {
 void declare_handle(CLI::App& program, HandleArguments& arguments, std::function<int()>& chosen) {
     CLI::App& handle = *program.add_subcommand("handle", "Serve the one client on descriptor 0 (inetd)");
     handle.add_option("SERVICE", arguments.service, "http, echo or work")->required()->type_name("");
-    handle.add_option("--root", arguments.options.root, "the directory whose files http serves")
-        ->type_name("DIR");
-    handle
-        .add_option("--file-cache", arguments.options.file_cache, "seconds for which http keeps a file open")
-        ->type_name("S")
-        ->check(CLI::Range(0, 86'400).description(""));
+    declare_flags(handle, http_settings(), arguments.flags);
     handle.footer(
         "For inetd, xinetd, tcpserver and systemd (Accept=yes, StandardInput=socket):\n"
         "descriptor 0 is the connection. Ends when the client is served.");
@@ -62,7 +66,7 @@ int run_handle(const HandleArguments& arguments) {
         throw std::invalid_argument{
             "handle: descriptor 0 is no connected stream socket; inetd, xinetd, tcpserver or systemd "
             "(Accept=yes, StandardInput=socket) makes it one"};
-    ::signal(SIGPIPE, SIG_IGN);  // sendfile(2) has no MSG_NOSIGNAL.
+    keep_stderr_from_client();
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)
         ::fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
     ServedConnection served{UniqueFd{STDIN_FILENO}};
@@ -74,7 +78,7 @@ int run_handle(const HandleArguments& arguments) {
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
     } catch (const std::exception& error) {
-        if (!stderr_is_client()) std::fprintf(stderr, "bullpen: handler threw: %s\n", error.what());
+        complain(std::string{"handler threw: "} + error.what());
         return 1;
     }
     return 0;

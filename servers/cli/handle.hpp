@@ -5,13 +5,13 @@
 #include <functional>
 #include <string>
 
-#include "servers/services/service.hpp"
+#include "servers/cli/setting_flags.hpp"
 
 namespace bullpen {
 
 struct HandleArguments {
     std::string service;
-    ServiceOptions options{};
+    FlagValues flags{};  ///< Of http_settings().
 };
 
 void declare_handle(CLI::App& program, HandleArguments& arguments, std::function<int()>& chosen);

@@ -1,8 +1,10 @@
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <stdexcept>
 #include <system_error>
 
@@ -60,6 +62,13 @@ Arrivals arrivals_from(const LoadArguments& arguments) {
     return even ? Arrivals::even : Arrivals::poisson;
 }
 
+/// Another one in each run, unless it is given.
+std::uint64_t seed_from(const LoadArguments& arguments) {
+    if (!arguments.seed) return std::random_device{}();
+    if (arguments.arrivals == "even") reject("--seed: it goes with --arrivals poisson");
+    return static_cast<std::uint64_t>(*arguments.seed);
+}
+
 std::chrono::milliseconds milliseconds_of(double seconds) {
     return std::chrono::milliseconds{std::llround(std::ceil(seconds * 1000))};
 }
@@ -70,11 +79,26 @@ std::string read_whole(const std::string& path) {
     return text;
 }
 
+bool is_header_name(std::string_view name) {
+    constexpr std::string_view marks = "!#$%&'*+-.^_`|~";  // RFC 9110 5.6.2.
+    const auto may_be_in = [&](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               marks.find(c) != std::string_view::npos;
+    };
+    return !name.empty() && std::all_of(name.begin(), name.end(), may_be_in);
+}
+
+/// What says where the body ends is load's own: two that differ are a way to smuggle a request.
 void check_header(const std::string& header) {
     const auto colon = header.find(':');
     const bool plain = header.find_first_of("\r\n") == std::string::npos;
-    if (colon == std::string::npos || colon == 0 || !plain)
+    if (colon == std::string::npos || !is_header_name(std::string_view{header}.substr(0, colon)) || !plain)
         reject("--header: expected 'Name: value', got '" + header + "'");
+    const std::string name = header.substr(0, colon);
+    for (const char* framing : {"Content-Length", "Transfer-Encoding"})
+        if (::strcasecmp(name.c_str(), framing) == 0)
+            reject("--header: " + name +
+                   " is said by load itself, of the body that --message or --size make");
 }
 
 /// A Host among the headers replaces the URL's.
@@ -142,12 +166,22 @@ std::vector<RequestClass> raw_classes(const LoadArguments& arguments) {
     return {{.dialogue = until_end ? until_end_dialogue(message) : echo_dialogue(message)}};
 }
 
-/// A name may have several addresses: the first at which somebody listens, else the first.
-Address choose_address(const std::string& text) {
-    const std::vector<Address> all = resolve(text);
+/// A name may have several addresses: the first at which somebody listens, else the first. If sources are
+/// given, of those that can be reached from one.
+Address choose_address(const std::string& text, const std::vector<Address>& sources) {
+    std::vector<Address> all = resolve(text);
+    const auto is_out_of_reach = [&](const Address& server) {
+        return !sources.empty() && std::none_of(sources.begin(), sources.end(), [&](const Address& source) {
+            return source.family() == server.family();
+        });
+    };
+    if (!std::all_of(all.begin(), all.end(), is_out_of_reach)) std::erase_if(all, is_out_of_reach);
     if (all.size() > 1)
         for (const Address& address : all) {
             const UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+            constexpr timeval patience{.tv_sec = 2, .tv_usec = 0};
+            ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience,
+                         sizeof patience);  // Of connect, too.
             if (socket && ::connect(socket.get(), address.data(), address.size()) == 0) return address;
         }
     return all.front();
@@ -170,6 +204,7 @@ LoadOptions load_options_from(const LoadArguments& arguments) {
         .duration = milliseconds_of(endless ? default_duration_s : arguments.duration),
         .rate = arguments.rate,
         .arrivals = arrivals_from(arguments),
+        .seed = seed_from(arguments),
         .slow_send = slow_send_from(arguments.slow_send),
         .think_time = std::chrono::milliseconds{std::llround(arguments.think_time)},
         .request_timeout = milliseconds_of(arguments.timeout),
@@ -177,9 +212,11 @@ LoadOptions load_options_from(const LoadArguments& arguments) {
     };
     if (options.rate > 0 && options.connections > 0 && options.requests_per_connection == 0)
         reject("--connections: with --rate and --keep-alive give --requests or --duration");
-    options.server = arguments.unix_socket.empty() ? choose_address(url.address)
+    const std::vector<Address> sources =
+        arguments.source.empty() ? std::vector<Address>{} : resolve_source(arguments.source);
+    options.server = arguments.unix_socket.empty() ? choose_address(url.address, sources)
                                                    : Address::unix_path(arguments.unix_socket);
-    if (!arguments.source.empty()) options.source = parse_source(arguments.source, options.server);
+    if (!sources.empty()) options.source = choose_source(sources, options.server);
     return options;
 }
 

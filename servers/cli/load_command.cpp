@@ -15,6 +15,7 @@
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/progress_line.hpp"
 #include "servers/cli/load_report.hpp"
+#include "servers/cli/output.hpp"
 #include "servers/cli/result_file.hpp"
 
 namespace bullpen {
@@ -63,8 +64,12 @@ public:
 
     void write(const LoadReport& report) {
         if (file_) file_->commit(load_to_json(report));
-        std::fputs(render_load(report).c_str(), to_stdout_ ? stderr : stdout);
-        if (to_stdout_) std::fputs(load_to_json(report).c_str(), stdout);
+        if (to_stdout_) {
+            print(load_to_json(report));
+            write_whole(STDERR_FILENO, render_load(report), "to standard error");
+        } else {
+            print(render_load(report));
+        }
     }
 
 private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct LoadArguments {
     double duration = 0;      ///< Seconds; 10 where neither connections nor requests are given.
     double rate = 0;          ///< Requests a second: an open loop.
     std::string arrivals = "even";
+    std::optional<long> seed = {};
     std::string keep_alive = {};  ///< Requests a connection; "true": --keep-alive without a number.
     double think_time = 0;        ///< Milliseconds.
     std::string slow_send = {};   ///< BYTES/MS

@@ -10,48 +10,57 @@ namespace {
 
 constexpr long number_most = 1'000'000'000'000;
 constexpr long concurrency_most = 60'000;
+constexpr long seed_most = 4'294'967'295;
 constexpr double rate_most = 1e6;
 constexpr double day_s = 86'400;
 
 void declare_amounts(CLI::App& load, LoadArguments& arguments) {
     load.add_option("--concurrency", arguments.concurrency, "connections at once (default: 16)")
         ->type_name("C")
-        ->check(number_from(1L, concurrency_most));
+        ->transform(number_from(1L, concurrency_most));
     load.add_option("--idle", arguments.idle, "beside so many that had an answer and stay silent")
         ->type_name("COUNT")
-        ->check(number_from(0L, concurrency_most));
+        ->transform(number_from(0L, concurrency_most));
     load.add_option("--duration", arguments.duration, "so long (default: 10, without N)")
         ->type_name("S")
-        ->check(number_from(0.0, day_s));
+        ->transform(number_from(0.0, day_s));
     load.add_option("--connections", arguments.connections, "so many connections in total")
         ->type_name("N")
-        ->check(number_from(0L, number_most));
+        ->transform(number_from(0L, number_most));
     load.add_option("--requests", arguments.requests, "so many requests in total")
         ->type_name("N")
-        ->check(number_from(0L, number_most));
+        ->transform(number_from(0L, number_most));
     load.add_option("--warm-up", arguments.warm_up, "the same for so long before, not counted")
         ->type_name("S")
-        ->check(number_from(0.0, day_s));
+        ->transform(number_from(0.0, day_s));
     load.add_flag("--keep-alive", arguments.keep_alive, "many requests a connection; =N: so many");
     load.add_option("--timeout", arguments.timeout, "for an answer (default: 10)")
         ->type_name("S")
-        ->check(number_from(0.001, day_s));
+        ->transform(number_from(0.001, day_s));
     load.add_option("--rate", arguments.rate, "open loop: so many requests a second")
         ->type_name("R")
-        ->check(number_from(0.0, rate_most));
+        ->transform(number_from(0.0, rate_most));
     load.add_option("--arrivals", arguments.arrivals, "of an open loop: even (default) or poisson")
         ->type_name("HOW")
         ->check(one_of({"even", "poisson"}));
+    load.add_option("--seed", arguments.seed, "of poisson arrivals (default: another each time)")
+        ->type_name("N")
+        ->check(number_from(0L, seed_most));
     load.add_option("--think-time", arguments.think_time, "from an answer to the connection's next request")
         ->type_name("MS")
-        ->check(number_from(0.0, day_s * 1000));
+        ->transform(number_from(0.0, day_s * 1000));
     load.add_option("--slow-send", arguments.slow_send, "send requests in pieces, one each MS")
-        ->type_name("BYTES/MS");
+        ->type_name("BYTES/MS")
+        ->check(not_empty("BYTES/MS"));
 }
 
 void declare_requests(CLI::App& load, LoadArguments& arguments) {
-    load.add_option("--source", arguments.source, "the IP address to come from")->type_name("ADDR");
-    load.add_option("--method", arguments.method, "http: default GET")->type_name("METHOD");
+    load.add_option("--source", arguments.source, "the IP address to come from")
+        ->type_name("ADDR")
+        ->check(not_empty("an IP address"));
+    load.add_option("--method", arguments.method, "http: default GET")
+        ->type_name("METHOD")
+        ->check(not_empty("capital letters"));
     load.add_option("--header", arguments.headers, "http: one more; may be repeated")
         ->type_name("'K: V'")
         ->type_size(1)
@@ -59,18 +68,21 @@ void declare_requests(CLI::App& load, LoadArguments& arguments) {
         ->allow_extra_args(false)
         ->take_all();
     load.add_option("--unix", arguments.unix_socket, "http: connect to this UNIX socket instead")
-        ->type_name("PATH");
+        ->type_name("PATH")
+        ->check(not_empty("a path"));
     load.add_option("--message", arguments.message, "what is sent; http: the body")->type_name("TEXT");
     load.add_option("--size", arguments.size, "a message of so many bytes (default: 128)")
         ->type_name("N")
-        ->check(number_from(0L, load_size_most));
+        ->transform(number_from(0L, load_size_most));
     load.add_option("--expect", arguments.expect, "not http: echo (default), or close: all till the end")
         ->type_name("WHAT")
         ->check(one_of({"echo", "close"}));
     load.add_option("--request-file", arguments.request_file, "not http: the message; http: see below")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(not_empty("a file"));
     load.add_option("--json", arguments.json_file, "write all numbers there too; -: stdout")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(not_empty("a file, or - for stdout"));
 }
 
 constexpr const char* footer =
@@ -91,7 +103,8 @@ constexpr const char* footer =
     "mean}, latency_distribution [[quantile, us]], classes {NAME {requests\n"
     "latency_us}}, failed, errors {NAME}, statuses {CODE}, reconnects, unanswered\n"
     "(unsent or timed out), longest_wait_us (whether answered or not), idle {asked\n"
-    "answered undisturbed}, client_cpu_s, client_late_p99_us, interrupted, gave_up.\n"
+    "answered undisturbed}, client_cpu_s, client_late_p99_us, interrupted, gave_up,\n"
+    "seed (of poisson), bad_ends (left open, reset or sent more after the last).\n"
     "\n"
     "Exit status: 0, 1 with errors or without an answer, 2 usage, 130 Ctrl-C.";
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "core/utf8.hpp"
 #include "servers/cli/load_report.hpp"
 
 namespace bullpen {
@@ -56,9 +57,10 @@ json::array distribution_of(const LoadResult& result) {
 
 std::string load_to_json(const LoadReport& report) {
     const LoadResult& result = report.result;
+    const bool is_random = report.options.rate > 0 && report.options.arrivals == Arrivals::poisson;
     const long connections = result.connections + result.reconnects;
     const json::object object{
-        {"url", report.url},
+        {"url", to_utf8(report.url)},
         {"concurrency", report.options.concurrency},
         {"rate", report.options.rate > 0 ? json::value(report.options.rate) : json::value{}},
         {"requests", result.requests},
@@ -81,6 +83,8 @@ std::string load_to_json(const LoadReport& report) {
         {"client_late_p99_us", result.lateness.summary().p99_us},
         {"interrupted", report.interrupted},
         {"gave_up", report.gave_up},
+        {"seed", is_random ? json::value(report.options.seed) : json::value{}},
+        {"bad_ends", result.bad_ends},
     };
     return json::serialize(object) + "\n";
 }

@@ -44,7 +44,9 @@ std::string head(const LoadReport& report) {
     const LoadOptions& options = report.options;
     std::string text = report.url + " (" + options.server.text() + "): ";
     text += options.rate > 0 ? "open loop, " + significant(options.rate) + " requests a second " +
-                                   (options.arrivals == Arrivals::even ? "evenly" : "at random (Poisson)")
+                                   (options.arrivals == Arrivals::even
+                                        ? "evenly"
+                                        : "at random (Poisson, seed " + std::to_string(options.seed) + ")")
                              : "closed loop";
     text += options.requests_per_connection == 1 ? ", a connection a request"
             : options.requests_per_connection == 0
@@ -145,6 +147,11 @@ std::string longest_wait(const LoadResult& result) {
     return "The longest wait, in vain: " + significant(waited_us / 1000) + " ms.";
 }
 
+std::string bad_ends(const LoadResult& result) {
+    return "Bad ends: the server left " + grouped(result.bad_ends) +
+           " connections open after their last answer, reset them, or sent more.";
+}
+
 std::string idle_remark(const IdleCounts& idle) {
     return "Beside them " + grouped(idle.answered) + " of " + grouped(idle.asked) +
            " idle connections were open; at the end " + grouped(idle.undisturbed) + " still were.";
@@ -155,6 +162,7 @@ std::vector<std::string> remarks(const LoadReport& report) {
     std::vector<std::string> all;
     if (result.failed() > 0) all.push_back(errors(result));
     if (std::string text = statuses(result); !text.empty()) all.push_back(std::move(text));
+    if (result.bad_ends > 0) all.push_back(bad_ends(result));
     if (std::string text = longest_wait(result); !text.empty()) all.push_back(std::move(text));
     if (report.idle) all.push_back(idle_remark(*report.idle));
     if (report.options.rate > 0) all.push_back(open_loop_remark(report));

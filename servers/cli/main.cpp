@@ -1,47 +1,30 @@
 /// The `bullpen` program: reads the command line and calls the command it names.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 #include <map>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/process.hpp"
+#include "core/standard_descriptors.hpp"
 #include "servers/cli/compare.hpp"
 #include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/models_command.hpp"
+#include "servers/cli/output.hpp"
 #include "servers/cli/serve.hpp"
+#include "servers/cli/setting_flags.hpp"
 #include "servers/models/models.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/nearest.hpp"
-#include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
 namespace {
 
 constexpr int exit_usage = 2;
-
-/// Its sentence and its default.
-template <typename Owner>
-std::string help_of(const Setting<Owner>& setting) {
-    const std::string by_default = text_of(setting, Owner{});
-    return std::string{setting.help} + (by_default.empty() ? "" : " (" + by_default + ")");
-}
-
-/// Declares a flag for every setting of a table; what is given is collected by key.
-template <typename Owner>
-void declare_flags(CLI::App& command, const std::vector<Setting<Owner>>& table, FlagValues& values) {
-    for (const Setting<Owner>& setting : table) {
-        if (setting.key == "service" || setting.key == "program") continue;  // They are positional.
-        std::vector<std::string>& given = values[std::string{setting.key}];
-        CLI::Option* option = command.add_option(setting.flag(), given, help_of(setting));
-        option->type_name(std::string{setting.argument})->type_size(1)->expected(1)->allow_extra_args(false);
-        option->take_all();
-    }
-}
 
 void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
     CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");
@@ -59,7 +42,10 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
     serve.footer(
         "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"
         "4 workers at the start, 2 to 6 spare ones, at most 64; metrics at\n"
-        "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.");
+        "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.\n"
+        "\n"
+        "Exit status: 0 after an orderly stop, 1 if it could not start, 2 wrong usage or\n"
+        "configuration, 3 if the stop lost connections (--drain-timeout, a second Ctrl-C).");
     serve.callback([&] {
         if (!arguments.service.empty()) arguments.pool["service"] = {arguments.service};
         chosen = [&] { return run_serve(arguments); };
@@ -143,6 +129,9 @@ int run(int argc, char** argv) {
         "bullpen"};
     program.set_version_flag("--version", "bullpen " BULLPEN_VERSION);
     program.require_subcommand(1);
+    program.footer(
+        "Exit status: 0, 1 if something could not be done or written, 2 wrong usage or\n"
+        "configuration, 3 if a stop lost connections, 130 Ctrl-C in load and compare.");
     program.get_formatter()->column_width(26);
 
     std::function<int()> chosen;
@@ -162,9 +151,14 @@ int run(int argc, char** argv) {
     try {
         program.parse(argc, argv);
     } catch (const CLI::Success& success) {
-        return program.exit(success);
+        return exit_status_of([&] {
+            std::ostringstream answer;
+            const int status = program.exit(success, answer, answer);
+            print(answer.str());
+            return status;
+        });
     } catch (const CLI::ParseError& error) {
-        std::fprintf(stderr, "bullpen: %s\n", sentence_of(program, error).c_str());
+        complain(sentence_of(program, error));
         return exit_usage;
     }
     return exit_status_of(chosen);
@@ -174,6 +168,8 @@ int run(int argc, char** argv) {
 }  // namespace bullpen
 
 int main(int argc, char** argv) {
+    bullpen::fill_standard_descriptors();
+    bullpen::ignore_write_signals();
     bullpen::close_all_except({});  // Whatever the shell leaked is no worker's.
     return bullpen::run(argc, argv);
 }

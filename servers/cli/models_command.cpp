@@ -2,10 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cctype>
-#include <cstdio>
 #include <sstream>
 #include <string_view>
 
+#include "servers/cli/output.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -65,7 +65,7 @@ void declare_models(CLI::App& program, std::function<int()>& chosen) {
     CLI::App& command = *program.add_subcommand("models", "List the designs that --model and compare know");
     command.callback([&] {
         chosen = [] {
-            std::fputs(describe_models().c_str(), stdout);
+            print(describe_models());
             return 0;
         };
     });

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/unique_fd.hpp"
+#include "servers/cli/output.hpp"
 
 namespace bullpen {
 namespace {
@@ -29,15 +30,6 @@ mode_t mode_of_new_files() {
     const mode_t mask = ::umask(0);
     ::umask(mask);
     return 0666 & ~mask;
-}
-
-void write_all(int fd, std::string_view text, const std::string& path) {
-    while (!text.empty()) {
-        const ssize_t written = ::write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) refuse(path);
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
 }
 
 }  // namespace
@@ -67,7 +59,7 @@ void ResultFile::commit(std::string_view text) {
     const std::string& target = temporary_.empty() ? path_ : temporary_;
     const UniqueFd file{::open(target.c_str(), O_WRONLY | O_CLOEXEC)};
     if (!file) refuse(path_);
-    write_all(file.get(), text, path_);
+    write_whole(file.get(), text, path_);
     if (temporary_.empty()) return;
     if (::fsync(file.get()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) refuse(path_);
     temporary_.clear();

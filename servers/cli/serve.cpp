@@ -1,28 +1,19 @@
 #include "servers/cli/serve.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
+#include <utility>
 
+#include "core/printable.hpp"
+#include "core/write_now.hpp"
 #include "pool/keeper.hpp"
+#include "servers/cli/output.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/config_file.hpp"
 #include "servers/settings/sample_file.hpp"
 
 namespace bullpen {
 namespace {
-
-template <typename Owner>
-bool apply_flags(Owner& owner, const std::vector<Setting<Owner>>& table, const FlagValues& values) {
-    bool any = false;
-    for (const Setting<Owner>& setting : table) {
-        const auto found = values.find(std::string{setting.key});
-        if (found == values.end() || found->second.empty()) continue;
-        set_from_text(owner, setting, found->second, setting.key == "service" ? "service" : setting.flag());
-        any = true;
-    }
-    return any;
-}
 
 bool any_given(const FlagValues& values) {
     return std::any_of(values.begin(), values.end(), [](const auto& flag) { return !flag.second.empty(); });
@@ -59,18 +50,22 @@ std::string url_of(const Address& address, bool http) {
     return http && tcp ? "http://" + address.text() + "/" : address.text();
 }
 
+/// A line that can't be written now is dropped: the server serves whether anybody reads that or not.
+void announce(const std::string& line) {
+    write_now(STDOUT_FILENO, "bullpen: " + printable(line) + "\n");
+}
+
 void announce(const Server& server, const Settings& settings) {
     for (std::size_t i = 0; i < server.pools().size(); ++i) {
         const auto& [name, pool] = settings.pools[i];
         const std::string suffix = name == "default" ? "" : " (pool " + name + ")";
         for (const Listener& listener : server.pools()[i].listeners())
-            std::printf("bullpen: serving %s at %s%s\n", pool.service.c_str(),
-                        url_of(listener.address(), pool.service == "http").c_str(), suffix.c_str());
+            announce("serving " + pool.service + " at " + url_of(listener.address(), pool.service == "http") +
+                     suffix);
     }
-    if (const auto metrics = server.metrics_address())
-        std::printf("bullpen: metrics at %smetrics\n", url_of(*metrics, true).c_str());
-    std::printf("bullpen: ready, stop it with Ctrl-C or SIGTERM\n");
-    std::fflush(stdout);
+    for (const Listener& listener : server.metrics())
+        announce("metrics at " + url_of(listener.address(), true) + "metrics");
+    announce("ready, stop it with Ctrl-C or SIGTERM");
 }
 
 }  // namespace
@@ -95,13 +90,14 @@ Settings settings_from(const ServeArguments& arguments) {
 
 int run_serve(const ServeArguments& arguments) {
     const Settings settings = settings_from(arguments);
+    ServerOptions options = make_server(settings, arguments.config);
     Keeper::hold_signals();
-    Server server{make_server(settings, arguments.config)};
+    Server server{std::move(options)};
     return server.run([&] { announce(server, settings); });
 }
 
 int run_print_sample() {
-    std::fputs(sample_file().c_str(), stdout);
+    print(sample_file());
     return 0;
 }
 
@@ -112,15 +108,15 @@ int run_check_config(const std::string& file) {
         for (const std::string& text : pool.listen)
             resolve(text);
     if (server.metrics != "off") resolve(server.metrics);
-    std::printf("%s is fine.\n", file.c_str());
+    std::string answer = file + " is fine.\n";
     for (const auto& [name, pool] : settings.pools) {
         std::string listen;
         for (const std::string& text : pool.pool.listen)
             listen += (listen.empty() ? "" : ", ") + text;
-        std::printf("  pool %s: %s on %s, model %s\n", name.c_str(), pool.service.c_str(), listen.c_str(),
-                    pool.pool.model.c_str());
+        answer +=
+            "  pool " + name + ": " + pool.service + " on " + listen + ", model " + pool.pool.model + "\n";
     }
-    std::printf("  metrics: %s\n", settings.master.metrics.c_str());
+    print(answer + "  metrics: " + settings.master.metrics + "\n");
     return 0;
 }
 

@@ -1,16 +1,12 @@
 /// `bullpen serve` and `bullpen check-config`.
 #pragma once
 
-#include <map>
 #include <string>
-#include <vector>
 
+#include "servers/cli/setting_flags.hpp"
 #include "servers/settings/settings.hpp"
 
 namespace bullpen {
-
-/// By key; an empty list is a flag that was not given.
-using FlagValues = std::map<std::string, std::vector<std::string>>;
 
 struct ServeArguments {
     std::string service;  ///< The positional argument, or empty.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "core/parse_number.hpp"
 
@@ -25,6 +26,27 @@ ByteRange last_bytes(std::uint64_t wanted, std::uint64_t size) noexcept {
     return {.kind = ByteRange::Kind::part, .first = size - count, .count = count};
 }
 
+/// Blanks may stand beside a comma, nowhere else (RFC 9110 5.6.1).
+std::string_view without_blanks(std::string_view element, bool before, bool after) noexcept {
+    constexpr std::string_view blanks = " \t";
+    if (before) element.remove_prefix(std::min(element.find_first_not_of(blanks), element.size()));
+    if (after) element = element.substr(0, element.find_last_not_of(blanks) + 1);
+    return element;
+}
+
+/// The one range of a list; nothing if there are several, or none. Empty elements don't count.
+std::optional<std::string_view> only_element(std::string_view list) noexcept {
+    std::optional<std::string_view> only;
+    for (std::size_t begin = 0; begin <= list.size();) {
+        const std::size_t end = std::min(list.find(',', begin), list.size());
+        const std::string_view element =
+            without_blanks(list.substr(begin, end - begin), begin > 0, end < list.size());
+        if (!element.empty() && std::exchange(only, element)) return {};
+        begin = end + 1;
+    }
+    return only;
+}
+
 }  // namespace
 
 ByteRange parse_byte_range(std::string_view header, std::uint64_t size) noexcept {
@@ -32,7 +54,7 @@ ByteRange parse_byte_range(std::string_view header, std::uint64_t size) noexcept
     const ByteRange whole{.kind = ByteRange::Kind::whole, .first = 0, .count = size};
     if (header.size() < unit.size() || ::strncasecmp(header.data(), unit.data(), unit.size()) != 0)
         return whole;
-    const std::string_view range = header.substr(unit.size());
+    const std::string_view range = only_element(header.substr(unit.size())).value_or("");
     const std::size_t dash = range.find('-');
     if (dash == std::string_view::npos) return whole;
 

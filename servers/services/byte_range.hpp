@@ -17,7 +17,8 @@ struct ByteRange {
     std::uint64_t count = 0;
 };
 
-/// What a Range header ("bytes=0-99", "bytes=100-", "bytes=-5") means for a file of `size` bytes.
+/// What a Range header ("bytes=0-99", "bytes=100-", "bytes=-5") means for a file of `size` bytes. One range
+/// beside empty elements ("bytes=0-99,") is one range.
 ByteRange parse_byte_range(std::string_view header, std::uint64_t size) noexcept;
 
 }  // namespace bullpen::http

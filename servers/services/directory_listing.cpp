@@ -5,7 +5,8 @@
 #include <chrono>
 #include <cstdio>
 
-#include "servers/services/percent_encoding.hpp"
+#include "core/http/percent_encoding.hpp"
+#include "servers/services/utf8_text.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -99,7 +100,7 @@ void append_row(std::string& page, const DirectoryEntry& entry) {
     page += percent_encode(entry.name);
     page += slash;
     page += "\">";
-    page += escape_html(entry.name);
+    page += escape_html(utf8_text(entry.name));
     page += slash;
     page += "</a></td><td>";
     if (!entry.is_directory) page += readable_size(entry.size);
@@ -112,7 +113,7 @@ void append_row(std::string& page, const DirectoryEntry& entry) {
 
 std::string directory_page(std::string_view path, DirectoryEntries found) {
     std::sort(found.entries.begin(), found.entries.end(), comes_before);
-    const std::string title = "Index of /" + escape_html(path);
+    const std::string title = "Index of /" + escape_html(utf8_text(path));
     std::string page;
     constexpr std::size_t row_size = 160;
     page.reserve(page_begin.size() + page_style.size() + 1024 + found.entries.size() * row_size);

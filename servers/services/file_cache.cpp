@@ -24,12 +24,14 @@ void FileCache::renew(std::string_view path, TimePoint now) {
     by_age_.splice(by_age_.end(), by_age_, found->second);
 }
 
-void FileCache::keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now) {
+void FileCache::keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now,
+                     std::uint64_t epoch) {
     Entries entry;
     entry.push_back({.path = std::string{path}, .file = std::move(file), .seen = now});
     const std::size_t size = entry.front().bytes();
 
     const std::lock_guard lock{mutex_};
+    if (epoch != epoch_) return;
     if (const auto old = by_path_.find(path); old != by_path_.end()) drop(old->second);
     if (size > limits_.bytes_max || limits_.files_max == 0) return;
     while (by_age_.size() >= limits_.files_max || bytes_ + size > limits_.bytes_max)
@@ -44,6 +46,7 @@ void FileCache::clear() {
     by_path_.clear();
     by_age_.clear();
     bytes_ = 0;
+    ++epoch_;
 }
 
 void FileCache::drop(Entries::iterator entry) {

@@ -1,6 +1,7 @@
 /// The file cache: files that were served recently, kept for the next request (as nginx's open_file_cache).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,6 @@ struct KeptFile {
     std::string contents;  ///< Of a small file.
     std::uint64_t size;
     Validator validator;
-    std::string_view type;  ///< Content-Type, of the static kind that media_type() returns.
     std::string headers;    ///< The header lines about the file, as an answer with the whole file has them.
     FileIdentity identity;  ///< Default-made if the file changed too recently (FileIdentity::is_settled).
 };
@@ -66,11 +66,15 @@ public:
     /// Notes that the file was looked at and unchanged at `now`.
     void renew(std::string_view path, TimePoint now);
 
-    /// Keeps a file that was opened at `now`. The oldest files are dropped until files_max and bytes_max
-    /// hold; a file larger than bytes_max isn't kept.
-    void keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now);
+    /// Changes with clear(). To be read before the file is opened that is to be kept.
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
 
-    /// Drops all files, for a caller that has run out of descriptors.
+    /// Keeps a file that was opened at `now`, unless the cache has been cleared since `epoch`. The oldest
+    /// files are dropped until files_max and bytes_max hold; a file larger than bytes_max isn't kept.
+    void keep(std::string_view path, std::shared_ptr<const KeptFile> file, TimePoint now,
+              std::uint64_t epoch);
+
+    /// Drops all files: their descriptors are needed, or their paths mean others now.
     void clear();
 
 private:
@@ -90,6 +94,7 @@ private:
     Entries by_age_;                                                   // The oldest first.
     std::unordered_map<std::string_view, Entries::iterator> by_path_;  // Views of the entries' own paths.
     std::size_t bytes_ = 0;
+    std::atomic<std::uint64_t> epoch_{0};
 };
 
 }  // namespace bullpen::http

@@ -31,8 +31,10 @@ public:
     }
 
 private:
+    /// A file may be of the year 2446, which overflows: no harm, it is compared only.
     static std::int64_t nanoseconds(timespec time) noexcept {
-        return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
+                                         static_cast<std::uint64_t>(time.tv_nsec));
     }
 
     dev_t device_ = 0;

@@ -1,88 +1,89 @@
 #include "servers/services/file_responder.hpp"
 
-#include <fcntl.h>
-
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
-#include <stdexcept>
-#include <system_error>
+#include <ctime>
 #include <utility>
 
+#include "core/http/percent_encoding.hpp"
 #include "servers/services/directory_listing.hpp"
-#include "servers/services/media_type.hpp"
-#include "servers/services/percent_encoding.hpp"
+#include "servers/services/file_bytes.hpp"
 
 namespace bullpen::http {
 namespace {
 
-Status status_of_open_error(int error) noexcept {
+/// Nothing is there that may be served.
+bool says_not_found(int error) noexcept {
     switch (error) {
-        case EACCES:
-        case EPERM: return Status::forbidden;
-        case EAGAIN:
-        case EMFILE:
-        case ENFILE:
-        case ENOMEM: return Status::unavailable;
-        case EIO: return Status::internal_error;
-        default: return Status::not_found;
-    }
-}
-
-/// Reads until the buffer is full: the head in front of it has already announced this Content-Length.
-void read_file(int file, std::span<char> into, std::uint64_t offset) {
-    while (!into.empty()) {
-        const ssize_t size = ::pread(file, into.data(), into.size(), static_cast<off_t>(offset));
-        if (size == 0) throw std::runtime_error{"the file became shorter while it was read"};
-        if (size < 0 && errno != EINTR)
-            throw std::system_error{errno, std::generic_category(), "read a file"};
-        if (size < 0) continue;
-        into = into.subspan(static_cast<std::size_t>(size));
-        offset += static_cast<std::uint64_t>(size);
+        case ENOENT:
+        case ENOTDIR:
+        case ENAMETOOLONG:
+        case EILSEQ:
+        case ELOOP:
+        case EXDEV:
+        case ENODEV:
+        case ENXIO: return true;
+        default: return false;
     }
 }
 
 void add(ResponseHead& head, const Validator& validator) {
-    head.add("Last-Modified", validator.last_modified());
-    head.add("ETag", validator.entity_tag());
+    if (validator.has_date()) head.add("Last-Modified", validator.last_modified());
+    if (!validator.entity_tag().empty()) head.add("ETag", validator.entity_tag());
 }
 
-void add_whole(ResponseHead& head, std::string_view type, std::uint64_t size, const Validator& validator) {
-    head.add("Content-Type", type);
-    head.add("Content-Length", size);
-    add(head, validator);
-    head.add("Accept-Ranges", "bytes");
+/// No path has a NUL, so that this is the key of no other file; and where a path ends at a NUL, it is the
+/// file's path.
+std::string key_of(std::string coded_path) {
+    coded_path += '\0';
+    return coded_path;
 }
 
 }  // namespace
 
 Answer FileResponder::respond(const Request& request, const RequestTarget& target) {
+    if (site_.files.renew_root(Clock::now())) site_.cache.clear();
+    epoch_ = site_.cache.epoch();
     if (target.names_directory()) return answer_directory(request, target);
-    if (auto kept = cached(target.path)) return answer_kept(request, std::move(kept));
-    OpenedFile opened = open(target.path);
-    if (!opened.fd) return status_page(status_of_open_error(opened.error));
-    if (opened.is_directory()) return answer_redirect(target);
-    return answer_opened(request, target.path, std::move(opened));
+    OpenedFile opened;
+    if (auto answer = answer_path(request, target.path, opened)) return std::move(*answer);
+    if (opened.fd) return answer_redirect(target);
+    return answer_failed(request, opened.error);
+}
+
+/// The answer with the file at the path; else `opened` says what is there instead.
+std::optional<Answer> FileResponder::answer_path(const Request& request, const std::string& path,
+                                                 OpenedFile& opened) {
+    const Wanted wanted{.path = path};
+    if (auto kept = cached(path)) {
+        if (auto answer = answer_coded(request, wanted, kept->validator)) return answer;
+        return answer_kept(request, wanted, std::move(kept));
+    }
+    opened = open(path);
+    if (!opened.fd || opened.is_directory()) return {};
+    return answer_opened(request, wanted, std::move(opened));
 }
 
 Answer FileResponder::answer_directory(const Request& request, const RequestTarget& target) {
-    const std::string index_path = target.path + "index.html";
-    if (auto kept = cached(index_path)) return answer_kept(request, std::move(kept));
-    OpenedFile index = open(index_path);
-    if (index.fd && !index.is_directory()) return answer_opened(request, index_path, std::move(index));
-    if (index.error != 0 && index.error != ENOENT) return status_page(status_of_open_error(index.error));
-
+    OpenedFile opened;
+    if (auto answer = answer_path(request, target.path + "index.html", opened)) return std::move(*answer);
+    if (!opened.fd && opened.error != ENOENT) return answer_failed(request, opened.error);
     OpenedFile directory = open(target.path);
-    if (!directory.fd) return status_page(status_of_open_error(directory.error));
-    page_ = directory_page(target.path, files_.entries(std::move(directory), target.path));
+    if (!directory.fd) return answer_failed(request, directory.error);
+    return answer_listing(request, target.path, std::move(directory));
+}
+
+Answer FileResponder::answer_listing(const Request& request, const std::string& path, OpenedFile directory) {
+    page_ = directory_page(path, site_.files.entries(std::move(directory), path));
+    switch (Validator{}.evaluate(request.conditions)) {
+        case Precondition::proceed: break;
+        case Precondition::failed: return status_page(Status::precondition_failed);
+        case Precondition::not_modified: return answer_not_modified(path, Validator{});
+    }
     ResponseHead head = begin(Status::ok);
-    head.add("Content-Type", "text/html; charset=utf-8");
-    head.add("Content-Length", page_.size());
-    Answer answer = finish(head);
-    if (is_head()) return answer;
-    answer.body = page_;
-    answer.body_size = page_.size();
-    return answer;
+    add_headers(head, path);
+    return finish(head, Page{.text = page_, .type = "text/html; charset=utf-8"});
 }
 
 /// The Location is made from the decoded path, so that a target that begins with "//host" can't redirect to
@@ -91,39 +92,69 @@ Answer FileResponder::answer_redirect(const RequestTarget& target) {
     const std::string location = "/" + percent_encode(target.path) + "/" + std::string{target.query};
     ResponseHead head = begin(Status::moved_permanently);
     head.add("Location", location);
+    add_headers(head, target.path);
     return status_page(head, Status::moved_permanently);
 }
 
-Answer FileResponder::answer_opened(const Request& request, std::string_view path, OpenedFile opened) {
-    if (is_worth_keeping(opened)) {
-        const TimePoint now = Clock::now();
-        auto kept = std::make_shared<const KeptFile>(make_kept(std::move(opened), path));
-        cache_.keep(path, kept, now);
-        return answer_kept(request, std::move(kept));
+Answer FileResponder::answer_failed(const Request& request, int error) {
+    if (!says_not_found(error)) return status_page(status_of_trouble(error));
+    OpenedFile opened;
+    if (!site_.fallback.empty())
+        if (auto answer = answer_path(request, site_.fallback, opened)) return std::move(*answer);
+    return status_page(Status::not_found);
+}
+
+Answer FileResponder::answer_opened(const Request& request, const Wanted& wanted, OpenedFile opened) {
+    const Validator validator{opened.status.st_mtim, opened.size(), std::time(nullptr),
+                              name_of(wanted.coding)};
+    if (auto answer = answer_coded(request, wanted, validator)) return std::move(*answer);
+    if (is_worth_keeping(opened, validator)) {
+        const std::string key = wanted.is_coded() ? key_of(wanted.file_path()) : wanted.path;
+        auto kept = std::make_shared<const KeptFile>(make_kept(std::move(opened), wanted, validator));
+        site_.cache.keep(key, kept, Clock::now(), epoch_);
+        return answer_kept(request, wanted, std::move(kept));
     }
-    const Validator validator{opened.status.st_mtim, opened.size()};
-    Answer answer = answer_file(
-        request,
-        {.size = opened.size(), .validator = validator, .type = media_type(path), .fd = opened.fd.get()});
+    Answer answer =
+        answer_file(request, wanted, {.size = opened.size(), .validator = validator, .fd = opened.fd.get()});
     answer.opened = std::move(opened.fd);
     return answer;
 }
 
-Answer FileResponder::answer_kept(const Request& request, std::shared_ptr<const KeptFile> file) {
+Answer FileResponder::answer_kept(const Request& request, const Wanted& wanted,
+                                  std::shared_ptr<const KeptFile> file) {
     kept_ = std::move(file);
-    return answer_file(request, {.size = kept_->size,
-                                 .validator = kept_->validator,
-                                 .type = kept_->type,
-                                 .headers = kept_->headers,
-                                 .contents = kept_->contents,
-                                 .fd = kept_->fd.get()});
+    return answer_file(request, wanted,
+                       {.size = kept_->size,
+                        .validator = kept_->validator,
+                        .headers = kept_->headers,
+                        .contents = kept_->contents,
+                        .fd = kept_->fd.get(),
+                        .is_tried = true});
 }
 
-Answer FileResponder::answer_file(const Request& request, const File& file) {
+/// The same in the coding that the client likes best, from a file beside it that isn't older.
+std::optional<Answer> FileResponder::answer_coded(const Request& request, const Wanted& plain,
+                                                  const Validator& validator) {
+    if (plain.is_coded() || site_.precompressed.codings.empty() || request.accept_encoding.empty()) return {};
+    for (const ContentCoding coding : preferred(request.accept_encoding, site_.precompressed).codings) {
+        const Wanted wanted{.path = plain.path, .coding = coding};
+        if (auto kept = cached(key_of(wanted.file_path()))) {
+            if (kept->validator.is_older_than(validator)) continue;
+            return answer_kept(request, wanted, std::move(kept));
+        }
+        OpenedFile opened = open(wanted.file_path());
+        if (!opened.fd || opened.is_directory()) continue;
+        if (Validator{opened.status.st_mtim, opened.size(), 0}.is_older_than(validator)) continue;
+        return answer_opened(request, wanted, std::move(opened));
+    }
+    return {};
+}
+
+Answer FileResponder::answer_file(const Request& request, const Wanted& wanted, const File& file) {
     switch (file.validator.evaluate(request.conditions)) {
         case Precondition::proceed: break;
         case Precondition::failed: return status_page(Status::precondition_failed);
-        case Precondition::not_modified: return answer_not_modified(file.validator);
+        case Precondition::not_modified: return answer_not_modified(wanted.path, file.validator);
     }
     const bool may_be_part =
         !is_head() && !request.range.empty() && file.validator.allows_range(request.conditions);
@@ -134,23 +165,25 @@ Answer FileResponder::answer_file(const Request& request, const File& file) {
         head.add("Content-Range", "bytes " + std::to_string(range.first) + "-" +
                                       std::to_string(range.first + range.count - 1) + "/" +
                                       std::to_string(file.size));
-        add_whole(head, file.type, range.count, file.validator);
+        add_whole(head, wanted, range.count, file.validator);
         return answer_part(head, file, range);
     }
     ResponseHead head = begin(Status::ok);
     if (file.headers.empty())
-        add_whole(head, file.type, file.size, file.validator);
+        add_whole(head, wanted, file.size, file.validator);
     else
         head.add_lines(file.headers);
     return answer_part(head, file, range);
 }
 
 Answer FileResponder::answer_part(ResponseHead& head, const File& file, const ByteRange& part) {
+    const bool is_read_here = part.count <= small_body_max && !is_head();
+    if (file.fd >= 0 && !file.is_tried && !is_read_here) try_bytes(file.fd, part.first, part.count);
     if (is_head()) return finish(head);
     if (file.fd < 0) return finish(head, file.contents.substr(part.first, part.count));
-    if (part.count <= small_body_max) {
+    if (is_read_here) {
         Answer answer;
-        read_file(file.fd, finish(head, part.count, answer), part.first);
+        read_bytes(file.fd, finish(head, part.count, answer), part.first);
         return answer;
     }
     Answer answer = finish(head);
@@ -160,9 +193,10 @@ Answer FileResponder::answer_part(ResponseHead& head, const File& file, const By
     return answer;
 }
 
-Answer FileResponder::answer_not_modified(const Validator& validator) {
+Answer FileResponder::answer_not_modified(const std::string& path, const Validator& validator) {
     ResponseHead head = begin(Status::not_modified);
     add(head, validator);
+    add_headers(head, path);
     return finish(head);
 }
 
@@ -172,48 +206,85 @@ Answer FileResponder::answer_unsatisfiable(std::uint64_t size) {
     return status_page(head, Status::range_not_satisfiable);
 }
 
-std::shared_ptr<const KeptFile> FileResponder::cached(const std::string& path) const {
+std::optional<Responder::Page> FileResponder::page_for(Status status) {
+    const auto page =
+        std::find_if(site_.error_pages.begin(), site_.error_pages.end(),
+                     [&](const ErrorPage& one) { return one.code == static_cast<std::uint16_t>(status); });
+    if (page == site_.error_pages.end()) return {};
+    try {
+        const OpenedFile opened = open(page->file);
+        if (!opened.fd || opened.is_directory() || opened.size() > ErrorPage::size_max) return {};
+        page_.resize(opened.size());
+        read_bytes(opened.fd.get(), page_, 0);
+        return Page{.text = page_, .type = site_.types.of(page->file)};
+    } catch (const std::exception&) {
+        return {};  // The status alone is an answer, too.
+    }
+}
+
+/// The lines about a file or a part of it, of which `size` bytes are sent.
+void FileResponder::add_whole(ResponseHead& head, const Wanted& wanted, std::uint64_t size,
+                              const Validator& validator) const {
+    head.add("Content-Type", site_.types.of(wanted.path));
+    head.add("Content-Length", size);
+    add(head, validator);
+    head.add("Accept-Ranges", "bytes");
+    if (wanted.is_coded()) head.add("Content-Encoding", name_of(wanted.coding));
+    add_headers(head, wanted.path);
+}
+
+/// What the options say of a path.
+void FileResponder::add_headers(ResponseHead& head, const std::string& path) const {
+    if (!site_.precompressed.codings.empty()) head.add("Vary", "Accept-Encoding");
+    for (const AddedHeader& header : site_.added_headers)
+        if (header.is_for(path)) head.add_lines(header.line);
+}
+
+std::shared_ptr<const KeptFile> FileResponder::cached(const std::string& key) const {
     const TimePoint now = Clock::now();
-    FileCache::Found found = cache_.find(path, now);
+    FileCache::Found found = site_.cache.find(key, now);
     if (!found.file || found.trusted) return std::move(found.file);
-    if (found.file->identity == FileIdentity{} || found.file->identity != files_.identify(path)) return {};
-    cache_.renew(path, now);
+    if (found.file->identity == FileIdentity{} || found.file->identity != site_.files.identify(key))
+        return {};
+    site_.cache.renew(key, now);
     return std::move(found.file);
 }
 
-bool FileResponder::is_worth_keeping(const OpenedFile& opened) const noexcept {
-    if (cache_.keeps_descriptors()) return true;
-    return opened.size() <= small_body_max &&
+/// What has no Last-Modified yet will have one: it isn't kept for longer than is asked for.
+bool FileResponder::is_worth_keeping(const OpenedFile& opened, const Validator& validator) const noexcept {
+    if (site_.cache.keeps_descriptors()) return true;
+    return opened.size() <= small_body_max && validator.has_date() &&
            FileIdentity{opened.status}.is_settled(std::chrono::system_clock::now());
 }
 
 OpenedFile FileResponder::open(const std::string& path) {
-    OpenedFile opened = files_.open(path);
-    if ((opened.error != EMFILE && opened.error != ENFILE) || !cache_.keeps_descriptors()) return opened;
-    cache_.clear();  // Descriptors have run out: those of kept files are needed more here.
-    return files_.open(path);
+    OpenedFile opened = site_.files.open(path);
+    if ((opened.error != EMFILE && opened.error != ENFILE) || !site_.cache.keeps_descriptors()) return opened;
+    site_.cache.clear();  // Descriptors have run out: those of kept files are needed more here.
+    return site_.files.open(path);
 }
 
-KeptFile FileResponder::make_kept(OpenedFile opened, std::string_view path) {
+KeptFile FileResponder::make_kept(OpenedFile opened, const Wanted& wanted, const Validator& validator) const {
     KeptFile kept{.fd = {},
                   .contents = {},
                   .size = opened.size(),
-                  .validator = {opened.status.st_mtim, opened.size()},
-                  .type = media_type(path),
+                  .validator = validator,
                   .headers = {},
                   .identity = {}};
     const FileIdentity identity{opened.status};
-    if (identity.is_settled(std::chrono::system_clock::now())) kept.identity = identity;
+    if (identity.is_settled(std::chrono::system_clock::now()) && validator.has_date())
+        kept.identity = identity;
     if (kept.size <= small_body_max) {
         kept.contents.resize(kept.size);
-        read_file(opened.fd.get(), kept.contents, 0);
+        read_bytes(opened.fd.get(), kept.contents, 0);
     } else {
+        try_bytes(opened.fd.get(), 0, kept.size);
         kept.fd = std::move(opened.fd);
     }
-    std::array<char, 1024> lines;
+    std::array<char, 1024 + FileSite::headers_size_max> lines;
     ResponseHead head{lines, Status::ok};
     const std::size_t status_line = head.text().size();
-    add_whole(head, kept.type, kept.size, kept.validator);
+    add_whole(head, wanted, kept.size, kept.validator);
     kept.headers = head.text().substr(status_line);
     return kept;
 }

@@ -1,55 +1,55 @@
 /// http: the files below a directory, for browsers.
-#include <cstdlib>
+#include <filesystem>
 #include <memory>
 
-#include "servers/services/async_conversation.hpp"
-#include "servers/services/conversation.hpp"
+#include "core/http/async_conversation.hpp"
+#include "core/http/conversation.hpp"
 #include "servers/services/file_responder.hpp"
+#include "servers/services/file_site.hpp"
 #include "servers/services/own_program.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {
 namespace {
 
-http::FileCache::Limits limits_for(const ServiceOptions& options) noexcept {
-    if (options.file_cache == 0) return http::FileCache::Limits::modest();
-    return {.lifetime = std::chrono::seconds{options.file_cache}};
-}
-
-/// The root and the cache, which all handlers of a process share. Safe to use from several threads.
-struct Site {
-    explicit Site(const ServiceOptions& options) : files{options.root}, cache{limits_for(options)} {}
-
-    const http::FileTree files;
-    http::FileCache cache;
-};
-
-boost::asio::awaitable<void> converse(AsyncConnection& client, std::shared_ptr<Site> site) {
-    http::FileResponder responder{site->files, site->cache};
+boost::asio::awaitable<void> converse(AsyncConnection& client, std::shared_ptr<http::FileSite> site) {
+    http::FileResponder responder{*site};
     co_await http::converse(client, responder);
 }
 
 }  // namespace
 
 Handler make_http(const ServiceOptions& options) {
-    return [site = std::make_shared<Site>(options)](Connection& client) {
-        http::FileResponder responder{site->files, site->cache};
+    return [site = std::make_shared<http::FileSite>(options)](Connection& client) {
+        http::FileResponder responder{*site};
         return http::converse(client, responder);
     };
 }
 
 AsyncHandler make_async_http(const ServiceOptions& options) {
-    return
-        [site = std::make_shared<Site>(options)](AsyncConnection& client) { return converse(client, site); };
+    return [site = std::make_shared<http::FileSite>(options)](AsyncConnection& client) {
+        return converse(client, site);
+    };
 }
 
 Program make_http_program(const ServiceOptions& options) {
-    const http::FileTree check{options.root};
-    const std::unique_ptr<char, void (*)(void*)> root{::realpath(options.root.c_str(), nullptr), std::free};
+    const http::FileSite check{options};
     Program program = own_program("http");
-    program.argv.insert(program.argv.end(), {"--root", root ? root.get() : options.root});
-    if (options.file_cache > 0)
-        program.argv.insert(program.argv.end(), {"--file-cache", std::to_string(options.file_cache)});
+    const ServiceOptions usual;
+    const auto add = [&](const char* flag, const std::string& value, const std::string& by_default) {
+        if (value != by_default) program.argv.insert(program.argv.end(), {flag, value});
+    };
+    add("--root", std::filesystem::absolute(options.root), "");
+    add("--file-cache", std::to_string(options.file_cache), std::to_string(usual.file_cache));
+    if (options.links == http::Links::none) add("--links", "none", "below");
+    add("--charset", options.charset.text(), usual.charset.text());
+    if (!options.types.empty()) add("--types", std::filesystem::absolute(options.types), "");
+    for (const http::AddedHeader& header : options.add_header)
+        add("--add-header", header.text(), "");
+    for (const http::ErrorPage& page : options.error_page)
+        add("--error-page", page.text(), "");
+    add("--fallback", options.fallback, "");
+    add("--precompressed", options.precompressed.text(), usual.precompressed.text());
     return program;
 }
 

@@ -8,12 +8,26 @@
 #include "core/async_handler.hpp"
 #include "core/handler.hpp"
 #include "core/program.hpp"
+#include "servers/services/added_header.hpp"
+#include "servers/services/content_coding.hpp"
+#include "servers/services/error_page.hpp"
+#include "servers/services/links.hpp"
+#include "servers/services/media_type.hpp"
 
 namespace bullpen {
 
 struct ServiceOptions {
-    std::string root = ".";              ///< http: the directory whose files are served.
-    int file_cache = 0;                  ///< http: seconds for which a kept file is trusted; 0: never.
+    // http:
+    std::string root = ".";                       ///< The directory whose files are served.
+    int file_cache = 0;                           ///< Seconds for which a kept file is trusted; 0: never.
+    http::Links links = http::Links::below;       ///< Which symlinks below the root are followed.
+    http::Charset charset{};                      ///< Of text but HTML, XML and JSON.
+    std::string types{};                          ///< A file of media types in the form of mime.types.
+    std::vector<http::AddedHeader> add_header{};  ///< For answers with a status below 400.
+    std::vector<http::ErrorPage> error_page{};
+    std::string fallback{};                ///< A file below the root, served where nothing is found.
+    http::ContentCodings precompressed{};  ///< Of files that lie beside a file, the best first.
+
     std::vector<std::string> program{};  ///< exec: the program for each client, and its arguments.
 };
 

@@ -5,20 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <ctime>
 #include <string_view>
 
-#include "servers/services/http_date.hpp"
+#include "core/http/conditions.hpp"
+#include "core/http/http_date.hpp"
 
 namespace bullpen::http {
-
-/// A request's conditional headers, as views of its head; a header that it lacks is empty.
-struct Conditions {
-    std::string_view if_match{};
-    std::string_view if_none_match{};
-    std::string_view if_modified_since{};
-    std::string_view if_unmodified_since{};
-    std::string_view if_range{};
-};
 
 enum class Precondition {
     proceed,
@@ -27,13 +20,31 @@ enum class Precondition {
 };
 
 /// The ETag and the Last-Modified of a file. The ETag is strong and made of the modification time in
-/// nanoseconds and the size. The inode is left out, so that copies on several machines have the same.
+/// nanoseconds, the size and the coding. The inode is left out, so that copies on several machines have the
+/// same.
+///
+/// A file that may change once more within the second of its modification has no Last-Modified, and counts as
+/// newer than every date: so each date that a client was told means one state only (RFC 9110 8.8.2.2), and
+/// none is later than its Date. To judge that, `now` must be of the clock that the file system has, which
+/// time(2) reads.
 class Validator {
 public:
-    Validator(timespec modified, std::uint64_t size) noexcept;
+    /// Of what has no state that could be told apart, such as a listing.
+    Validator() noexcept : last_modified_{0} {}
+
+    Validator(timespec modified, std::uint64_t size, std::time_t now, std::string_view coding = {}) noexcept;
 
     [[nodiscard]] std::string_view entity_tag() const noexcept { return {tag_.data(), tag_size_}; }
-    [[nodiscard]] std::string_view last_modified() const noexcept { return last_modified_.text(); }
+
+    [[nodiscard]] bool has_date() const noexcept { return has_date_; }
+    [[nodiscard]] std::string_view last_modified() const noexcept {
+        return has_date_ ? last_modified_.text() : std::string_view{};
+    }
+
+    /// By whole seconds: programs that copy a file's time to another often leave out the rest.
+    [[nodiscard]] bool is_older_than(const Validator& other) const noexcept {
+        return modified_ < other.modified_;
+    }
 
     [[nodiscard]] Precondition evaluate(const Conditions& conditions) const noexcept;
 
@@ -42,12 +53,14 @@ public:
 
 private:
     enum class Comparison { weak, strong };
+    [[nodiscard]] bool is_in(const FieldLines& lines, Comparison comparison) const noexcept;
     [[nodiscard]] bool is_in(std::string_view tags, Comparison comparison) const noexcept;
 
-    std::time_t modified_;
+    std::time_t modified_ = 0;
+    bool has_date_ = false;
     HttpDate last_modified_;
-    std::array<char, 36> tag_;  // Two quotes, a dash, and twice the 16 digits of 64 bits.
-    std::size_t tag_size_;
+    std::array<char, 48> tag_;  // Two quotes, two dashes, twice the 16 digits of 64 bits, and a coding.
+    std::size_t tag_size_ = 0;
 };
 
 }  // namespace bullpen::http

@@ -4,11 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "core/http/async_conversation.hpp"
+#include "core/http/conversation.hpp"
+#include "core/http/responder.hpp"
 #include "core/parse_number.hpp"
-#include "servers/services/async_conversation.hpp"
-#include "servers/services/conversation.hpp"
 #include "servers/services/own_program.hpp"
-#include "servers/services/responder.hpp"
 #include "servers/services/service.hpp"
 
 namespace bullpen {

@@ -18,13 +18,31 @@ std::string place_of(const std::string& path, const toml::source_region& source)
     throw SettingError{place + ": " + sentence};
 }
 
+const char* kind_of(const toml::node& node) noexcept {
+    switch (node.type()) {
+        case toml::node_type::string: return "a string";
+        case toml::node_type::integer: return "a number";
+        case toml::node_type::floating_point: return "a number with a fraction";
+        case toml::node_type::boolean: return "a boolean";
+        case toml::node_type::array: return node.as_array()->empty() ? "an empty array" : "an array";
+        case toml::node_type::table: return "a table";
+        default: return "a date or time";
+    }
+}
+
+[[noreturn]] void reject_kind(const std::string& place, const std::string& expected, const std::string& got) {
+    reject(place, "expected " + expected + ", got " + got);
+}
+
 std::vector<std::string> strings_of(const toml::node& node, const std::string& place) {
     if (const auto* text = node.as_string()) return {text->get()};
     const auto* array = node.as_array();
-    if (array == nullptr || array->empty()) reject(place, "expected a string or an array of strings");
+    if (array == nullptr || array->empty())
+        reject_kind(place, "a string or an array of strings", kind_of(node));
     std::vector<std::string> values;
     for (const toml::node& element : *array) {
-        if (!element.is_string()) reject(place, "expected an array of strings");
+        if (!element.is_string())
+            reject_kind(place, "an array of strings", std::string{"one with "} + kind_of(element));
         values.push_back(element.as_string()->get());
     }
     return values;
@@ -35,13 +53,15 @@ void read_key(Owner& owner, const Setting<Owner>& setting, const toml::node& nod
     if (setting.is_number()) {
         const auto* number = node.as_integer();
         if (number == nullptr)
-            reject(place, "expected a number from " + std::to_string(setting.least) + " to " +
-                              std::to_string(setting.most));
+            reject_kind(
+                place,
+                "a number from " + std::to_string(setting.least) + " to " + std::to_string(setting.most),
+                kind_of(node));
         set_from_text(owner, setting, {std::to_string(number->get())}, place);
     } else if (setting.is_list()) {
         set_from_text(owner, setting, strings_of(node, place), place);
     } else {
-        if (!node.is_string()) reject(place, "expected a string");
+        if (!node.is_string()) reject_kind(place, "a string", kind_of(node));
         set_from_text(owner, setting, {node.as_string()->get()}, place);
     }
 }
@@ -67,14 +87,15 @@ void read_table(Owner& owner, const std::vector<Setting<Owner>>& known, const to
 }
 
 const toml::table& table_of(const toml::node& node, const std::string& place, const std::string& name) {
-    if (!node.is_table()) reject(place, "'" + name + "' must be a table, as in [" + name + "]");
+    if (!node.is_table())
+        reject_kind(place, "'" + name + "' to be a table, as in [" + name + "]", kind_of(node));
     return *node.as_table();
 }
 
 std::string contents_of(const std::string& path) {
     std::error_code error;
     std::string text = read_file(path, error);
-    if (error) reject(path, "cannot be read: " + error.message());
+    if (error) reject(path, "cannot be read: " + reason_of(error));
     return text;
 }
 
@@ -99,6 +120,8 @@ Settings read_config_file(const std::string& path) {
                 const std::string pool_name{pool_key.str()};
                 PoolSettings pool;
                 const std::string pool_place = place_of(path, pool_node.source());
+                if (const std::string wrong = name_complaint(pool_name); !wrong.empty())
+                    reject(pool_place, "pool.NAME: " + wrong);
                 read_table(pool, pool_settings(), table_of(pool_node, pool_place, "pool." + pool_name), path);
                 settings.pools.emplace_back(pool_name, std::move(pool));
             }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/enumerate.hpp"
+#include "core/printable.hpp"
 
 namespace bullpen {
 
@@ -27,27 +28,34 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
     return row[to.size()];
 }
 
+std::vector<std::string_view> nearest_first(std::string_view name, std::vector<std::string_view> candidates) {
+    std::stable_sort(candidates.begin(), candidates.end(), [name](std::string_view a, std::string_view b) {
+        return edit_distance(name, a) < edit_distance(name, b);
+    });
+    return candidates;
+}
+
 std::optional<std::string_view> nearest(std::string_view name,
                                         const std::vector<std::string_view>& candidates) {
-    std::optional<std::string_view> best;
-    std::size_t best_distance = 0;
-    for (const std::string_view candidate : candidates) {
-        const std::size_t distance = edit_distance(name, candidate);
-        const bool alike = distance < std::max(name.size(), candidate.size());
-        if (!alike || (best && distance >= best_distance)) continue;
-        best = candidate;
-        best_distance = distance;
-    }
-    return best;
+    const auto sorted = nearest_first(name, candidates);
+    const bool alike =
+        !sorted.empty() && edit_distance(name, sorted.front()) < std::max(name.size(), sorted.front().size());
+    return alike ? std::optional{sorted.front()} : std::nullopt;
 }
 
 std::string no_such(std::string_view kind, std::string_view name,
                     const std::vector<std::string_view>& candidates) {
-    std::string sentence = "there is no " + std::string{kind} + " '" + std::string{name} + "'; known are " +
-                           enumerate(candidates);
-    if (const auto guess = nearest(name, candidates))
-        sentence += " (the nearest is " + std::string{*guess} + ")";
-    return sentence;
+    constexpr std::size_t shown_most = 5;
+    const auto guess = nearest(name, candidates);
+    std::vector<std::string> shown;
+    for (const std::string_view candidate : nearest_first(name, candidates))
+        shown.emplace_back(candidate);
+    if (shown.size() > shown_most) {
+        shown.resize(shown_most);
+        shown.push_back(std::to_string(candidates.size() - shown_most) + " more");
+    }
+    return "there is no " + std::string{kind} + " '" + printable(name) + "'" +
+           (guess ? " (did you mean " + std::string{*guess} + "?)" : "") + "; known are " + enumerate(shown);
 }
 
 }  // namespace bullpen

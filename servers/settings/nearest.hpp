@@ -13,13 +13,16 @@ namespace bullpen {
 /// other.
 std::size_t edit_distance(std::string_view from, std::string_view to);
 
+/// The candidates by their edit distance, the smallest first.
+std::vector<std::string_view> nearest_first(std::string_view name, std::vector<std::string_view> candidates);
+
 /// The candidate with the smallest edit distance, the first of several. Nothing if none has a letter in its
 /// place: then there is nothing to guess.
 std::optional<std::string_view> nearest(std::string_view name,
                                         const std::vector<std::string_view>& candidates);
 
-/// "there is no model 'prefrok'; known are iterative, fork and prefork (the nearest is prefork)". `kind` is
-/// "model", "service" and so on.
+/// "there is no model 'prefrok' (did you mean prefork?); known are prefork, fork and iterative": five at
+/// most, the nearest first, and how many more. `kind` is "model", "service" and so on.
 std::string no_such(std::string_view kind, std::string_view name,
                     const std::vector<std::string_view>& candidates);
 

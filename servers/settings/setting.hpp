@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pool/pool_options.hpp"
+#include "servers/services/service.hpp"
 
 namespace bullpen {
 
@@ -31,7 +32,9 @@ struct Setting {
                                Member<std::chrono::seconds>, Member<mode_t>, Member<std::string>,
                                Member<std::vector<std::string>>, Member<HandoffWhen>, Member<AcceptLockKind>,
                                Member<Scheduling>, Member<EarlyDrop>, Member<SourcePrefixes>,
-                               Member<std::vector<AdmissionRule>>, Member<std::vector<Network>>>;
+                               Member<std::vector<AdmissionRule>>, Member<std::vector<Network>>,
+                               Member<http::Links>, Member<http::Charset>, Member<http::ContentCodings>,
+                               Member<std::vector<http::AddedHeader>>, Member<std::vector<http::ErrorPage>>>;
 
     std::string_view key;
     Field field;

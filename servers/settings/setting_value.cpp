@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "core/parse_number.hpp"
+#include "core/printable.hpp"
 #include "servers/settings/nearest.hpp"
 #include "servers/settings/settings.hpp"
 
@@ -19,6 +20,9 @@ using std::chrono::seconds;
 
 template <typename T>
 constexpr bool is_duration = std::is_same_v<T, milliseconds> || std::is_same_v<T, seconds>;
+template <typename T>
+constexpr bool reads_itself = std::is_same_v<T, http::Charset> || std::is_same_v<T, http::ContentCodings> ||
+                              std::is_same_v<T, http::AddedHeader> || std::is_same_v<T, http::ErrorPage>;
 template <typename T>
 constexpr bool is_counted = std::is_same_v<T, int> || std::is_same_v<T, std::size_t> || is_duration<T>;
 
@@ -38,6 +42,8 @@ constexpr std::array lock_words = {Word<AcceptLockKind>{"mutex", AcceptLockKind:
                                    Word<AcceptLockKind>{"file", AcceptLockKind::file}};
 constexpr std::array scheduling_words = {Word<Scheduling>{"batch", Scheduling::batch},
                                          Word<Scheduling>{"normal", Scheduling::normal}};
+constexpr std::array link_words = {Word<http::Links>{"below", http::Links::below},
+                                   Word<http::Links>{"none", http::Links::none}};
 constexpr const auto& words_for(HandoffWhen) noexcept {
     return handoff_words;
 }
@@ -46,6 +52,9 @@ constexpr const auto& words_for(AcceptLockKind) noexcept {
 }
 constexpr const auto& words_for(Scheduling) noexcept {
     return scheduling_words;
+}
+constexpr const auto& words_for(http::Links) noexcept {
+    return link_words;
 }
 
 AdmissionRule to_rule(std::string_view text) {
@@ -137,8 +146,8 @@ T parsed(std::string_view text, const Setting<Owner>& setting) {
         return to_prefixes(text);
     } else if constexpr (std::is_same_v<T, AdmissionRule>) {
         return to_rule(text);
-    } else if constexpr (std::is_same_v<T, Network>) {
-        return Network::parse(text);
+    } else if constexpr (std::is_same_v<T, Network> || reads_itself<T>) {
+        return T::parse(text);
     } else {
         // An argument of a program may be empty.
         if (text.empty() && setting.key != "program")
@@ -161,6 +170,8 @@ std::string written(const T& value, const Setting<Owner>& setting) {
         return value.begin == 0 ? "0" : fmt::format("{}:{}:{}", value.begin, value.rate, value.full);
     } else if constexpr (std::is_same_v<T, SourcePrefixes>) {
         return fmt::format("{}:{}", value.v4, value.v6);
+    } else if constexpr (reads_itself<T>) {
+        return value.text();
     } else {
         return text_of(value);
     }
@@ -170,6 +181,10 @@ std::string written(const T& value, const Setting<Owner>& setting) {
 
 template <typename Owner>
 void set_value(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts)
+        if (text.find('\0') != std::string::npos)
+            throw std::invalid_argument{"expected " + std::string{setting.argument} +
+                                        " without a NUL byte, got '" + printable(text) + "'"};
     std::visit(
         [&](auto member) {
             auto& field = member(owner);

@@ -4,8 +4,11 @@
 #include <array>
 
 #include "core/enumerate.hpp"
+#include "core/printable.hpp"
+#include "core/utf8.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
+#include "servers/services/option_error.hpp"
 #include "servers/settings/nearest.hpp"
 #include "servers/settings/setting_value.hpp"
 
@@ -143,10 +146,22 @@ void set_service(PoolOptions& pool, const PoolSettings& settings, const Service&
                  const Place& where) {
     const HandoffWhen chosen = pool.handoff_when;
     const int retries = pool.retry_crashed;
-    if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
-        where.reject(lacking);
+    try {
+        if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
+            where.reject(lacking);
+    } catch (const OptionError& error) {
+        where.reject(where.spell(error.key()) + ": " + error.what());
+    }
     if (settings.given.contains("handoff_when")) pool.handoff_when = chosen;
     if (settings.given.contains("retry_crashed")) pool.retry_crashed = retries;
+}
+
+/// The rows for http follow that of the model.
+std::vector<Setting<PoolSettings>> with_http_settings(std::vector<Setting<PoolSettings>> rows) {
+    const auto model =
+        std::find_if(rows.begin(), rows.end(), [](const auto& row) { return row.key == "model"; });
+    rows.insert(model + 1, http_settings().begin(), http_settings().end());
+    return rows;
 }
 
 }  // namespace
@@ -177,27 +192,77 @@ template <typename Owner>
 bool Setting<Owner>::is_list() const noexcept {
     return std::holds_alternative<Member<std::vector<std::string>>>(field) ||
            std::holds_alternative<Member<std::vector<AdmissionRule>>>(field) ||
-           std::holds_alternative<Member<std::vector<Network>>>(field);
+           std::holds_alternative<Member<std::vector<Network>>>(field) ||
+           std::holds_alternative<Member<std::vector<http::AddedHeader>>>(field) ||
+           std::holds_alternative<Member<std::vector<http::ErrorPage>>>(field);
 }
 
 template struct Setting<PoolSettings>;
 template struct Setting<MasterSettings>;
+
+const std::vector<Setting<PoolSettings>>& http_settings() {
+    using P = PoolSettings;
+    using S = ServiceOptions;
+    constexpr auto service = &P::of_service;
+    static const std::vector<Setting<P>> table = {
+        {"root", at<service, &S::root>, "DIR", "the directory whose files http serves"},
+        {"file_cache", at<service, &S::file_cache>, "S", "how long http trusts a file that it keeps", 0, day},
+        {"links", at<service, &S::links>, "WHICH", "symlinks http follows: below the root, or none"},
+        {"charset", at<service, &S::charset>, "NAME", "of text but HTML, XML and JSON; or off"},
+        {"types",
+         at<service, &S::types>,
+         "FILE",
+         "more media types, in the form of mime.types",
+         0,
+         0,
+         {},
+         R"("/etc/mime.types")"},
+        {"add_header",
+         at<service, &S::add_header>,
+         "HEADER",
+         "[PATTERN ]NAME: VALUE, if below 400; repeatable",
+         0,
+         0,
+         {},
+         R"(["X-Frame-Options: DENY", "*.css Cache-Control: max-age=3600"])"},
+        {"error_page",
+         at<service, &S::error_page>,
+         "CODE=FILE",
+         "a file below the root for a status; repeatable",
+         0,
+         0,
+         {},
+         R"(["404=404.html"])"},
+        {"fallback",
+         at<service, &S::fallback>,
+         "FILE",
+         "a file below the root, served instead of 404",
+         0,
+         0,
+         {},
+         R"("index.html")"},
+        {"precompressed", at<service, &S::precompressed>, "LIST",
+         "which of br,zst,gz lie beside files; or off"},
+    };
+    return table;
+}
 
 const std::vector<Setting<PoolSettings>>& pool_settings() {
     using P = PoolSettings;
     using O = PoolOptions;
     using L = PoolLimits;
     using T = TimeLimits;
+    using S = ServiceOptions;
     constexpr auto pool = &P::pool;
     constexpr auto limits = &O::limits;
     constexpr auto listening = &O::listen_options;
     constexpr auto times = &O::time_limits;
     constexpr auto admission = &O::admission;
     constexpr auto sources = &AdmissionOptions::sources;
-    static const std::vector<Setting<P>> table = {
+    static const std::vector<Setting<P>> table = with_http_settings({
         {"service", at<&P::service>, "SERVICE", "what is served: http, echo, work or exec"},
         {"program",
-         at<&P::of_service, &ServiceOptions::program>,
+         at<&P::of_service, &S::program>,
          "ARG",
          "what exec executes for each client, and its arguments",
          0,
@@ -206,10 +271,6 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          R"(["/bin/cat", "-u"])"},
         {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT or unix:/path; repeatable"},
         {"model", at<pool, &O::model>, "MODEL", "the design, see bullpen models"},
-        {"root", at<&P::of_service, &ServiceOptions::root>, "DIR", "the directory whose files http serves"},
-        {"file_cache", at<&P::of_service, &ServiceOptions::file_cache>, "S",
-         "how long http trusts a file that it keeps", 0, day},
-
         {"workers",
          at<&P::workers>,
          "N",
@@ -354,6 +415,10 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          day},
         {"write_rate", at<pool, times, &T::write_rate>, "N", "bytes a second; 0: any progress will do", 0,
          rate_most},
+        {"linger_timeout", at<pool, times, &T::linger>, "S", "longest silence of an upload that was answered",
+         1, day},
+        {"linger_total", at<pool, times, &T::linger_total>, "S",
+         "time for the rest of an upload that was answered", 1, day},
         {"request_timeout",
          at<pool, &O::request_timeout>,
          "S",
@@ -389,7 +454,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          10'000'000,
          {&accepts}},
-    };
+    });
     return table;
 }
 
@@ -415,6 +480,11 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 }
 ;
 return table;
+}
+
+std::string name_complaint(const std::string& name) {
+    if (!name.empty() && is_utf8(name) && printable(name) == name) return {};
+    return "expected UTF-8 text without control bytes, got '" + printable(to_utf8(name)) + "'";
 }
 
 std::string_view new_name_of(std::string_view key) noexcept {
@@ -444,6 +514,8 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
                 text_of(setting, settings) != text_of(setting, PoolSettings{}))
                 where.reject(fit->complaint(spell(setting.key), pool.design));
     }
+    if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
+        where.reject(spell("name") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
     const MasterSettings master{.drain_timeout = pool.drain_timeout, .master_timeout = pool.master_timeout};
     for (const Setting<MasterSettings>& setting : master_settings())

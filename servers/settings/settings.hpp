@@ -44,6 +44,7 @@ struct Settings {
 };
 
 const std::vector<Setting<PoolSettings>>& pool_settings();
+const std::vector<Setting<PoolSettings>>& http_settings();  ///< Those of pool_settings() for service http.
 const std::vector<Setting<MasterSettings>>& master_settings();
 
 /// Stores what the user gave for one setting; `place` begins the sentence of the SettingError ("--workers").
@@ -51,6 +52,10 @@ void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
                    const std::vector<std::string>& texts, std::string_view place);
 void set_from_text(MasterSettings& settings, const Setting<MasterSettings>& setting,
                    const std::vector<std::string>& texts, std::string_view place);
+
+/// What is wrong with a pool's name, which is a label in each metric: Prometheus rejects a whole scrape for
+/// one that isn't UTF-8. Empty if nothing is.
+std::string name_complaint(const std::string& name);
 
 /// How a setting is called now that once was called `key`; empty if none was. Both with underscores.
 std::string_view new_name_of(std::string_view key) noexcept;

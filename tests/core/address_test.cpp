@@ -1,9 +1,13 @@
 #include "core/address.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <string>
 
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"
+#include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;
 
@@ -59,6 +63,37 @@ TEST_SUITE("core: addresses") {
             CAPTURE(text);
             CHECK(complaint(text).starts_with("'" + std::string{text} + "' is not an address: "));
         }
+    }
+
+    TEST_CASE("a port is digits up to 65535 or a name: no sign, no blank, no low 16 bits of what is larger") {
+        for (const char* port : {"+80", "-0", "+70000", " 80", "80 ", "8 0", "\t80", "65536", "4294967376",
+                                 "0x50", "", "-", "+", "80\n", "8_0", "18446744073709551696"}) {
+            for (const char* host : {"127.0.0.1:", "[::1]:", "localhost:"}) {
+                CAPTURE(host);
+                CAPTURE(port);
+                const std::string sentence = complaint(std::string{host} + port);
+                CHECK(contains(sentence, "' is not an address: "));
+                CHECK_FALSE(contains(sentence, "\n"));
+            }
+        }
+        CHECK(resolve("127.0.0.1:00080").front().port() == 80);
+    }
+
+    TEST_CASE("no byte of an address is a blank, a control byte or NUL") {
+        for (const std::string& text : {std::string{" 127.0.0.1:80"}, std::string{"127.0.0.1 :80"},
+                                        std::string{"local host:80"}, std::string{"127.0.0.1:80\0x", 14},
+                                        std::string{"127.0.0.1\0:80", 13}, std::string{"unix:/a\0b", 9}}) {
+            CAPTURE(text);
+            CHECK(contains(complaint(text), "' is not an address: "));
+        }
+    }
+
+    TEST_CASE("a name is looked up in a process that leaves nothing behind") {
+        const long before = open_descriptors();
+        CHECK_FALSE(resolve("localhost:80").empty());
+        CHECK_FALSE(complaint("no.such.host.invalid:80").empty());
+        CHECK(open_descriptors() == before);
+        CHECK(::waitpid(-1, nullptr, WNOHANG) < 0);  // ECHILD: no child is left.
     }
 
     TEST_CASE("a UNIX socket's path has at most 107 bytes") {

@@ -62,7 +62,7 @@ TEST_SUITE("core: what an asynchronous connection tells of its handoff") {
                  client.shutdown_write();
                  co_return;
              }},
-            {"linger", [](AsyncConnection& client) -> awaitable<void> { co_await client.linger(for_ever); }},
+            {"linger", [](AsyncConnection& client) -> awaitable<void> { co_await client.linger(); }},
             {"close",
              [](AsyncConnection& client) -> awaitable<void> {
                  client.close();

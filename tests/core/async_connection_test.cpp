@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -19,6 +20,7 @@
 #include "tests/core/async_connection_pair.hpp"
 #include "tests/core/contents.hpp"
 #include "tests/core/open_descriptors.hpp"
+#include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;
 using boost::asio::awaitable;
@@ -305,17 +307,61 @@ TEST_SUITE("core: asynchronous connections") {
     TEST_CASE("lingering lets an answer arrive though the client's request was not read") {
         Pair pair;
         std::thread client{[&] {
-            const std::string request(200'000, 'x');
-            (void)!::send(pair.client.get(), request.data(), request.size(), MSG_NOSIGNAL);
+            const std::string request(8'000'000, 'x');
+            CHECK(::send(pair.client.get(), request.data(), request.size(), MSG_NOSIGNAL) == 8'000'000);
             CHECK(read_until_end(pair.client.get()) == "no, thank you");
             pair.client.reset();
         }};
         pair.run([&]() -> awaitable<void> {
             co_await pair.server->write_all("no, thank you");
-            co_await pair.server->linger(milliseconds{5000});
+            co_await pair.server->linger();
         });
         pair.server->close();
         client.join();
+    }
+
+    TEST_CASE("lingering ends after a silence, and after some time in all whoever still sends") {
+        Pair silent;
+        silent.server->limits().linger = milliseconds{20};
+        silent.run([&]() -> awaitable<void> { co_await silent.server->linger(); });
+
+        Pair endless;
+        endless.server->limits().linger_total = milliseconds{50};
+        std::thread client{[&] {
+            const std::string bytes(100'000, 'x');
+            while (::send(endless.client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0)
+                continue;
+        }};
+        endless.run([&]() -> awaitable<void> { co_await endless.server->linger(); });
+        endless.server->close();
+        client.join();
+    }
+
+    TEST_CASE("who lingers leaves other clients their turns, however much is sent") {
+        Pair pair;
+        SocketPair other = unix_sockets();
+        AsyncConnection neighbour{pair.loop.get_executor(), std::move(other.server)};
+        std::atomic<bool> served{false};
+        std::thread client{[&] {
+            const std::string bytes(100'000, 'x');
+            while (!served)
+                (void)!::send(pair.client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            pair.client.reset();
+        }};
+        say(other.client, "x");
+        pair.run([&]() -> awaitable<void> {
+            boost::asio::co_spawn(
+                pair.loop,
+                [&]() -> awaitable<void> {
+                    std::vector<std::byte> buffer(1);
+                    CHECK(co_await neighbour.read_some(buffer) == 1);
+                    served = true;
+                },
+                boost::asio::detached);
+            co_await pair.server->linger();
+        });
+        client.join();
+        CHECK(served);
     }
 
     TEST_CASE("a connection that is closed while it waits ends the wait") {

@@ -51,8 +51,8 @@ TEST_SUITE("core: what a connection tells of its handoff") {
                      [](Connection& client) { (void)client.send_file_some(file.get(), 0, 4); }},
                  Row{"cork", [](Connection& client) { client.cork(true); }},
                  Row{"shutdown_write", [](Connection& client) { client.shutdown_write(); }},
-                 Row{"linger", [](Connection& client) { client.linger(for_ever); }},
-                 Row{"discard_input", [](Connection& client) { (void)client.discard_input(); }},
+                 Row{"linger", [](Connection& client) { client.linger(); }},
+                 Row{"linger_a_turn", [](Connection& client) { (void)client.linger_a_turn(Clock::now()); }},
              }) {
             CAPTURE(row.what);
             for (const bool parks : {true, false}) {

@@ -86,15 +86,68 @@ TEST_SUITE("core: connections") {
     TEST_CASE("lingering lets an answer arrive though the client's request was not read") {
         ConnectionPair pair = tcp_pair();
         std::thread client{[&] {
-            const std::string request(200'000, 'x');
-            (void)!::write(pair.client.get(), request.data(), request.size());
+            const std::string request = many_bytes(8'000'000);
+            CHECK(::send(pair.client.get(), request.data(), request.size(), MSG_NOSIGNAL) == 8'000'000);
             CHECK(read_until_end(pair.client.get()) == "no, thank you");
             pair.client.reset();
         }};
         pair.server.write_all("no, thank you");
-        pair.server.linger(milliseconds{5000});
+        pair.server.linger();
         pair.worker.close();
         client.join();
+    }
+
+    TEST_CASE("lingering ends after a silence, and after some time in all whoever still sends") {
+        ConnectionPair silent = tcp_pair();
+        silent.server.limits().linger = milliseconds{20};
+        silent.server.linger();  // For ever, if it didn't end.
+
+        ConnectionPair endless = tcp_pair();
+        endless.server.limits().linger_total = milliseconds{50};
+        std::thread client{[&] {
+            const std::string bytes = many_bytes(100'000);
+            while (::send(endless.client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0)
+                continue;
+        }};
+        endless.server.linger();
+        endless.worker.close();
+        client.join();
+    }
+
+    TEST_CASE("a client that was waited for with half a head is heard byte by byte when it lingers") {
+        for (const bool turns : {false, true}) {
+            ConnectionPair pair = tcp_pair();
+            pair.server.wait_at_most({Limit::header}, 1000);
+            pair.server.limits().linger = milliseconds{1};
+            if (turns)
+                (void)pair.server.linger_a_turn(Clock::now());
+            else
+                pair.server.linger();
+            int low_water = 0;
+            socklen_t size = sizeof low_water;
+            REQUIRE(::getsockopt(pair.server.fd(), SOL_SOCKET, SO_RCVLOWAT, &low_water, &size) == 0);
+            CHECK(low_water == 1);
+        }
+    }
+
+    TEST_CASE("a turn of lingering takes what is there, up to a bound, and says whether more may come") {
+        ConnectionPair pair = tcp_pair();
+        pair.server.shutdown_write();
+        CHECK(pair.server.linger_a_turn(Clock::now()));
+        say(pair.client, std::string(100'000, 'x'));
+        CHECK(pair.server.linger_a_turn(Clock::now()));
+        CHECK_FALSE(pair.server.linger_a_turn(Clock::now() - pair.server.limits().linger_total));
+        ::shutdown(pair.client.get(), SHUT_WR);
+        CHECK_FALSE(pair.server.linger_a_turn(Clock::now()));
+
+        ConnectionPair hose = pair_of(unix_sockets());
+        constexpr int large = 8 << 20;
+        ::setsockopt(hose.client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
+        say(hose.client, std::string(2 << 20, 'x'));
+        CHECK(hose.server.linger_a_turn(Clock::now()));
+        int unread = 0;
+        REQUIRE(::ioctl(hose.server.fd(), FIONREAD, &unread) == 0);
+        CHECK(unread == 1 << 20);
     }
 
     TEST_CASE("both ends have addresses; credentials only over a UNIX socket") {
@@ -209,23 +262,5 @@ TEST_SUITE("core: connections") {
         pair.worker.close();
         reader.join();
         CHECK((got == bytes + bytes));
-    }
-
-    TEST_CASE("input is thrown away until the client ends its side, or sends too much") {
-        ConnectionPair pair = tcp_pair();
-        CHECK(pair.server.discard_input());
-        say(pair.client, many_bytes(40'000));
-        CHECK(pair.server.discard_input());
-        std::vector<std::byte> buffer(16);
-        CHECK(::recv(pair.server.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) == -1);
-        ::shutdown(pair.client.get(), SHUT_WR);
-        CHECK(!pair.server.discard_input());
-
-        // More than it throws away at once.
-        ConnectionPair hose = pair_of(unix_sockets());
-        constexpr int large = 8 << 20;
-        ::setsockopt(hose.client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
-        say(hose.client, std::string(2 << 20, 'x'));
-        CHECK(!hose.server.discard_input());
     }
 }

@@ -56,6 +56,10 @@ struct TemporaryDirectory {
     std::string path;
 };
 
+std::vector<Address> two_addresses(std::uint16_t port) {
+    return {resolve("127.0.0.1:0").front().with_port(port), resolve("127.0.0.2:0").front().with_port(port)};
+}
+
 }  // namespace
 
 TEST_SUITE("core: listeners") {
@@ -214,6 +218,41 @@ TEST_SUITE("core: listeners") {
         const Listener successor = listen_on(text);
         old.reset();
         CHECK(connect_to(successor.address()));
+    }
+
+    TEST_CASE("with port 0 the kernel chooses one port for all addresses of a name") {
+        const auto all = open_listeners(two_addresses(0), "both:0", {});
+        REQUIRE(all.size() == 2);
+        CHECK(all[0].address().host() == "127.0.0.1");
+        CHECK(all[1].address().host() == "127.0.0.2");
+        CHECK(all[0].address().port() != 0);
+        CHECK(all[0].address().port() == all[1].address().port());
+    }
+
+    TEST_CASE(
+        "of a name's addresses all are listened at or none, and the sentence names the one that failed") {
+        const Listener other = listen_on("127.0.0.2:0");
+        const std::uint16_t port = other.address().port();
+        const long before = open_descriptors();
+        try {
+            (void)open_listeners(two_addresses(port), "both:http", {});
+            FAIL("it listens at a taken address");
+        } catch (const std::system_error& error) {
+            const std::string sentence = error.what();
+            CAPTURE(sentence);
+            CHECK(error.code() == std::errc::address_in_use);
+            CHECK(sentence == "both:http stands for 2 addresses: cannot listen on " + other.address().text() +
+                                  ": Address already in use");
+        }
+        CHECK(open_descriptors() == before);
+    }
+
+    TEST_CASE("of a name's addresses those that this machine doesn't have are left out, if it has one") {
+        const Address elsewhere = resolve("192.0.2.1:0").front();  // TEST-NET-1.
+        const Address here = resolve("127.0.0.1:0").front();
+        CHECK(open_listeners({elsewhere, here}, "both:0", {}).size() == 1);
+        CHECK(open_listeners({here, elsewhere}, "both:0", {}).size() == 1);
+        CHECK_THROWS_AS((void)open_listeners({elsewhere, elsewhere}, "both:0", {}), std::system_error);
     }
 
     TEST_CASE("listeners leak no descriptor") {

@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/async_connection.hpp"
@@ -414,7 +415,23 @@ void scribbles(Connection& client) {
     }
 }
 
+/// Closes descriptor 2, or with `a` all that it can, and has something logged with the next client.
+void closes_stderr(Connection& client) {
+    static bool closed = false;
+    std::array<std::byte, 1> word{};
+    if (client.read_some(word) == 0) return;
+    client.write_all("here\n");
+    if (std::exchange(closed, true)) throw std::runtime_error{"a line for the log"};
+    if (word[0] != std::byte{'a'}) {
+        ::close(STDERR_FILENO);
+        return;
+    }
+    for (const int fd : descriptors())
+        if (socket_option(fd, SO_TYPE) < 0 && fd > STDOUT_FILENO) ::close(fd);
+}
+
 const std::map<std::string_view, bullpen::Handler> handlers = {
+    {"closes_stderr", closes_stderr},
     {"echo", echo},
     {"kills_its_child", make_child_or_echo<kill_child>},
     {"clones_a_thief", make_child_or_echo<clone_thief>},

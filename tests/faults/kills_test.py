@@ -134,7 +134,7 @@ class Retries(unittest.TestCase):
                     wait_until(lambda: server.total("bullpen_connections_lost_total", reason="signal") == 1, "its loss")
                     self.assertEqual(begun(), retries + 1)
                     self.assertEqual(deaths(server, "signal"), retries + 1)
-                    logged = re.findall(r"killed by signal 11 .* with the request \"die as s\"", server.stderr)
+                    logged = re.findall(r"killed by signal 11 .* it had the request \"die as s\"", server.stderr)
                     self.assertEqual(len(logged), retries + 1, server.stderr)
                     server.check_conservation()
 

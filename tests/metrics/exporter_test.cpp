@@ -98,7 +98,7 @@ public:
                   const std::array<int, 3> kept{listener_.fd(), lifeline.get(), board.fd()};
                   close_all_except(kept);
                   unblock_signals();
-                  return run_exporter(listener_.fd(), lifeline.get(), options);
+                  return run_exporter({listener_.fd()}, lifeline.get(), options);
               }).value();
     }
     ~RunningExporter() {
@@ -196,7 +196,7 @@ TEST_SUITE("the exporter") {
         }
     }
 
-    TEST_CASE("what is not there is 404, and another method than GET or HEAD is 405 with Allow") {
+    TEST_CASE("what is not there is 404, and a method that asks for no page is 405 with Allow") {
         const RunningExporter exporter;
         CHECK(is(exporter.get("/metricsx"), "404"));
         CHECK(is(exporter.get("/metrics/"), "404"));
@@ -206,28 +206,29 @@ TEST_SUITE("the exporter") {
              {std::string{"DELETE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"}, with_body}) {
             const std::string response = exporter.exchange(request);
             CHECK(is(response, "405"));
-            CHECK(contains(response, "Allow: GET, HEAD\r\n"));
+            CHECK(contains(response, "Allow: GET, HEAD, OPTIONS\r\n"));
         }
-        CHECK(is(exporter.exchange("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"), "413"));
+        CHECK(contains(exporter.exchange("OPTIONS * HTTP/1.0\r\n\r\n"), "Allow: GET, HEAD, OPTIONS\r\n"));
     }
 
-    TEST_CASE("what is no request is 400, and a head of more than 8 KiB is 431") {
+    TEST_CASE("what is no request is 400, and a head of more than 16 KiB is 431") {
         const RunningExporter exporter;
         CHECK(is(exporter.exchange("\x16\x03\x01 hello\r\n\r\n"), "400"));
         CHECK(is(exporter.exchange("GET /metrics HTTP/1.1\r\n\r\n"), "400"));  // No Host.
         const std::string long_head =
-            "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(9'000, 'x') + "\r\n\r\n";
+            "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(17'000, 'x') + "\r\n\r\n";
         CHECK(is(exporter.exchange(long_head), "431"));
         CHECK(is(exporter.exchange("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(200'000, 'x')), "431"));
         const std::string fitting =
-            "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + std::string(7'000, 'x');
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + std::string(15'000, 'x');
         CHECK(is(exporter.exchange(fitting + "\r\n\r\n"), "200"));
     }
 
     TEST_CASE("an HTTP/1.0 client and two requests in one packet are answered") {
         const RunningExporter exporter;
         const std::string old = exporter.exchange("GET /healthz HTTP/1.0\r\n\r\n");
-        CHECK(old.rfind("HTTP/1.0 200 ", 0) == 0);
+        CHECK(is(old, "200"));
+        CHECK(contains(old, "\r\nConnection: close\r\n"));
         CHECK(body_of(old) == "ok\n");
         const Client pipelining{exporter.address()};
         pipelining.send(
@@ -236,6 +237,27 @@ TEST_SUITE("the exporter") {
         const std::string both = pipelining.read_to_end().value();
         CHECK(is(both, "200"));
         CHECK(contains(both, "ok\nHTTP/1.1 404 "));
+    }
+
+    TEST_CASE("a request is judged as the service http judges it") {
+        const RunningExporter exporter;
+        const std::string last = "Connection: close\r\n\r\n";
+        const std::string host = "Host: x\r\n" + last;
+        CHECK(contains(exporter.get("/healthz"), "\r\nDate: "));
+        CHECK(is(exporter.exchange("GET http://x/healthz HTTP/1.1\r\n" + host), "200"));
+        CHECK(is(exporter.exchange("GET /healthz HTTP/1.7\r\n" + host), "200"));
+        CHECK(is(exporter.exchange("GET /%68ealthz HTTP/1.1\r\n" + host), "200"));
+        CHECK(contains(exporter.exchange("GET /x/../healthz HTTP/1.1\r\n" + host), "Location: /healthz\r\n"));
+        CHECK(is(exporter.exchange("GET /healthz HTTP/2.0\r\n" + host), "505"));
+        CHECK(is(exporter.exchange("GET /healthz HTTP/1.1\r\nTransfer-Encoding: foo\r\n" + host), "400"));
+        CHECK(is(exporter.exchange("GET /healthz HTTP/1.1\r\nA: b\r\n c\r\n" + host), "400"));
+        CHECK(is(exporter.exchange("GET /healthz HTTP/1.1\r\nHost: a:b\r\n" + last), "400"));
+        CHECK(is(exporter.exchange("BREW /healthz HTTP/1.1\r\n" + host), "501"));
+        const Client client{exporter.address()};
+        client.send(
+            "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /nothing HTTP/1.1\r\n" +
+            host);
+        CHECK(contains(client.read_to_end().value(), "ok\nHTTP/1.1 404 "));
     }
 
     TEST_CASE("health is 503 with a sentence when the master's heartbeat is old") {

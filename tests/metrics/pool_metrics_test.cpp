@@ -270,6 +270,13 @@ TEST_SUITE("the pool's metrics") {
         CHECK(sum() == doctest::Approx(0.001).epsilon(0.25));
     }
 
+    TEST_CASE("a label is UTF-8, whatever bytes a listener's path has") {
+        const Scoreboard board{1};
+        std::vector<PoolView> pools;
+        pools.push_back(view_of(board, "web", {"unix:/tmp/\xff"}));
+        CHECK(text_of(pools).find("listener=\"unix:/tmp/\xef\xbf\xbd\"") != std::string::npos);
+    }
+
     TEST_CASE("slots that were never used have no samples of their own") {
         Scoreboard board{4};
         occupy(board, 2, Stage::vacant);

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/core/open_descriptors.hpp"
@@ -357,6 +358,53 @@ TEST_SUITE("pool: the table of connections") {
                     CHECK(heard_by(sockets.client).empty());
             }
         }
+    }
+
+    TEST_CASE("a refused client that is still sending hears why, and may end in its own time") {
+        Table table{1, "busy\n"};
+        SocketPair sockets = tcp_sockets();
+        std::thread client{[&] {
+            const std::string upload(8'000'000, 'x');
+            CHECK(::send(sockets.client.get(), upload.data(), upload.size(), MSG_NOSIGNAL) == 8'000'000);
+            CHECK(heard_by(sockets.client) == "busy\n");
+            sockets.client.reset();
+        }};
+        table.connections.end(table.add(std::move(sockets.server)), Ending::refused(Refusal::overload));
+        CHECK(table.ended() == 1);
+        Farewells& farewells = table.connections.farewells();
+        for (TimePoint at = now; !farewells.empty(); at += 1ms) {
+            (void)farewells.prepare_to_wait(at);
+            farewells.attend(at, {.linger = 1h, .linger_total = 1h}, false);
+        }
+        client.join();
+    }
+
+    TEST_CASE("a refused client that has ended its side is closed at once") {
+        Table table{1, "busy\n"};
+        SocketPair sockets = tcp_sockets();
+        ::shutdown(sockets.client.get(), SHUT_WR);
+        pollfd ended{.fd = sockets.server.get(), .events = POLLRDHUP, .revents = 0};
+        REQUIRE(::poll(&ended, 1, 20'000) == 1);
+        table.connections.end(table.add(std::move(sockets.server)), Ending::refused(Refusal::overload));
+        CHECK(table.connections.farewells().empty());
+        CHECK(heard_by(sockets.client) == "busy\n");
+    }
+
+    TEST_CASE("connections and farewells together are never more than the limit") {
+        Table table{3, "busy\n"};
+        std::vector<UniqueFd> clients;
+        const auto come = [&] {
+            SocketPair sockets = tcp_sockets();
+            clients.push_back(std::move(sockets.client));
+            return table.add(std::move(sockets.server));
+        };
+        for (int i = 0; i < 5; ++i)
+            table.connections.end(come(), Ending::refused(Refusal::rate));
+        CHECK(table.connections.farewells().size() == 3);
+        (void)come();
+        (void)come();
+        CHECK(table.connections.size() == 2);
+        CHECK(table.connections.farewells().size() == 1);
     }
 
     TEST_CASE("who isn't refused, or has a service without such words, hears nothing but the end") {

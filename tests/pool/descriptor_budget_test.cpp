@@ -140,8 +140,21 @@ TEST_SUITE("pool: the descriptor budget") {
         CHECK(complaint(pools, needed, 7).empty());
         CHECK(share_descriptors(pools, needed, 7) == std::vector<std::size_t>{1, 1});
         CHECK(complaint(pools, needed - 1, 7) ==
-              "workers-max is too large: the pools need " + std::to_string(needed) +
+              "the pools have too many workers (workers, workers-max), which need " + std::to_string(needed) +
                   " descriptors, and the limit (ulimit -Hn) is " + std::to_string(needed - 1));
+    }
+
+    TEST_CASE(
+        "a limit that is too low for any server is what the sentence is about, whatever the pools want") {
+        std::vector<DescriptorNeeds> pools{small(), small()};
+        const std::size_t least = 7 + price(pools, {1, 1});
+        pools[0].slots = 500;
+        pools[0].hands_off = pools[1].hands_off = true;
+        pools[1].connections_of_a_process = 1000;
+        CHECK(complaint(pools, least + 3, 7) ==
+              "the limit of descriptors is too low: a server with one worker needs " +
+                  std::to_string(least + 4) + " descriptors, and the limit (ulimit -Hn) is " +
+                  std::to_string(least + 3));
     }
 
     TEST_CASE("a worker process for which the limit is too small is one sentence about its pool") {
@@ -152,5 +165,7 @@ TEST_SUITE("pool: the descriptor budget") {
         CHECK(complaint(pools, 1033 + 6, 7) ==
               "capacity of pool 'chat' is too large: a worker's process may need 1040 descriptors, and the "
               "limit (ulimit -Hn) is 1039");
+        pools[1].process_grows_by = "threads";
+        CHECK(complaint(pools, 1033 + 6, 7).starts_with("threads of pool 'chat' is too large: "));
     }
 }

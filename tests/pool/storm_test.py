@@ -364,7 +364,7 @@ class Stops(unittest.TestCase):
             with connect(server) as client:
                 client.sendall(b"x")
                 self.assertEqual(client.recv(1), b"x")
-                self.assertEqual(server.stop(), 0)
+                self.assertEqual(server.stop(), 3)
 
     def test_a_master_that_waits_for_a_busy_worker_at_a_stop_does_not_spin(self):
         for case in chosen():

@@ -119,7 +119,7 @@ class Exec(unittest.TestCase):
                     client.sendall(b"y")
                     client.shutdown(socket.SHUT_WR)
                 self.assertEqual(rest_of(client), "" if lost else "y")
-                self.assertEqual(server.wait(), 0)
+                self.assertEqual(server.wait(), 3 if lost else 0)
 
     def test_a_program_that_vanishes_is_weather_and_comes_back(self):
         with tempfile.TemporaryDirectory() as home:

@@ -131,7 +131,7 @@ class Handle(unittest.TestCase):
             self.assertRegex(done.stderr, r"\Abullpen: handle: descriptor 0 is no connected stream socket[^\n]*\n\Z")
         for arguments, expected in [((), "SERVICE is required"), (("ehco",), "nearest is echo"),
                                     (("exec",), "exec has no handler"), (("echo", "--rot", "x"), "did you mean --root"),
-                                    (("http", "--file-cache", "-1"), "--file-cache: Value -1 not in range 0 to 86400")]:
+                                    (("http", "--file-cache", "-1"), "--file-cache: expected a number from 0 to 86400, got -1")]:
             with self.subTest(arguments=arguments):
                 client, process = self.start(*arguments)
                 self.assertEqual(process.wait(TIMEOUT), 2)

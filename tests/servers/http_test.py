@@ -71,6 +71,12 @@ class Site(unittest.TestCase):
         self.assertEqual(self.fetch("/")[0], 200)
 
 
+def age(root):
+    """Gives each file a Last-Modified: it has none while it is younger than the end of its second."""
+    for path in root.rglob("*"):
+        os.utime(path, (time.time() - 100,) * 2)
+
+
 def read_to_end(client):
     data = b""
     while chunk := client.recv(65536):
@@ -145,6 +151,7 @@ class Answers(Site):
         (cls.root / "with/index.html").write_text("the index")
         (cls.root / "without").mkdir()
         (cls.root / "without/<script>alert('x').txt").write_text("x")
+        age(cls.root)
 
     def test_a_file_comes_with_its_type_length_and_validators(self):
         status, headers, body = self.fetch("/a.txt")
@@ -187,8 +194,10 @@ class Answers(Site):
         self.assertEqual((status, headers["Location"]), (301, "/with/?a=%20b"))
 
     def test_no_redirect_leads_to_another_server(self):
-        for path in (b"//with", b"/%2Fwith", b"///with"):
+        for path in (b"//with", b"///with"):
             self.assertIn(b"\r\nLocation: /with/\r\n", self.exchange(b"GET " + path + b" HTTP/1.0\r\n\r\n"))
+        for path in (b"/a/..//x.example/", b"/.//x.example/", b"/./////x.example/"):
+            self.assertIn(b"\r\nLocation: /x.example/\r\n", self.exchange(b"GET " + path + b" HTTP/1.0\r\n\r\n"))
 
     def test_a_directory_without_an_index_is_listed_and_names_are_escaped(self):
         status, headers, body = self.fetch("/without/")
@@ -295,8 +304,71 @@ class Answers(Site):
         self.assertIn(b"\r\nConnection: close\r\n", answer)
         self.assertTrue(answer.endswith(b"hello, world\n"))
 
+    def test_close_wins_over_keep_alive(self):
+        for fields in (b"Connection: keep-alive, close\r\n", b"Connection: close\r\nConnection: keep-alive\r\n"):
+            for version in (b"1.0", b"1.1"):
+                answer = self.exchange(b"GET /a.txt HTTP/" + version + b"\r\n" + HOST + fields + b"\r\n")
+                self.assertIn(b"\r\nConnection: close\r\n", answer)
+
+    def test_a_later_minor_version_is_served_as_1_1(self):
+        client = self.connect()
+        for minor in range(2, 10):
+            client.sendall(b"GET /a.txt HTTP/1.%d\r\n" % minor + HOST + b"\r\n")
+            [(status, headers, body)] = read_answers(client, 1)
+            self.assertEqual((status, headers["Connection"], body), (200, None, b"hello, world\n"))
+
+    def test_OPTIONS_is_answered_with_Allow(self):
+        client = self.connect()
+        for target in (b"*", b"/", b"/a.txt", b"/nothing", b"http://x", b"http://x/a.txt"):
+            client.sendall(b"OPTIONS " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+            [(status, headers, _)] = read_answers(client, 1)
+            self.assertEqual((status, headers["Allow"]), (200, "GET, HEAD, OPTIONS"))
+        self.assertEqual(self.status_of(b"OPTIONS / HTTP/1.0\r\n\r\n"), 200)  # HAProxy's option httpchk.
+
+    def test_a_path_with_dot_segments_is_redirected_to_what_it_means(self):
+        for path, meant in (("/with/../a.txt?b=/../c", "/a.txt?b=/../c"), ("/./a.txt", "/a.txt"), ("/x/%2e%2E/with", "/with"),
+                            ("/with/..", "/"), ("/with/.", "/with/"), ("/x//../y", "/x/y"), ("/x%2fy/../a%20b", "/a%20b")):
+            for method in ("GET", "HEAD"):
+                status, headers, _ = self.fetch(path, method)
+                self.assertEqual((status, headers["Location"]), (301, meant))
+        done = subprocess.run(["curl", "-sSfL", "--path-as-is", self.server.url + "with/../a.txt"], capture_output=True,
+                              check=True, timeout=TIMEOUT)
+        self.assertEqual(done.stdout, b"hello, world\n")
+
+    def test_a_small_body_that_nobody_wants_costs_no_connection(self):
+        for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("POST", 405), ("BREW", 501)):
+            for size in (1, 1000, 64 * 1024):
+                connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT)
+                self.addCleanup(connection.close)
+                before = None
+                for _ in range(3):
+                    connection.request(method, "/a.txt", body=bytes(size))
+                    response = connection.getresponse()
+                    response.read()
+                    self.assertEqual((response.status, response.headers["Connection"]), (status, None))
+                    before = before or connection.sock
+                    self.assertIs(connection.sock, before)
+        for body in ({"body": bytes(64 * 1024 + 1)}, {"body": b"a", "headers": {"Expect": "100-continue"}},
+                     {"body": [b"a"], "encode_chunked": True, "headers": {"Transfer-Encoding": "chunked"}}):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/a.txt", **body)
+            response = connection.getresponse()
+            self.assertEqual((response.read(), response.headers["Connection"]), (b"hello, world\n", "close"))
+
+    def test_a_small_body_may_come_late_and_in_pieces(self):
+        client = self.connect()
+        for cut in range(12):
+            request = b"GET /a.txt HTTP/1.1\r\n" + HOST + b"Content-Length: 11\r\n\r\n"
+            client.sendall(request + b"GET / HTTP/"[:cut])
+            self.assertEqual(read_answers(client, 1)[0][2], b"hello, world\n")
+            client.sendall(b"GET / HTTP/"[cut:] + b"HEAD /nothing HTTP/1.1\r\n"[:cut])
+            client.sendall(b"HEAD /nothing HTTP/1.1\r\n"[cut:] + HOST + b"\r\n")
+            self.assertIn(b" 404 ", client.recv(65536))
+
     def test_the_absolute_form_is_understood(self):
-        self.assertEqual(self.status_of(b"GET http://x/a.txt HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"), 200)
+        for target in (b"http://x/a.txt", b"HTTP://other:80/a.txt", b"http://[::1]:/a.txt"):
+            self.assertEqual(self.status_of(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"), 200)
 
     def test_an_answer_before_the_close_arrives_although_more_was_sent(self):
         client = self.connect()
@@ -328,13 +400,21 @@ class Refusals(Site):
         return int(answer[9:12])
 
     def test_nothing_outside_of_the_root_can_be_reached(self):
-        for target in (b"/../secret", b"/sub/../../secret", b"/%2e%2e/secret", b"/%2E%2e%2Fsecret", b"/sub/%2e%2e/%2e%2e/secret",
-                       b"/..%2fsecret", b"/%252e%252e/secret", b"/..\\secret", b"/..%5csecret", b"//../secret", b"/./../secret",
+        for target in (b"/%2e%2e%2Fsecret", b"/..%2fsecret", b"/%252e%252e/secret", b"/..\\secret", b"/..%5csecret",
                        b"//etc/passwd", b"/%2Fetc/passwd", b"///etc/passwd", b"/absolute", b"/outside", b"/up/secret", b"/up/",
-                       b"/up", b"/up/root/a.txt", b"/loop", b"/proc/self/root/etc/passwd", b"/sub/..", b"/..", b"/.", b"/./a.txt",
-                       b"http://x/../secret", b"/" + b"../" * 50 + b"etc/passwd", b"/%c0%ae%c0%ae/secret"):
+                       b"/up", b"/up/root/a.txt", b"/loop", b"/proc/self/root/etc/passwd", b"/sub%2fb.txt", b"/sub%5cb.txt",
+                       b"/%c0%ae%c0%ae/secret"):
             with self.subTest(target):
                 self.assertEqual(self.get(target), 404)
+        for target in (b"/../secret", b"/sub/../../secret", b"/%2e%2e/secret", b"/sub/%2e%2E/.%2e/secret", b"/./../secret", b"/..",
+                       b"http://x/../secret", b"/" + b"../" * 50 + b"etc/passwd"):
+            with self.subTest(target):
+                self.assertEqual(self.get(target), 400)
+        for target in (b"/sub/..", b"/.", b"/./a.txt", b"//../sub", b"/sub/./../sub"):
+            with self.subTest(target):
+                self.assertEqual(self.get(target), 301)
+        for method in (b"POST", b"OPTIONS", b"DELETE", b"TRACE"):
+            self.assertEqual(self.status_of(method + b" /sub/../a.txt HTTP/1.0\r\n\r\n"), 400)
 
     def test_a_symlink_within_the_root_is_followed(self):
         self.assertEqual(self.fetch("/sub/within")[2], b"hello")
@@ -368,7 +448,8 @@ class Refusals(Site):
             b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n": 400,
             line + b"\r\n": 400,
             line + HOST + HOST + b"\r\n": 400,
-            line + b"Host: a b\r\n\r\n": 400,
+            **{line + b"Host: " + bad + b"\r\n\r\n": 400 for bad in (
+                b"a b", b"a:b", b"a:1:2", b"[::1", b"[::1].", b"a[", b"\xe9", b"%zz", b"u@a")},
             line + HOST + b"no colon\r\n\r\n": 400,
             line + HOST + b"A : b\r\n\r\n": 400,
             line + HOST + b"A: b\r\n c\r\n\r\n": 400,
@@ -382,7 +463,11 @@ class Refusals(Site):
             b"GET /" + b"a" * 100_000: 414,
             line + HOST + b"A: " + b"b" * 20_000 + b"\r\n\r\n": 431,
             line + HOST + b"A: b\r\n" * 20_000 + b"\r\n": 431,
+            line + HOST + b"A:\r\n b\r\n\r\n": 400,
+            line + HOST + b"\n": 400,
+            b"GET /a.txt HTTP/1.10\r\n" + HOST + b"\r\n": 400,
             b"GET /a.txt HTTP/2.0\r\n" + HOST + b"\r\n": 505,
+            b"GET /a.txt HTTP/0.9\r\n" + HOST + b"\r\n": 505,
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 505,
         }
         for request, status in expected.items():
@@ -395,7 +480,8 @@ class Refusals(Site):
 
     def test_bad_targets_are_400_and_the_connection_goes_on(self):
         client = self.connect()
-        for target in (b"/%", b"/%zz", b"/a%00.txt", b"*", b"a.txt", b"/a.txt#b", b"ftp://x/a.txt"):
+        for target in (b"/%", b"/%zz", b"/a%00.txt", b"*", b"a.txt", b"/a.txt#b", b"ftp://x/a.txt", b"http:///", b"http:///a.txt",
+                       b"http://u:p@x/", b"http://x:y/", b"http://x:1:2/", b"http://:80/", b"http://[::1/", b"x:80", b"/.."):
             client.sendall(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
             [(status, _, _)] = read_answers(client, 1)
             self.assertEqual(status, 400, target)
@@ -403,21 +489,24 @@ class Refusals(Site):
         self.assertEqual(read_answers(client, 1)[0][2], b"hello")
 
     def test_other_methods_are_405_with_Allow_and_unknown_ones_501(self):
-        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"):
+        for method in ("POST", "PUT", "DELETE", "TRACE", "PATCH"):
             status, headers, _ = self.fetch("/a.txt", method)
-            self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD"))
+            self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD, OPTIONS"))
         self.assertEqual(self.fetch("/a.txt", "BREW")[0], 501)
-        self.assertEqual(self.status_of(b"CONNECT x:80 HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"), 405)
+        for target, status in ((b"x:80", 405), (b"[::1]:80", 405), (b"x", 400), (b"/", 400), (b"u@x:80", 400), (b"*", 400)):
+            self.assertEqual(self.status_of(b"CONNECT " + target + b" HTTP/1.0\r\n\r\n"), status)
 
     def test_a_body_is_not_taken_for_the_next_request(self):
         smuggled = b"GET /sub/b.txt HTTP/1.1\r\n" + HOST + b"\r\n"
         length = b"Content-Length: %d\r\n\r\n" % len(smuggled)
         chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(smuggled)
         for method, status in ((b"GET", b"200"), (b"HEAD", b"200"), (b"POST", b"405")):
-            for framing in (length, chunked):
+            for framing in (b"Connection: close\r\n" + length, chunked):
                 answer = self.exchange(method + b" /a.txt HTTP/1.1\r\n" + HOST + framing + smuggled)
                 self.assertEqual(answer[9:12], status)
                 self.assertEqual(answer.count(b"HTTP/1.1"), 1)
+            answer = self.exchange(method + b" /a.txt HTTP/1.1\r\n" + HOST + length + smuggled + b"GET /sub HTTP/1.0\r\n\r\n")
+            self.assertEqual([answer[9:12], answer.count(b"HTTP/1.1"), b" 301 " in answer], [status, 2, True])
 
     def test_a_client_that_uploads_a_lot_still_sees_its_answer(self):
         with tempfile.NamedTemporaryFile() as upload:

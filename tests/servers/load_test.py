@@ -77,6 +77,24 @@ class Http(LoadTest):
                 self.assertIn("Latency counts from when a request was due", report)
             self.assertEqual(result["rate"], 500)
 
+    def test_poisson_arrivals_are_others_each_time_and_the_seed_that_is_shown_brings_them_back(self):
+        poisson = ["--rate", "1000", "--requests", "20", "--arrivals", "poisson"]
+        with Bullpen(*self.root) as server:
+            report, first = self.load_to_json(server.url, *poisson)
+            _, other = self.load_to_json(server.url, *poisson)
+            _, again = self.load_to_json(server.url, *poisson, "--seed", str(first["seed"]))
+            _, even = self.load_to_json(server.url, "--rate", "1000", "--requests", "20")
+        self.assertIn(f"(Poisson, seed {first['seed']})", report.replace("\n", " "))
+        self.assertNotEqual(first["seed"], other["seed"])
+        self.assertEqual(first["seed"], again["seed"])
+        self.assertIsNone(even["seed"])
+
+    def test_a_name_and_a_scheme_in_capitals_will_do(self):
+        with Bullpen(*self.root, "--listen", "127.0.0.1:0") as server:
+            for more in ([], ["--source", "127.0.0.7"]):
+                _, result = self.load_to_json(f"HTTP://localhost:{server.port}/file.txt", "--requests", "5", *more)
+                self.assertEqual((result["requests"], result["bad_ends"]), (5, 0))
+
     def test_a_request_file_has_classes_and_bad_statuses_are_errors(self):
         requests = self.directory / "requests"
         requests.write_text("# the mix\n/file.txt weight=99 class=fast\nHEAD /none class=bad\n")
@@ -238,12 +256,19 @@ class WhatCannotBe(LoadTest):
         self.assert_refused(2, "--rate: expected a number from 0 to 1000000, got -1", url, "--rate", "-1")
         self.assert_refused(2, "--rate: expected a number from 0 to 1000000, got nan", url, "--rate", "nan")
         self.assert_refused(2, "--timeout: expected a number from 0.001 to 86400, got 0", url, "--timeout", "0")
-        self.assert_refused(2, "--requests: expected a number from 0 to 1000000000000, got 1.5", url, "--requests", "1.5")
+        self.assert_refused(2, "--requests: expected a number from 0 to 1000000000000, got '1.5'", url, "--requests", "1.5")
         self.assert_refused(2, "--arrivals: expected even or poisson, got 'odd'", url, "--rate", "1", "--arrivals", "odd")
         self.assert_refused(2, "--arrivals: it goes with --rate", url, "--arrivals", "poisson")
         self.assert_refused(2, "--keep-alive: expected a number from 0", url, "--keep-alive=x")
         self.assert_refused(2, "--slow-send: expected BYTES/MS, got '7'", url, "--slow-send", "7")
         self.assert_refused(2, "--header: expected 'Name: value', got 'x'", url, "--header", "x")
+        self.assert_refused(2, "--header: expected 'Name: value', got 'Content-Length : 5'", url, "--header",
+                            "Content-Length : 5")
+        self.assert_refused(2, "--header: content-length is said by load itself", url, "--header", "content-length: 5")
+        self.assert_refused(2, "--header: Transfer-Encoding is said by load itself", url, "--message", "x", "--header",
+                            "Transfer-Encoding: chunked")
+        self.assert_refused(2, "--seed: it goes with --arrivals poisson", url, "--rate", "1", "--seed", "1")
+        self.assert_refused(2, "--seed: expected a number from 0 to 4294967295, got -1", url, "--seed", "-1")
         self.assert_refused(2, "--expect: it goes with tcp:// and unix:", url, "--expect", "close")
         self.assert_refused(2, "--expect: expected echo or close", "tcp://127.0.0.1:9", "--expect", "x")
         self.assert_refused(2, "--method: it goes with http://", "tcp://127.0.0.1:9", "--method", "GET")

@@ -24,6 +24,56 @@ def run(*arguments, user=None):
     return done.returncode, done.stdout, done.stderr
 
 
+def mounts_can_be_made():
+    try:
+        return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@unittest.skipUnless(mounts_can_be_made(), "needs unshare and root, for a hosts file of its own")
+class Names(unittest.TestCase):
+    """A name that stands for two addresses."""
+
+    def setUp(self):
+        home = tempfile.TemporaryDirectory()
+        self.addCleanup(home.cleanup)
+        hosts = Path(home.name, "hosts")
+        hosts.write_text("127.0.0.1 both\n127.0.0.2 both\n")
+        self.program = Path(home.name, "bullpen")
+        self.program.write_text("#!/bin/sh\nexec unshare -m sh -c "
+                                f"'mount --bind {hosts} /etc/hosts && exec {PROGRAM} \"$@\"' bullpen \"$@\"\n")
+        self.program.chmod(0o755)
+
+    def test_the_server_and_its_exporter_listen_at_all_of_them_with_one_port(self):
+        with Bullpen("echo", "--listen", "both:0", "--metrics", "both:0", program=self.program) as server:
+            self.assertEqual(server.addresses, [f"127.0.0.1:{server.port}", f"127.0.0.2:{server.port}"])
+            for host in ("127.0.0.1", "127.0.0.2"):
+                self.assertEqual(echo((host, server.port)), b"hello")
+                self.assertIn(f"bullpen: metrics at http://{host}:{server.metrics_port}/metrics\n", server.output)
+                with urllib.request.urlopen(f"http://{host}:{server.metrics_port}/healthz", timeout=60) as answer:
+                    self.assertEqual(answer.status, 200)
+
+    def test_if_one_is_taken_none_is_listened_at(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.2", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            for flags in (["--listen", f"both:{port}"], ["--listen", "127.0.0.1:0", "--metrics", f"both:{port}"]):
+                done = subprocess.run([self.program, "serve", "echo", *flags], capture_output=True, text=True,
+                                      timeout=60, check=False)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertEqual(done.stderr, f"bullpen: both:{port} stands for 2 addresses: cannot listen on "
+                                              f"127.0.0.2:{port}: Address already in use\n")
+
+    def test_load_tries_them_all(self):
+        with Bullpen("http", "--listen", "127.0.0.2:0") as server:
+            done = subprocess.run([self.program, "load", f"http://both:{server.port}/", "--requests", "5"],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn(f"(127.0.0.2:{server.port})", done.stdout)
+
+
 class Errors(unittest.TestCase):
     def complaint(self, status, *arguments, user=None):
         """The one sentence on stderr; nothing is on stdout, and the status is as expected."""
@@ -41,8 +91,8 @@ class Errors(unittest.TestCase):
             (("serve", "--workers", "0"), "--workers: expected a number from 1 to 10000, got 0"),
             (("serve", "--workers", "x"), "got 'x'"),
             (("serve", "http", "extra"), "unexpected argument 'extra'"),
-            (("serve", "htpp"), "nearest is http"),
-            (("serve", "--model", "prefrok"), "prefork-event and inetd (the nearest is prefork)"),
+            (("serve", "htpp"), "did you mean http?"),
+            (("serve", "--model", "prefrok"), "there is no model 'prefrok' (did you mean prefork?); known are prefork, "),
             (("serve", "--spare-min", "9", "--spare-max", "3"), "--spare-min (9) is above --spare-max (3)"),
             (("serve", "--workers", "3", "--spare-min", "1"), "can't go with --spare-min"),
             (("serve", "--listen", "8080"), "expected HOST:PORT, [V6]:PORT or unix:/path"),

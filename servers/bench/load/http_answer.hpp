@@ -1,6 +1,7 @@
 /// An HTTP answer as the load client reads it.
 #pragma once
 
+#include <boost/system/error_code.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,7 @@ private:
 
     void start();
     AnswerState parse(std::string_view bytes, std::size_t& taken);
+    std::size_t put_folded(std::string_view bytes, boost::system::error_code& error);
     [[nodiscard]] AnswerState judge() const;
 
     HttpExpectation expected_;

@@ -78,7 +78,7 @@ public:
         std::uint64_t now = began_ns;
         report_ns_ = began_ns;
         if (options_.duration.count() > 0) end_ns_ = began_ns + in_ns(options_.duration);
-        if (open_loop_) schedule_.emplace(options_.rate, options_.arrivals, began_ns);
+        if (open_loop_) schedule_.emplace(options_.rate, options_.arrivals, began_ns, options_.seed);
         while (busy_ > 0 || more_to_begin(now)) {
             if (now >= report_ns_) {
                 report_ns_ = now + in_ns(options_.report_interval);
@@ -283,7 +283,7 @@ private:
 
     void take(std::string_view bytes, Caller& caller) {
         result_.bytes += bytes.size();
-        if (caller.doing == Doing::awaiting_end) return fail(caller, LoadError::wrong_answer);
+        if (caller.doing == Doing::awaiting_end) return end_badly(caller);
         if (caller.doing != Doing::asking) return disconnect(caller);  // Told before a close, as 408 is.
         switch (caller.answer->take(bytes)) {
             case AnswerState::wrong: return fail(caller, LoadError::wrong_answer);
@@ -351,12 +351,23 @@ private:
                 case AnswerState::complete: answered(caller);
             }
         }
+        leave(caller);
+    }
+
+    /// All that the connection was for is said, or the server wants it to end.
+    void leave(Caller& caller) {
         if (caller.requests_left == 0) return hang_up(caller);
         disconnect(caller);
         go_on(caller);
     }
 
+    void end_badly(Caller& caller) {
+        ++result_.bad_ends;
+        leave(caller);
+    }
+
     void lose(Caller& caller, LoadError error) {
+        if (caller.doing == Doing::awaiting_end) return end_badly(caller);
         if (caller.doing == Doing::nothing || caller.doing == Doing::thinking) return disconnect(caller);
         fail_or_reconnect(caller, error);
     }
@@ -402,9 +413,14 @@ private:
 
     void give_up_late(std::uint64_t now) {
         for (Caller& caller : callers_) {
-            const bool waits = caller.doing == Doing::asking || caller.doing == Doing::awaiting_end;
-            if (waits && now > caller.begun_ns && now - caller.begun_ns > in_ns(options_.request_timeout))
+            const auto waits_longer_than = [&](std::uint64_t since_ns, std::chrono::milliseconds limit) {
+                return now > since_ns && now - since_ns > in_ns(limit);
+            };
+            if (caller.doing == Doing::asking && waits_longer_than(caller.begun_ns, options_.request_timeout))
                 fail(caller, LoadError::timed_out);
+            else if (caller.doing == Doing::awaiting_end &&
+                     waits_longer_than(caller.idle_since_ns, options_.end_timeout))
+                end_badly(caller);
         }
     }
 

@@ -49,10 +49,12 @@ struct LoadOptions {
     /// latency.
     double rate = 0;
     Arrivals arrivals = Arrivals::even;
+    std::uint64_t seed = 1;  ///< Of Poisson arrivals.
     SlowSend slow_send = {};
     std::chrono::milliseconds think_time{
         0};  ///< Closed loop: from an answer to the connection's next request.
     std::chrono::milliseconds request_timeout{10'000};  ///< Open loop: from when it was due.
+    std::chrono::milliseconds end_timeout{1'000};       ///< For the server to close after a last answer.
     std::chrono::milliseconds time_limit{60'000};
     std::chrono::milliseconds report_interval{100};
     /// Told every report_interval how many connections have ended; false ends the load.
@@ -72,6 +74,9 @@ struct LoadResult {
     long requests = 0;     ///< That were answered as expected.
     /// The server closed a connection between two requests, as it may; the rest was asked on a new one.
     long reconnects = 0;
+    /// After the last answer the server left the connection open for end_timeout, reset it or sent more. No
+    /// error: the request is counted as answered.
+    long bad_ends = 0;
     std::uint64_t bytes = 0;  ///< That came back.
     LoadErrorCounts errors{};
     std::map<int, long> statuses = {};  ///< Of complete HTTP answers.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/parse_number.hpp"
+#include "core/utf8.hpp"
 #include "servers/bench/load/url.hpp"
 
 namespace bullpen {
@@ -42,6 +43,9 @@ RequestLine parse_line(const std::string& line, const std::string& place) {
             request.weight = parse_weight(view.substr(weight_key.size()), place);
         } else if (view.starts_with(class_key) && view.size() > class_key.size()) {
             request.name = view.substr(class_key.size());
+            if (!is_utf8(request.name))
+                throw std::invalid_argument{place + "class: expected UTF-8, got '" + to_utf8(request.name) +
+                                            "'"};
         } else {
             throw std::invalid_argument{place + "unexpected '" + word + "'; " + std::string{form}};
         }

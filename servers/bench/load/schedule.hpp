@@ -8,14 +8,14 @@ namespace bullpen {
 
 enum class Arrivals {
     even,     ///< At equal distances.
-    poisson,  ///< At random, as from many clients that know nothing of each other. The same in every run.
+    poisson,  ///< At random, as from many clients that know nothing of each other. The same for each seed.
 };
 
 class Schedule {
 public:
     /// `rate` a second, above 0. The first is due at `begin_ns`.
-    Schedule(double rate, Arrivals arrivals, std::uint64_t begin_ns) noexcept
-        : rate_{rate}, arrivals_{arrivals}, begin_ns_{begin_ns} {}
+    Schedule(double rate, Arrivals arrivals, std::uint64_t begin_ns, std::uint64_t seed = 1) noexcept
+        : rate_{rate}, arrivals_{arrivals}, begin_ns_{begin_ns}, random_{seed} {}
 
     [[nodiscard]] std::uint64_t due_ns() const noexcept { return begin_ns_ + offset_ns_; }
     [[nodiscard]] long number() const noexcept { return number_; }  ///< Of the request that is due then.
@@ -28,7 +28,7 @@ private:
     std::uint64_t offset_ns_ = 0;
     double elapsed_ns_ = 0;  ///< Poisson's offset, unrounded.
     long number_ = 0;
-    std::mt19937_64 random_{1};
+    std::mt19937_64 random_;
 };
 
 }  // namespace bullpen

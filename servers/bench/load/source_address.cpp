@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -13,23 +14,28 @@
 
 namespace bullpen {
 
-Address parse_source(const std::string& host, const Address& server) {
+std::vector<Address> resolve_source(const std::string& host) {
     const bool is_v6 = host.find(':') != std::string::npos;
-    if (server.family() != AF_INET && server.family() != AF_INET6)
-        throw std::invalid_argument{"--source: it goes with a server on TCP"};
-    Address source;
     try {
-        source = resolve(is_v6 ? "[" + host + "]:0" : host + ":0").front();
+        return resolve(is_v6 ? "[" + host + "]:0" : host + ":0");
     } catch (const AddressError&) {
         throw std::invalid_argument{"--source: expected an IP address of this machine, got '" + host + "'"};
     }
-    if (source.family() != server.family())
-        throw std::invalid_argument{"--source: nothing gets from " + host + " to " + server.text() +
-                                    ", one is IPv4 and one IPv6"};
-    const UniqueFd socket{::socket(source.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (!socket || !come_from(source, socket.get()))
-        throw std::system_error{errno, std::generic_category(), "--source: cannot come from " + host};
-    return source;
+}
+
+Address choose_source(const std::vector<Address>& sources, const Address& server) {
+    if (server.family() != AF_INET && server.family() != AF_INET6)
+        throw std::invalid_argument{"--source: it goes with a server on TCP"};
+    const auto source = std::find_if(sources.begin(), sources.end(),
+                                     [&](const Address& one) { return one.family() == server.family(); });
+    if (source == sources.end())
+        throw std::invalid_argument{"--source: nothing gets from " + sources.front().host() + " to " +
+                                    server.text() + ", one is IPv4 and one IPv6"};
+    const UniqueFd socket{::socket(source->family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (!socket || !come_from(*source, socket.get()))
+        throw std::system_error{errno, std::generic_category(),
+                                "--source: cannot come from " + source->host()};
+    return *source;
 }
 
 Address spread_source(const Address& server, long connection) noexcept {

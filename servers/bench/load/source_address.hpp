@@ -2,14 +2,19 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/address.hpp"
 
 namespace bullpen {
 
-/// `host` with a port that connect() is to choose. Throws std::invalid_argument or std::system_error, one
-/// sentence: no address, not of the server's family, or not one of this machine's.
-Address parse_source(const std::string& host, const Address& server);
+/// `host`, of which there may be several addresses, with a port that connect() is to choose. Throws
+/// std::invalid_argument, one sentence.
+std::vector<Address> resolve_source(const std::string& host);
+
+/// Of these the first that is of the server's family. Throws std::invalid_argument or std::system_error, one
+/// sentence: none is, or it isn't one of this machine's.
+Address choose_source(const std::vector<Address>& sources, const Address& server);
 
 /// A source address for the n-th connection to a server on 127.0.0.0/8. A client that closes first keeps its
 /// port in TIME_WAIT, and with half of the ports in it connect() searches for milliseconds; each address of

@@ -1,5 +1,7 @@
 #include "servers/bench/load/url.hpp"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -12,6 +14,11 @@ constexpr std::string_view unix_scheme = "unix:";
 
 [[noreturn]] void reject(std::string_view text, const std::string& reason) {
     throw std::invalid_argument{"'" + std::string{text} + "' is no URL for load: " + reason};
+}
+
+/// RFC 3986 3.1: a scheme is the same in any case of letters.
+bool has_scheme(std::string_view text, std::string_view scheme) noexcept {
+    return text.size() >= scheme.size() && ::strncasecmp(text.data(), scheme.data(), scheme.size()) == 0;
 }
 
 bool has_port(std::string_view authority) {
@@ -39,16 +46,17 @@ Url parse_http(std::string_view text) {
 }  // namespace
 
 Url parse_url(std::string_view text) {
-    if (text.starts_with(http_scheme)) return parse_http(text);
-    if (text.starts_with(unix_scheme)) return {.address = std::string{text}};
-    if (text.starts_with(tcp_scheme)) {
+    if (has_scheme(text, http_scheme)) return parse_http(text);
+    if (has_scheme(text, unix_scheme))
+        return {.address = std::string{unix_scheme}.append(text.substr(unix_scheme.size()))};
+    if (has_scheme(text, tcp_scheme)) {
         std::string_view address = text.substr(tcp_scheme.size());
         if (address.ends_with('/')) address.remove_suffix(1);
         if (address.find('/') != std::string_view::npos)
             reject(text, "after tcp://HOST:PORT nothing follows");
         return {.address = std::string{address}};
     }
-    if (text.starts_with("https://")) reject(text, "TLS is not spoken; expected http://…");
+    if (has_scheme(text, "https://")) reject(text, "TLS is not spoken; expected http://…");
     const bool schemeless = text.find("://") == std::string_view::npos && !text.starts_with('/');
     reject(text, "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path" +
                      (schemeless ? " (did you mean http://" + std::string{text} + "?)" : ""));

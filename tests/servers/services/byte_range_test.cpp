@@ -27,6 +27,14 @@ TEST_SUITE("byte range") {
         check_part("Bytes=0-99", 10, 0, 10);
     }
 
+    TEST_CASE("one range beside empty elements is one range") {
+        for (const char* header :
+             {"bytes=2-5,", "bytes=,2-5", "bytes=, ,\t2-5 ,, ,", "bytes=2-5 ,", "bytes= ,2-5"})
+            check_part(header, 10, 2, 4);
+        check_part("bytes=-3,", 10, 7, 3);
+        CHECK(parse_byte_range("bytes=10-,", 10).kind == Kind::unsatisfiable);
+    }
+
     TEST_CASE("a suffix counts from the end") {
         check_part("bytes=-3", 10, 7, 3);
         check_part("bytes=-30", 10, 0, 10);
@@ -41,8 +49,9 @@ TEST_SUITE("byte range") {
 
     TEST_CASE("anything else means the whole file") {
         for (const char* header :
-             {"", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=1",
-              "bytes= 1-2", "bytes=1-2x", "bytes=--1", "bytes=+1-2", "bytes=1--2", "0-1"}) {
+             {"", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "bytes=,", "bytes= 1-2,", "bytes=,1-2 ",
+              "bytes=0-1,,20-30", "lines=0-1", "bytes=a-b", "bytes=1", "bytes= 1-2", "bytes=1-2x",
+              "bytes=--1", "bytes=+1-2", "bytes=1--2", "0-1"}) {
             CAPTURE(header);
             const ByteRange range = parse_byte_range(header, 10);
             CHECK(range.kind == Kind::whole);

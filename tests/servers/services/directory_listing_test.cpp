@@ -35,6 +35,15 @@ TEST_SUITE("directory listing") {
         CHECK(contains(page, ">&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;.html<"));
     }
 
+    TEST_CASE("a name that isn't UTF-8 is shown with U+FFFD and linked by its bytes") {
+        const std::string page = directory_page("d\xE9/", {.entries = {{.name = "Stra\xDF"
+                                                                                "e"}}});
+        CHECK(contains(page,
+                       "<a href=\"Stra%DFe\">Stra\xEF\xBF\xBD"
+                       "e</a>"));
+        CHECK(contains(page, "Index of /d\xEF\xBF\xBD/"));
+    }
+
     TEST_CASE("no name can become another kind of link") {
         CHECK(contains(directory_page("", {.entries = {{.name = "javascript:alert(1)"}}}),
                        "href=\"javascript%3Aalert%281%29\""));

@@ -84,6 +84,103 @@ TEST_SUITE("file tree") {
         CHECK(names_in(tree, "sub/") == std::vector<std::string>{"b.txt", "within"});
     }
 
+    TEST_CASE("a symlink that stays below the root is followed, absolute or not") {
+        const Site site;
+        fs::create_symlink(site.root / "a.txt", site.root / "absolute");
+        fs::create_symlink(site.root / "sub", site.root / "folder");
+        fs::create_symlink(site.root, site.root / "sub" / "top");
+        fs::create_symlink("../root/a.txt", site.root / "round");
+        fs::create_symlink("../folder/b.txt", site.root / "sub" / "twice");
+        const FileTree tree{site.root};
+        for (const char* path : {"absolute", "folder/b.txt", "folder/top/a.txt", "round", "sub/twice"}) {
+            CAPTURE(path);
+            const OpenedFile file = tree.open(path);
+            REQUIRE(file.fd);
+            CHECK(file.size() == 5);
+            char byte;
+            CHECK(::read(file.fd.get(), &byte, 1) == 1);
+        }
+        CHECK(tree.open("folder/").is_directory());
+        CHECK(tree.open("sub/top").is_directory());
+        CHECK(tree.open("folder/nothing").error == ENOENT);
+        CHECK(names_in(tree, "") ==
+              std::vector<std::string>{"a.txt", "absolute", "folder/", "round", "sub/"});
+        CHECK(names_in(tree, "folder/") == std::vector<std::string>{"b.txt", "top/", "twice"});
+    }
+
+    TEST_CASE("an absolute symlink leads to no neighbour, device or FIFO, nor through one that leads out") {
+        const Site site;
+        fs::create_directory(site.top / "root2");
+        Site::write(site.top / "root2" / "a.txt", "secret");
+        REQUIRE(::mkfifo((site.root / "fifo").c_str(), 0600) == 0);
+        fs::create_symlink(site.top / "root2", site.root / "neighbour");
+        fs::create_symlink(site.top, site.root / "up");
+        fs::create_symlink(site.root / "fifo", site.root / "pipe");
+        fs::create_symlink("/dev/null", site.root / "null");
+        fs::create_symlink("/proc/self/cwd", site.root / "magic");
+        fs::create_symlink(site.root / "nothing", site.root / "dangling");
+        const FileTree tree{site.root};
+        for (const char* path : {"neighbour/a.txt", "neighbour/", "up/root/a.txt", "up/secret", "pipe",
+                                 "null", "magic", "magic/", "dangling"}) {
+            CAPTURE(path);
+            CHECK_FALSE(tree.open(path).fd);
+        }
+        CHECK(names_in(tree, "") == std::vector<std::string>{"a.txt", "sub/"});
+        CHECK_FALSE(tree.open(site.top / "secret").fd);
+    }
+
+    TEST_CASE("without links no symlink is followed, but for the root") {
+        const Site site;
+        fs::create_symlink("a.txt", site.root / "near");
+        fs::create_symlink(site.root / "a.txt", site.root / "far");
+        fs::create_symlink("root", site.top / "current");
+        const FileTree tree{site.top / "current", Links::none};
+        CHECK(tree.open("a.txt").fd);
+        CHECK(tree.open("near").error == ELOOP);
+        CHECK_FALSE(tree.open("far").fd);
+        CHECK(names_in(tree, "") == std::vector<std::string>{"a.txt", "sub/"});
+    }
+
+    TEST_CASE("where the root's name leads is looked up once a second") {
+        const Site site;
+        fs::create_directory(site.top / "next");
+        Site::write(site.top / "next" / "a.txt", "another");
+        fs::create_symlink("root", site.top / "current");
+        FileTree tree{site.top / "current"};
+        const auto size = [&] { return tree.open("a.txt").size(); };
+        const auto move_to = [&](const char* target) {
+            fs::create_symlink(target, site.top / "new");
+            fs::rename(site.top / "new", site.top / "current");
+        };
+        TimePoint now = Clock::now();
+        CHECK(size() == 5);
+        move_to("next");
+        CHECK_FALSE(tree.renew_root(now));
+        CHECK(size() == 5);
+        now += std::chrono::seconds{2};
+        CHECK(tree.renew_root(now));
+        CHECK(size() == 7);
+        move_to("nowhere");
+        now += std::chrono::seconds{2};
+        CHECK_FALSE(tree.renew_root(now));
+        CHECK(size() == 7);
+        move_to("root");
+        CHECK_FALSE(tree.renew_root(now + std::chrono::milliseconds{500}));
+        CHECK(tree.renew_root(now + std::chrono::seconds{1}));
+        CHECK(size() == 5);
+        fs::rename(site.root, site.top / "old");
+        fs::rename(site.top / "next", site.root);
+        CHECK(tree.renew_root(now + std::chrono::seconds{2}));
+        CHECK(size() == 7);
+    }
+
+    TEST_CASE("a directory that can't be listed is an error") {
+        const Site site;
+        const FileTree tree{site.root};
+        CHECK_THROWS_AS(static_cast<void>(tree.entries(tree.open("a.txt"), "a.txt")), std::system_error);
+        CHECK_THROWS_AS(static_cast<void>(tree.entries({}, "")), std::system_error);
+    }
+
     TEST_CASE("what begins with a dot is not there") {
         const Site site;
         Site::write(site.root / ".hidden", "x");

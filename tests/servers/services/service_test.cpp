@@ -11,10 +11,11 @@
 #include <thread>
 
 #include "servers/services/file_identity.hpp"
+#include "servers/services/option_error.hpp"
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"
 #include "tests/core/contents.hpp"
-#include "tests/servers/services/answer_of.hpp"
+#include "tests/core/http/answer_of.hpp"
 
 using namespace bullpen;
 
@@ -47,10 +48,17 @@ struct Root {
         write("with/index.html", "<p>the index");
         std::filesystem::create_directory(path / "without");
         write("without/b", "b");
+        for (const auto& entry : std::filesystem::recursive_directory_iterator{path})
+            age(entry.path());
     }
     ~Root() { std::filesystem::remove_all(path); }
     void write(const std::string& name, const std::string& contents) const {
         std::ofstream{path / name, std::ios::binary} << contents;
+    }
+    /// Gives a file a Last-Modified.
+    static void age(const std::filesystem::path& file) {
+        std::filesystem::last_write_time(
+            file, std::filesystem::file_time_type::clock::now() - std::chrono::hours{1});
     }
     std::filesystem::path path;
 };
@@ -210,7 +218,91 @@ TEST_SUITE("service") {
               std::vector<std::string>{"handle", "echo"});
         const Program http = service("http").make_program({.root = "/usr/../usr", .file_cache = 3});
         CHECK(std::vector(http.argv.begin() + 1, http.argv.end()) ==
-              std::vector<std::string>{"handle", "http", "--root", "/usr", "--file-cache", "3"});
+              std::vector<std::string>{"handle", "http", "--root", "/usr/../usr", "--file-cache", "3"});
+    }
+
+    TEST_CASE("http as a program is started with all of its options") {
+        const Root root;
+        const Program http = service("http").make_program(
+            {.root = root.path,
+             .links = http::Links::none,
+             .charset = {.name = ""},
+             .types = "/dev/null",
+             .add_header = {http::AddedHeader::parse("*.css A: b"), http::AddedHeader::parse("C: d")},
+             .error_page = {http::ErrorPage::parse("404=a.txt")},
+             .fallback = "with/index.html",
+             .precompressed = http::ContentCodings::parse("gz,br")});
+        CHECK(std::vector(http.argv.begin() + 1, http.argv.end()) ==
+              std::vector<std::string>{
+                  "handle",          "http", "--root",       root.path,   "--links",      "none",
+                  "--charset",       "off",  "--types",      "/dev/null", "--add-header", "*.css A: b",
+                  "--add-header",    "C: d", "--error-page", "404=a.txt", "--fallback",   "with/index.html",
+                  "--precompressed", "gz,br"});
+    }
+
+    TEST_CASE("http refuses options that can't be meant, in every form") {
+        const Root root;
+        const auto refusals_of = [&](ServiceOptions options) {
+            options.root = root.path;
+            const std::string sentence = complaint_of<OptionError>([&] { make_http(options); });
+            CHECK(complaint_of<OptionError>([&] { make_async_http(options); }) == sentence);
+            CHECK(complaint_of<OptionError>([&] { make_http_program(options); }) == sentence);
+            return sentence;
+        };
+        const std::string expected = "; expected a file that can be read, by its path below the root";
+        CHECK(refusals_of({.fallback = "nothing"}) == "'nothing': No such file or directory" + expected);
+        CHECK(refusals_of({.fallback = "with"}) == "'with' is a directory" + expected);
+        CHECK(refusals_of({.fallback = "/"}) == "'' is a directory" + expected);
+        CHECK(refusals_of({.error_page = {http::ErrorPage::parse("404=../a")}}) ==
+              "'../a': No such file or directory" + expected);
+        CHECK(refusals_of({.error_page = {http::ErrorPage::parse("404=a.txt"),
+                                          http::ErrorPage::parse("404=edge")}}) ==
+              "404 is given twice; expected one file for a status");
+        CHECK(refusals_of({.types = "/no/such"}) == "/no/such cannot be read: No such file or directory");
+        CHECK(refusals_of({.add_header = {{.line = std::string(5000, 'x')}}}) ==
+              "all headers together are 5000 bytes long; expected at most 4096");
+        root.write("huge", std::string(1024 * 1024 + 1, 'x'));
+        CHECK(refusals_of({.error_page = {http::ErrorPage::parse("404=huge")}}) ==
+              "'huge' is too large; expected at most 1048576 bytes");
+    }
+
+    TEST_CASE("http answers the same in both forms with all of its options") {
+        const Root root;
+        root.write("a.txt.gz", "compressed");
+        root.write("404.html", "<p>nothing");
+        root.write("large.html", std::string(200'000, 'x'));
+        for (const char* name : {"a.txt.gz", "404.html", "large.html"})
+            Root::age(root.path / name);
+        Root::age(root.path / "a.txt");
+        ServiceOptions options{
+            .root = root.path,
+            .add_header = {http::AddedHeader::parse("*.txt Cache-Control: no-cache"),
+                           http::AddedHeader::parse("X-All: 1")},
+            .error_page = {http::ErrorPage::parse("404=404.html"), http::ErrorPage::parse("405=large.html"),
+                           http::ErrorPage::parse("400=404.html")},
+            .precompressed = http::ContentCodings::parse("br,gz")};
+        const Handler blocking = make_http(options);
+        const AsyncHandler asynchronous = make_async_http(options);
+        options.file_cache = 60;
+        const Handler kept = make_http(options);
+        const std::string last = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        const std::string coded = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n";
+        for (const std::string& request :
+             {"GET /a.txt" + last, "GET /a.txt" + coded + "\r\n", "HEAD /a.txt" + coded + "\r\n",
+              "GET /a.txt" + coded + "Range: bytes=0-3\r\n\r\n",
+              "GET /a.txt" + coded + "If-None-Match: *\r\n\r\n", "GET /nothing" + last,
+              "HEAD /nothing" + last, "POST /a.txt" + last, "GET /with" + last, "GET /without/" + last,
+              std::string{"rubbish\r\n\r\n"}}) {
+            CAPTURE(request);
+            const std::string expected = without_date(answer_of(blocking, request));
+            CHECK(without_date(answer_of(asynchronous, request)) == expected);
+            for (int i = 0; i < 2; ++i)
+                CHECK(without_date(answer_of(kept, request)) == expected);
+        }
+        CHECK(answer_of(blocking, "GET /a.txt" + coded + "\r\n").ends_with("\r\n\r\ncompressed"));
+        CHECK(answer_of(blocking, "GET /nothing" + last).ends_with("\r\n\r\n<p>nothing"));
+        CHECK(answer_of(blocking, "POST /a.txt" + last).size() > 200'000);
+        CHECK(answer_of(blocking, "rubbish\r\n\r\n").ends_with("\r\n\r\n<p>nothing"));
     }
 
     TEST_CASE("exec finds its program by path and in PATH, and passes the arguments on") {

@@ -85,14 +85,63 @@ TEST_SUITE("servers: the configuration file") {
         CHECK(contains(complaint("[pool.a]\nworkers = 'x'\n"),
                        ":2: workers: expected a number from 1 to 10000"));
         CHECK(contains(complaint("[pool.a]\nlisten = 5\n"),
-                       ":2: listen: expected a string or an array of strings"));
-        CHECK(contains(complaint("[pool.a]\nlisten = []\n"), "expected a string or an array of strings"));
-        CHECK(contains(complaint("[pool.a]\nroot = 1\n"), ":2: root: expected a string"));
+                       ":2: listen: expected a string or an array of strings, got a number"));
         CHECK(contains(complaint("[poll.a]\n"), "pool"));
         CHECK(contains(complaint("[master]\nmetrics = 'off'\n"), "no pool"));
-        CHECK(contains(complaint("pool = 1\n"), "must be a table"));
+        CHECK(contains(complaint("pool = 1\n"),
+                       ":1: expected 'pool.NAME' to be a table, as in [pool.NAME], got a number"));
         CHECK(contains(complaint("[pool.a\n"), ":1: "));
         CHECK(contains(complaint("[pool.a]\n[pool.b]\nlisten = '127.0.0.1:1'\n"), "[pool.a] has no listen"));
+    }
+
+    TEST_CASE("a value of another type says what it got, whatever it is") {
+        const std::pair<const char*, const char*> values[] = {
+            {"'4'", "a string"},
+            {"4", "a number"},
+            {"4.5", "a number with a fraction"},
+            {"true", "a boolean"},
+            {"[4]", "an array"},
+            {"[]", "an empty array"},
+            {"{a = 1}", "a table"},
+            {"1979-05-27", "a date or time"},
+            {"07:32:00", "a date or time"},
+            {"1979-05-27T07:32:00Z", "a date or time"},
+        };
+        const std::pair<const char*, const char*> keys[] = {{"workers_max", "a number from 1 to 10000"},
+                                                            {"root", "a string"},
+                                                            {"listen", "a string or an array of strings"}};
+        for (const auto& [key, expected] : keys)
+            for (const auto& [value, got] : values) {
+                const std::string kind = got;
+                const bool list = std::string{key} == "listen";
+                if (kind == (key == keys[0].first ? "a number" : "a string") || (list && kind == "an array"))
+                    continue;
+                const std::string text = std::string{key} + " = " + value;
+                CAPTURE(text);
+                CHECK(complaint("[pool.a]\n" + text + "\n") ==
+                      ":2: " + std::string{key} + ": expected " + expected + ", got " + got);
+            }
+        CHECK(complaint("[pool.a]\nlisten = ['127.0.0.1:1', 4]\n") ==
+              ":2: listen: expected an array of strings, got one with a number");
+    }
+
+    TEST_CASE("a NUL byte in a string, a list or a name is refused") {
+        CHECK(contains(complaint("[pool.a]\nroot = \"/srv\\u0000/x\"\n"),
+                       ":2: root: expected DIR without a NUL byte"));
+        CHECK(contains(complaint("[pool.a]\nlisten = [\"127.0.0.1:1\\u0000\"]\n"),
+                       ":2: listen: expected ADDR without"));
+        CHECK(contains(complaint("[pool.\"a\\u0000b\"]\n"),
+                       ":1: pool.NAME: expected UTF-8 text without control bytes, got 'a\\x00b'"));
+        CHECK(contains(complaint("[pool.a]\n\"wor\\u0000kers\" = 3\n"),
+                       "there is no key 'wor\\x00kers' (did you mean workers?)"));
+    }
+
+    TEST_CASE("a mistyped key gets the nearest first, and no long list") {
+        const std::string sentence = complaint("[pool.a]\nworkers_mx = 3\n");
+        CHECK(contains(
+            sentence,
+            ":2: there is no key 'workers_mx' (did you mean workers_max?); known are workers_max, "));
+        CHECK(sentence.size() < 200);
     }
 
     TEST_CASE("what only shows when all is together is said as well") {

@@ -38,8 +38,10 @@ TEST_SUITE("cli: the nearest name") {
 
     TEST_CASE("the sentence for an unknown name tells the known ones and the nearest") {
         CHECK(no_such("model", "prefrok", {"iterative", "fork", "prefork"}) ==
-              "there is no model 'prefrok'; known are iterative, fork and prefork (the nearest is prefork)");
+              "there is no model 'prefrok' (did you mean prefork?); known are prefork, fork and iterative");
         CHECK(no_such("service", "xyzzy", {"http", "echo"}) ==
               "there is no service 'xyzzy'; known are http and echo");
+        CHECK(no_such("key", "b\n", {"a1", "a2", "a3", "a4", "b", "a5", "a6"}) ==
+              "there is no key 'b\\x0a' (did you mean b?); known are b, a1, a2, a3, a4 and 2 more");
     }
 }

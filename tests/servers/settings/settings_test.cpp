@@ -11,6 +11,8 @@
 #include "servers/serve.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/setting_value.hpp"
+#include "tests/complaint.hpp"
+#include "tests/contains.hpp"
 #include "tests/servers/settings/made_pool.hpp"
 
 using namespace bullpen;
@@ -164,14 +166,42 @@ TEST_SUITE("servers: settings") {
 
     TEST_CASE("what is wrong is said with what is allowed") {
         CHECK(complaint({{"handoff_when", {"reedable"}}}) ==
-              "--handoff-when: there is no handoff_when 'reedable'; known are accepted and readable (the "
-              "nearest is readable)");
+              "--handoff-when: there is no handoff_when 'reedable' (did you mean readable?); known are "
+              "readable "
+              "and accepted");
         CHECK(complaint({{"await_next", {"1001"}}}) ==
               "--await-next: expected a number from 0 to 1000, got 1001");
         CHECK(complaint({{"idle_timeout", {"0"}}}) ==
               "--idle-timeout: expected a number from 1 to 86400, got 0");
         CHECK(complaint({{"queue_timeout", {"x"}}}) ==
               "--queue-timeout: expected a number from 1 to 3600000, got 'x'");
+    }
+
+    TEST_CASE("a NUL byte is refused in each setting, and no sentence ends at it") {
+        for (const auto& setting : pool_settings()) {
+            if (setting.key == "workers" || setting.is_number()) continue;
+            CAPTURE(setting.key);
+            PoolSettings settings;
+            const std::string sentence = complaint_of<SettingError>([&] {
+                set_from_text(settings, setting, {std::string{"a\0b", 3}}, setting.key);
+            });
+            CHECK(contains(sentence, "without a NUL byte, got 'a\\x00b'"));
+        }
+    }
+
+    TEST_CASE("a name is UTF-8 on one line, whoever gives it") {
+        for (const char* name : {"\xff", "a\nb", "", "\xed\xa0\x80"}) {
+            CAPTURE(name);
+            CHECK(contains(complaint_of<SettingError>([&] { make_pool(name, {}, "", spell_as_flag); }),
+                           "--name: expected UTF-8 text without control bytes"));
+            PoolOptions pool;
+            pool.name = name;
+            CHECK_THROWS_AS(make_pool(static_cast<const Options&>(pool), Form::blocking), SettingError);
+        }
+        CHECK_NOTHROW(
+            make_pool("Gr\xc3\xbc\xc3\x9f"
+                      "e",
+                      {}, "", spell_as_flag));
     }
 
     TEST_CASE("all is off by default") {
@@ -223,9 +253,8 @@ TEST_SUITE("servers: settings") {
         CHECK(complaint({{"trusted_proxies", {"localhost"}}}, with_listeners())
                   .starts_with("--trusted-proxies: 'localhost' is not a network: expected "));
         CHECK(complaint({{"deny", {"::1@[::1]:81"}}}, with_listeners()) ==
-              "--deny: there is no listener '[::1]:81'; known are 127.0.0.1:80, [::1]:80 and "
-              "unix:/run/web@home "
-              "(the nearest is [::1]:80)");
+              "--deny: there is no listener '[::1]:81' (did you mean [::1]:80?); known are [::1]:80, "
+              "127.0.0.1:80 and unix:/run/web@home");
         CHECK(
             complaint({{"deny", {"::1@"}}}, with_listeners()).starts_with("--deny: there is no listener ''"));
         CHECK(complaint({{"allow", {"::1@unix:/run/web@home"}}}, with_listeners()) ==

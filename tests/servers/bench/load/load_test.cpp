@@ -128,6 +128,53 @@ TEST_SUITE("cli: the load client") {
         CHECK(errors_of(run_load(server.load(http(), 5)), LoadError::wrong_answer) == 5);
     }
 
+    TEST_CASE("a server that doesn't end the connection in order has answered all the same, and once") {
+        const auto leaves_open = [](Connection& client) {
+            answer_each(client);  // Whatever Connection: close says.
+        };
+        const auto says_more = [](Connection& client) {
+            if (!read_request(client)) return;
+            client.write_all(hello);
+            ::usleep(20'000);
+            client.write_all("!");
+        };
+        const auto resets = [](Connection& client) {
+            if (!read_request(client)) return;
+            client.write_all(hello);
+            ::usleep(20'000);
+            constexpr linger at_once{.l_onoff = 1, .l_linger = 0};
+            ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        };
+        for (const std::function<void(Connection&)>& handler :
+             {std::function<void(Connection&)>{leaves_open}, std::function<void(Connection&)>{says_more},
+              std::function<void(Connection&)>{resets}}) {
+            const ServerProcess server{handler};
+            LoadOptions options = server.load(http(), 3);
+            options.end_timeout = std::chrono::milliseconds{50};
+            options.report_interval = std::chrono::milliseconds{10};
+            const LoadResult result = run_load(options);
+            CHECK(result.requests == 3);
+            CHECK(result.connections == 3);
+            CHECK(result.failed() == 0);
+            CHECK(result.bad_ends == 3);
+        }
+    }
+
+    TEST_CASE("an end that the server announces and doesn't keep costs a new connection, and no request") {
+        const ServerProcess server{[](Connection& client) {
+            while (read_request(client))
+                client.write_all("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        }};
+        LoadOptions options = server.load(http(), 1, 1, 3);
+        options.end_timeout = std::chrono::milliseconds{50};
+        options.report_interval = std::chrono::milliseconds{10};
+        const LoadResult result = run_load(options);
+        CHECK(result.requests == 3);
+        CHECK(result.failed() == 0);
+        CHECK(result.reconnects == 2);
+        CHECK(result.bad_ends == 3);
+    }
+
     TEST_CASE("an end in the middle of an answer is an error, and so is one before it") {
         const ServerProcess halfway{[](Connection& client) {
             if (read_request(client)) client.write_all(hello.substr(0, 10));

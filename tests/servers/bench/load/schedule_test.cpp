@@ -22,7 +22,15 @@ TEST_SUITE("cli: the schedule of an open loop") {
         CHECK(schedule.due_ns() == 2'000'000'000);
     }
 
-    TEST_CASE("Poisson arrivals have the rate, vary as they should, and are the same in every run") {
+    TEST_CASE("Poisson arrivals of another seed are others") {
+        Schedule one{1000, Arrivals::poisson, 0, 1};
+        Schedule other{1000, Arrivals::poisson, 0, 2};
+        one.advance();
+        other.advance();
+        CHECK(one.due_ns() != other.due_ns());
+    }
+
+    TEST_CASE("Poisson arrivals have the rate, vary as they should, and are the same for a seed") {
         constexpr int many = 200'000;
         Schedule one{1000, Arrivals::poisson, 0};
         Schedule other{1000, Arrivals::poisson, 0};

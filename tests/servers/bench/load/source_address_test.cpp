@@ -24,17 +24,25 @@ TEST_SUITE("cli: the load client's source") {
         REQUIRE(::listen(listener.get(), 1) == 0);
         const Address listening = Address::of_socket(listener.get());
         const UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-        REQUIRE(come_from(parse_source("127.1.2.3", listening), socket.get()));
+        REQUIRE(come_from(choose_source(resolve_source("127.1.2.3"), listening), socket.get()));
         REQUIRE(::connect(socket.get(), listening.data(), listening.size()) == 0);
         CHECK(Address::of_socket(socket.get()).host() == "127.1.2.3");
         CHECK(Address::of_socket(socket.get()).port() != 0);
     }
 
     TEST_CASE("what it can't be is refused") {
-        CHECK_THROWS_AS(parse_source("not an address", server), std::invalid_argument);
-        CHECK_THROWS_AS(parse_source("::1", server), std::invalid_argument);
-        CHECK_THROWS_AS(parse_source("127.0.0.1", Address::unix_path("/x")), std::invalid_argument);
-        CHECK_THROWS_AS(parse_source("192.0.2.1", server), std::system_error);  // TEST-NET-1.
+        const auto source_of = [](const char* host, const Address& at) {
+            return choose_source(resolve_source(host), at);
+        };
+        CHECK_THROWS_AS(source_of("not an address", server), std::invalid_argument);
+        CHECK_THROWS_AS(source_of("::1", server), std::invalid_argument);
+        CHECK_THROWS_AS(source_of("127.0.0.1", Address::unix_path("/x")), std::invalid_argument);
+        CHECK_THROWS_AS(source_of("192.0.2.1", server), std::system_error);  // TEST-NET-1.
+    }
+
+    TEST_CASE("of a name's addresses the one is chosen from which the server can be reached") {
+        const std::vector<Address> both{resolve("[::1]:0").front(), resolve("127.0.0.1:0").front()};
+        CHECK(choose_source(both, server).family() == AF_INET);
     }
 
     TEST_CASE("none is the kernel's choice") {

@@ -41,6 +41,14 @@ TEST_SUITE("cli: URLs of load") {
         CHECK(parse_url("unix:/run/x.sock").address == "unix:/run/x.sock");
     }
 
+    TEST_CASE("a scheme may be written in any case of letters, and nothing else changes") {
+        CHECK(parse_url("HTTP://LocalHost/A").address == "LocalHost:80");
+        CHECK(parse_url("hTTp://x/A").path == "/A");
+        CHECK(parse_url("TCP://localhost:7").address == "localhost:7");
+        CHECK(parse_url("UNIX:/run/X.sock").address == "unix:/run/X.sock");
+        CHECK(contains(complaint("HTTPS://x/"), "TLS is not spoken"));
+    }
+
     TEST_CASE("what is no URL is refused with what is allowed") {
         CHECK(contains(complaint("127.0.0.1:80"), "did you mean http://127.0.0.1:80?"));
         CHECK(contains(complaint("https://x/"), "TLS is not spoken"));

@@ -1,0 +1,179 @@
+#include "core/http/responder.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <variant>
+
+#include "core/http/authority.hpp"
+#include "core/http/http_date.hpp"
+#include "core/log.hpp"
+
+namespace bullpen::http {
+namespace {
+
+constexpr std::string_view methods = "GET, HEAD, OPTIONS";
+
+bool may_be_thrown_away(const Request& request) noexcept {
+    return request.content_length > 0 && request.content_length <= Responder::request_body_max &&
+           !request.expects_continue;
+}
+
+}  // namespace
+
+Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool has_more, bool draining) {
+    using Outcome = HeadBuffer::Outcome;
+    if (found == Outcome::line_too_long) return refuse(Status::uri_too_long);
+    if (found == Outcome::head_too_long) return refuse(Status::head_too_large);
+    if (found != Outcome::head) return refuse(Status::bad_request);
+
+    const std::variant<Request, Status> parsed = parse_request(head);
+    const Request* request = std::get_if<Request>(&parsed);
+    if (request == nullptr) return refuse(std::get<Status>(parsed));
+    keep_alive_ = request->keep_alive && (!request->has_body || may_be_thrown_away(*request)) && !draining;
+    linger_ = request->has_body || has_more;
+    request_body_size_ = keep_alive_ ? static_cast<std::uint32_t>(request->content_length) : 0;
+    is_http_1_0_ = request->is_http_1_0;
+    is_head_ = request->method == Method::head;
+    return answer_or_status(*request);
+}
+
+/// Nothing has been sent yet: the client is owed an answer, whatever happens here.
+Answer Responder::answer_or_status(const Request& request) {
+    try {
+        return answer(request);
+    } catch (const std::bad_alloc& error) {
+        return answer_trouble(request, Status::unavailable, error.what());
+    } catch (const std::system_error& error) {
+        return answer_trouble(request, status_of_trouble(error.code().value()), error.what());
+    } catch (const std::exception& error) {
+        return answer_trouble(request, Status::internal_error, error.what());
+    }
+}
+
+Answer Responder::answer_trouble(const Request& request, Status status, const char* what) {
+    log(LogLevel::warning,
+        "answered " + std::string{status_text(status)} + " for " + std::string{request.target} + ": " + what);
+    return status_page(status);
+}
+
+Answer Responder::answer(const Request& request) {
+    if (request.method == Method::unknown) return status_page(Status::not_implemented);
+    if (request.method == Method::connect)
+        return status_page(is_authority(request.target, Port::required) ? Status::method_not_allowed
+                                                                        : Status::bad_request);
+    if (request.method == Method::options && request.target == "*") return answer_options();
+    const auto target = parse_request_target(request.target);
+    if (!target) return status_page(Status::bad_request);
+    const bool asks_for_a_file = request.method == Method::get || request.method == Method::head;
+    if (target->has_dot_segments)
+        return asks_for_a_file ? answer_dot_segments(*target) : status_page(Status::bad_request);
+    if (request.method == Method::options) return answer_options();
+    if (!asks_for_a_file) return status_page(Status::method_not_allowed);
+    if (target->has_encoded_slash) return status_page(Status::not_found);
+    return respond(request, *target);
+}
+
+Answer Responder::answer_options() {
+    ResponseHead head = begin(Status::ok);
+    head.add("Allow", methods);
+    head.add("Content-Length", std::uint64_t{0});
+    return finish(head);
+}
+
+/// A redirect, because a proxy in front may have rules for the path that is meant.
+Answer Responder::answer_dot_segments(const RequestTarget& target) {
+    const std::optional<std::string> path = without_dot_segments(target.encoded_path);
+    if (!path) return status_page(Status::bad_request);
+    ResponseHead head = begin(Status::moved_permanently);
+    head.add("Location", *path + std::string{target.query});
+    return status_page(head, Status::moved_permanently);
+}
+
+/// The last answer of a connection, to bytes that are no valid request: where the next begins is unknown.
+Answer Responder::refuse(Status error) {
+    keep_alive_ = false;
+    linger_ = true;
+    request_body_size_ = 0;
+    is_head_ = false;
+    return status_page(error);
+}
+
+ResponseHead Responder::begin(Status status) {
+    ResponseHead head{buffer_, status};
+    head.add("Server", "bullpen");
+    head.add("Date", http_date_now());
+    head.add("X-Content-Type-Options", "nosniff");
+    if (!keep_alive_) head.add("Connection", "close");
+    if (keep_alive_ && is_http_1_0_) head.add("Connection", "keep-alive");
+    return head;
+}
+
+Answer Responder::finish(ResponseHead& head) {
+    return {.bytes = head.finish(),
+            .keep_alive = keep_alive_,
+            .linger = linger_,
+            .request_body_size = request_body_size_};
+}
+
+Answer Responder::finish(ResponseHead& head, std::string_view body) {
+    Answer answer;
+    const std::span<char> place = finish(head, body.size(), answer);
+    std::copy_n(body.data(), place.size(), place.data());
+    return answer;
+}
+
+std::span<char> Responder::finish(ResponseHead& head, std::size_t body_size, Answer& answer) {
+    answer = finish(head);
+    if (is_head_) return {};
+    const std::span<char> room = std::span{buffer_}.subspan(answer.bytes.size());
+    if (body_size > room.size()) throw std::length_error{"the response's body is too large for its buffer"};
+    answer.bytes = {buffer_.data(), answer.bytes.size() + body_size};
+    return room.first(body_size);
+}
+
+Answer Responder::page(Status status, std::string_view type, std::string_view body) {
+    ResponseHead head = begin(status);
+    return finish(head, Page{.text = body, .type = type});
+}
+
+Answer Responder::finish(ResponseHead& head, const Page& page) {
+    head.add("Content-Type", page.type);
+    head.add("Content-Length", page.text.size());
+    if (page.text.size() <= small_body_max) return finish(head, page.text);
+    Answer answer = finish(head);
+    if (is_head_) return answer;
+    answer.body = page.text;
+    answer.body_size = page.text.size();
+    return answer;
+}
+
+Answer Responder::status_page(Status status) {
+    ResponseHead head = begin(status);
+    if (status == Status::method_not_allowed) head.add("Allow", methods);
+    if (status == Status::unavailable) head.add("Retry-After", "1");
+    return status_page(head, status);
+}
+
+Answer Responder::status_page(ResponseHead& head, Status status) {
+    if (const std::optional<Page> page = page_for(status)) return finish(head, *page);
+    const std::string text = std::string{status_text(status)} + "\n";
+    return finish(head, Page{.text = text, .type = "text/plain; charset=utf-8"});
+}
+
+Status Responder::status_of_trouble(int error) noexcept {
+    switch (error) {
+        case EACCES:
+        case EPERM: return Status::forbidden;
+        case EAGAIN:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM: return Status::unavailable;
+        default: return Status::internal_error;
+    }
+}
+
+}  // namespace bullpen::http
