@@ -6,8 +6,8 @@
 
 #include <array>
 #include <limits>
-#include <span>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 

@@ -26,8 +26,8 @@ void begin_stop(const RunningMaster& master) {
 }
 
 /// Waits for the end of a stop that has begun. The signal that comes again changes nothing.
-void check_stopped(RunningMaster& master) {
-    CHECK(master.stop() == 0);
+void check_stopped(RunningMaster& master, int status = 0) {
+    CHECK(master.stop() == status);
     CHECK(master.totals().unaccounted() == 0);
     CHECK(master.totals().parked == 0);
 }
@@ -101,11 +101,11 @@ TEST_SUITE("pool: parking and the end") {
         const UniqueFd sending = master.connect();
         say(sending, "w");
         REQUIRE(is_parked(master, 2));
-        check_stopped(master);
+        check_stopped(master, exit_lost);
         CHECK(master.board().header().lost[static_cast<std::size_t>(ExitReason::drain_limit)] == 2);
     }
 
-    TEST_CASE("when the master is killed its workers end, and so do the connections it held") {
+    TEST_CASE("when the keeper is killed its workers end, and so do the connections that the master held") {
         RunningMaster master{{pool_that_obeys(2)}};
         const UniqueFd served = master.connect();
         const pid_t first = server_of(served);
