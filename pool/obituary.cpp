@@ -29,8 +29,7 @@ std::string decision(ExitReason reason, bool by_signal) {
         case ExitReason::master:
         case ExitReason::retired:
         case ExitReason::exited:
-        case ExitReason::signalled:
-        case ExitReason::master: break;
+        case ExitReason::signalled: break;
     }
     return by_signal ? ", which the master didn't send" : "";
 }

@@ -83,6 +83,15 @@ def standard_files(pid):
     return [os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)]
 
 
+def is_listened_at(path):
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            return True
+    except OSError:
+        return False
+
+
 class Descriptors(unittest.TestCase):
     def test_a_server_serves_whatever_its_standard_descriptors_are(self):
         with tempfile.TemporaryDirectory() as home:
@@ -122,7 +131,7 @@ class Descriptors(unittest.TestCase):
                     path = f"{home}/socket"
                     hostile = str(Path(PROGRAM).with_name("hostile"))
                     process = outputs.start(hostile, "echo", "metrics=off", f"listen=unix:{path}", "workers=1")
-                    wait_until(lambda: process.poll() is not None or os.path.exists(path), "the socket")
+                    wait_until(lambda: process.poll() is not None or is_listened_at(path), "the socket")
                     self.assertEqual(echo(path), b"hello")
                     self.assertNotIn("socket", " ".join(standard_files(process.pid)))
                     process.terminate()

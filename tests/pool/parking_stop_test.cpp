@@ -105,7 +105,7 @@ TEST_SUITE("pool: parking and the end") {
         CHECK(master.board().header().lost[static_cast<std::size_t>(ExitReason::drain_limit)] == 2);
     }
 
-    TEST_CASE("when the master is killed its workers end, and so do the connections it held") {
+    TEST_CASE("when the keeper is killed its workers end, and so do the connections that the master held") {
         RunningMaster master{{pool_that_obeys(2)}};
         const UniqueFd served = master.connect();
         const pid_t first = server_of(served);
