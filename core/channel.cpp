@@ -117,10 +117,9 @@ Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
         const bool complete = (header.msg_flags & MSG_CTRUNC) == 0;
         if (complete && size == 0 && header.msg_controllen == 0) return Received::closed;
         const bool whole = (header.msg_flags & MSG_TRUNC) == 0;
-        if (complete && whole && is_possible(static_cast<std::size_t>(size), descriptors)) {
-            envelope.count = static_cast<std::size_t>(size) / sizeof(Message);
+        envelope.count = static_cast<std::size_t>(size) / sizeof(Message);
+        if (complete && whole && is_possible(static_cast<std::size_t>(size), descriptors))
             return Received::message;
-        }
         discard(envelope);
         return complete ? Received::malformed : Received::truncated;
     }

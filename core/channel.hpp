@@ -48,7 +48,8 @@ enum class Received {
     empty,      ///< Nothing there now (only where a wait was not asked for or was interrupted).
     later,      ///< The kernel is out of memory for it now: it is still there.
     closed,     ///< End of file: nothing will ever come.
-    truncated,  ///< A descriptor was lost on the way (MSG_CTRUNC): this process may open no more of them.
+    truncated,  ///< A descriptor was lost on the way (MSG_CTRUNC): this process may open no more of them. The
+                ///< messages are there.
     malformed,  ///< Not a Message; what came with it has been closed.
 };
 

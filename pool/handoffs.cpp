@@ -47,8 +47,11 @@ void freshen(int socket, std::chrono::milliseconds slice) noexcept {
 
 /// What the worker has told of each connection that it has or had, by the handoff's number.
 std::optional<HandoffNote::Told> told_of(std::uint64_t handoff, const WorkerPages& pages) noexcept {
-    for (std::uint32_t i = 0; i < pages.depth(); ++i)
-        if (pages.note(i).number() == handoff) return pages.note(i).read();
+    for (std::uint32_t i = 0; i < pages.depth(); ++i) {
+        if (pages.note(i).number() != handoff) continue;
+        const HandoffNote::Told told = pages.note(i).read();
+        if (told.number == handoff) return told;  // A living worker may have used the note anew by then.
+    }
     return {};
 }
 

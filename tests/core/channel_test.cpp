@@ -172,6 +172,7 @@ TEST_SUITE("core: channels") {
         const Received received = receive_message(ends.worker.get(), got, Wait::never);
         ::setrlimit(RLIMIT_NOFILE, &saved);
         CHECK(received == Received::truncated);
+        CHECK(got.messages().size() == 1);
         CHECK(!got.descriptors[0]);
     }
 
