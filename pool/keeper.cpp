@@ -32,10 +32,20 @@ bool is_ignored(int signal) noexcept {
     return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// What the keeper waits for. A signal that was ignored when it started stays so (nohup(1)).
-sigset_t awaited_signals() noexcept {
+/// Signals that would end a process and mean nothing here: logrotate(8) likes to send SIGUSR1.
+sigset_t meaningless_signals() noexcept {
     sigset_t set;
     ::sigemptyset(&set);
+    for (const int signal : {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT})
+        ::sigaddset(&set, signal);
+    for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal)
+        ::sigaddset(&set, signal);
+    return set;
+}
+
+/// What the keeper waits for. A signal that was ignored when it started stays so (nohup(1)).
+sigset_t awaited_signals() noexcept {
+    sigset_t set = meaningless_signals();
     ::sigaddset(&set, SIGCHLD);
     for (const int signal : passed_on)
         if (!is_ignored(signal)) ::sigaddset(&set, signal);
@@ -53,6 +63,8 @@ int live_as_master(Logbook& logbook, pid_t keeper, const std::function<int()>& m
         ::signal(signal, SIG_IGN);
     ignore_write_signals();
     unblock_signals();
+    const sigset_t ignored = meaningless_signals();
+    ::sigprocmask(SIG_BLOCK, &ignored, nullptr);  // Its children unblock all.
     try {
         const int result = master();
         logbook.has_stopped.store(1, relaxed);
@@ -127,7 +139,7 @@ void Keeper::start(const std::function<int()>& master) {
     next_start_ = started_ + keeper_pause(++short_lives_);
 }
 
-/// Waits for a signal, and passes it on.
+/// Waits for a signal, and passes it on if it means something.
 void Keeper::wait() {
     const TimePoint now = Clock::now();
     const std::chrono::nanoseconds longest =
@@ -136,6 +148,9 @@ void Keeper::wait() {
     const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (longest - seconds).count()};
     const int signal = ::sigtimedwait(&before_->awaited, nullptr, &timeout);
     if (signal <= 0 || signal == SIGCHLD) return;
+    if (std::find(passed_on.begin(), passed_on.end(), signal) == passed_on.end())
+        return log(LogLevel::info, "keeper: signal " + std::to_string(signal) + " (" + ::strsignal(signal) +
+                                       ") is ignored: it means nothing here");
     add(logbook_.orders[static_cast<std::size_t>(signal)]);
     wake_master();
 }

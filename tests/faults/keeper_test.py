@@ -257,6 +257,21 @@ class Together(unittest.TestCase):
             self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
 
 
+class Meaningless(unittest.TestCase):
+    def test_a_signal_that_means_nothing_ends_neither_keeper_nor_master_and_is_logged(self):
+        for case in chosen():
+            with self.subTest(model=case), Bullpen("work", *flags_of(case)) as server:
+                master = server.master
+                for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
+                               signal.SIGIO, signal.SIGPWR, signal.SIGRTMIN, signal.SIGRTMAX):
+                    os.kill(server.pid, number)
+                    os.kill(master, number)
+                    wait_until(lambda: f"keeper: signal {int(number)} (" in server.stderr, f"a line about {number}")
+                if model_of(case) not in WITHOUT_WORKERS_OF_OURS:
+                    self.assertEqual(get(server), 200)
+                self.assertEqual(server.master, master)
+
+
 class StandingStill(unittest.TestCase):
     def test_a_master_that_is_stopped_is_replaced_after_master_timeout(self):
         with Bullpen("work", "--master-timeout", "2") as server, closing(connect(server)) as kept:
