@@ -433,6 +433,7 @@ void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, Time
         if (received == Received::malformed) continue;
         const Scoreboard::Change change{scoreboard_};
         for (const Message& message : envelope.messages()) {
+            if (message.kind == MessageKind::recall) doubts_[slot].recalled = 0;  // It is given again.
             if (message.kind != MessageKind::connection) continue;
             if (const auto client = roster_.account(slot).take_back(message.handoff))
                 take(*client, slot, taken, now);

@@ -85,7 +85,7 @@ class Readme(unittest.TestCase):
             source.write_text(code.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
             libraries = [str(BUILD / folder / f"libbullpen_{Path(folder).name}.a") for folder in
                          ("servers", "metrics", "servers/settings", "servers/services", "servers/models", "pool",
-                          "core")]
+                          "core/http", "core")]
             subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}", str(source), "-o",
                             f"{home}/example", *libraries, "-lprometheus-cpp-core", "-lspdlog", "-lfmt",
                             "-ltomlplusplus", "-pthread"],

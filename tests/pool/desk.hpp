@@ -73,6 +73,19 @@ struct Desk {
         for (std::uint32_t slot = 0; slot < shape.slots; ++slot)
             employ(slot);
     }
+    Desk(const Desk&) = delete;
+    Desk& operator=(const Desk&) = delete;
+    /// What its parts leave open for a successor, see TableFd.
+    ~Desk() {
+        for (const Where where : {Where::waiting, Where::parked, Where::given})
+            connections.for_each(where, [](Place, ConnectionEntry& entry) {
+                entry.socket.reset();
+                entry.file.reset();
+            });
+        for (std::uint32_t slot = 0; slot < shape.slots; ++slot)
+            for (const int fd : {workforce.channel(slot).master.get(), workforce.channel(slot).worker.get()})
+                UniqueFd{fd}.reset();
+    }
     void employ(std::uint32_t slot) {
         REQUIRE(workforce.start(slot, {}, begin));
         roster.place(slot, Stage::ready, Usable::yes);

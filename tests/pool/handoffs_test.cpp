@@ -612,6 +612,22 @@ TEST_SUITE("pool: looking after handoffs") {
         CHECK(is_recalled(begin + 60ms));
     }
 
+    TEST_CASE("one whose order was taken out of the channel, with a client behind it, is told so again") {
+        PoolOptions options = pool_with(2);
+        options.await_next = 4ms;
+        Desk desk{options};
+        const Guest guest = desk.give(0);
+        (void)desk.receive(0);
+        desk.board.row(0).awaiting_since_ns = static_cast<std::uint64_t>(begin.time_since_epoch().count());
+        desk.handoffs.recall_awaiting(false, begin + 10ms);
+        const Guest ahead = desk.give(0);
+        desk.handoffs.take_back_all(0, begin + 11ms);
+        Envelope envelope;
+        REQUIRE(desk.receive(0, envelope) == Received::empty);
+        desk.handoffs.recall_awaiting(false, begin + 20ms);
+        CHECK(desk.receive(0).message().kind == MessageKind::recall);
+    }
+
     TEST_CASE("one that was queued ahead goes to a worker that has become idle, after steal_after") {
         PoolOptions options = pool_with(2);
         options.steal_after = 5ms;
