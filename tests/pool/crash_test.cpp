@@ -129,7 +129,7 @@ TEST_SUITE("pool: a worker that crashes") {
                 (void)RunningMaster::answer(client.get());
                 CHECK(law_holds(master));
                 CHECK(master.totals().lost == 1);
-                CHECK(ended(master, ExitReason::signalled) == 1);
+                CHECK(eventually([&] { return ended(master, ExitReason::signalled) == 1; }));
             }
         }
     }
@@ -187,7 +187,7 @@ TEST_SUITE("pool: a worker that crashes") {
         CHECK(answer_to(culprit, "!").empty());
         CHECK(answer_to(client, "x") == "\2");
         CHECK(master.totals().lost == 1);
-        CHECK(ended(master, ExitReason::signalled) == 1);
+        CHECK(eventually([&] { return ended(master, ExitReason::signalled) == 1; }));
         CHECK(master.totals().unaccounted() == 0);
     }
 
