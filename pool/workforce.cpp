@@ -531,9 +531,11 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping, 
     slot_of_.erase(found);
     if (std::exchange(seats_[first].stopped_at, std::nullopt)) --stopped_;
     Death death{.process = shape_.process_of(first), .pid = pid, .status = status};
-    death.reason = reason_for(first, status, stopping);
-    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
+    note_ready();
+    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot)
         death.was_ready = death.was_ready || roster_.ready().contains(slot);
+    death.reason = reason_for(death, stopping);
+    for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         const ScoreboardRow& row = scoreboard_.row(slot);
         if (row.note.begun_ns.load(relaxed) == 0 || row.awaiting_since_ns.load(relaxed) != 0) continue;
         death.work.push_back(work_of(slot, now));
@@ -546,9 +548,11 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping, 
     return death;
 }
 
-ExitReason Workforce::reason_for(std::uint32_t slot, int status, bool stopping) const noexcept {
-    const auto& ended_by_us = seats_[slot].ended_by_us;
-    const bool starting = roster_.starting().contains(slot);
+/// A process of threads has started once one of them has.
+ExitReason Workforce::reason_for(const Death& death, bool stopping) const noexcept {
+    const auto& ended_by_us = seats_[death.process.first].ended_by_us;
+    const bool starting = !death.was_ready && roster_.starting().contains(death.process.first);
+    const int status = death.status;
     if (ended_by_us && *ended_by_us != ExitReason::retired) return *ended_by_us;
     if (WIFSIGNALED(status)) return starting ? ExitReason::start : ExitReason::signalled;
     if (WEXITSTATUS(status) == worker_exit_descriptors) return ExitReason::descriptors;

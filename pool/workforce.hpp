@@ -233,7 +233,7 @@ private:
     void log_slow(std::uint32_t slot, std::chrono::nanoseconds elapsed, TimePoint now) const noexcept;
     void kill(std::uint32_t slot, ExitReason reason) noexcept;
     void restore_row(std::uint32_t slot) noexcept;
-    [[nodiscard]] ExitReason reason_for(std::uint32_t slot, int status, bool stopping) const noexcept;
+    [[nodiscard]] ExitReason reason_for(const Death& death, bool stopping) const noexcept;
     [[nodiscard]] bool is(Delivery delivery) const noexcept { return options_.design.delivery == delivery; }
 
     const PoolOptions& options_;

@@ -71,6 +71,7 @@ class Steps(threading.Thread):
         self.ready, self.over = threading.Event(), threading.Event()
         self.failure = None
         self.led = set()
+        self.to_report = set()  # Those that haven't stopped for the first time yet.
         self.interrupted = set()  # Those that were asked to stop, to be let go.
         self.calls = {}  # Of each thread the call that it is in.
 
@@ -91,8 +92,9 @@ class Steps(threading.Thread):
     def run(self):
         try:
             self._seize()
-            self.ready.set()
             while self.led:
+                if not self.to_report & self.led:
+                    self.ready.set()  # Before that, a call that ends wouldn't be seen.
                 self._attend()
         except ChildProcessError:
             pass  # All have ended.
@@ -108,6 +110,7 @@ class Steps(threading.Thread):
                 ptrace(SEIZE, int(task), 0, options)
                 self.led.add(int(task))
                 if not self.children:
+                    self.to_report.add(int(task))
                     ptrace(INTERRUPT, int(task))
 
     def _interrupt_all(self):
@@ -129,6 +132,7 @@ class Steps(threading.Thread):
             self.led.discard(pid)
             return
         self.led.add(pid)
+        self.to_report.discard(pid)
         number, event = os.WSTOPSIG(status), status >> 16
         try:
             if self.over.is_set():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from every_model import CASES, FORK_FOR_EACH, model_of
 from faults import LONG, OPTIMISED, Hostile, settings_of
-from harness import Bullpen, title, total, wait_until
+from harness import Bullpen, descriptors, fewest_descriptors, title, total, wait_until
 from stepping import SENDING, Kill, Steps, is_possible
 
 HANDING_OFF = ("prefork", "prefork, 2 threads each", "prefork-event", "fork")
@@ -191,26 +191,6 @@ class Sweep:
         silent = [asker for asker in failed if not asker.got]
         if strict and len(silent) > (1 if at_first_byte else 0):
             self.complaints.append(f"{where}: {len(silent)} clients fail that had got nothing")
-
-
-def descriptors(pid):
-    """What the process has open."""
-    found = {}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except OSError:
-            pass
-    return found
-
-
-def fewest_descriptors(pid):
-    """While nothing goes on: the master closes its copies at its next look."""
-    looks = []
-    for _ in range(30):
-        looks.append(descriptors(pid))
-        time.sleep(0.02)
-    return min(looks, key=len)
 
 
 @unittest.skipUnless(is_possible(), "ptrace(2) is not allowed")

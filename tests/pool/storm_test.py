@@ -13,7 +13,7 @@ from pathlib import Path
 
 import harness
 from every_model import ONE_AT_A_TIME, SHARE_ONE_PROCESS, chosen, flags_of, model_of
-from harness import TOP, Bullpen, processes, wait_until
+from harness import Bullpen, TOP, descriptors, fewest_descriptors, processes, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 STORM_KILLS = int(os.environ.get("BULLPEN_STORM_KILLS", "50"))
@@ -49,10 +49,6 @@ class Load(threading.Thread):
     def finish(self):
         self.stopping = True
         self.join()
-
-
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def stand_still(pid):
@@ -121,7 +117,7 @@ class Storms(unittest.TestCase):
     def storm(self, *flags, **options):
         with Bullpen("echo", "--workers", "8", *flags, **options) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 8, "8 idle workers")
-            before = descriptors(server.pid)
+            before = len(fewest_descriptors(server.pid))
             loads = [Load(server) for _ in range(4)]
             for load in loads:
                 load.start()
@@ -138,7 +134,7 @@ class Storms(unittest.TestCase):
             print(f"\n{sum(load.asked for load in loads)} clients, {kills} kills, {lost:.0f} lost, {failed} failed")
             self.assertLessEqual(failed, lost)
             self.assertLessEqual(lost, kills)
-            wait_until(lambda: descriptors(server.pid) == before, f"{before} descriptors in the master", 20)
+            wait_until(lambda: len(descriptors(server.pid)) == before, f"{before} descriptors in the master", 20)
 
     def test_workers_killed_at_random_lose_only_what_they_held(self):
         self.storm()
@@ -154,7 +150,7 @@ class Storms(unittest.TestCase):
                 self.assertEqual(echo(server), b"hello")
                 server.check_conservation()
                 wait_until(lambda: server.total("bullpen_workers", state="starting") == 0, "the workers")
-                before = descriptors(server.pid)
+                before = len(fewest_descriptors(server.pid))
                 loads = [Load(server) for _ in range(4)]
                 for load in loads:
                     load.start()
@@ -168,7 +164,7 @@ class Storms(unittest.TestCase):
                 print(f"\n{case}: {asked} clients, {len(killed)} kills, {lost:.0f} lost, {failed} failed")
                 self.assertGreater(asked, failed)
                 self.assertEqual([echo(server) for _ in range(20)], [b"hello"] * 20)
-                wait_until(lambda: descriptors(server.pid) == before, f"{before} descriptors in the master", 20)
+                wait_until(lambda: len(descriptors(server.pid)) == before, f"{before} descriptors in the master", 20)
                 self.assertLess(share_of_a_cpu(server), 0.3)
 
     def test_the_same_holds_for_an_ordinary_user_whose_descriptors_in_flight_are_limited(self):
@@ -247,7 +243,7 @@ class Descriptors(unittest.TestCase):
         with Bullpen("echo", "--workers", "2", program=OPTIMISED) as server:
             wait_until(lambda: server.total("bullpen_workers", state="idle") == 2, "two idle workers", 10)
             _, hard = resource.prlimit(server.master, resource.RLIMIT_NOFILE)
-            resource.prlimit(server.master, resource.RLIMIT_NOFILE, (descriptors(server.pid), hard))
+            resource.prlimit(server.master, resource.RLIMIT_NOFILE, (len(descriptors(server.pid)), hard))
             with connect(server) as client:
                 client.sendall(b"x")
                 wait_until(lambda: "cannot accept" in server.stderr, "the warning", 10)
