@@ -139,8 +139,8 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     entry.deadline = deadline_of(entry, now);
     entry.half_heads =
         is_half_message(entry) ? static_cast<std::uint8_t>(std::min(entry.half_heads + 1, 255)) : 0;
-    add(scoreboard_.header().parkings);
     if (may_have_spoken(entry) && has_input(entry.socket.get())) return enqueue(client, now);
+    add(scoreboard_.header().parkings);
     connections_.move(client, Where::parked);
     ++parked_;
     if (entry.half_heads > 1) return rest(client, now);

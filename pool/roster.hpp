@@ -110,7 +110,7 @@ private:
     std::uint64_t capacity_;
     std::uint64_t depth_;
     bool sizes_itself_;
-    std::chrono::milliseconds steal_after_;
+    std::chrono::microseconds steal_after_;
 
     /// What the scoreboard's entry doesn't say of an account.
     struct Withdrawals {
