@@ -133,7 +133,8 @@ class TheTable(CompareTest):
         for measurement, run in self.runs(result):
             self.assertEqual(run["requests"], 1000)
             self.assertEqual(run["errors"], [])
-            self.assertEqual(sum(run["connections_by_slot"]), 1050)  # With the warm-up.
+            self.assertIn(sum(run["connections_by_slot"]), range(1001, 1051))  # With the warm-up, which ends early
+            # on a slow machine.
             self.assertEqual(run["unaccounted"], 0)
             self.assertEqual(run["lost"], 0)
             [latency] = run["latency"]
