@@ -58,6 +58,10 @@ class Client:
         seen = self.seen(url, seconds, "--rate", str(rate), "--timeout", str(timeout), *flags)
         return {"p99_us": p99_of_all(seen, timeout * 1e6), "unanswered": seen["failed"]}
 
+    def begin(self, url, seconds, name, *flags):
+        """A load that goes on beside others; its wait() gives what it has seen, as JSON."""
+        return Load(self.command(url, seconds, self.home / name, *flags), self.home / name)
+
     @contextlib.contextmanager
     def idle(self, url, count):
         """So many silent clients in the with-block; what has become of them is in the dict that it gives, afterwards.
@@ -75,6 +79,17 @@ class Client:
                 counts.update(json.loads(result.read_text())["idle"])
             finally:
                 process.kill()
+
+
+class Load:
+    def __init__(self, command, result):
+        self.result = result
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+
+    def wait(self):
+        self.process.wait()
+        return self.result.read_text()
 
 
 def p99_of_all(seen, timeout_us):

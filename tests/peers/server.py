@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import parse_metrics, processes, total  # noqa: E402
+from harness import parse_metrics, processes, title, total  # noqa: E402
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 15.0
@@ -116,13 +116,17 @@ class Server:
     def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL, metrics=None):
         self.name, self.port, self.metrics, self.terminated = name, port, metrics, False
         self.group = Cgroup(f"bullpen-peers-{os.getpid()}-{port}") if own_cgroup() else Session()
+        self.command, self.cwd = command, cwd
         try:
-            self.process = subprocess.Popen(self.group.command(command), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, cwd=cwd, start_new_session=True,
-                                            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+            self.start(log)
         except OSError:
             self.group.close()
             raise
+
+    def start(self, log):
+        self.process = subprocess.Popen(self.group.command(self.command), stdin=subprocess.DEVNULL, stdout=log,
+                                        stderr=subprocess.STDOUT, cwd=self.cwd, start_new_session=True,
+                                        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
         self.group.leader = self.process.pid
 
     @property
@@ -174,6 +178,22 @@ class Server:
             samples = parse_metrics(answer.read().decode())
         name = "bullpen_worker_exits_total"
         return total(samples, name) - total(samples, name, reason="retired")
+
+    def kill_master(self):
+        """If that was the process that was started, the server is started again once nothing is left of it."""
+        masters = [pid for pid in self.pids() if title(pid).startswith("bullpen: master")]
+        for pid in masters:
+            os.kill(pid, signal.SIGKILL)
+        if masters:
+            return
+        self.process.kill()
+        self.process.wait()
+        while left := self.pids():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.001)
+        self.start(subprocess.DEVNULL)
 
     def terminate(self):
         """Asks it to end; stop() waits for it."""

@@ -66,6 +66,11 @@ def at_most(limit, says, measured, unit="x"):
     return Target(says, unit, False, limit, measured)
 
 
+def failures(measured):
+    """Of the case deaths."""
+    return sum(max(measured[metric]) for metric in ("once_failed", "kept_failed", "cut"))
+
+
 TARGETS = (
     at_least(1.0, "short: prefork's connections/s beside nginx's",
              of("short", "requests_per_s", "bullpen/prefork", "nginx")),
@@ -98,6 +103,7 @@ TARGETS = (
     at_most(1, "busy: prefork's longest wait, answered or not", worst("busy", "longest_wait_us", 1e6), " s"),
     at_most(0, "busy: prefork's errors", worst("busy", "errors"), ""),
     at_most(0, "steady: prefork's errors", worst("steady", "errors"), ""),
+    at_most(0, "deaths: clients that failed", lambda results: failures(results["deaths"][PREFORK]), ""),
     *(at_most(250, f"slow {attack}: a normal client's p99", worst("slow", f"{attack}_p99_us", 1000), " ms")
       for attack in ATTACKS),
     at_most(0, "slow: workers that died", worst("slow", "deaths"), ""),
