@@ -64,6 +64,14 @@ void check_bytes(std::string_view text) {
     if (!plain) reject(text, std::string{allowed_forms} + ", without blanks and control bytes");
 }
 
+HostPort parse(std::string_view text) {
+    HostPort parts = split(text);
+    if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
+    check_bytes(text);
+    check_port(text, parts.port);
+    return parts;
+}
+
 Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;
@@ -134,14 +142,17 @@ std::string Address::text() const {
     return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());
 }
 
+void check_address(std::string_view text) {
+    if (text.starts_with(unix_prefix))
+        Address::unix_path(text.substr(unix_prefix.size()));
+    else
+        parse(text);
+}
+
 std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
     if (text.starts_with(unix_prefix)) return {Address::unix_path(text.substr(unix_prefix.size()))};
 
-    const HostPort parts = split(text);
-    if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
-    check_bytes(text);
-    check_port(text, parts.port);
-
+    const HostPort parts = parse(text);
     const LookedUp found = look_up(parts.host, parts.port, patience);
     if (found.overdue)
         throw std::runtime_error{"'" + std::string{text} + "': the name service hasn't answered within " +

@@ -62,6 +62,9 @@ private:
     socklen_t size_ = 0;
 };
 
+/// Throws AddressError if the text is none that resolve() reads. Asks nobody.
+void check_address(std::string_view text);
+
 /// Reads HOST:PORT, [V6]:PORT or unix:/path. HOST and PORT may be names (getaddrinfo(3), /etc/services);
 /// port 0 lets the kernel choose. A name may stand for several addresses (localhost: 127.0.0.1 and
 /// ::1), so this returns all of them, never none. Throws AddressError. A name is asked for in a child

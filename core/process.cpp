@@ -23,6 +23,7 @@
 
 #include "core/address.hpp"
 #include "core/log.hpp"
+#include "core/meaningless_signals.hpp"
 #include "core/parse_number.hpp"
 
 namespace bullpen {
@@ -46,7 +47,7 @@ void reset_signal_actions() noexcept {
     // Those that a server handles or ignores; all 64 would be most of a short-lived child's system calls.
     for (const int signal :
          {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ})
-        ::sigaction(signal, &action, nullptr);
+        if (!is_outlived(signal)) ::sigaction(signal, &action, nullptr);
 }
 
 struct SpawnSettings {

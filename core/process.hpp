@@ -44,7 +44,8 @@ private:
 
 /// Forks a child that runs `body` and ends in _exit() with its result (1 if it throws, after one line on
 /// stderr): no stack of the parent is unwound, no atexit handler runs twice. In the child the signals
-/// that servers handle have their default action, and all are blocked until the body calls unblock_signals().
+/// that servers handle have their default action (but for those that the parent outlives, see
+/// outlive_meaningless_signals), and all are blocked until the body calls unblock_signals().
 /// Returns the pid, or nothing (errno set) when the system is out of processes: that is weather, not a bug.
 /// The caller has one thread.
 [[nodiscard]] std::optional<pid_t> spawn_child(const std::function<int()>& body);

@@ -15,14 +15,16 @@
 #include <string>
 
 #include "core/log.hpp"
+#include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
+#include "pool/stray_order.hpp"
 
 namespace bullpen {
 namespace {
 
-/// The signals that the keeper passes on. The master itself ignores them, because those of a terminal go to
-/// every process of the group.
+/// The signals that the keeper passes on. The master itself doesn't obey them, because those of a terminal go
+/// to every process of the group.
 constexpr std::array passed_on = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
 constexpr auto relaxed = std::memory_order_relaxed;
@@ -30,17 +32,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 bool is_ignored(int signal) noexcept {
     struct sigaction action {};
     return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-/// Signals that would end a process and mean nothing here: logrotate(8) likes to send SIGUSR1.
-sigset_t meaningless_signals() noexcept {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int signal : {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT})
-        ::sigaddset(&set, signal);
-    for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal)
-        ::sigaddset(&set, signal);
-    return set;
 }
 
 /// What the keeper waits for. A signal that was ignored when it started stays so (nohup(1)).
@@ -57,14 +48,12 @@ void note_failure(Logbook& logbook, const char* what) noexcept {
     logbook.has_failed.store(1, relaxed);
 }
 
-int live_as_master(Logbook& logbook, pid_t keeper, const std::function<int()>& master) {
+int live_as_master(Logbook& logbook, pid_t keeper, int news, const std::function<int()>& master) {
     if (!die_with_parent(SIGKILL, keeper)) return 1;
-    for (const int signal : passed_on)
-        ::signal(signal, SIG_IGN);
+    note_stray_orders(passed_on, news);
     ignore_write_signals();
+    outlive_meaningless_signals();  // Its children do, too.
     unblock_signals();
-    const sigset_t ignored = meaningless_signals();
-    ::sigprocmask(SIG_BLOCK, &ignored, nullptr);  // Its children unblock all.
     try {
         const int result = master();
         logbook.has_stopped.store(1, relaxed);
@@ -128,7 +117,7 @@ void Keeper::start(const std::function<int()>& master) {
     logbook_.masters.store(logbook_.masters.load(relaxed) + 1, relaxed);
     const pid_t keeper = ::getpid();
     const std::optional<pid_t> pid =
-        spawn_sharing_descriptors([&] { return live_as_master(logbook_, keeper, master); });
+        spawn_sharing_descriptors([&] { return live_as_master(logbook_, keeper, news_, master); });
     if (pid) {
         master_ = *pid;
         return;

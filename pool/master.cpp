@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "core/log.hpp"
 #include "core/process.hpp"
@@ -19,6 +20,7 @@
 #include "pool/keeper.hpp"
 #include "pool/open_descriptors.hpp"
 #include "pool/start_pause.hpp"
+#include "pool/stray_order.hpp"
 
 namespace bullpen {
 
@@ -224,6 +226,11 @@ void Master::obey(TimePoint now) {
             add(logbook.orders_heard[signal]);
         }
     }
+    while (const std::optional<StrayOrder> stray = take_stray_order())
+        log(LogLevel::info, "master: signal " + std::to_string(stray->signal) + " (" +
+                                ::strsignal(stray->signal) + ") from process " +
+                                std::to_string(stray->sender) + " is ignored: the keeper (pid " +
+                                std::to_string(::getppid()) + ") takes the orders");
 }
 
 /// Reports the keeper's children that have ended, stopped or continued: the workers and the companions.
@@ -339,16 +346,15 @@ void Master::end_companions() noexcept {
     constexpr int patience_ms = 1000;
     const SignalsBlocked undisturbed;
     for (Attendant& attendant : attendants_) {
+        const pid_t pid = std::exchange(attendant.now().pid, 0);
+        // Before it can end, because then the keeper reaps it, and its number may be another process's.
+        const UniqueFd process{pid == 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
         attendant.now().lifeline.reset();
-        const pid_t pid = attendant.now().pid;
-        if (pid == 0) continue;
-        const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+        if (!process) continue;
         pollfd exited{.fd = process.get(), .events = POLLIN, .revents = 0};
-        if (::poll(&exited, 1, patience_ms) != 1) {
-            ::kill(pid, SIGKILL);
-            ::poll(&exited, 1, patience_ms);
-        }
-        attendant.now().pid = 0;
+        if (::poll(&exited, 1, patience_ms) == 1) continue;
+        ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+        ::poll(&exited, 1, patience_ms);
     }
 }
 

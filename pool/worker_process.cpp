@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "core/clock.hpp"
+#include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "core/thread.hpp"
@@ -61,9 +62,10 @@ void on_sigterm(int) {
     }
     constexpr std::uint64_t one = 1;
     if (stop_order.signal_fd >= 0) (void)!::write(stop_order.signal_fd, &one, sizeof one);
-    if (orphan)
-        ::alarm(
-            stop_order.drain_timeout_s);  // No keeper is left, nor a master to kill a worker that never ends.
+    if (orphan) {  // No keeper is left, nor a master to kill a worker that never ends.
+        ::signal(SIGALRM, SIG_DFL);
+        ::alarm(stop_order.drain_timeout_s);
+    }
     errno = saved;
 }
 
@@ -149,6 +151,7 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
     });
     for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
+    run_in_children(restore_meaningless_signals);
     keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);
     keep_from_children(idle_wait_.fd());

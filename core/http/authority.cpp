@@ -61,16 +61,22 @@ bool is_bracketed_address(std::string_view text) {
 
 }  // namespace
 
-bool is_authority(std::string_view text, Port port) {
+std::optional<Authority> parse_authority(std::string_view text) {
     const bool in_brackets = text.starts_with('[');
     const std::size_t host_size =
         in_brackets ? text.find(']') + 1 : std::min(text.find(':'), text.size());  // No ']': npos + 1 is 0.
     const std::string_view host = text.substr(0, host_size);
     const std::string_view rest = text.substr(host_size);
-    if (host.empty() || !(in_brackets ? is_bracketed_address(host) : is_name(host))) return false;
-    if (!rest.empty() && !rest.starts_with(':')) return false;
+    if (host.empty() || !(in_brackets ? is_bracketed_address(host) : is_name(host))) return {};
+    if (!rest.empty() && !rest.starts_with(':')) return {};
     const std::string_view digits = rest.substr(std::min<std::size_t>(rest.size(), 1));
-    return std::all_of(digits.begin(), digits.end(), is_digit) && (port == Port::optional || !digits.empty());
+    if (!std::all_of(digits.begin(), digits.end(), is_digit)) return {};
+    return Authority{.host = host, .port = digits};
+}
+
+bool is_authority(std::string_view text, Port port) {
+    const std::optional<Authority> parsed = parse_authority(text);
+    return parsed && (port == Port::optional || !parsed->port.empty());
 }
 
 }  // namespace bullpen::http

@@ -1,6 +1,7 @@
 /// The HTTP status codes that the service answers with.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -24,6 +25,13 @@ enum class Status : std::uint16_t {
     unavailable = 503,
     version_not_supported = 505,
 };
+
+/// Those of an error.
+inline constexpr std::array error_statuses{
+    Status::bad_request,           Status::forbidden,           Status::not_found,
+    Status::method_not_allowed,    Status::precondition_failed, Status::uri_too_long,
+    Status::range_not_satisfiable, Status::head_too_large,      Status::internal_error,
+    Status::not_implemented,       Status::unavailable,         Status::version_not_supported};
 
 /// "404 Not Found": the code and its phrase, as the status line has them.
 std::string_view status_text(Status status) noexcept;

@@ -10,12 +10,11 @@
 
 #include "core/http/authority.hpp"
 #include "core/http/http_date.hpp"
+#include "core/http/status_page.hpp"
 #include "core/log.hpp"
 
 namespace bullpen::http {
 namespace {
-
-constexpr std::string_view methods = "GET, HEAD, OPTIONS";
 
 bool may_be_thrown_away(const Request& request) noexcept {
     return request.content_length > 0 && request.content_length <= Responder::request_body_max &&
@@ -65,22 +64,23 @@ Answer Responder::answer(const Request& request) {
     if (request.method == Method::connect)
         return status_page(is_authority(request.target, Port::required) ? Status::method_not_allowed
                                                                         : Status::bad_request);
-    if (request.method == Method::options && request.target == "*") return answer_options();
+    if (request.method == Method::options && request.target == "*") return answer_options(nullptr);
     const auto target = parse_request_target(request.target);
     if (!target) return status_page(Status::bad_request);
     const bool asks_for_a_file = request.method == Method::get || request.method == Method::head;
     if (target->has_dot_segments)
         return asks_for_a_file ? answer_dot_segments(*target) : status_page(Status::bad_request);
-    if (request.method == Method::options) return answer_options();
+    if (request.method == Method::options) return answer_options(&*target);
     if (!asks_for_a_file) return status_page(Status::method_not_allowed);
-    if (target->has_encoded_slash) return status_page(Status::not_found);
+    if (target->has_encoded_slash) return answer_not_found(request);
     return respond(request, *target);
 }
 
-Answer Responder::answer_options() {
+Answer Responder::answer_options(const RequestTarget* target) {
     ResponseHead head = begin(Status::ok);
-    head.add("Allow", methods);
+    head.add("Allow", implemented_methods);
     head.add("Content-Length", std::uint64_t{0});
+    if (target != nullptr) add_headers(head, target->path);
     return finish(head);
 }
 
@@ -90,6 +90,7 @@ Answer Responder::answer_dot_segments(const RequestTarget& target) {
     if (!path) return status_page(Status::bad_request);
     ResponseHead head = begin(Status::moved_permanently);
     head.add("Location", *path + std::string{target.query});
+    add_headers(head, target.path);
     return status_page(head, Status::moved_permanently);
 }
 
@@ -104,9 +105,8 @@ Answer Responder::refuse(Status error) {
 
 ResponseHead Responder::begin(Status status) {
     ResponseHead head{buffer_, status};
-    head.add("Server", "bullpen");
+    head.add_server_lines();
     head.add("Date", http_date_now());
-    head.add("X-Content-Type-Options", "nosniff");
     if (!keep_alive_) head.add("Connection", "close");
     if (keep_alive_ && is_http_1_0_) head.add("Connection", "keep-alive");
     return head;
@@ -153,15 +153,13 @@ Answer Responder::finish(ResponseHead& head, const Page& page) {
 
 Answer Responder::status_page(Status status) {
     ResponseHead head = begin(status);
-    if (status == Status::method_not_allowed) head.add("Allow", methods);
-    if (status == Status::unavailable) head.add("Retry-After", "1");
+    StatusPage::add_lines(head, status);
     return status_page(head, status);
 }
 
 Answer Responder::status_page(ResponseHead& head, Status status) {
     if (const std::optional<Page> page = page_for(status)) return finish(head, *page);
-    const std::string text = std::string{status_text(status)} + "\n";
-    return finish(head, Page{.text = text, .type = "text/plain; charset=utf-8"});
+    return finish(head, Page{.text = StatusPage::text(status), .type = StatusPage::type});
 }
 
 Status Responder::status_of_trouble(int error) noexcept {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/http/answer.hpp"
@@ -56,6 +57,13 @@ protected:
     /// borrows it. Throws nothing.
     [[nodiscard]] virtual std::optional<Page> page_for(Status) { return {}; }
 
+    /// Adds the headers that a service has for the answers of this path with a status below 400, but for
+    /// those that respond() makes.
+    virtual void add_headers(ResponseHead&, const std::string& /*path*/) const {}
+
+    /// The answer to a GET or HEAD of a path at which nothing can be. Throws as respond() does.
+    virtual Answer answer_not_found(const Request&) { return status_page(Status::not_found); }
+
     /// What to answer when a system call for an answer has failed with this errno value.
     [[nodiscard]] static Status status_of_trouble(int error) noexcept;
 
@@ -85,7 +93,7 @@ protected:
 
 private:
     [[nodiscard]] Answer answer(const Request& request);
-    [[nodiscard]] Answer answer_options();
+    [[nodiscard]] Answer answer_options(const RequestTarget* target);  ///< Null: of the whole server.
     [[nodiscard]] Answer answer_dot_segments(const RequestTarget& target);
     [[nodiscard]] Answer answer_or_status(const Request& request);
     [[nodiscard]] Answer answer_trouble(const Request& request, Status status, const char* what);

@@ -26,6 +26,11 @@ void ResponseHead::add(std::string_view name, std::uint64_t value) {
     add(name, std::string_view{digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
+void ResponseHead::add_server_lines() {
+    add("Server", "bullpen");
+    add("X-Content-Type-Options", "nosniff");
+}
+
 std::string_view ResponseHead::finish() {
     append("\r\n");
     return {room_.data(), size_};

@@ -18,6 +18,9 @@ public:
     void add(std::string_view name, std::string_view value);
     void add(std::string_view name, std::uint64_t value);
 
+    /// Adds the lines that every answer has and that never change.
+    void add_server_lines();
+
     /// Adds whole header lines, each with its CRLF, as an earlier head had them.
     void add_lines(std::string_view lines) { append(lines); }
 

@@ -192,6 +192,7 @@ Address choose_address(const std::string& text, const std::vector<Address>& sour
 LoadOptions load_options_from(const LoadArguments& arguments) {
     check(arguments);
     const Url url = parse_url(arguments.url);
+    if (arguments.unix_socket.empty()) check_host(url);
     constexpr double default_duration_s = 10;
     const bool endless = arguments.connections == 0 && arguments.requests == 0 && arguments.duration == 0;
     LoadOptions options{

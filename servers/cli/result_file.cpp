@@ -8,8 +8,11 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <system_error>
+#include <thread>
 
+#include "core/clock.hpp"
 #include "core/unique_fd.hpp"
 #include "servers/cli/output.hpp"
 
@@ -24,6 +27,20 @@ namespace {
 std::string real_path(const std::string& path) {
     char resolved[PATH_MAX];
     return ::realpath(path.c_str(), resolved) != nullptr ? resolved : path;
+}
+
+/// A FIFO can be opened once somebody has opened it for reading, which nobody is waited for for ever.
+UniqueFd open_to_write(const std::string& target, const std::string& path,
+                       std::chrono::milliseconds patience) {
+    constexpr std::chrono::milliseconds pause{20};
+    const TimePoint deadline = Clock::now() + patience;
+    for (;;) {
+        UniqueFd file{::open(target.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+        if (file) return file;
+        if (errno != ENXIO) refuse(path);
+        if (Clock::now() >= deadline) throw std::runtime_error{"cannot write " + path + ": nobody reads it"};
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 mode_t mode_of_new_files() {
@@ -55,10 +72,9 @@ ResultFile::~ResultFile() {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void ResultFile::commit(std::string_view text) {
+void ResultFile::commit(std::string_view text, std::chrono::milliseconds patience) {
     const std::string& target = temporary_.empty() ? path_ : temporary_;
-    const UniqueFd file{::open(target.c_str(), O_WRONLY | O_CLOEXEC)};
-    if (!file) refuse(path_);
+    const UniqueFd file = open_to_write(target, path_, patience);
     write_whole(file.get(), text, path_);
     if (temporary_.empty()) return;
     if (::fsync(file.get()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) refuse(path_);

@@ -1,6 +1,7 @@
 /// A file that is either written as a whole or not at all.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,9 @@ public:
     ResultFile(const ResultFile&) = delete;
     ResultFile& operator=(const ResultFile&) = delete;
 
-    /// Throws std::system_error, one sentence; then the file is as it was.
-    void commit(std::string_view text);
+    /// Waits for the reader of a FIFO, for `patience` at most. Throws std::system_error or
+    /// std::runtime_error, one sentence; then a regular file is as it was.
+    void commit(std::string_view text, std::chrono::milliseconds patience = std::chrono::seconds{5});
 
 private:
     std::string path_;

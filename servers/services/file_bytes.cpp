@@ -43,6 +43,15 @@ void read_bytes(int file, std::span<char> into, std::uint64_t offset) {
     }
 }
 
+void check_emptiness(int file) {
+    char byte;
+    struct stat status;
+    const ssize_t size = ::pread(file, &byte, 1, 0);
+    if (size < 0 && errno != EINTR) throw std::system_error{errno, std::generic_category(), "read a file"};
+    if (size > 0 && ::fstat(file, &status) == 0 && status.st_size == 0)  // Else it has grown since.
+        throw std::system_error{EIO, std::generic_category(), "the file has more bytes than its size says"};
+}
+
 void try_bytes(int file, std::uint64_t offset, std::uint64_t count) {
     std::array<char, 4096> scrap;
     std::array<iovec, trial_size / scrap.size()> same_place;

@@ -97,7 +97,10 @@ Answer FileResponder::answer_redirect(const RequestTarget& target) {
 }
 
 Answer FileResponder::answer_failed(const Request& request, int error) {
-    if (!says_not_found(error)) return status_page(status_of_trouble(error));
+    return says_not_found(error) ? answer_not_found(request) : status_page(status_of_trouble(error));
+}
+
+Answer FileResponder::answer_not_found(const Request& request) {
     OpenedFile opened;
     if (!site_.fallback.empty())
         if (auto answer = answer_path(request, site_.fallback, opened)) return std::move(*answer);
@@ -178,6 +181,7 @@ Answer FileResponder::answer_file(const Request& request, const Wanted& wanted, 
 
 Answer FileResponder::answer_part(ResponseHead& head, const File& file, const ByteRange& part) {
     const bool is_read_here = part.count <= small_body_max && !is_head();
+    if (file.fd >= 0 && !file.is_tried && file.size == 0) check_emptiness(file.fd);
     if (file.fd >= 0 && !file.is_tried && !is_read_here) try_bytes(file.fd, part.first, part.count);
     if (is_head()) return finish(head);
     if (file.fd < 0) return finish(head, file.contents.substr(part.first, part.count));
@@ -274,6 +278,7 @@ KeptFile FileResponder::make_kept(OpenedFile opened, const Wanted& wanted, const
     const FileIdentity identity{opened.status};
     if (identity.is_settled(std::chrono::system_clock::now()) && validator.has_date())
         kept.identity = identity;
+    if (kept.size == 0) check_emptiness(opened.fd.get());
     if (kept.size <= small_body_max) {
         kept.contents.resize(kept.size);
         read_bytes(opened.fd.get(), kept.contents, 0);

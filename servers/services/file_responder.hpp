@@ -39,6 +39,8 @@ private:
     };
 
     Answer respond(const Request& request, const RequestTarget& target) override;
+    Answer answer_not_found(const Request& request) override;
+    void add_headers(ResponseHead& head, const std::string& path) const override;
     std::optional<Page> page_for(Status status) override;
 
     std::optional<Answer> answer_path(const Request& request, const std::string& path, OpenedFile& opened);
@@ -57,7 +59,6 @@ private:
 
     void add_whole(ResponseHead& head, const Wanted& wanted, std::uint64_t size,
                    const Validator& validator) const;
-    void add_headers(ResponseHead& head, const std::string& path) const;
 
     [[nodiscard]] std::shared_ptr<const KeptFile> cached(const std::string& key) const;
     [[nodiscard]] bool is_worth_keeping(const OpenedFile& opened, const Validator& validator) const noexcept;

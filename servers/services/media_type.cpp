@@ -234,7 +234,7 @@ MediaTypes::MediaTypes(const Charset& charset, const std::string& file) : plain_
 void MediaTypes::read(const std::string& file) {
     std::error_code error;
     const std::string text = read_file(file, error);
-    if (error) throw OptionError{"types", file + " cannot be read: " + error.message()};
+    if (error) throw OptionError{"types", file + " cannot be read: " + reason_of(error)};
     std::size_t number = 0;
     for (std::string_view rest = text; !rest.empty();) {
         std::string_view line = rest.substr(0, rest.find('\n'));

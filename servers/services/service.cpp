@@ -1,10 +1,13 @@
 #include "servers/services/service.hpp"
 
-#include "servers/services/overload_answer.hpp"
+#include <string>
+
+#include "core/http/status_page.hpp"
 
 namespace bullpen {
 
 const std::vector<Service>& services() {
+    static const std::string overload = http::undated_answer(http::Status::unavailable);
     static const std::vector<Service> table{
         {.name = "http",
          .summary = "the files below --root, for browsers",
@@ -12,7 +15,7 @@ const std::vector<Service>& services() {
          .make_async = make_async_http,
          .make_program = make_http_program,
          .client_speaks_first = true,
-         .refusal = http::overload_answer,
+         .refusal = overload,
          .parks_files = true,
          .retry_crashed = 1},
         {.name = "echo",
@@ -26,7 +29,7 @@ const std::vector<Service>& services() {
          .make_async = make_async_work,
          .make_program = make_work_program,
          .client_speaks_first = true,
-         .refusal = http::overload_answer,
+         .refusal = overload,
          .parks_files = true},
         {.name = "exec",
          .summary = "a program for each client: exec -- PROGRAM ARG…",

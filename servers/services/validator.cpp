@@ -15,7 +15,9 @@ std::optional<std::time_t> date_in(const FieldLines& lines) noexcept {
 }  // namespace
 
 Validator::Validator(timespec modified, std::uint64_t size, std::time_t now, std::string_view coding) noexcept
-    : modified_{modified.tv_sec}, has_date_{modified.tv_sec < now}, last_modified_{modified.tv_sec} {
+    : modified_{modified.tv_sec},
+      has_date_{modified.tv_sec >= 0 && modified.tv_sec < now},
+      last_modified_{modified.tv_sec} {
     const std::uint64_t nanoseconds = static_cast<std::uint64_t>(modified.tv_sec) * 1'000'000'000U +
                                       static_cast<std::uint64_t>(modified.tv_nsec);
     char* const end = tag_.data() + tag_.size();

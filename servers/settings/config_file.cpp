@@ -86,6 +86,11 @@ void read_table(Owner& owner, const std::vector<Setting<Owner>>& known, const to
     }
 }
 
+template <typename Owner>
+bool has_key(const std::vector<Setting<Owner>>& known, const std::string& name) {
+    return std::any_of(known.begin(), known.end(), [&](const auto& one) { return one.key == name; });
+}
+
 const toml::table& table_of(const toml::node& node, const std::string& place, const std::string& name) {
     if (!node.is_table())
         reject_kind(place, "'" + name + "' to be a table, as in [" + name + "]", kind_of(node));
@@ -126,6 +131,10 @@ Settings read_config_file(const std::string& path) {
                 settings.pools.emplace_back(pool_name, std::move(pool));
             }
         } else {
+            if (has_key(master_settings(), name))
+                reject(place, name + " stands in no table; it goes into [master]");
+            if (has_key(pool_settings(), name))
+                reject(place, name + " stands in no table; it goes into [pool.NAME]");
             reject(place, no_such("table", name, {"master", "pool.NAME"}));
         }
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/address.hpp"
 #include "core/enumerate.hpp"
 #include "core/printable.hpp"
 #include "core/utf8.hpp"
@@ -82,11 +83,18 @@ struct Place {
     }
 };
 
+void check_addresses(std::string_view key, const std::vector<std::string>& texts) {
+    if (key != "listen" && key != "metrics") return;
+    for (const std::string& text : texts)
+        if (key != "metrics" || text != "off") check_address(text);
+}
+
 template <typename Owner>
 void store(Owner& owner, const Setting<Owner>& setting, const std::vector<std::string>& texts,
            std::string_view place) {
     try {
         set_value(owner, setting, texts);
+        check_addresses(setting.key, texts);
     } catch (const std::invalid_argument& error) {
         Place{place, nullptr}.reject(error.what());
     }

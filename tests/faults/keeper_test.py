@@ -272,6 +272,32 @@ class Meaningless(unittest.TestCase):
                 self.assertEqual(server.master, master)
 
 
+    def test_nor_does_it_end_a_worker_or_the_exporter(self):
+        for case in chosen():
+            with self.subTest(model=case), Bullpen("work", *flags_of(case)) as server:
+                before = set(server.children())
+                for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
+                               signal.SIGIO, signal.SIGPWR, signal.SIGRTMIN, signal.SIGRTMAX):
+                    for pid in before:
+                        os.kill(pid, number)
+                if model_of(case) not in WITHOUT_WORKERS_OF_OURS:
+                    self.assertEqual(get(server), 200)
+                server.metrics()
+                self.assertLessEqual(before, set(server.children()))
+                self.assertNotIn("was killed", server.stderr)
+
+    def test_an_order_to_the_master_alone_is_left_to_the_keeper_and_logged(self):
+        with Bullpen("work") as server:
+            master = server.master
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+                os.kill(master, number)
+                wait_until(lambda: f"master: signal {int(number)} (" in server.stderr, f"a line about {number}")
+            self.assertIn(f"from process {os.getpid()} is ignored: the keeper (pid {server.pid}) takes the orders",
+                          server.stderr)
+            self.assertEqual(get(server), 200)
+            self.assertEqual(server.master, master)
+
+
 class StandingStill(unittest.TestCase):
     def test_a_master_that_is_stopped_is_replaced_after_master_timeout(self):
         with Bullpen("work", "--master-timeout", "2") as server, closing(connect(server)) as kept:

@@ -33,7 +33,8 @@ std::string belongings(int client, const std::vector<int>& from_the_beginning) {
     }
     sigset_t blocked;
     ::sigprocmask(SIG_BLOCK, nullptr, &blocked);
-    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR2}) {
+    for (const int signal :
+         {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGIO, SIGRTMAX}) {
         struct sigaction action {};
         ::sigaction(signal, nullptr, &action);
         if (action.sa_handler != SIG_DFL) all << "action of signal " << signal << '\n';

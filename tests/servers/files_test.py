@@ -239,6 +239,12 @@ class Trouble(unittest.TestCase):
                 self.assertEqual(status_of(ask(server.port, "/class/net/")), 200)
                 self.assertEqual(server.total("bullpen_connections_completed_total", outcome="error"), 0)
 
+    def test_a_file_that_hides_its_size_is_500(self):
+        with Bullpen("http", "--root", "/proc") as server:
+            for path in ("/cpuinfo", "/self/status", "/self/mem"):
+                for method in ("GET", "HEAD"):
+                    self.assertEqual(status_of(ask(server.port, path, method=method)), 500, path)
+
     def test_a_file_that_is_rewritten_all_the_time_is_whole_or_an_error(self):
         with tempfile.TemporaryDirectory() as root:
             sizes = (20_000, 60_000, 100_000)
@@ -345,6 +351,12 @@ class Options(Site):
         listing = self.fetch("/errors/")[1]
         self.assertEqual((listing["Cache-Control"], listing["X-Frame-Options"]), (None, "DENY"))
         self.assertEqual(self.fetch("/errors")[1]["X-Frame-Options"], "DENY")
+        for method, path, status in (("OPTIONS", "/app.js", b"200"), ("GET", "/x/../app.js", b"301")):
+            answer = self.exchange(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
+            self.assertEqual(answer[9:12], status)
+            self.assertIn(b"\r\nX-Frame-Options: DENY\r\n", answer)
+            self.assertIn(b"\r\nCache-Control: max-age=31536000, immutable\r\n", answer)
+        self.assertNotIn(b"X-Frame-Options", self.exchange(b"OPTIONS * HTTP/1.0\r\n\r\n"))
 
     def test_an_error_has_its_page_and_no_added_header(self):
         status, headers, body = self.fetch("/app.js", "POST")
@@ -363,7 +375,7 @@ class Options(Site):
         self.assertEqual(self.fetch("/app.js", "POST")[2], b"405 Method Not Allowed\n")
 
     def test_what_is_not_there_is_the_fallback_with_its_own_headers(self):
-        for path in ("/users/17", "/users/", "/nothing.png", "/app.js/x"):
+        for path in ("/users/17", "/users/", "/nothing.png", "/app.js/x", "/users/a%2Fb"):
             status, headers, body = self.fetch(path)
             self.assertEqual((status, headers["Content-Type"], body), (200, "text/html", b"<p>the application"), path)
             self.assertEqual(headers["Cache-Control"], "no-cache")
@@ -500,7 +512,8 @@ class Settings(unittest.TestCase):
                     ("--add-header", "A: b\r\nC: d", "a control character is in it"),
                     ("--add-header", "content-length: 5", "content-length is written by the server itself"),
                     ("--add-header", "[a A: b", "the pattern '[a' has a [ without its ]"),
-                    ("--error-page", "200=a", "'200=a' is no CODE=FILE; expected a status from 400 to 599"),
+                    ("--error-page", "200=a", "'200=a' is no CODE=FILE; expected one of the statuses 400, 403, 404"),
+                    ("--error-page", "499=a", "'499=a' is no CODE=FILE; expected one of the statuses 400, 403, 404"),
                     ("--error-page", "404=nothing", "'nothing': No such file or directory; expected a file"),
                     ("--error-page", "404=folder", "'folder' is a directory; expected a file"),
                     ("--fallback", "nothing", "'nothing': No such file or directory; expected a file"),

@@ -3,7 +3,11 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
+
+#include "core/http/authority.hpp"
+#include "core/printable.hpp"
 
 namespace bullpen {
 namespace {
@@ -21,12 +25,6 @@ bool has_scheme(std::string_view text, std::string_view scheme) noexcept {
     return text.size() >= scheme.size() && ::strncasecmp(text.data(), scheme.data(), scheme.size()) == 0;
 }
 
-bool has_port(std::string_view authority) {
-    const auto colon = authority.rfind(':');
-    return colon != std::string_view::npos &&
-           authority.find(']', colon) == std::string_view::npos;  // Else it is within an IPv6 address.
-}
-
 Url parse_http(std::string_view text) {
     const std::string_view rest = text.substr(http_scheme.size());
     const auto path_at = std::min(rest.find_first_of("/?#"), rest.size());
@@ -35,12 +33,16 @@ Url parse_http(std::string_view text) {
     if (authority.empty()) reject(text, "it names no host");
     if (authority.find('@') != std::string_view::npos)
         reject(text, "a user and password go into --header 'Authorization: …'");
+    const std::optional<http::Authority> parsed = http::parse_authority(authority);
+    if (!parsed) reject(text, "'" + printable(authority) + "' is no HOST or HOST:PORT");
     if (path.find('#') != std::string::npos) reject(text, "what follows '#' is not sent to a server");
     if (path.empty() || path.front() == '?') path.insert(0, "/");
     check_path("'" + std::string{text} + "'", path);
-    Url url{.http = true, .address = std::string{authority}, .host = std::string{authority}, .path = path};
-    if (!has_port(authority)) url.address += ":80";
-    return url;
+    const std::string_view port = parsed->port.empty() ? "80" : parsed->port;
+    return {.http = true,
+            .address = std::string{parsed->host} + ":" + std::string{port},
+            .host = std::string{authority},
+            .path = path};
 }
 
 }  // namespace
@@ -54,12 +56,19 @@ Url parse_url(std::string_view text) {
         if (address.ends_with('/')) address.remove_suffix(1);
         if (address.find('/') != std::string_view::npos)
             reject(text, "after tcp://HOST:PORT nothing follows");
+        if (address.starts_with(unix_scheme)) reject(text, "a UNIX socket is unix:/path");
         return {.address = std::string{address}};
     }
     if (has_scheme(text, "https://")) reject(text, "TLS is not spoken; expected http://…");
     const bool schemeless = text.find("://") == std::string_view::npos && !text.starts_with('/');
     reject(text, "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path" +
                      (schemeless ? " (did you mean http://" + std::string{text} + "?)" : ""));
+}
+
+void check_host(const Url& url) {
+    if (url.http && url.address.starts_with(unix_scheme))
+        reject("http://" + url.host,
+               "'unix' is the scheme of UNIX sockets; HTTP over one needs --unix /path");
 }
 
 void check_path(std::string_view place, std::string_view path) {

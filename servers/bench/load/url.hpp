@@ -16,6 +16,9 @@ struct Url {
 /// Throws std::invalid_argument, one sentence that quotes the text.
 Url parse_url(std::string_view text);
 
+/// Throws std::invalid_argument if the address of an HTTP URL would be taken for a UNIX socket's.
+void check_host(const Url& url);
+
 /// Throws std::invalid_argument, one sentence that begins with `place`: expected '/' and no blanks.
 void check_path(std::string_view place, std::string_view path);
 

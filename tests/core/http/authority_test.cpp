@@ -12,6 +12,15 @@ TEST_SUITE("authority") {
             CHECK_MESSAGE(is_authority(good), good);
     }
 
+    TEST_CASE("its parts are the host, an IPv6 address with its brackets, and the port") {
+        CHECK(parse_authority("a.b:80")->host == "a.b");
+        CHECK(parse_authority("a.b:80")->port == "80");
+        CHECK(parse_authority("a:")->port.empty());
+        CHECK(parse_authority("[::1]:8080")->host == "[::1]");
+        CHECK(parse_authority("[::1]:8080")->port == "8080");
+        CHECK_FALSE(parse_authority("a:b"));
+    }
+
     TEST_CASE("whatever else is none") {
         for (const char* bad : {"",
                                 ":",

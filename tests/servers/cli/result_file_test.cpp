@@ -1,6 +1,7 @@
 #include "servers/cli/result_file.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "core/unique_fd.hpp"
 #include "servers/bench/compare/temporary_directory.hpp"
 
 using namespace bullpen;
@@ -97,5 +99,18 @@ TEST_SUITE("cli: a temporary directory") {
             CHECK(std::filesystem::exists(path / "sub" / "file"));
         }
         CHECK_FALSE(std::filesystem::exists(path));
+    }
+
+    TEST_CASE("a FIFO takes it once somebody reads, and nobody waits for a reader for ever") {
+        const TemporaryDirectory directory;
+        const auto path = directory.path() / "fifo";
+        REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+        ResultFile file{path.string()};
+        CHECK_THROWS_WITH(file.commit("x", std::chrono::milliseconds{1}),
+                          ("cannot write " + path.string() + ": nobody reads it").c_str());
+        const UniqueFd reader{::open(path.c_str(), O_RDONLY | O_NONBLOCK)};
+        file.commit("all of it\n");
+        char text[20];
+        CHECK(::read(reader.get(), text, sizeof text) == 10);
     }
 }

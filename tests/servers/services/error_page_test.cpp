@@ -18,11 +18,13 @@ TEST_SUITE("error page") {
     }
 
     TEST_CASE("anything else is refused") {
-        for (const char* text : {"", "404", "404=", "404=/", "=a", "399=a", "600=a", "0404=a", "+404=a",
-                                 "4x4=a", "200=a", "65940=a", " 404=a", "404 =a"}) {
+        for (const char* text :
+             {"", "404", "404=", "404=/", "=a", "399=a", "600=a", "0404=a", "+404=a", "4x4=a", "200=a",
+              "299=a", "418=a", "499=a", "599=a", "65940=a", " 404=a", "404 =a"}) {
             CAPTURE(text);
             CHECK(contains(complaint_of([&] { ErrorPage::parse(text); }),
-                           "' is no CODE=FILE; expected a status from 400 to 599 and a file below the root"));
+                           "' is no CODE=FILE; expected one of the statuses 400, 403, 404, 405, 412, 414, "
+                           "416, 431, 500, 501, 503, 505 and a file below the root"));
         }
     }
 }

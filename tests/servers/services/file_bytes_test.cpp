@@ -42,6 +42,13 @@ TEST_SUITE("file bytes") {
         CHECK_THROWS_AS(try_bytes(file.get(), 1, std::uint64_t{1} << 40U), std::system_error);
     }
 
+    TEST_CASE("a file without a size may have bytes") {
+        check_emptiness(file_of("").get());
+        check_emptiness(file_of("it has grown since").get());
+        const UniqueFd lying{::open("/proc/self/status", O_RDONLY | O_CLOEXEC)};
+        if (lying) CHECK_THROWS_AS(check_emptiness(lying.get()), std::system_error);
+    }
+
     TEST_CASE("a file that has become shorter is another trouble than one whose size isn't true") {
         const UniqueFd file = file_of("hello");
         CHECK(error_of_reading(file.get(), 6) == EAGAIN);

@@ -34,6 +34,20 @@ std::string without_date(std::string answer) {
     return answer;
 }
 
+/// Whose every answer is 503.
+class Unavailable final : public http::Responder {
+public:
+    std::string whole_answer() {
+        return std::string{
+            answer(http::HeadBuffer::Outcome::head, "GET / HTTP/1.0\r\n\r\n", false, false).bytes};
+    }
+
+private:
+    http::Answer respond(const http::Request&, const http::RequestTarget&) override {
+        return status_page(http::Status::unavailable);
+    }
+};
+
 /// A directory with some files, gone with its owner.
 struct Root {
     Root() {
@@ -79,6 +93,13 @@ TEST_SUITE("service") {
             CHECK((one.make_async != nullptr) == built_in);
             CHECK((one.make_program != nullptr));
         }
+    }
+
+    TEST_CASE("the refusal for overload is what a worker says of the same status, but for the date") {
+        const std::string said = Unavailable{}.whole_answer();
+        CHECK(contains(said, "\r\nRetry-After: 1\r\n"));
+        for (const Service& one : services())
+            if (one.client_speaks_first) CHECK(one.refusal == without_date(said));
     }
 
     TEST_CASE("echo sends a megabyte back, in both forms") {

@@ -42,6 +42,11 @@ TEST_SUITE("validator") {
         CHECK(far.entity_tag().ends_with("-1\""));
     }
 
+    TEST_CASE("a file from before 1970 has no date, because it would be another file's") {
+        CHECK_FALSE(Validator{{.tv_sec = -1, .tv_nsec = 0}, 1, now}.has_date());
+        CHECK(Validator{{.tv_sec = 0, .tv_nsec = 0}, 1, now}.has_date());
+    }
+
     TEST_CASE("without conditions the request proceeds") {
         CHECK(validator.evaluate({}) == Precondition::proceed);
     }

@@ -161,4 +161,19 @@ TEST_SUITE("servers: the configuration file") {
         CHECK(complaint_of<SettingError>([] { read_config_file("/no/such/file.toml"); }) ==
               "/no/such/file.toml: cannot be read: No such file or directory");
     }
+
+    TEST_CASE("an address that is none is refused where it stands") {
+        CHECK(contains(complaint("[pool.a]\nlisten = ['127.0.0.1: 80']\n"),
+                       ":2: listen: '127.0.0.1: 80' is not an address"));
+        CHECK(contains(complaint("[master]\nmetrics = '127.0.0.1:+1'\n[pool.a]\n"),
+                       ":2: metrics: '127.0.0.1:+1' is not an address"));
+        CHECK(contains(complaint("[pool.a]\nlisten = 'off'\n"), ":2: listen: 'off' is not an address"));
+    }
+
+    TEST_CASE("a key that stands in no table is told where it goes") {
+        CHECK(contains(complaint("workers_max = 4\n[pool.a]\n"),
+                       ":1: workers_max stands in no table; it goes into [pool.NAME]"));
+        CHECK(contains(complaint("metrics = 'off'\n[pool.a]\n"),
+                       ":1: metrics stands in no table; it goes into [master]"));
+    }
 }

@@ -49,6 +49,22 @@ TEST_SUITE("cli: URLs of load") {
         CHECK(contains(complaint("HTTPS://x/"), "TLS is not spoken"));
     }
 
+    TEST_CASE("its authority follows the grammar of a Host field") {
+        CHECK(parse_url("http://x:/").address == "x:80");
+        for (const char* authority :
+             {"a:b", "a:1:2", "[::1", "[::1]x", "a%zz", "\xe9", "x:http", ":80", "[fe80::1%lo]"})
+            CHECK_MESSAGE(
+                contains(complaint("http://" + std::string{authority} + "/"), "is no HOST or HOST:PORT"),
+                authority);
+    }
+
+    TEST_CASE("a host that is called unix isn't taken for a UNIX socket") {
+        CHECK(contains(complaint("tcp://unix:80"), "a UNIX socket is unix:/path"));
+        CHECK(contains(complaint_of([] { check_host(parse_url("http://unix:80/")); }),
+                       "HTTP over one needs --unix"));
+        CHECK(complaint_of([] { check_host(parse_url("http://unix.example:80/")); }).empty());
+    }
+
     TEST_CASE("what is no URL is refused with what is allowed") {
         CHECK(contains(complaint("127.0.0.1:80"), "did you mean http://127.0.0.1:80?"));
         CHECK(contains(complaint("https://x/"), "TLS is not spoken"));
