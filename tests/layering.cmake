@@ -9,7 +9,7 @@ set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
 set(library servers metrics ${settings})
 set(text servers/bench/text ${core})
-set(load servers/bench/load ${core})
+set(load servers/bench/load core/http/authority.hpp ${core})  # Of HTTP a Host's grammar alone.
 set(compare servers/bench/compare ${library} ${load} ${text})
 set(report servers/bench/report ${text})  # Of compare, the numbers and what they mean.
 foreach(numbers comparison contest design fairness ranking remarks verdict)
