@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "core/http/responder.hpp"
 #include "servers/services/file_identity.hpp"
 #include "servers/services/option_error.hpp"
 #include "tests/complaint.hpp"
