@@ -78,6 +78,21 @@ std::size_t find_fold(std::string_view head, std::size_t at = 0) noexcept {
     return at;
 }
 
+constexpr std::size_t minor_at = 7;  // "HTTP/1.2 200 OK"
+
+/// Whether it is of HTTP/1.2 to 1.9, as far as can be seen; Beast refuses those, and they mean 1.1 (RFC 9110
+/// 2.5).
+bool has_later_minor(std::string_view head) noexcept {
+    if (!head.starts_with("HTTP/1.") || head.size() <= minor_at) return false;
+    const char behind = head.size() > minor_at + 1 ? head[minor_at + 1] : ' ';
+    return head[minor_at] >= '2' && head[minor_at] <= '9' && behind == ' ';
+}
+
+/// Whether Beast would refuse a head that is one.
+bool needs_rewriting(std::string_view head) noexcept {
+    return has_later_minor(head) || find_fold(head) != std::string_view::npos;
+}
+
 }  // namespace
 
 HttpAnswer::HttpAnswer(const HttpExpectation& expected) {
@@ -122,10 +137,10 @@ AnswerState HttpAnswer::parse(std::string_view bytes, std::size_t& taken) {
     while (taken < bytes.size()) {
         error_code error;
         const std::string_view rest = bytes.substr(taken);
-        if (parser_->is_header_done() || find_fold(rest.substr(0, rest.find("\r\n\r\n"))) == rest.npos)
+        if (parser_->is_header_done() || !needs_rewriting(rest.substr(0, rest.find("\r\n\r\n"))))
             taken += parser_->put(boost::asio::const_buffer{rest.data(), rest.size()}, error);
         else
-            taken += put_folded(rest, error);
+            taken += put_rewritten(rest, error);
         if (error == http::error::need_more) break;
         if (error) return AnswerState::wrong;
         if (!parser_->is_done()) continue;
@@ -140,13 +155,14 @@ AnswerState HttpAnswer::parse(std::string_view bytes, std::size_t& taken) {
 
 /// Of Beast's parser a folded value has 4 KiB at most; unfolded it may be as long as a head. A fold that
 /// has begun to arrive has been left to us as a whole.
-std::size_t HttpAnswer::put_folded(std::string_view bytes, error_code& error) {
+std::size_t HttpAnswer::put_rewritten(std::string_view bytes, error_code& error) {
     const std::size_t end = bytes.find("\r\n\r\n");
     if (end == bytes.npos) {
         error = http::error::need_more;
         return 0;
     }
     std::string head{bytes.substr(0, end + 4)};
+    if (has_later_minor(head)) head[minor_at] = '1';
     for (std::size_t at = 0; (at = find_fold(head, at)) != head.npos;)
         head[at] = head[at + 1] = ' ';
     return parser_->put(boost::asio::buffer(head), error);

@@ -43,7 +43,7 @@ private:
 
     void start();
     AnswerState parse(std::string_view bytes, std::size_t& taken);
-    std::size_t put_folded(std::string_view bytes, boost::system::error_code& error);
+    std::size_t put_rewritten(std::string_view bytes, boost::system::error_code& error);
     [[nodiscard]] AnswerState judge() const;
 
     HttpExpectation expected_;

@@ -52,6 +52,20 @@ TEST_SUITE("cli: answers") {
         CHECK(state_after(std::string(HttpAnswer::head_max + 1, 'x')) == AnswerState::wrong);
     }
 
+    TEST_CASE("a later minor version is read as 1.1, however the answer is cut") {
+        for (char minor = '2'; minor <= '9'; ++minor) {
+            const std::string whole = "HTTP/1." + std::string{minor} + head.substr(8) + "hello";
+            for (std::size_t first = 1; first < whole.size(); ++first) {
+                HttpAnswer answer{{.body_size = 5}};
+                CHECK(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
+                CHECK(answer.take(whole.substr(first)) == AnswerState::complete);
+                CHECK_FALSE(answer.is_last());
+            }
+        }
+        for (const char* version : {"HTTP/2.0", "HTTP/0.9", "HTTP/1.", "HTTP/1.22", "HTTP/1.x"})
+            CHECK(state_after(version + head.substr(8) + "hello") == AnswerState::wrong);
+    }
+
     TEST_CASE("an answer without a length ends with the connection") {
         HttpAnswer answer{{.body_size = 5}};
         CHECK(answer.take("HTTP/1.1 200 OK\r\n\r\nhel") == AnswerState::incomplete);
