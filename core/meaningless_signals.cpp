@@ -1,5 +1,7 @@
 #include "core/meaningless_signals.hpp"
 
+#include <initializer_list>
+
 namespace bullpen {
 namespace {
 
