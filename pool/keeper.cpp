@@ -54,6 +54,8 @@ int live_as_master(Logbook& logbook, pid_t keeper, int news, const std::function
     ignore_write_signals();
     outlive_meaningless_signals();  // Its children do, too.
     unblock_signals();
+    const sigset_t meaningless = meaningless_signals();
+    ::sigprocmask(SIG_BLOCK, &meaningless, nullptr);  // A library's user may have handlers for some.
     try {
         const int result = master();
         logbook.has_stopped.store(1, relaxed);

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
-#include <utility>
 
 #include "core/log.hpp"
 #include "core/process.hpp"
@@ -346,15 +345,16 @@ void Master::end_companions() noexcept {
     constexpr int patience_ms = 1000;
     const SignalsBlocked undisturbed;
     for (Attendant& attendant : attendants_) {
-        const pid_t pid = std::exchange(attendant.now().pid, 0);
+        const pid_t pid = attendant.now().pid;
         // Before it can end, because then the keeper reaps it, and its number may be another process's.
         const UniqueFd process{pid == 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
         attendant.now().lifeline.reset();
-        if (!process) continue;
         pollfd exited{.fd = process.get(), .events = POLLIN, .revents = 0};
-        if (::poll(&exited, 1, patience_ms) == 1) continue;
-        ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
-        ::poll(&exited, 1, patience_ms);
+        if (process && ::poll(&exited, 1, patience_ms) != 1) {
+            ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+            ::poll(&exited, 1, patience_ms);
+        }
+        attendant.now().pid = 0;
     }
 }
 
