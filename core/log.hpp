@@ -17,6 +17,21 @@ void log(LogLevel level, std::string_view text) noexcept;
 /// free descriptor all stays as it was. A server calls it at its start.
 void keep_log_open() noexcept;
 
+enum class Reopened {
+    yes,
+    no_file,  ///< The log was no file that has a name when keep_log_open() was called.
+    failed,   ///< errno says why; the log goes on in the old file.
+};
+
+/// Opens the file of the log's name again, or makes it: the old one has been renamed. It takes the old one's
+/// place behind the log's own descriptor, and behind 1 and 2 where they are that file. All processes that
+/// were forked after keep_log_open() do the same, each before its next line. Called by one process at a time.
+Reopened reopen_log() noexcept;
+
+/// Whether it is a file as reopen_log() opens it: a process that died in there leaves one in a descriptor
+/// table that others share.
+[[nodiscard]] bool is_opened_for_log(int fd) noexcept;
+
 /// The log's own descriptor; -1 without one.
 int log_descriptor() noexcept;
 
