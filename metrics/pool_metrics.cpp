@@ -165,7 +165,7 @@ void add_workers(Families& families) {
             samples.add(now.totals.draining, {{"state", "draining"}});
         });
     families.gauge("bullpen_workers_max", "The limit: the pool never has more workers than this.",
-                   [](const Reading& now, Samples& samples) { samples.add(read(now.header.slots)); });
+                   [](const Reading& now, Samples& samples) { samples.add(read(now.header.workers_max)); });
     families.gauge("bullpen_spare_min",
                    "The limit: with fewer idle workers than this the pool grows. 0 in a pool of fixed size.",
                    [](const Reading& now, Samples& samples) { samples.add(read(now.header.spare_min)); });

@@ -14,17 +14,22 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 Gauges::Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard)
     : options_{options}, shape_{shape}, header_{scoreboard.header()} {
-    const PoolLimits& limits = options.limits;
+    publish_limits();
+    header_.hands_off = shape.pick != Pick::never;
+    header_.depth = static_cast<std::uint32_t>(shape.depth);
+    header_.spare = static_cast<std::uint32_t>(options.limits.workers_start);
+    header_.heartbeat_ns = monotonic_ns();
+}
+
+void Gauges::publish_limits() noexcept {
+    const PoolLimits& limits = options_.limits;
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool idles = shape.pick != Pick::vacant;  // False: a worker is forked for each client.
+    const bool idles = shape_.pick != Pick::vacant;  // False: a worker is forked for each client.
+    header_.workers_max = static_cast<std::uint32_t>(limits.workers_max);
     header_.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
     header_.spare_max = static_cast<std::uint32_t>(!idles  ? 0
                                                    : fixed ? limits.workers_max
                                                            : limits.spare_max);
-    header_.hands_off = shape.pick != Pick::never;
-    header_.depth = static_cast<std::uint32_t>(shape.depth);
-    header_.spare = static_cast<std::uint32_t>(limits.workers_start);
-    header_.heartbeat_ns = monotonic_ns();
 }
 
 void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept {
@@ -38,7 +43,8 @@ void Gauges::publish(const Roster& roster, bool serving, TimePoint now) noexcept
     const bool worth_a_line = serving && options_.design.workers_fixed == 0;
     if (worth_a_line && saturated && !saturated_ && now - warned_ >= between_warnings) {
         warned_ = now;
-        log(LogLevel::warning, "pool " + options_.name + ": saturated: all " + std::to_string(shape_.slots) +
+        log(LogLevel::warning, "pool " + options_.name + ": saturated: all " +
+                                   std::to_string(options_.limits.workers_max) +
                                    " workers (workers-max) are busy; further clients wait in the backlog");
     }
     saturated_ = saturated;

@@ -19,6 +19,8 @@ public:
         dropped_before_ = header_.log_lines_dropped.load(std::memory_order_relaxed);
     }
 
+    void publish_limits() noexcept;
+
     /// Once a turn: publishes how many workers are spare, and how long the pool has been saturated.
     void publish(const Roster& roster, bool serving, TimePoint now) noexcept;
 

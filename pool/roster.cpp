@@ -15,6 +15,7 @@ Roster::Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& s
       capacity_{shape.capacity},
       depth_{shape.depth},
       sizes_itself_{shape.sizes_itself},
+      limits_{options.limits},
       steal_after_{options.steal_after},
       slots_(shape.slots),
       withdrawals_{shape.slots},
@@ -163,9 +164,13 @@ PoolCounts Roster::count() const noexcept {
     return counts;
 }
 
+int Roster::surplus() const noexcept {
+    return std::max(0, slots() - vacant_.size() - draining_.size() - limits_.workers_max);
+}
+
 bool Roster::is_saturated() const noexcept {
     if (pick_ == Pick::vacant) return vacant_.empty();
-    if (!starting_.empty() || (!vacant_.empty() && !sizes_itself_)) return false;
+    if (!starting_.empty() || (may_grow() && !sizes_itself_)) return false;
     if (pick_ != Pick::never) return idle_.empty();
     const bool room =
         ready_.find_if([&](std::uint32_t slot) { return connections_of(slot) < capacity_; }).has_value();

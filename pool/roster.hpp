@@ -95,6 +95,14 @@ public:
     /// busy = ceil(connections / capacity).
     [[nodiscard]] PoolCounts count() const noexcept;
 
+    /// The number of workers above workers_max, which may have been lowered, that weren't told to leave.
+    [[nodiscard]] int surplus() const noexcept;
+
+    /// Whether there are fewer workers than workers_max.
+    [[nodiscard]] bool may_grow() const noexcept {
+        return !vacant_.empty() && slots() - vacant_.size() < limits_.workers_max;
+    }
+
     /// Whether all workers_max workers are there and each has as many clients as it serves at once.
     [[nodiscard]] bool is_saturated() const noexcept;
 
@@ -104,12 +112,14 @@ public:
 private:
     [[nodiscard]] std::uint64_t connections_of(std::uint32_t slot) const noexcept;
     [[nodiscard]] std::optional<std::uint32_t> least_loaded() const noexcept;
+    [[nodiscard]] int slots() const noexcept { return static_cast<int>(slots_.size()); }
 
     Scoreboard& scoreboard_;
     Pick pick_;
     std::uint64_t capacity_;
     std::uint64_t depth_;
     bool sizes_itself_;
+    const PoolLimits& limits_;
     std::chrono::microseconds steal_after_;
 
     /// What the scoreboard's entry doesn't say of an account.

@@ -84,6 +84,7 @@ Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth)
     constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     if (::fcntl(memory_.get(), F_ADD_SEALS, seals) != 0) fail(errno, "cannot seal the scoreboard");
     header().slots = slots;
+    header().workers_max = slots;
     header().depth = 1;
     header().pages_depth = depth;
     header().started_ns = monotonic_ns();

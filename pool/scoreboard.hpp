@@ -70,7 +70,8 @@ struct ScoreboardHeader {
     SharedWord wanted;             ///< 1 while a client waits because no worker is idle.
     SharedWord draining;           ///< 1 from the order to stop on.
 
-    alignas(64) SharedWord slots;  ///< The number of rows: workers_max.
+    alignas(64) SharedWord slots;  ///< The number of rows: workers_max at the start.
+    SharedWord workers_max;
     SharedWord spare_min;
     SharedWord spare_max;
     SharedWord listeners;        ///< How many of `listen_queues` are in use.

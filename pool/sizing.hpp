@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace bullpen {
 
@@ -47,7 +48,8 @@ struct Resize {
 
 /// Growing: spawn = min(missing, step, workers_max - alive), where missing = spare_min + waiting - starting -
 /// idle, and step is 1, 2, 4 … up to spawn_burst_max, doubled by each decision with workers missing, and 1
-/// again after one without. Shrinking: at the end of a window, if none is spawned, retire = idle_low -
+/// again after one without. Idle workers above workers_max, which may have been lowered, are retired at once.
+/// Shrinking: at the end of a window, if none is spawned, retire = idle_low -
 /// spare_max workers at once: those that were idle during all of it (Dovecot's low-water mark). With
 /// spare_min 2, spare_max 6 and a window whose lowest number of idle workers was 9, 3 are retired.
 constexpr Resize plan_resize(PoolCounts now, PoolLimits limits, SizingHistory history) noexcept {
@@ -57,19 +59,35 @@ constexpr Resize plan_resize(PoolCounts now, PoolLimits limits, SizingHistory hi
     const bool fixed = limits.policy == SizingPolicy::fixed;
     const int missing = fixed ? room : std::max(0, limits.spare_min + now.waiting - ready);
 
+    const int surplus = std::max(0, now.starting + now.idle + now.busy - limits.workers_max);
     Resize plan;
     plan.next = history;
     plan.next.window_ended = false;
     plan.spawn = std::min({missing, room, fixed ? room : history.spawn_burst});
     plan.next.spawn_burst = missing > 0 ? std::min(history.spawn_burst * 2, limits.spawn_burst_max) : 1;
+    plan.retire = std::min(surplus, now.idle);
     if (history.window_ended) {
         if (!fixed && plan.spawn == 0)
-            plan.retire = std::clamp(history.idle_low - limits.spare_max, 0, now.idle);
+            plan.retire = std::clamp(history.idle_low - limits.spare_max, plan.retire, now.idle);
         plan.next.idle_low = now.idle - plan.retire;
     } else {
         plan.next.idle_low = std::min(history.idle_low, now.idle);
     }
     return plan;
+}
+
+/// The limits with so many workers more, or less: workers_max of a pool of fixed size, else spare_min and
+/// spare_max. Nothing if that is impossible: there are at most `most` workers, and at least one.
+constexpr std::optional<PoolLimits> changed_by(PoolLimits limits, int workers, int most) noexcept {
+    if (limits.policy == SizingPolicy::fixed) {
+        limits.workers_max += workers;
+        if (limits.workers_max < 1 || limits.workers_max > most) return {};
+        return limits;
+    }
+    limits.spare_min += workers;
+    limits.spare_max += workers;
+    if (limits.spare_min < 1 || limits.spare_max > limits.workers_max) return {};
+    return limits;
 }
 
 }  // namespace bullpen

@@ -49,8 +49,10 @@ TEST_SUITE("pool: sizing") {
             right = right && plan.retire <= now.idle;
             right = right && (!spare || plan.spawn <= std::max(0, limit.spare_min + now.waiting - ready));
             right = right && (!spare || plan.spawn <= history.spawn_burst);
-            right = right && (plan.retire == 0 || (spare && history.window_ended));
-            right = right && (plan.retire == 0 || plan.retire <= history.idle_low - limit.spare_max);
+            const int surplus = std::max(0, now.starting + now.idle + now.busy - limit.workers_max);
+            right = right && plan.retire >= std::min(surplus, now.idle);
+            right = right && (plan.retire <= surplus || (spare && history.window_ended));
+            right = right && (plan.retire <= surplus || plan.retire <= history.idle_low - limit.spare_max);
             right = right && plan.next.spawn_burst >= 1 && plan.next.spawn_burst <= limit.spawn_burst_max;
             right = right && plan.next.idle_low >= 0 && plan.next.idle_low <= now.idle;
             right = right && !plan.next.window_ended;
@@ -112,5 +114,33 @@ TEST_SUITE("pool: sizing") {
         CHECK(plan_resize({}, fixed, {}).spawn == 8);
         CHECK(plan_resize({.idle = 7, .draining = 1}, fixed, {}).spawn == 0);
         CHECK(plan_resize({.idle = 8}, fixed, {.idle_low = 8, .window_ended = true}).retire == 0);
+    }
+
+    TEST_CASE("idle workers above a limit that was lowered are retired at once") {
+        constexpr PoolLimits fixed{.policy = SizingPolicy::fixed, .workers_max = 3};
+        CHECK(plan_resize({.idle = 4, .busy = 1}, fixed, {}).retire == 2);
+        CHECK(plan_resize({.idle = 1, .busy = 4}, fixed, {}).retire == 1);
+        CHECK(plan_resize({.idle = 4, .draining = 2}, fixed, {}).retire == 1);
+        CHECK(plan_resize({.idle = 3, .draining = 2}, fixed, {}).retire == 0);
+        constexpr PoolLimits spare{.workers_max = 5, .spare_min = 2, .spare_max = 5};
+        CHECK(plan_resize({.idle = 7}, spare, {}).retire == 2);
+    }
+
+    TEST_CASE("a pool of fixed size changes between one worker and the most that there is room for") {
+        constexpr PoolLimits fixed{.policy = SizingPolicy::fixed, .workers_max = 3};
+        CHECK(changed_by(fixed, 1, 4)->workers_max == 4);
+        CHECK(changed_by(fixed, -2, 4)->workers_max == 1);
+        CHECK_FALSE(changed_by(fixed, -3, 4));
+        CHECK_FALSE(changed_by(fixed, 2, 4));
+    }
+
+    TEST_CASE("a pool of changing size changes its spare workers, and stays within workers_max") {
+        constexpr PoolLimits spare{.workers_max = 5, .spare_min = 2, .spare_max = 4};
+        CHECK(changed_by(spare, 1, 5)->spare_min == 3);
+        CHECK(changed_by(spare, 1, 5)->spare_max == 5);
+        CHECK(changed_by(spare, 1, 5)->workers_max == 5);
+        CHECK_FALSE(changed_by(spare, 2, 5));
+        CHECK(changed_by(spare, -1, 5)->spare_min == 1);
+        CHECK_FALSE(changed_by(spare, -2, 5));
     }
 }
