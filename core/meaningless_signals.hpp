@@ -1,4 +1,4 @@
-/// Signals that would end a process and mean nothing to a server: logrotate(8) likes to send SIGUSR1.
+/// Signals that would end a process and mean nothing to a server's processes (but to the keeper SIGUSR1).
 #pragma once
 
 #include <signal.h>

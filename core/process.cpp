@@ -45,8 +45,8 @@ void reset_signal_actions() noexcept {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
     // Those that a server handles or ignores; all 64 would be most of a short-lived child's system calls.
-    for (const int signal :
-         {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ})
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD,
+                             SIGXFSZ, SIGTTIN, SIGTTOU})
         if (!is_outlived(signal)) ::sigaction(signal, &action, nullptr);
 }
 

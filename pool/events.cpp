@@ -1,7 +1,6 @@
 #include "pool/events.hpp"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -65,7 +64,6 @@ struct Events::Machinery {
     asio::io_context context{1};  // One thread: Asio leaves out its locks.
     asio::signal_set signals{context};
     Wakeup wakeup;
-    const bool has_terminal = ::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
 
     Machinery() {
         signals.add(SIGCHLD);
@@ -94,18 +92,6 @@ Events::Events() : machinery_{std::make_unique<Machinery>()} {
 }
 
 Events::~Events() = default;
-
-Wakeup Events::meaning_of(int signal) const noexcept {
-    Wakeup wakeup;
-    switch (signal) {
-        case SIGINT: wakeup.interrupted = wakeup.stop = true; break;
-        case SIGHUP:  // The terminal is gone; ignored by a server without one.
-            wakeup.stop = machinery_->has_terminal;
-            break;
-        default: wakeup.stop = true;
-    }
-    return wakeup;
-}
 
 Events::Watch Events::watch(int fd) {
     return Watch{std::make_shared<Watch::Source>(machinery_->context, fd)};

@@ -9,8 +9,6 @@ namespace bullpen {
 
 /// What came during one wait. Events only records; Master::serve() decides.
 struct Wakeup {
-    bool stop = false;           ///< SIGTERM, SIGINT or SIGQUIT came.
-    bool interrupted = false;    ///< It was SIGINT: a person at a terminal.
     bool child_changed = false;  ///< At least one SIGCHLD: a child has ended, stopped or continued.
 };
 
@@ -43,9 +41,6 @@ public:
     ~Events();
     Events(const Events&) = delete;
     Events& operator=(const Events&) = delete;
-
-    /// What it means that the keeper passes on this signal.
-    [[nodiscard]] Wakeup meaning_of(int signal) const noexcept;
 
     /// Watches a borrowed descriptor, which must outlive the Watch.
     [[nodiscard]] Watch watch(int fd);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -18,14 +17,14 @@
 #include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
+#include "pool/orders.hpp"
 #include "pool/stray_order.hpp"
 
 namespace bullpen {
 namespace {
 
-/// The signals that the keeper passes on. The master itself doesn't obey them, because those of a terminal go
-/// to every process of the group.
-constexpr std::array passed_on = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+/// The orders that a process may send to the master by mistake, or a terminal to the whole group.
+constexpr std::array noted_by_master = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
@@ -38,7 +37,7 @@ bool is_ignored(int signal) noexcept {
 sigset_t awaited_signals() noexcept {
     sigset_t set = meaningless_signals();
     ::sigaddset(&set, SIGCHLD);
-    for (const int signal : passed_on)
+    for (const int signal : order_signals)
         if (!is_ignored(signal)) ::sigaddset(&set, signal);
     return set;
 }
@@ -50,7 +49,9 @@ void note_failure(Logbook& logbook, const char* what) noexcept {
 
 int live_as_master(Logbook& logbook, pid_t keeper, int news, const std::function<int()>& master) {
     if (!die_with_parent(SIGKILL, keeper)) return 1;
-    note_stray_orders(passed_on, news);
+    note_stray_orders(noted_by_master, news);
+    for (const int signal : {SIGTTIN, SIGTTOU})  // With an action, a write to the terminal would never end.
+        ::signal(signal, SIG_IGN);
     ignore_write_signals();
     outlive_meaningless_signals();  // Its children do, too.
     unblock_signals();
@@ -137,9 +138,13 @@ void Keeper::wait() {
         master_ != 0 ? between_looks() : std::max(next_start_ - now, std::chrono::nanoseconds{0});
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(longest);
     const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (longest - seconds).count()};
-    const int signal = ::sigtimedwait(&before_->awaited, nullptr, &timeout);
+    siginfo_t info{};
+    const int signal = ::sigtimedwait(&before_->awaited, &info, &timeout);
     if (signal <= 0 || signal == SIGCHLD) return;
-    if (std::find(passed_on.begin(), passed_on.end(), signal) == passed_on.end())
+    // The terminal's own: a process in the background has read from it or written to it.
+    const bool is_terminals = (signal == SIGTTIN || signal == SIGTTOU) && info.si_code == SI_KERNEL;
+    if (is_terminals) return;
+    if (std::find(order_signals.begin(), order_signals.end(), signal) == order_signals.end())
         return log(LogLevel::info, "keeper: signal " + std::to_string(signal) + " (" + ::strsignal(signal) +
                                        ") is ignored: it means nothing here");
     add(logbook_.orders[static_cast<std::size_t>(signal)]);

@@ -23,12 +23,26 @@ struct Logbook {
     static constexpr std::size_t reports_most = 4096;  ///< Those not heard yet.
     static constexpr std::size_t signals = 65;
 
+    /// What a stop is, in one word.
+    struct StopWord {
+        bool at_once = false;
+        std::uint32_t interrupts = 0;  ///< SIGINTs that had come by then. They aren't heard again.
+
+        [[nodiscard]] std::uint32_t pack() const noexcept {
+            return 1U | (at_once ? 2U : 0U) | interrupts << 2U;
+        }
+        static std::optional<StopWord> unpack(std::uint32_t word) noexcept {
+            if (word == 0) return {};
+            return StopWord{.at_once = (word & 2U) != 0, .interrupts = word >> 2U};
+        }
+    };
+
     // The master writes:
     SharedCounter turns;  ///< How many it has had: if they stand still, it is replaced.
     SharedCounter reports_heard;
     std::array<SharedCounter, signals> orders_heard;
     SharedWord is_ready;             ///< A master has got through its start: the next ones only go on.
-    SharedWord stops;                ///< The orderly stop has begun,
+    SharedWord stops;                ///< The orderly stop has begun (a StopWord; 0: it hasn't),
     SharedCounter lost_before_stop;  ///< Connections until then,
     SharedWord has_stopped;          ///< and is over.
     SharedWord has_failed;           ///< It couldn't start, for the reason in `failure`.

@@ -15,6 +15,7 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/standard_descriptors.hpp"
 #include "core/table_fd.hpp"
 #include "pool/keeper.hpp"
 #include "pool/open_descriptors.hpp"
@@ -71,7 +72,10 @@ int status_of(const siginfo_t& info) noexcept {
 
 }  // namespace
 
-Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
+Master::Master(MasterOptions options)
+    : options_{std::move(options)},
+      inherited_{list_descriptors()},
+      book_{::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0} {
     news_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!news_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     for (PoolOptions& pool : options_.pools)
@@ -109,7 +113,7 @@ int Master::serve(const std::function<void()>& ready) {
         const Wakeup wake = events_->wait_until(until);  // The only line that blocks.
         now = note_time(std::max(until, now));
 
-        obey(now);
+        heed_orders(now);
         for (Pool& pool : pools_)
             pool.note_progress(now);
         hear_keeper(now);
@@ -120,17 +124,13 @@ int Master::serve(const std::function<void()>& ready) {
             pool.attend_lobby(now);
             pool.hand_out_clients(now);
             pool.resize(now);
-            if (stopping_) pool.continue_stop(now);
+            if (is_stopping()) pool.continue_stop(now);
             pool.publish(now);
         }
         attend_companions(now);
     }
     end_companions();
-    const std::uint64_t lost = lost_in_all() - logbook_[0].lost_before_stop.load(relaxed);
-    if (lost == 0) return 0;
-    log(LogLevel::error, "master: stopped; connections lost in the stop: " + std::to_string(lost) +
-                             " (exit status " + std::to_string(exit_lost) + ")");
-    return exit_lost;
+    return settle_stop();
 }
 
 std::uint64_t Master::lost_in_all() noexcept {
@@ -148,6 +148,7 @@ void Master::start(const std::function<void()>& ready) {
     if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
     events_ = std::make_unique<Events>();
     news_watch_.emplace(events_->watch(news_.get()));
+    book_.watch_by(*events_);
     logbook_.keep_from_children();
     for (Attendant& attendant : attendants_)
         attendant.record.keep_from_children();
@@ -177,7 +178,12 @@ void Master::adopt(TimePoint now) {
     std::vector<UniqueFd> strays = open.strays();
     for (Pool& pool : pools_)
         pool.go_on(strays, now);
-    stopping_ = logbook_[0].stops.load(relaxed) != 0;
+    if (const auto stop = Logbook::StopWord::unpack(logbook_[0].stops.load(relaxed))) {
+        SharedCounter& heard = logbook_[0].orders_heard[SIGINT];
+        heard.store(std::max<std::uint64_t>(heard.load(relaxed), stop->interrupts), relaxed);
+        book_.set_phase(Phase::stopping);
+        stop_pools(stop->at_once, now);
+    }
     constexpr std::uint64_t unheard_orders = 1;
     (void)!::write(news_.get(), &unheard_orders, sizeof unheard_orders);
 }
@@ -190,7 +196,7 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     add(logbook_[0].turns);
     news_watch_->arm();
     if (logbook_[0].next_report()) return TimePoint::min();
-    TimePoint until = TimePoint::max();
+    TimePoint until = book_.prepare_to_wait(now);
     for (Pool& pool : pools_)
         until = std::min(until, pool.prepare_to_wait(now));
     for (const Attendant& attendant : attendants_)
@@ -211,18 +217,26 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     return now;
 }
 
-/// Obeys the signals that the keeper has passed on.
-void Master::obey(TimePoint now) {
+/// Heeds what the keeper has passed on and what `bullpen ctl` has sent. A signal counts as heard once it is
+/// carried out: if the master dies in between, its successor hears it again.
+void Master::heed_orders(TimePoint now) {
+    const auto is_ready = [](const Pool& pool) { return pool.is_ready(); };
+    if (book_.phase() == Phase::starting && std::all_of(pools_.begin(), pools_.end(), is_ready))
+        book_.set_phase(Phase::serving);
+    Logbook& logbook = logbook_[0];
+    std::uint64_t interrupts = logbook.orders_heard[SIGINT].load(relaxed);
+    const auto carry_out = [&](Order order) { return this->carry_out(order, interrupts, now); };
+    book_.attend(now, carry_out);
     if (!news_watch_->ready()) return;
     std::uint64_t count = 0;
     (void)!::read(news_.get(), &count, sizeof count);
     news_watch_->clear_ready();
-    Logbook& logbook = logbook_[0];
-    for (std::size_t signal = 0; signal < Logbook::signals; ++signal) {
-        while (logbook.orders_heard[signal].load(relaxed) < logbook.orders[signal].load(relaxed)) {
-            const Wakeup order = events_->meaning_of(static_cast<int>(signal));
-            if (order.stop) begin_stop(order, now);
-            add(logbook.orders_heard[signal]);
+    for (const int signal : order_signals) {
+        const auto index = static_cast<std::size_t>(signal);
+        while (logbook.orders_heard[index].load(relaxed) < logbook.orders[index].load(relaxed)) {
+            if (signal == SIGINT) ++interrupts;
+            book_.heed_signal(signal, carry_out);
+            add(logbook.orders_heard[index]);
         }
     }
     while (const std::optional<StrayOrder> stray = take_stray_order())
@@ -230,6 +244,26 @@ void Master::obey(TimePoint now) {
                                 ::strsignal(stray->signal) + ") from process " +
                                 std::to_string(stray->sender) + " is ignored: the keeper (pid " +
                                 std::to_string(::getppid()) + ") takes the orders");
+}
+
+/// `interrupts`: how many SIGINTs have come, with the one that may have given this order.
+std::optional<Outcome> Master::carry_out(Order order, std::uint64_t interrupts, TimePoint now) {
+    constexpr int could_not = 1;
+    constexpr int refused = 2;
+    switch (order) {
+        case Order::status: return Outcome{{0, std::string{name_of(book_.phase())}}, status(now)};
+        case Order::stop: begin_stop(false, interrupts, now); return {};
+        case Order::stop_at_once: begin_stop(true, interrupts, now); return {};
+        case Order::more_workers: return Outcome{change_size(1)};
+        case Order::fewer_workers: return Outcome{change_size(-1)};
+        case Order::reopen_log: break;
+    }
+    switch (reopen_log()) {
+        case Reopened::yes: return Outcome{{0, "the log's file is open anew"}};
+        case Reopened::no_file: return Outcome{{refused, "the log was no file with a name at the start"}};
+        case Reopened::failed: break;
+    }
+    return Outcome{{could_not, std::string{"the log's file cannot be opened anew: "} + std::strerror(errno)}};
 }
 
 /// Reports the keeper's children that have ended, stopped or continued: the workers and the companions.
@@ -284,18 +318,64 @@ bool Master::note_companion(pid_t pid, int status, TimePoint now) {
     return true;
 }
 
-void Master::begin_stop(const Wakeup& wake, TimePoint now) noexcept {
-    const bool impatient = stopping_ && wake.interrupted;
-    if (stopping_ && !impatient) return;
-    log(LogLevel::info, impatient ? "master: interrupted again; ending the workers that are still busy"
-                                  : "master: stopping; serving what has been accepted and what waits in the "
-                                    "backlog");
-    if (!stopping_) logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
-    stopping_ = true;
-    logbook_[0].stops.store(1, relaxed);
-    const TimePoint deadline = impatient ? now : now + options_.drain_timeout;
+void Master::begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) noexcept {
+    log(LogLevel::info, at_once ? "master: stopping at once; ending the workers that are still busy"
+                                : "master: stopping; serving what has been accepted and what waits in the "
+                                  "backlog");
+    Logbook& logbook = logbook_[0];
+    if (logbook.stops.load(relaxed) == 0) logbook.lost_before_stop.store(lost_in_all(), relaxed);
+    const Logbook::StopWord stop{.at_once = at_once, .interrupts = static_cast<std::uint32_t>(interrupts)};
+    logbook.stops.store(stop.pack(), relaxed);
+    stop_pools(at_once, now);
+}
+
+/// A pool whose stop has begun keeps its deadline if that is earlier.
+void Master::stop_pools(bool at_once, TimePoint now) noexcept {
+    const TimePoint deadline = at_once ? now : now + options_.drain_timeout;
     for (Pool& pool : pools_)
         pool.begin_stop(now, deadline);
+}
+
+/// Returns the exit status, and tells it those who wait for the stop's end. The process ends right
+/// afterwards.
+int Master::settle_stop() {
+    const std::uint64_t lost = lost_in_all() - logbook_[0].lost_before_stop.load(relaxed);
+    const std::string losses = "connections lost in the stop: " + std::to_string(lost);
+    const int status = lost == 0 ? 0 : exit_lost;
+    if (lost > 0)
+        log(LogLevel::error,
+            "master: stopped; " + losses + " (exit status " + std::to_string(exit_lost) + ")");
+    book_.settle_stop({status, "the server has stopped" + (lost == 0 ? "" : "; " + losses)});
+    return status;
+}
+
+ServerStatus Master::status(TimePoint now) {
+    ServerStatus status{.name = options_.name,
+                        .version = options_.version,
+                        .pid = ::getppid(),
+                        .master_pid = ::getpid(),
+                        .masters = logbook_[0].masters.load(relaxed),
+                        .phase = book_.phase(),
+                        .uptime = std::chrono::duration_cast<std::chrono::seconds>(now - opened_at_),
+                        .pools = {}};
+    for (Pool& pool : pools_)
+        status.pools.push_back(pool.status());
+    return status;
+}
+
+/// By so many processes in each pool.
+ControlAnswer Master::change_size(int processes) {
+    constexpr int refused = 2;
+    const Logbook& logbook = logbook_[0];
+    const std::uint64_t heard =
+        logbook.orders_heard[SIGTTIN].load(relaxed) + logbook.orders_heard[SIGTTOU].load(relaxed);
+    ControlAnswer all{refused, ""};
+    for (Pool& pool : pools_) {
+        const ControlAnswer one = pool.change_size(processes, heard);
+        all.exit_status = std::min(all.exit_status, one.exit_status);
+        all.message += (all.message.empty() ? "" : "; ") + one.message;
+    }
+    return all;
 }
 
 void Master::attend_companions(TimePoint now) {
@@ -325,8 +405,10 @@ void Master::spawn_companion(Attendant& attendant, TimePoint now) {
             kept.push_back(theirs.get());
             close_all_except(kept);
             set_process_title("bullpen: " + attendant.companion.title);
-            for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ})
+            ::signal(SIGTERM, SIG_IGN);
+            for (const int signal : terminal_signals)
                 ::signal(signal, SIG_IGN);
+            ignore_write_signals();
             if (!die_with_parent(SIGKILL, keeper)) return 0;
             unblock_signals();
             return attendant.companion.body(theirs.get());

@@ -17,6 +17,7 @@
 #include "core/unique_fd.hpp"
 #include "pool/events.hpp"
 #include "pool/logbook.hpp"
+#include "pool/order_book.hpp"
 #include "pool/pool.hpp"
 
 namespace bullpen {
@@ -31,6 +32,8 @@ struct Companion {
 };
 
 struct MasterOptions {
+    std::string name = "default";  ///< For the status, as is
+    std::string version{};         ///< the program's version.
     std::vector<PoolOptions> pools;
     std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
     /// A companion that has been stopped (SIGSTOP) for longer than this is killed and replaced. Time in which
@@ -59,8 +62,11 @@ public:
     /// To be called before run().
     void add_companion(Companion companion);
 
-    /// Serves until SIGTERM, SIGINT or SIGQUIT, then stops in order and returns 0, or exit_lost if
-    /// connections were lost in the stop. A SIGINT during the stop ends it at once: busy workers are killed.
+    /// Takes orders from `bullpen ctl`, too. To be called before run().
+    void open_control(Control control) { book_.open(std::move(control)); }
+
+    /// Serves until it is told to stop (pool/orders.hpp), then stops in order and returns 0, or exit_lost if
+    /// connections were lost in the stop.
     /// The caller's process becomes the keeper. `ready` is called in the master once the first workers have
     /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and
     /// then before the first worker.
@@ -75,12 +81,18 @@ private:
     [[nodiscard]] bool finished() const noexcept;
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
     [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
-    void obey(TimePoint now);
+    void heed_orders(TimePoint now);
+    std::optional<Outcome> carry_out(Order order, std::uint64_t interrupts, TimePoint now);
     void hear_keeper(TimePoint now);
     void look_after_children(const Wakeup& wake, TimePoint now);
     void note_child(pid_t pid, int status, TimePoint now);
     bool note_companion(pid_t pid, int status, TimePoint now);
-    void begin_stop(const Wakeup& wake, TimePoint now) noexcept;
+    void begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) noexcept;
+    void stop_pools(bool at_once, TimePoint now) noexcept;
+    [[nodiscard]] int settle_stop();
+    [[nodiscard]] ServerStatus status(TimePoint now);
+    [[nodiscard]] ControlAnswer change_size(int processes);
+    [[nodiscard]] bool is_stopping() const noexcept { return book_.phase() == Phase::stopping; }
     [[nodiscard]] std::uint64_t lost_in_all() noexcept;
     void attend_companions(TimePoint now);
     void spawn_companion(Attendant& attendant, TimePoint now);
@@ -93,10 +105,11 @@ private:
     std::vector<int> inherited_;      ///< Descriptors open at construction: the user's, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::optional<Events::Watch> news_watch_;
+    OrderBook book_;          // After the events, too.
     std::deque<Pool> pools_;  // A deque, because pools never move: their parts refer to each other.
     std::vector<Attendant> attendants_;
-    TimePoint swept_{};  ///< When waitid(2) was last called for all children.
-    bool stopping_ = false;
+    TimePoint swept_{};                   ///< When waitid(2) was last called for all children.
+    TimePoint opened_at_ = Clock::now();  ///< When the server was made: the start of its uptime.
 };
 
 }  // namespace bullpen

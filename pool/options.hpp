@@ -73,6 +73,9 @@ struct Options {
 
     // Of the whole server; serve() reads them.
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
+    /// The directory of the control socket for `bullpen ctl --name NAME`, where NAME is the pool's; "auto" is
+    /// /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; or "off".
+    std::string control = "off";
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.
     /// A master that has done nothing for this time is killed, and another one goes on with the workers and
     /// connections. Time in which the whole server was stopped, or the machine suspended, doesn't count.

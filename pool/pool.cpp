@@ -47,6 +47,17 @@ PoolOptions checked(PoolOptions options) {
 
 constexpr TimePoint not_at_all = TimePoint::min();
 
+// The two halves of SizeNote::word.
+std::uint32_t orders_carried_out(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word);
+}
+int workers_more(std::uint64_t word) noexcept {
+    return static_cast<int>(word >> 32U);
+}
+std::uint64_t size_word(std::uint32_t orders, int workers) noexcept {
+    return std::uint64_t{static_cast<std::uint32_t>(workers)} << 32U | orders;
+}
+
 }  // namespace
 
 Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
@@ -106,6 +117,11 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
 
 void Pool::adopt(OpenDescriptors& open, TimePoint now) {
     scoreboard_.roll_back();
+    if (const int workers = workers_more(size_[0].word); workers != 0) {
+        options_.limits =
+            changed_by(options_.limits, workers, static_cast<int>(slots())).value_or(options_.limits);
+        gauges_.publish_limits();
+    }
     connections_.adopt(open);
     workforce_.adopt(open, now);
     if (options_.design.master_accepts()) adopt_accounts(now);
@@ -132,7 +148,9 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
         std::vector<UniqueFd> twins;
         UniqueFd file;
         for (UniqueFd& stray : strays) {
-            if (Handoffs::is_file(stray.get())) {
+            if (is_opened_for_log(stray.get())) {  // The dead master was reopening it.
+                continue;
+            } else if (Handoffs::is_file(stray.get())) {
                 if (!file) file = std::move(stray);
             } else if (!door_.has_accepted(stray.get())) {
                 continue;
@@ -349,7 +367,7 @@ bool Pool::wait_for_workers() noexcept {
 bool Pool::wait_for_clients(TimePoint now) noexcept {
     const bool open = door_.is_open(now) && may_give(now);
     if (shape_.pick == Pick::never) {  // A worker that begins wakes the master: the pool may have to grow.
-        const bool may_grow = shutdown_.is_serving() && !roster_.vacant().empty() && sizer_.is_due(now);
+        const bool may_grow = shutdown_.is_serving() && roster_.may_grow() && sizer_.is_due(now);
         wake_up_.ask_for_room(may_grow);
         return true;
     }
@@ -435,8 +453,9 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 /// When the next resize is due, if workers are missing now. Workers that become missing later are noticed in
 /// the turn in which that happens.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
-    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || roster_.vacant().empty())
-        return TimePoint::max();
+    if (shape_.pick == Pick::vacant || shutdown_.is_retiring()) return TimePoint::max();
+    if (roster_.surplus() > 0) return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
+    if (!roster_.may_grow()) return TimePoint::max();
     if (!workforce_.may_start(now)) return TimePoint::max();  // Workforce::prepare_to_wait() says when.
     const PoolCounts counts = roster_.count();
     const PoolLimits& limits = sizer_.limits();
@@ -501,6 +520,53 @@ std::uint64_t Pool::lost() noexcept {
 bool Pool::is_stopped() const noexcept {
     return shutdown_.is_retiring() && lobby_.waiting() == 0 && lobby_.parked() == 0 &&
            connections_.farewells().empty() && roster_.vacant().size() == static_cast<int>(slots());
+}
+
+// Orders.
+
+PoolStatus Pool::status() {
+    const ScoreboardHeader& header = scoreboard_.header();
+    PoolStatus status{.name = options_.name, .model = options_.design.name};
+    for (std::size_t i = 0; i < listeners().size(); ++i)
+        status.listeners.push_back({.address = listeners()[i].address().text(),
+                                    .waiting = header.listen_queues[i].length,
+                                    .backlog = header.listen_queues[i].limit});
+    status.workers = roster_.count();
+    status.workers_max = options_.limits.workers_max;
+    status.counts_connections = options_.design.master_accepts();
+    status.accepted = header.accepted;
+    status.open = connections_.size();
+    status.parked = header.parked;
+    status.queued = header.queued;
+    status.lost = lost();
+    return status;
+}
+
+ControlAnswer Pool::change_size(int processes, std::uint64_t number) {
+    constexpr int refused = 2;
+    const std::string pool = "pool " + options_.name + ": ";
+    if (options_.design.workers_fixed > 0 || shape_.sizes_itself || shape_.pick == Pick::vacant)
+        return {refused, pool + "model " + std::string{options_.design.name} +
+                             " has no number of workers that could be changed"};
+    const auto order = static_cast<std::uint32_t>(number);
+    if (orders_carried_out(size_[0].word) <= order) {
+        const int workers = processes * static_cast<int>(shape_.slots_of_a_process);
+        const std::optional<PoolLimits> changed =
+            changed_by(options_.limits, workers, static_cast<int>(shape_.slots));
+        const int before = workers_more(size_[0].word);
+        size_[0].word = size_word(order + 1, changed ? before + workers : before);
+        if (!changed)
+            return {refused, pool +
+                                 (processes > 0 ? "there is no room for one worker more: workers-max is "
+                                                : "it can't have one worker less, with ") +
+                                 std::to_string(options_.limits.workers_max)};
+        options_.limits = *changed;
+        gauges_.publish_limits();
+    }
+    const PoolLimits& now = options_.limits;
+    if (now.policy == SizingPolicy::fixed) return {0, pool + std::to_string(now.workers_max) + " workers"};
+    return {0, pool + "from " + std::to_string(now.spare_min) + " to " + std::to_string(now.spare_max) +
+                   " spare workers"};
 }
 
 }  // namespace bullpen

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "core/clock.hpp"
 #include "pool/admission.hpp"
 #include "pool/connections.hpp"
+#include "pool/control_line.hpp"
 #include "pool/descriptor_budget.hpp"
 #include "pool/door.hpp"
 #include "pool/events.hpp"
@@ -25,6 +27,7 @@
 #include "pool/scoreboard.hpp"
 #include "pool/shutdown.hpp"
 #include "pool/sizer.hpp"
+#include "pool/status.hpp"
 #include "pool/wake_up.hpp"
 #include "pool/workforce.hpp"
 
@@ -144,10 +147,25 @@ public:
     /// those that are still busy at the deadline.
     void continue_stop(TimePoint now) noexcept;
 
-    /// Whether every connection has ended and every worker is buried.
     /// The number of connections lost since the pool was made.
     [[nodiscard]] std::uint64_t lost() noexcept;
+
+    /// Whether every connection has ended and every worker is buried.
     [[nodiscard]] bool is_stopped() const noexcept;
+
+    // Orders.
+
+    /// Whether a worker is ready, or none need be before a client comes.
+    [[nodiscard]] bool is_ready() const noexcept {
+        return shape_.pick == Pick::vacant || !roster_.ready().empty();
+    }
+
+    [[nodiscard]] PoolStatus status();
+
+    /// Changes the limits by so many processes' workers: workers_max of a pool of fixed size, else spare_min
+    /// and spare_max. The answer says what they are now, or why they can't be changed. `number` is how many
+    /// such orders came before: one that a dead master had carried out isn't carried out again.
+    ControlAnswer change_size(int processes, std::uint64_t number);
 
 private:
     /// What a successor must know of an orderly stop.
@@ -155,6 +173,12 @@ private:
         bool begun = false;
         bool closes = false;  ///< The listeners are closed, or about to be.
         TimePoint deadline{};
+    };
+
+    /// What a successor must know of the orders that changed the pool's size: one word, so that an order is
+    /// carried out or not.
+    struct SizeNote {
+        std::atomic<std::uint64_t> word;  ///< The number of orders, and above that the workers more or less.
     };
 
     void adopt_accounts(TimePoint now);
@@ -195,6 +219,7 @@ private:
     Sizer sizer_;
     Shutdown shutdown_;
     SharedArray<StopNote> stop_{1};
+    SharedArray<SizeNote> size_{1};
     Gauges gauges_;
     TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
     bool wanted_ = false;    ///< That was less than standing_still ago.

@@ -19,6 +19,7 @@
 #include "core/standard_descriptors.hpp"
 #include "core/thread.hpp"
 #include "pool/forked_child.hpp"
+#include "pool/orders.hpp"
 
 namespace bullpen {
 namespace {
@@ -134,9 +135,9 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
         ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     }
     handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART, so that it ends a wait.
-    for (const int number : {SIGINT, SIGQUIT, SIGHUP})
-        handle(number, SIG_IGN, 0);  // The master decides what they mean.
-    ignore_write_signals();          // sendfile(2) has no MSG_NOSIGNAL.
+    for (const int number : terminal_signals)
+        handle(number, SIG_IGN, 0);
+    ignore_write_signals();  // sendfile(2) has no MSG_NOSIGNAL.
     make_threads_interruptible();
     keep_all_from_children(scoreboard.row_stride());
     const bool orphan = !die_with_parent(SIGTERM, seat_.keeper);
@@ -149,7 +150,9 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
         for (Worker& worker : workers_)
             worker.drop_in_hand();
     });
-    for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR2})
+    for (const int signal : terminal_signals)
+        keep_action_from_children(signal);
+    for (const int signal : {SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
     run_in_children(restore_meaningless_signals);
     keep_from_children(&worker().row(), workers() * row_stride);

@@ -15,6 +15,7 @@
 #include "core/write_now.hpp"
 #include "metrics/exporter.hpp"
 #include "pool/keeper.hpp"
+#include "servers/control_socket.hpp"
 #include "servers/models/models.hpp"
 #include "servers/serve.hpp"
 #include "servers/settings/nearest.hpp"
@@ -29,7 +30,9 @@ MasterOptions prepare(ServerOptions& options) {
     ignore_write_signals();
     need_stack();
     keep_log_open();
-    return {.pools = std::move(options.pools),
+    return {.name = options.name,
+            .version = BULLPEN_VERSION,
+            .pools = std::move(options.pools),
             .drain_timeout = options.drain_timeout,
             .master_timeout = options.master_timeout};
 }
@@ -69,6 +72,8 @@ Companion make_exporter(const std::vector<Listener>& listeners, const std::deque
 
 Server::Server(ServerOptions options) : master_{prepare(options)}, metrics_{open_metrics(options.metrics)} {
     if (!metrics_.empty()) master_.add_companion(make_exporter(metrics_, master_.pools()));
+    if (std::optional<Listener> socket = open_control(options.control, options.name))
+        master_.open_control(Control{std::move(*socket)});
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {
@@ -119,7 +124,9 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         set(pool);
         ServerOptions server;
         server.pools.push_back(std::move(pool));
+        server.name = options.name;
         server.metrics = options.metrics;
+        server.control = options.control;
         server.drain_timeout = options.drain_timeout;
         server.master_timeout = options.master_timeout;
         Keeper::hold_signals();

@@ -15,8 +15,10 @@
 namespace bullpen {
 
 struct ServerOptions {
+    std::string name = "default";
     std::vector<PoolOptions> pools;
     std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
+    std::string control = "off";             ///< The control socket's directory, "auto" or "off".
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
 };

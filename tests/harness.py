@@ -159,6 +159,7 @@ class Bullpen:
     def __enter__(self):
         self._shared_memory_before = set(os.listdir("/dev/shm"))
         self._home = tempfile.TemporaryDirectory()
+        self._make_control_directory()
         if self.user is not None:
             self.command[0] = for_everybody(self.command[0], self._home.name)
         self._stderr = tempfile.TemporaryFile()
@@ -235,6 +236,12 @@ class Bullpen:
         return [pid for pid, state, parent, _, _ in processes()
                 if parent == self.pid and state != "Z" and "bullpen: worker" in title(pid)]
 
+    def ctl(self, *arguments):
+        """(exit status, stdout, stderr) of `bullpen ctl` for this server."""
+        done = subprocess.run([self.command[0], "ctl", "--control", str(self.control), *arguments], text=True,
+                              capture_output=True, timeout=STOP_TIMEOUT, check=False, env=self.env)
+        return done.returncode, done.stdout, done.stderr
+
     def stop(self, by=signal.SIGTERM):
         """Sends the keeper a signal and returns its exit status, negative if a signal ended it."""
         self.terminate(by)
@@ -269,6 +276,17 @@ class Bullpen:
         """The living processes of the program's session."""
         return [pid for pid, state, _, group, session in processes()
                 if self.pid in (group, session) and state != "Z"]
+
+    def _make_control_directory(self):
+        """Every server has its own, because tests run at once and most servers have the same name."""
+        if "--control" in self.command:
+            return
+        self.control = Path(self._home.name, "control")
+        self.control.mkdir(0o700)
+        if self.user is not None:
+            os.chown(self.control, self.user, -1)
+        if self.command[1:2] == ["serve"]:
+            self.command[2:2] = ["--control", str(self.control)]
 
     def _read_announcements(self):
         deadline = time.monotonic() + START_TIMEOUT

@@ -11,6 +11,7 @@
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "servers/cli/compare.hpp"
+#include "servers/cli/ctl.hpp"
 #include "servers/cli/handle.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/models_command.hpp"
@@ -113,7 +114,7 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
         const std::vector<std::string> extras = program.remaining();
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
-        return "a command is missing: serve, compare, load or check-config; see bullpen --help";
+        return "a command is missing: serve, ctl, compare, load or check-config; see bullpen --help";
     }
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
         what.find("missing") != std::string::npos)
@@ -139,6 +140,7 @@ int run(int argc, char** argv) {
     CompareOptions comparison;
     HandleArguments handled;
     CheckArguments checked;
+    CtlArguments control;
     // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
     if (argc < 2 || argv[1] != std::string_view{"handle"}) {
         declare_serve(program, arguments, chosen);
@@ -146,6 +148,7 @@ int run(int argc, char** argv) {
         declare_load(program, chosen);
         declare_models(program, chosen);
         declare_check_config(program, checked, chosen);
+        declare_ctl(program, control, chosen);
     }
     declare_handle(program, handled, chosen);
     try {

@@ -8,6 +8,7 @@
 #include "core/write_now.hpp"
 #include "pool/keeper.hpp"
 #include "servers/cli/output.hpp"
+#include "servers/control_socket.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/config_file.hpp"
 #include "servers/settings/sample_file.hpp"
@@ -35,7 +36,9 @@ PoolSettings& pool_for_flags(Settings& settings, const ServeArguments& arguments
 
 ServerOptions make_server(const Settings& settings, const std::string& file) {
     ServerOptions server;
+    server.name = settings.master.name;
     server.metrics = settings.master.metrics;
+    server.control = settings.master.control;
     server.drain_timeout = settings.master.drain_timeout;
     server.master_timeout = settings.master.master_timeout;
     for (const auto& [name, pool] : settings.pools) {
@@ -108,6 +111,7 @@ int run_check_config(const std::string& file) {
         for (const std::string& text : pool.listen)
             resolve(text);
     if (server.metrics != "off") resolve(server.metrics);
+    if (server.control != "off") control_address(server.control, server.name);
     std::string answer = file + " is fine.\n";
     for (const auto& [name, pool] : settings.pools) {
         std::string listen;

@@ -476,6 +476,10 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 }
 , "ADDR", "where Prometheus may scrape, or off"
 }
+, {"control", [](M& m) -> auto& {return m.control;
+}
+, "DIR", "directory of the socket for bullpen ctl, or off"
+}
 , {"drain_timeout", [](M& m) -> auto& {return m.drain_timeout;
 }
 , "S", "the longest that an orderly stop may take", 0, day

@@ -34,6 +34,7 @@ struct PoolSettings {
 struct MasterSettings {
     std::string name = "default";
     std::string metrics = "127.0.0.1:9464";
+    std::string control = "auto";
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
 };

@@ -99,7 +99,7 @@ class Descriptors(unittest.TestCase):
             for number, kinds in enumerate(itertools.product(("open", "closed"), KINDS, KINDS)):
                 path = f"{home}/{number}"
                 outputs = Outputs(*kinds)
-                process = outputs.start(OPTIMISED, "serve", "echo", "--workers", "1", "--metrics", "off",
+                process = outputs.start(OPTIMISED, "serve", "echo", "--workers", "1", "--metrics", "off", "--control", "off",
                                         "--listen", f"unix:{path}")
                 running.append((kinds, path, outputs, process))
                 if len(running) == 10:
@@ -162,7 +162,7 @@ class Output(unittest.TestCase):
         load = ["load", f"tcp://127.0.0.1:{cls.server.port}", "--requests", "3"]
         cls.commands = [["--help"], ["--version"], ["models"], ["check-config", "--sample"],
                         ["check-config", str(config)], load, [*load, "--json", "-"],
-                        *([command, "--help"] for command in ("serve", "compare", "load", "check-config", "handle"))]
+                        *([command, "--help"] for command in ("serve", "ctl", "compare", "load", "check-config", "handle"))]
 
     @classmethod
     def _enter(cls):
@@ -371,7 +371,7 @@ class Limits(unittest.TestCase):
         with tempfile.TemporaryDirectory() as home:
             outputs = Outputs()
             path = f"{home}/socket"
-            process = outputs.start("prlimit", *limit, OPTIMISED, "serve", "echo", "--metrics", "off",
+            process = outputs.start("prlimit", *limit, OPTIMISED, "serve", "echo", "--metrics", "off", "--control", "off",
                                     "--listen", f"unix:{path}", *flags, env={"PATH": os.environ["PATH"]})
             wait_until(lambda: process.poll() is not None or "ready" in outputs.text(1), "the end of the start")
             status = process.poll()
@@ -417,7 +417,8 @@ class Limits(unittest.TestCase):
                     service = ["exec", "--", "/bin/cat"] if model == "inetd" else ["echo"]
                     path = f"{home}/{model}"
                     process = outputs.start("unshare", "--mount", "sh", "-c", script, OPTIMISED, "serve", "--model", model,
-                                            "--metrics", "off", "--listen", f"unix:{path}", *service)
+                                            "--metrics", "off", "--control", "off", "--listen", f"unix:{path}",
+                                            *service)
                     wait_until(lambda: process.poll() is not None or os.path.exists(path), "the socket")
                     self.assertEqual(echo(path), b"hello")
                     process.terminate()

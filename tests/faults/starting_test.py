@@ -28,11 +28,12 @@ class Start:
         self.stderr = tempfile.TemporaryFile()
         self.trace = tempfile.NamedTemporaryFile()
         os.chmod(self.trace.name, 0o644)
+        self.control = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             ["strace", "-DDD", "-o", self.trace.name, "-e", f"trace={call}", "-e", "signal=none",
              "-e", f"inject={call}:error={'EMFILE' if call != 'clone' else 'EAGAIN'}:when={number}",
              OPTIMISED, "serve", "work", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
-             "--workers", "2", *flags],
+             "--workers", "2", "--control", self.control.name, *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, start_new_session=True)
 
     def read_output(self):
@@ -58,6 +59,7 @@ class Start:
         self.process.stdout.close()
         self.stderr.close()
         self.trace.close()
+        self.control.cleanup()
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")

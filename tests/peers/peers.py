@@ -46,7 +46,7 @@ class Peer:
 
 def bullpen(model, flags="", workers="--workers @workers@", name="", cases=COMMON_CASES):
     return Peer(f"bullpen/{name or model}",
-                "@bullpen@ serve @service@ --listen 127.0.0.1:@port@ --metrics @metrics@ "
+                "@bullpen@ serve @service@ --listen 127.0.0.1:@port@ --metrics @metrics@ --control off "
                 f"--model {model} {workers} {flags}", cases=cases, skewed_paths=("/bytes/128", "/sleep/20"))
 
 
@@ -103,7 +103,7 @@ PEERS = (
     bullpen("event", workers=""),
     bullpen("prefork-event", workers="--workers 2"),
     bullpen("event", "--capacity 12000", workers="", name="event+capacity", cases=("idle",)),
-    superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --model inetd "
+    superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --control off --model inetd "
                 "-- @respond@"),
     *(bullpen("prefork", workers=f"--workers {workers}", name=f"prefork-of-{workers}", cases=("pool",))
       for workers in (2, 10, 64, 1000)),

@@ -1,6 +1,6 @@
 #include "servers/bench/report/comparison_json.hpp"
 
-#include <boost/json/src.hpp>  // Boost.JSON's whole implementation: in this file only.
+#include <boost/json.hpp>
 
 #include "servers/bench/compare/contest.hpp"
 #include "servers/bench/compare/fairness.hpp"

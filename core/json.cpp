@@ -1,0 +1,1 @@
+#include <boost/json/src.hpp>  // Boost.JSON's whole implementation: in this file only.

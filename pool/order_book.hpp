@@ -1,0 +1,63 @@
+/// The order book: the orders that have come, by signal or by `bullpen ctl`, and what becomes of each.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "core/clock.hpp"
+#include "pool/control.hpp"
+#include "pool/events.hpp"
+#include "pool/orders.hpp"
+#include "pool/status.hpp"
+
+namespace bullpen {
+
+/// How an order ended.
+struct Outcome {
+    ControlAnswer answer;
+    std::optional<ServerStatus> status{};  ///< Of Order::status.
+};
+
+/// Lives in the master, and knows the phase of its life. Asks the table (pool/orders.cpp) about each order;
+/// whoever gave it is told by an answer, or by a line in the log if that was a signal.
+class OrderBook {
+public:
+    /// Carries an order out. Returns nothing if it has only begun: then settle_stop() says how it ended.
+    using CarryOut = std::function<std::optional<Outcome>(Order)>;
+
+    /// `had_terminal`: the server was started from one.
+    explicit OrderBook(bool had_terminal) noexcept : had_terminal_{had_terminal} {}
+
+    /// Takes orders from `bullpen ctl`, too; called before watch_by().
+    void open(Control control) { control_.emplace(std::move(control)); }
+    void watch_by(Events& events) {
+        if (control_) control_->watch_by(events);
+    }
+
+    [[nodiscard]] Phase phase() const noexcept { return phase_; }
+    void set_phase(Phase phase) noexcept { phase_ = phase; }
+
+    /// Heeds one signal that the keeper has passed on.
+    void heed_signal(int signal, const CarryOut& carry_out);
+
+    /// Takes what has come by the control socket, and heeds it.
+    void attend(TimePoint now, const CarryOut& carry_out);
+
+    /// Answers those who wait for the end of a stop.
+    void settle_stop(const ControlAnswer& answer);
+
+    /// Returns when to look again even if nothing happens.
+    [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) {
+        return control_ ? control_->prepare_to_wait(now) : TimePoint::max();
+    }
+
+private:
+    void heed_asker(Control::Asker& asker, const CarryOut& carry_out);
+    std::optional<Outcome> begin(Order order, const CarryOut& carry_out);
+
+    bool had_terminal_;
+    Phase phase_ = Phase::starting;
+    std::optional<Control> control_;
+};
+
+}  // namespace bullpen

@@ -1,0 +1,44 @@
+/// The control socket of a server: where it lies, how a server opens it, how it is asked.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/listener.hpp"
+#include "core/unique_fd.hpp"
+
+namespace bullpen {
+
+/// "auto" is /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; a path is that directory itself. The file
+/// in it is NAME.sock. Nothing if "auto" has no directory, because $XDG_RUNTIME_DIR isn't set. Throws
+/// std::invalid_argument if the name can't be that of a file, or makes the path too long for a socket.
+std::optional<Address> control_address(const std::string& setting, const std::string& name);
+
+/// Opens the socket, 0600 in a directory that is made 0700 if it isn't there, and takes over the file of a
+/// dead server or of one that is stopping. Nothing if the setting is "off", or "auto" and no directory can be
+/// had (which is logged). Throws std::invalid_argument if a server of that name is running, or the directory
+/// is one that others may write to; else std::system_error.
+std::optional<Listener> open_control(const std::string& setting, const std::string& name);
+
+/// A connection to the control socket of a running server.
+class ControlClient {
+public:
+    /// Throws std::system_error if there is no server, and std::invalid_argument if it is another user's.
+    explicit ControlClient(const Address& address);
+
+    /// Sends a command and returns the answer's line. Throws std::runtime_error: one sentence.
+    [[nodiscard]] std::string ask(std::string_view command, bool now, std::chrono::milliseconds timeout);
+
+    /// Waits until the process that opened the socket has ended. Returns false if it hasn't in time.
+    [[nodiscard]] bool wait_for_end(std::chrono::milliseconds timeout) const noexcept;
+
+private:
+    UniqueFd socket_;
+    UniqueFd process_;  ///< A pidfd of the process that opened the listener.
+};
+
+}  // namespace bullpen
