@@ -247,47 +247,24 @@ bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEn
 }
 
 void Handoffs::rebalance(TimePoint now) noexcept {
-    steal(now);
     if (roster_.ahead().empty()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
-        if (now - roster_.moved_at(slot) < options_.stalled_after) return;
+        const bool stealing = roster_.has_idle() && now - doubts_[slot].handed_at >= options_.steal_after;
+        if (!stealing && now - roster_.moved_at(slot) < options_.stalled_after) return;
         ConnectionList taken{connections_};
         take_back(slot, taken, now);
-        give_to_idle(taken, slot, now);
+        while (!taken.empty() && roster_.has_idle()) {
+            const Place client = taken.front();
+            if (!give(*roster_.idle().lowest(), client, now)) break;
+            taken.erase(client);
+        }
+        if (options_.queue == 0) return put_first(taken);
+        while (!taken.empty()) {  // To the queue, which bounds their wait; the last first, for their order.
+            const Place client = taken.back();
+            taken.erase(client);
+            lobby_.put_before_others(client);
+        }
     });
-}
-
-/// A worker that was woken may still wait for its CPU while another one idles on a free one.
-void Handoffs::steal(TimePoint now) noexcept {
-    if (shape_.pick != Pick::lowest_idle || !roster_.has_idle()) return;
-    roster_.owing().for_each([&](std::uint32_t slot) {
-        if (!roster_.has_idle() || now - doubts_[slot].handed_at < options_.steal_after) return;
-        const bool ahead = roster_.ahead().contains(slot);
-        const bool serves = roster_.ready().contains(slot) && roster_.is_usable(slot);
-        if (!serves || (!ahead && holds_what_it_was_given(slot))) return;
-        ConnectionList taken{connections_};
-        if (ahead)
-            take_back(slot, taken, now);
-        else
-            take_from_channel(slot, taken, now);
-        give_to_idle(taken, slot, now);
-    });
-}
-
-/// Gives what was taken back from a worker to other ones, if they are idle.
-void Handoffs::give_to_idle(ConnectionList& taken, std::uint32_t from, TimePoint now) noexcept {
-    while (!taken.empty()) {
-        const auto slot = roster_.idle().find_if([from](std::uint32_t idle) { return idle != from; });
-        const Place client = taken.front();
-        if (!slot || !give(*slot, client, now)) break;
-        taken.erase(client);
-    }
-    if (options_.queue == 0) return put_first(taken);
-    while (!taken.empty()) {  // To the queue, which bounds their wait; the last first, for their order.
-        const Place client = taken.back();
-        taken.erase(client);
-        lobby_.put_before_others(client);
-    }
 }
 
 void Handoffs::relieve(TimePoint now) noexcept {

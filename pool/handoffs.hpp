@@ -50,9 +50,9 @@ public:
     /// Whether a worker has published something that note_progress() hasn't noted yet.
     [[nodiscard]] bool has_news() const noexcept;
 
-    /// Takes back connections that their worker hasn't begun within steal_after, if there are idle workers;
-    /// and those queued ahead at a worker that hasn't moved for stalled_after. Which no idle worker gets go
-    /// first, or to the front of the queue if there is one.
+    /// Takes back connections that have been queued ahead for steal_after, if there are idle workers; and
+    /// those at a worker that hasn't moved for stalled_after. Which no idle worker gets go first, or to the
+    /// front of the queue if there is one.
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or
@@ -108,8 +108,6 @@ private:
     void empty_channel(std::uint32_t slot) noexcept;
     [[nodiscard]] bool send(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept;
     void take_back(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
-    void steal(TimePoint now) noexcept;
-    void give_to_idle(ConnectionList& taken, std::uint32_t from, TimePoint now) noexcept;
     void put_first(ConnectionList& taken) noexcept;
     void take_from_channel(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
     void take(Place client, std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;

@@ -22,8 +22,7 @@ struct PoolOptions : Options {
     std::chrono::milliseconds resize_interval{100};  ///< Between two steps of the growing ramp.
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't received a connection within this
                                                  ///< time is stuck: others get its connections.
-    std::chrono::microseconds steal_after{400};  ///< A connection that its worker hasn't begun within this
-                                                 ///< time goes to an idle one.
+    std::chrono::milliseconds steal_after{1};    ///< A connection queued ahead longer goes to an idle worker.
     std::chrono::milliseconds stalled_after{
         20};  ///< If none is idle, one queued ahead at a worker that hasn't
               ///< moved for longer goes to whichever has room first.

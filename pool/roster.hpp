@@ -120,7 +120,7 @@ private:
     std::uint64_t depth_;
     bool sizes_itself_;
     const PoolLimits& limits_;
-    std::chrono::microseconds steal_after_;
+    std::chrono::milliseconds steal_after_;
 
     /// What the scoreboard's entry doesn't say of an account.
     struct Withdrawals {

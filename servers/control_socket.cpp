@@ -133,25 +133,25 @@ std::optional<Address> control_address(const std::string& setting, const std::st
 
 std::optional<Listener> open_control(const std::string& setting, const std::string& name) {
     if (setting == "off") return {};
-    const std::optional<Address> address = control_address(setting, name);
     const std::string why_off = "there is no control socket, so bullpen ctl can't reach this server: ";
-    if (!address) {
-        log(LogLevel::info, why_off + "XDG_RUNTIME_DIR isn't set; --control DIR chooses a directory");
-        return {};
-    }
     try {
+        const std::optional<Address> address = control_address(setting, name);
+        if (!address) {
+            log(LogLevel::info, why_off + "XDG_RUNTIME_DIR isn't set; --control DIR chooses a directory");
+            return {};
+        }
         prepare_directory(*directory_of(setting));
         if (std::optional<Listener> listener = open_socket(*address)) return listener;
+        throw std::invalid_argument{"the control socket " + address->path() +
+                                    " belongs to another server, which is running; give this one a name of "
+                                    "its own (--name) or another directory (--control)"};
     } catch (const StoppedAtStart&) {
         throw;
     } catch (const std::exception& error) {
         if (setting != by_default) throw;
-        log(LogLevel::warning, why_off + error.what() + "; --control DIR chooses another directory");
+        log(LogLevel::warning, why_off + error.what());
         return {};
     }
-    throw std::invalid_argument{"the control socket " + address->path() +
-                                " belongs to another server, which is running; give this one a name of its "
-                                "own (--name), another directory (--control) or --control off"};
 }
 
 ControlClient::ControlClient(const Address& address)

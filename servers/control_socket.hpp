@@ -19,9 +19,10 @@ namespace bullpen {
 std::optional<Address> control_address(const std::string& setting, const std::string& name);
 
 /// Opens the socket, 0600 in a directory that is made 0700 if it isn't there, and takes over the file of a
-/// dead server or of one that is stopping. Nothing if the setting is "off", or "auto" and no directory can be
-/// had (which is logged). Throws std::invalid_argument if a server of that name is running, or the directory
-/// is one that others may write to; else std::system_error.
+/// dead server or of one that is stopping. Throws std::invalid_argument if a server of that name is running,
+/// the name can't be a file's, or the directory is one that others may write to; else std::system_error.
+/// Nothing if the setting is "off", or if it is "auto" and the socket can't be had, which is logged: nobody
+/// has asked for it.
 std::optional<Listener> open_control(const std::string& setting, const std::string& name);
 
 /// A connection to the control socket of a running server.

@@ -178,7 +178,6 @@ TEST_SUITE("pool: a worker that crashes") {
         });
         pool.limits.workers_max = 2;
         pool.await_next = std::chrono::milliseconds{10'000};
-        pool.steal_after = std::chrono::hours{1};
         RunningMaster master{{pool}};
         REQUIRE(eventually([&] { return master.totals().idle == 2; }));  // Or else the first client waits.
         const UniqueFd client = master.connect();

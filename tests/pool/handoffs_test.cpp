@@ -646,30 +646,6 @@ TEST_SUITE("pool: looking after handoffs") {
         CHECK(desk.board.header().recovered == 1);
     }
 
-    TEST_CASE("one whose worker doesn't begin with it goes to another idle one, after steal_after") {
-        for (const bool begun : {false, true}) {
-            PoolOptions options = pool_with(3);
-            options.steal_after = 5ms;
-            Desk desk{options};
-            const Guest guest = desk.give(0);
-            if (begun) desk.board.row(0).begun = 1;
-            desk.handoffs.rebalance(begin + 4ms);
-            CHECK(desk.handoff_of(guest, 0) != 0);
-            desk.handoffs.rebalance(begin + 5ms);
-            CHECK((desk.handoff_of(guest, 0) != 0) == begun);
-            CHECK((desk.handoff_of(guest, 1) != 0) == !begun);
-            CHECK(desk.board.header().recovered == (begun ? 0 : 1));
-        }
-    }
-
-    TEST_CASE("one whose worker has it already, and is about to begin, stays") {
-        Desk desk{pool_with(2)};
-        const Guest guest = desk.give(0);
-        (void)desk.receive(0);
-        desk.handoffs.rebalance(begin + 1s);
-        CHECK(desk.handoff_of(guest, 0) != 0);
-    }
-
     TEST_CASE(
         "those ahead at a worker that stalls while none is idle go before others again, in their order") {
         for (const int queue : {0, 10}) {  // With a queue, that bounds their wait.

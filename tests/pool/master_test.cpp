@@ -16,9 +16,7 @@ using namespace bullpen;
 
 TEST_SUITE("pool: the master") {
     TEST_CASE("clients are served, the lowest free slot first, and an orderly stop exits with 0") {
-        PoolOptions pool = pool_of(3, echo);
-        pool.steal_after = std::chrono::hours{1};
-        RunningMaster master{{pool}};
+        RunningMaster master{{pool_of(3, echo)}};
         REQUIRE(eventually([&] { return master.totals().idle == 3; }));
         for (int i = 0; i < 20; ++i) {
             CHECK(master.ask("hello") == "hello");

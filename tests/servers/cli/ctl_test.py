@@ -207,12 +207,16 @@ class Sockets(unittest.TestCase):
             self.assertEqual(os.listdir(home), [])
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
-    def test_without_a_runtime_directory_the_server_serves_and_says_that_it_cannot_be_reached(self):
+    def test_without_a_runtime_directory_or_beside_a_namesake_the_server_serves_and_says_that_it_cannot_be_reached(self):
         with Bullpen("echo", "--control", "auto", user=65534, env={"XDG_RUNTIME_DIR": ""}) as server:
             self.assertIn("XDG_RUNTIME_DIR isn't set", server.stderr)
         with tempfile.TemporaryDirectory() as home:
             os.chown(home, 65534, -1)
             with Bullpen("echo", "--control", "auto", user=65534, env={"XDG_RUNTIME_DIR": home}):
+                self.assertEqual(os.listdir(f"{home}/bullpen"), ["default.sock"])
+                with Bullpen("echo", "--control", "auto", user=65534, env={"XDG_RUNTIME_DIR": home}) as second:
+                    self.assertIn("belongs to another server", second.stderr)
+                    self.assertEqual(echo(("127.0.0.1", second.port)), b"hello")
                 self.assertEqual(os.listdir(f"{home}/bullpen"), ["default.sock"])
 
 
