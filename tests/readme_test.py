@@ -190,7 +190,7 @@ class Readme(unittest.TestCase):
     def test_every_page_can_be_reached_from_the_readme(self):
         reached = [README]
         for page in reached:
-            reached += [link for link in links(page) if link.suffix == ".md" and link not in reached]
+            reached += {link for link in links(page) if link.suffix == ".md"} - set(reached)
         self.assertEqual(sorted(reached), sorted(PAGES))
 
     def test_every_flag_that_they_name_is_in_a_help_text(self):

@@ -162,6 +162,10 @@ Answer FileResponder::answer_file(const Request& request, const Wanted& wanted, 
     const bool may_be_part =
         !is_head() && !request.range.empty() && file.validator.allows_range(request.conditions);
     const ByteRange range = parse_byte_range(may_be_part ? request.range : "", file.size);
+    if (range.kind != ByteRange::Kind::whole && file.fd >= 0 && !file.is_tried && file.size > 0) {
+        char last = 0;  // The answer names the whole's size.
+        read_bytes(file.fd, {&last, 1}, file.size - 1);
+    }
     if (range.kind == ByteRange::Kind::unsatisfiable) return answer_unsatisfiable(file.size);
     if (range.kind == ByteRange::Kind::part) {
         ResponseHead head = begin(Status::partial_content);

@@ -120,7 +120,8 @@ class Threads(unittest.TestCase):
             with self.subTest(model=flags), tempfile.TemporaryDirectory() as home, \
                     behind(f"exec prlimit --nproc=10:200 setpriv --reuid={A_USER} --regid={A_USER} --clear-groups",
                            program=for_everybody(OPTIMISED, home)) as program, \
-                    Bullpen("work", "--workers", "16", "--model", *flags, program=program) as server:
+                    Bullpen("work", "--workers", "16", "--control", "off", "--model", *flags,
+                            program=program) as server:
                 before = server.total("bullpen_worker_spawns_total"), server.stderr.count("\n")
                 most_ready, end = 0, time.monotonic() + 2
                 while time.monotonic() < end:  # A rate is measured, nothing is waited for.

@@ -236,6 +236,8 @@ class Trouble(unittest.TestCase):
                         answer = ask(server.port, path, method=method)
                         self.assertEqual(status_of(answer), 500, path)
                         self.assertEqual(answer.endswith(b"500 Internal Server Error\n"), method == "GET")
+                    for ranges in ("0-0", "4000-", "5000-"):
+                        self.assertEqual(status_of(ask(server.port, path, f"Range: bytes={ranges}")), 500, ranges)
                 self.assertEqual(status_of(ask(server.port, "/class/net/")), 200)
                 self.assertEqual(server.total("bullpen_connections_completed_total", outcome="error"), 0)
 

@@ -42,7 +42,7 @@ def exchange(port, *pieces):
             for piece in pieces:
                 client.sendall(piece)
             client.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):  # The answer may be there nevertheless.
+        except OSError:  # The server has closed already; the answer may be there nevertheless.
             pass
         answer = b""
         while piece := client.recv(65536):
