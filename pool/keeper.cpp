@@ -97,6 +97,10 @@ Keeper::Keeper(Logbook& logbook, int news, std::chrono::milliseconds master_time
 }
 
 Keeper::~Keeper() {
+    // An order that came when all was over would end the process once it is no longer blocked.
+    const timespec not_at_all{};
+    while (::sigtimedwait(&before_->awaited, nullptr, &not_at_all) > 0)
+        continue;
     ::prctl(PR_SET_CHILD_SUBREAPER, before_->subreaper);
     ::sigaction(SIGPIPE, &before_->pipe, nullptr);
     ::sigaction(SIGCHLD, &before_->child, nullptr);

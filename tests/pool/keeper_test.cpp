@@ -2,7 +2,12 @@
 #include "pool/keeper.hpp"
 
 #include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
 
+#include "core/process.hpp"
+#include "core/shared_array.hpp"
 #include "tests/core/socket_pair.hpp"
 #include "tests/pool/every_model.hpp"
 #include "tests/pool/obedient.hpp"
@@ -31,6 +36,23 @@ TEST_SUITE("pool: the keeper") {
         CHECK(keeper_pause(7) == 640ms);
         for (const int more : {8, 9, 100, 1'000'000})
             CHECK(keeper_pause(more) == 1000ms);
+    }
+
+    TEST_CASE("an order that comes when all is over does not end the process") {
+        const auto child = spawn_child([] {
+            unblock_signals();
+            const UniqueFd news{::eventfd(0, EFD_CLOEXEC)};
+            SharedArray<Logbook> logbook{1};
+            Keeper keeper{logbook[0], news.get(), 10s};
+            if (keeper.run([] { return 0; }) != 0) return 1;
+            ::raise(SIGTERM);
+            return 7;
+        });
+        REQUIRE(child);
+        int status = 0;
+        REQUIRE(::waitpid(*child, &status, 0) == *child);
+        REQUIRE(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 7);
     }
 
     TEST_CASE("a parked connection stays parked, and its next request is served") {
