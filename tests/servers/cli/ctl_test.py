@@ -54,6 +54,15 @@ def signals_pending(pid):
     return int(re.search(r"^ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1], 16)
 
 
+def begin_stop(server, client, **output):
+    """`bullpen ctl stop`, under way: the client's connection, which has begun, holds it up."""
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    stopping = subprocess.Popen([PROGRAM, "ctl", "--control", str(server.control), "stop"], text=True, **output)
+    wait_until(lambda: "stopping" in server.ctl("status")[1], "the stop")
+    return stopping
+
+
 class Commands(unittest.TestCase):
     def test_status_is_for_eyes_on_80_columns_and_with_json_the_line_itself(self):
         with Bullpen("echo", "--workers", "2") as server:
@@ -74,11 +83,7 @@ class Commands(unittest.TestCase):
 
     def test_stop_answers_when_the_server_has_ended(self):
         with Bullpen("echo", "--workers", "1") as server, socket.create_connection(("127.0.0.1", server.port)) as client:
-            client.sendall(b"x")
-            self.assertEqual(client.recv(1), b"x")
-            stopping = subprocess.Popen([PROGRAM, "ctl", "--control", str(server.control), "stop"], text=True,
-                                        stdout=subprocess.PIPE)
-            wait_until(lambda: "stopping" in server.ctl("status")[1], "the stop")
+            stopping = begin_stop(server, client, stdout=subprocess.PIPE)
             self.assertIsNone(stopping.poll())
             client.sendall(b"y")
             self.assertEqual(client.recv(1), b"y")
@@ -271,11 +276,7 @@ class Deaths(unittest.TestCase):
 
     def test_who_waits_is_told_that_the_connection_was_cut_and_the_order_is_carried_out_by_the_next_master(self):
         with Bullpen("echo", "--workers", "1") as server, socket.create_connection(("127.0.0.1", server.port)) as client:
-            client.sendall(b"x")
-            self.assertEqual(client.recv(1), b"x")
-            stopping = subprocess.Popen([PROGRAM, "ctl", "--control", str(server.control), "stop"], text=True,
-                                        stderr=subprocess.PIPE)
-            wait_until(lambda: "stopping" in server.ctl("status")[1], "the stop")
+            stopping = begin_stop(server, client, stderr=subprocess.PIPE)
             os.kill(server.master, signal.SIGKILL)
             self.assertIn("the connection to the server was cut", stopping.communicate(timeout=60)[1])
             self.assertEqual(stopping.returncode, 1)
