@@ -68,7 +68,11 @@ Sent send_message(int channel, const Message& message, std::span<const int> desc
 
 Sent send_messages(int channel, std::span<const Message> messages,
                    std::span<const int> descriptors) noexcept {
-    iovec payload{const_cast<Message*>(messages.data()), messages.size_bytes()};
+    return send_packet(channel, std::as_bytes(messages), descriptors);
+}
+
+Sent send_packet(int channel, std::span<const std::byte> bytes, std::span<const int> descriptors) noexcept {
+    iovec payload{const_cast<std::byte*>(bytes.data()), bytes.size()};
     msghdr header{};
     header.msg_iov = &payload;
     header.msg_iovlen = 1;
@@ -122,6 +126,28 @@ Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept {
             return Received::message;
         discard(envelope);
         return complete ? Received::malformed : Received::truncated;
+    }
+}
+
+Received receive_packet(int channel, std::span<std::byte> bytes, Packet& packet) noexcept {
+    iovec payload{bytes.data(), bytes.size()};
+    ControlBuffer control;
+    for (;;) {
+        msghdr header{};
+        header.msg_iov = &payload;
+        header.msg_iovlen = 1;
+        header.msg_control = control.bytes.data();
+        header.msg_controllen = control.bytes.size();
+        const ssize_t size = ::recvmsg(channel, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (size < 0) {
+            if (errno == ECONNRESET || errno == EINTR) continue;
+            if (errno == ENOMEM || errno == ENOBUFS) return Received::later;
+            return errno == EAGAIN ? Received::empty : Received::closed;
+        }
+        (void)adopt_descriptors(header, packet.descriptors);
+        packet.size = static_cast<std::size_t>(size);
+        if (size == 0 && !packet.descriptors[0]) return Received::closed;
+        return (header.msg_flags & MSG_CTRUNC) == 0 ? Received::message : Received::truncated;
     }
 }
 

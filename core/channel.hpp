@@ -88,6 +88,15 @@ enum class Wait { never, until_message };
 /// Linux 6.18), so this reads on past it. A wait ends early, with `empty`, when a signal handler ran.
 Received receive_message(int channel, Envelope& envelope, Wait wait) noexcept;
 
+/// A packet of any other shape, with at most two descriptors, over such a channel.
+struct Packet {
+    std::size_t size = 0;
+    std::array<UniqueFd, messages_at_once> descriptors;
+};
+Sent send_packet(int channel, std::span<const std::byte> bytes, std::span<const int> descriptors) noexcept;
+/// Never waits. A packet that is longer than `bytes` is cut.
+Received receive_packet(int channel, std::span<std::byte> bytes, Packet& packet) noexcept;
+
 /// Closes what came and isn't kept. The sender may have set SO_LINGER on it: then close(2) would wait.
 void discard(Envelope& envelope) noexcept;
 

@@ -296,10 +296,14 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
 }
 
 Listener Listener::adopt(UniqueFd socket) noexcept {
-    const Address address = Address::of_socket(socket.get());
-    Listener listener{std::move(socket), address};
+    Listener listener = adopt_twin(std::move(socket));
     listener.own_file();
     return listener;
+}
+
+Listener Listener::adopt_twin(UniqueFd socket) noexcept {
+    const Address address = Address::of_socket(socket.get());
+    return {std::move(socket), address};
 }
 
 Listener Listener::twin() const {

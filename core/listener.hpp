@@ -50,6 +50,9 @@ public:
     /// Takes over a listening socket that another process of this server has opened so, with its file.
     static Listener adopt(UniqueFd socket) noexcept;
 
+    /// The same without its file: it may still be another's, until own_file() takes it over.
+    static Listener adopt_twin(UniqueFd socket) noexcept;
+
     /// A second owner of the same socket, on a descriptor of its own and without its file, which own_file()
     /// takes over later. Throws std::system_error.
     [[nodiscard]] Listener twin() const;

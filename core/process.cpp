@@ -202,6 +202,15 @@ void close_all_except(std::span<const int> kept) noexcept {
     ::close_range(next, ~0U, 0);
 }
 
+std::vector<std::string> program_arguments() {
+    std::vector<std::string> arguments;
+    for (std::size_t begin = 0; begin < command_line.size();) {
+        arguments.emplace_back(command_line.data() + begin);
+        begin += arguments.back().size() + 1;
+    }
+    return arguments;
+}
+
 void set_process_title(std::string_view title) noexcept {
     const std::string name{title.substr(0, 15)};
     ::prctl(PR_SET_NAME, name.c_str());

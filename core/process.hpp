@@ -66,6 +66,9 @@ private:
 
 void unblock_signals() noexcept;
 
+/// The arguments that this program was started with, as long as no title has been set.
+[[nodiscard]] std::vector<std::string> program_arguments();
+
 /// Asks for `signal` at the death of the parent (PR_SET_PDEATHSIG). False if the parent, `expected`, has died
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;

@@ -14,6 +14,7 @@ struct Configuration {
     std::vector<PoolOptions> pools;
     std::chrono::seconds drain_timeout{30};
     std::chrono::milliseconds master_timeout{10'000};
+    std::chrono::milliseconds upgrade_timeout{60'000};
 };
 
 /// Both functions throw what is wrong as one sentence: std::invalid_argument for a configuration that is

@@ -59,11 +59,16 @@ void Control::take_over_clients(ReloadNote& note, OpenDescriptors& open) {
     note.askers_count = 0;
 }
 
+void Control::give_away() noexcept {
+    watch_.reset();
+    listener_.leave_to_twin();
+}
+
 TimePoint Control::prepare_to_wait(TimePoint now) {
     TimePoint next = TimePoint::max();
-    if (now >= accept_again_)
+    if (watch_ && now >= accept_again_)
         watch_->arm();
-    else
+    else if (watch_)
         next = accept_again_;
     for (Asker& client : clients_) {
         if (client.order_) continue;
@@ -74,7 +79,7 @@ TimePoint Control::prepare_to_wait(TimePoint now) {
 }
 
 void Control::attend(TimePoint now) {
-    if (watch_->ready() && now >= accept_again_) accept(now);
+    if (watch_ && watch_->ready() && now >= accept_again_) accept(now);
     for (Asker& client : clients_) {
         if (client.order_ || client.is_closed()) continue;
         if (client.watch_->ready()) client.read();

@@ -40,7 +40,14 @@ public:
 
     [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
 
+    /// Until this is called nobody is heard.
     void watch_by(Events& events);
+
+    /// The listener's file, which was another server's, is this one's from here on.
+    void own_file() noexcept { listener_.own_file(); }
+
+    /// Another server has the listener, with its file. Clients that are here stay.
+    void give_away() noexcept;
 
     /// Notes the clients for the next master; this one does nothing more with them. A client whose line has
     /// come in part is left out.

@@ -28,6 +28,7 @@ struct ControlCommand {
 inline constexpr std::array control_commands = {
     ControlCommand{"status", Order::status, "how the server and its pools are"},
     ControlCommand{"reload", Order::reload, "read the configuration file again"},
+    ControlCommand{"upgrade", Order::upgrade, "start the program anew and let it take over"},
     ControlCommand{"stop", Order::stop, "serve what has been accepted, then end"},
 };
 

@@ -66,11 +66,13 @@ void Door::give_away(std::size_t listener) noexcept {
 }
 
 void Door::change(const ListenOptions& options) noexcept {
-    for (std::size_t i = 0; i < listeners_.size(); ++i) {
-        if (!is_in_service(i)) continue;
-        listeners_[i].change(options);
-        listeners_[i].own_file();
-    }
+    for (std::size_t i = 0; i < listeners_.size(); ++i)
+        if (is_in_service(i)) listeners_[i].change(options);
+}
+
+void Door::own_files() noexcept {
+    for (std::size_t i = 0; i < listeners_.size(); ++i)
+        if (is_in_service(i)) listeners_[i].own_file();
 }
 
 bool Door::has_closed(int fd) const noexcept {

@@ -50,8 +50,11 @@ public:
     /// Leaves a listener to another door, which has its twin.
     void give_away(std::size_t listener) noexcept;
 
-    /// See Listener::change. The files of UNIX sockets are this door's from here on.
+    /// See Listener::change.
     void change(const ListenOptions& options) noexcept;
+
+    /// The files of UNIX sockets are this door's from here on.
+    void own_files() noexcept;
 
     // For a master whose predecessor has died, or has made room for it.
 
@@ -72,6 +75,10 @@ public:
     /// For a pool whose workers accept: makes the listeners blocking if there is one and `event_driven` is
     /// false, else non-blocking.
     void accept_in_workers(bool event_driven) noexcept;
+
+    /// Accepts nobody until release().
+    void hold() noexcept { again_ = TimePoint::max(); }
+    void release() noexcept { again_ = {}; }
 
     /// Accepts clients until admission lets one in, refuses the others, and returns that one, which waits
     /// from then on. Returns nothing if no client is known to wait, or after a failure (which may begin a

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
@@ -121,6 +123,39 @@ int Keeper::run(const std::function<int()>& master, const std::function<void()>&
     return *result_;
 }
 
+bool Keeper::is_watched() noexcept {
+    const char* const started_by_systemd = ::getenv("SYSTEMD_EXEC_PID");
+    return ::getpid() == 1 ||
+           (started_by_systemd != nullptr && std::to_string(::getpid()) == started_by_systemd);
+}
+
+void Keeper::name_successor(pid_t watcher, pid_t successor) noexcept {
+    ::sigqueue(watcher, SIGUSR2, {.sival_int = successor});
+}
+
+int Keeper::accompany(pid_t other) {
+    constexpr int ended_by_signal = 128;  // As a shell says it.
+    pid_t next = 0;
+    for (;;) {
+        const timespec a_while{.tv_sec = 1, .tv_nsec = 0};  // It may have ended before.
+        siginfo_t info{};
+        const int signal = ::sigtimedwait(&before_->awaited, &info, &a_while);
+        if (signal == SIGUSR2 && info.si_code == SI_QUEUE)
+            next = info.si_value.sival_int;
+        else if (signal > 0 && signal != SIGCHLD)
+            ::kill(next != 0 ? next : other, signal);
+        int status = 0;
+        bool has_ended = false;
+        for (pid_t pid = 1; pid > 0 && !has_ended;) {
+            pid = ::waitpid(-1, &status, WNOHANG);
+            has_ended = pid == other;
+        }
+        if (!has_ended) continue;
+        if (next == 0) return WIFEXITED(status) ? WEXITSTATUS(status) : ended_by_signal + WTERMSIG(status);
+        other = std::exchange(next, 0);
+    }
+}
+
 void Keeper::start(const std::function<int()>& master) {
     started_ = looked_at_ = Clock::now();
     stands_still_for_ = {};
@@ -155,6 +190,8 @@ void Keeper::wait() {
     if (std::find(order_signals.begin(), order_signals.end(), signal) == order_signals.end())
         return log(LogLevel::info, "keeper: signal " + std::to_string(signal) + " (" + ::strsignal(signal) +
                                        ") is ignored: it means nothing here");
+    const auto successor = static_cast<pid_t>(logbook_.successor);
+    if (successor != 0 && (is_watched_ || logbook_.watcher != 0)) ::kill(successor, signal);
     add(logbook_.orders[static_cast<std::size_t>(signal)]);
     wake_master();
 }

@@ -54,6 +54,17 @@ public:
     int run(
         const std::function<int()>& master, const std::function<void()>& between = [] {});
 
+    /// Whether somebody takes the end of this process for that of the service: it is the first process of a
+    /// container, or the one that systemd has started (systemd.exec(5), SYSTEMD_EXEC_PID).
+    [[nodiscard]] static bool is_watched() noexcept;
+
+    /// Passes signals on to another keeper, a child of this process, and to those that take its place, and
+    /// reaps, until the last one has ended. Returns its exit status.
+    int accompany(pid_t other);
+
+    /// Tells the process that accompanies this server which keeper takes the place of this one's.
+    static void name_successor(pid_t watcher, pid_t successor) noexcept;
+
 private:
     void start(const std::function<int()>& master);
     void wait();
@@ -66,6 +77,7 @@ private:
     Logbook& logbook_;
     int news_;
     const std::chrono::milliseconds& master_timeout_;
+    bool is_watched_ = is_watched();
     pid_t master_ = 0;  ///< 0: there is none.
     std::optional<int> result_;
     TimePoint started_{};

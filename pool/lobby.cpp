@@ -148,6 +148,13 @@ void Lobby::park(Place client, TimePoint now) noexcept {
     watch_parked(client, now);
 }
 
+void Lobby::take_in(Place client, TimePoint now) noexcept {
+    add(scoreboard_.header().parkings);
+    connections_.move(client, Where::parked);
+    ++parked_;
+    watch_parked(client, now);
+}
+
 void Lobby::watch_parked(Place client, TimePoint now) noexcept {
     const ConnectionEntry& entry = connections_.at(client);
     if (entry.is_idle()) idle_.push_back(client);

@@ -74,6 +74,20 @@ public:
 
     [[nodiscard]] std::size_t parked() const noexcept { return parked_; }
 
+    // The upgrade.
+
+    /// Calls take(entry) for each parked connection; those that it takes (true) have ended here.
+    template <typename Take>
+    void move_parked(Take take) noexcept {
+        connections_.for_each(Where::parked, [&](Place client, ConnectionEntry& entry) {
+            if (!take(std::as_const(entry))) return;
+            unpark(client);
+            connections_.end(client, Ending::completed());
+        });
+    }
+    /// Parks a connection that another server had parked, with its deadline.
+    void take_in(Place client, TimePoint now) noexcept;
+
     // The orderly stop.
 
     /// From here on a client between two requests has stop_settle at most to send the next one, and a client

@@ -45,6 +45,10 @@ struct Logbook {
     SharedWord stops;                ///< The orderly stop has begun (a StopWord; 0: it hasn't),
     SharedCounter lost_before_stop;  ///< Connections until then,
     SharedWord has_stopped;          ///< and is over.
+    SharedWord successor;            ///< The keeper of the new server, which has the listeners (its pid).
+    SharedWord has_taken_over;       ///< This is a new server, and the old one has made way for it;
+    SharedWord watcher;              ///< the keeper that accompanies this server, or 0;
+    SharedWord predecessor_is_gone;  ///< it has ended, and the channel to it is closed.
     SharedWord has_failed;           ///< It couldn't start, for the reason in `failure`.
     std::array<char, 1000> failure;
 

@@ -64,11 +64,13 @@ int status_of(const siginfo_t& info) noexcept {
 
 }  // namespace
 
-Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
+Master::Master(MasterOptions options)
+    : options_{std::move(options)}, inherited_{list_descriptors()}, inheritance_{Inheritance::receive()} {
+    std::erase(inherited_, inheritance_.channel());
     news_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!news_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     for (PoolOptions& pool : options_.pools)
-        pools_.emplace_back(std::move(pool), options_.drain_timeout);
+        pools_.emplace_back(pool, inheritance_.open(pool), options_.drain_timeout);
     options_.pools.clear();
     std::vector<DescriptorNeeds> needs;
     for (const Pool& pool : pools_)
@@ -92,13 +94,19 @@ void Master::reload_from(ConfigurationSource source, std::function<std::optional
 }
 
 int Master::run(const std::function<void()>& ready) {
+    inheritance_.close_rest();
+    start_ = ProgramStart::of_this_process();
+    is_watched_ = Keeper::is_watched();
     opened_before_ = list_descriptors();
     Keeper keeper{logbook_[0], news_.get(), options_.master_timeout};
     const int result = keeper.run([&] { return serve(ready); }, [&] { put_into_effect(); });
     for (Pool& pool : pools_)
         (void)pool.forget_closed();
     close_all_except(opened_before_);  // The last master's.
-    return result;
+    if (has_taken_over()) book_.own_control_file();
+    if (!has_successor()) return result;
+    book_.give_away_control();
+    return is_watched_ ? keeper.accompany(static_cast<pid_t>(logbook_[0].successor)) : result;
 }
 
 int Master::serve(const std::function<void()>& ready) {
@@ -107,7 +115,8 @@ int Master::serve(const std::function<void()>& ready) {
         return pool.options().scheduling == Scheduling::batch &&
                pool.options().design.delivery == Delivery::handoff;
     })};
-    start(ready);
+    ready_ = ready;
+    start();
     TimePoint now = Clock::now();
     while (!finished()) {
         const TimePoint until = prepare_to_wait(now);
@@ -128,9 +137,12 @@ int Master::serve(const std::function<void()>& ready) {
             if (!pool->is_serving()) pool->continue_stop(now);
             pool->publish(now);
         }
+        if (successor_channel_) move_clients(now);
+        if (predecessor_watch_) attend_predecessor(now);
         note_finished_pools();
         attend_companions(now);
         continue_reload(now);
+        continue_upgrade(now);
         if (makes_room_) return Keeper::made_room;
     }
     end_companions();
@@ -145,7 +157,7 @@ std::uint64_t Master::lost_in_all() noexcept {
 }
 
 /// Does everything that can fail before the first fork, so that a failure leaves no process behind.
-void Master::start(const std::function<void()>& ready) {
+void Master::start() {
     set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
     const bool goes_on = logbook_[0].is_ready.load(relaxed) != 0;
@@ -154,7 +166,6 @@ void Master::start(const std::function<void()>& ready) {
     if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
     events_ = std::make_unique<Events>();
     news_watch_.emplace(events_->watch(news_.get()));
-    book_.watch_by(*events_);
     logbook_.keep_from_children();
     reload_.keep_from_children();
     for (Attendant& attendant : attendants_)
@@ -162,11 +173,21 @@ void Master::start(const std::function<void()>& ready) {
     for (Pool* const pool : live_)
         pool->start(*events_, inherited_, now);
     publish_reload();
+    if (is_held())
+        for (Pool* const pool : live_)
+            pool->hold();
+    else
+        book_.watch_by(*events_);
+    if (has_taken_over())
+        for (Pool* const pool : live_)
+            pool->own_files();
+    if (inheritance_.has_predecessor() && logbook_[0].predecessor_is_gone == 0)
+        predecessor_watch_.emplace(events_->watch(inheritance_.channel()));
     attend_companions(now);
     for (Pool* const pool : live_)
         pool->start_workers(now);
-    if (!goes_on) {
-        ready();
+    if (!goes_on && !is_held()) {
+        ready_();
         logbook_[0].is_ready.store(1, relaxed);
     }
     const ReloadNote& reload = reload_[0];
@@ -178,6 +199,7 @@ void Master::adopt(TimePoint now) {
     std::vector<int> opened = list_descriptors();
     std::erase_if(opened, [this](int fd) {
         const auto has_closed = [fd](const Pool& pool) { return pool.has_closed(fd); };
+        if (fd == inheritance_.channel() && logbook_[0].predecessor_is_gone != 0) return false;
         return std::find(opened_before_.begin(), opened_before_.end(), fd) != opened_before_.end() &&
                std::none_of(pools_.begin(), pools_.end(), has_closed);
     });
@@ -198,6 +220,7 @@ void Master::adopt(TimePoint now) {
         book_.set_phase(Phase::stopping);
         stop_pools(stop->at_once, now);
     }
+    if (has_successor()) book_.set_phase(Phase::stopping);
     constexpr std::uint64_t unheard_orders = 1;
     (void)!::write(news_.get(), &unheard_orders, sizeof unheard_orders);
 }
@@ -212,6 +235,8 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     if (logbook_[0].next_report()) return TimePoint::min();
     TimePoint until = book_.prepare_to_wait(now);
     if (check_) until = std::min(until, check_->prepare_to_wait());
+    if (upgrade_) until = std::min(until, upgrade_->prepare_to_wait(now));
+    if (predecessor_watch_) predecessor_watch_->arm();
     for (Pool* const pool : live_)
         until = std::min(until, pool->prepare_to_wait(now));
     for (const Attendant& attendant : attendants_)
@@ -271,6 +296,7 @@ std::optional<Outcome> Master::carry_out(Order order, std::uint64_t interrupts, 
     switch (order) {
         case Order::status: return Outcome{{0, std::string{name_of(book_.phase())}}, status(now)};
         case Order::reload: return begin_reload(now);
+        case Order::upgrade: return begin_upgrade(now);
         case Order::stop: begin_stop(false, interrupts, now); return {};
         case Order::stop_at_once: begin_stop(true, interrupts, now); return {};
         case Order::more_workers: return Outcome{change_size(1)};
@@ -314,6 +340,7 @@ void Master::look_after_children(const Wakeup& wake, TimePoint now) {
 }
 
 void Master::note_child(pid_t pid, int status, TimePoint now) {
+    if (upgrade_ && upgrade_->note_child(pid, status)) return;
     const auto is_its = [&](Pool* pool) { return pool->note_child(pid, status, now); };
     if (std::none_of(live_.begin(), live_.end(), is_its)) note_companion(pid, status, now);
 }
@@ -346,6 +373,7 @@ void Master::begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) n
     const Logbook::StopWord stop{.at_once = at_once, .interrupts = static_cast<std::uint32_t>(interrupts)};
     logbook.stops.store(stop.pack(), relaxed);
     stop_pools(at_once, now);
+    if (upgrade_) settle_upgrade({1, "it is given up, because the server stops"});
     const ReloadNote& reload = reload_[0];
     if (!reload.is_under_way()) return;
     if (reload.done == reload.begun && reload.failed != reload.begun)
@@ -554,6 +582,7 @@ void Master::change_pools() {
     const std::vector<int> open_with_handlers = list_descriptors();
     const std::chrono::seconds drain_timeout = wanted.drain_timeout;
     const std::chrono::milliseconds master_timeout = wanted.master_timeout;
+    const std::chrono::milliseconds upgrade_timeout = wanted.upgrade_timeout;
     bool others = false;
     {
         Reconfiguration reconfiguration{pools_, std::move(wanted), std::move(added), inherited_.size()};
@@ -561,6 +590,7 @@ void Master::change_pools() {
     }
     options_.drain_timeout = drain_timeout;
     options_.master_timeout = master_timeout;
+    options_.upgrade_timeout = upgrade_timeout;
     const std::vector<int> open_now = list_descriptors();
     std::erase_if(inherited_, [&](int fd) { return !is_in(open_now, fd); });
     for (const int fd : open_with_handlers)
@@ -584,9 +614,138 @@ void Master::change_companion() {
     }
 }
 
+// The upgrade, in the old server.
+
+std::optional<Outcome> Master::begin_upgrade(TimePoint now) {
+    constexpr int could_not = 1;
+    log(LogLevel::info, "master: starting the program anew, to take over");
+    std::vector<PassedListener> listeners = passed_on_;
+    for (const Pool* const pool : live_)
+        for (const PassedListener& listener : pool->listeners_to_pass_on())
+            listeners.push_back(listener);
+    try {
+        upgrade_ = std::make_unique<Upgrade>(*start_, std::move(listeners), *events_,
+                                             now + options_.upgrade_timeout);
+    } catch (const std::exception& error) {
+        settle_upgrade({could_not, error.what()});
+    }
+    return {};
+}
+
+/// From the store of `successor` on this server makes way, whichever of its masters lives.
+void Master::continue_upgrade(TimePoint now) {
+    constexpr int could_not = 1;
+    if (!upgrade_) return;
+    if (const std::optional<ControlAnswer> failure = upgrade_->attend(now)) return settle_upgrade(*failure);
+    if (!upgrade_->is_ready()) return;
+    SharedWord& successor = logbook_[0].successor;
+    successor = static_cast<std::uint32_t>(upgrade_->successor());
+    const SharedWord& watcher = logbook_[0].watcher;
+    if (upgrade_->go(is_watched_ ? ::getppid() : static_cast<pid_t>(watcher))) return give_way(now);
+    successor = 0;
+    settle_upgrade({could_not, "the new program has ended when it was to take over"});
+}
+
+void Master::settle_upgrade(const ControlAnswer& answer) noexcept {
+    upgrade_.reset();
+    log(answer.exit_status == 0 ? LogLevel::info : LogLevel::error,
+        "master: upgrade: " + answer.message + (answer.exit_status == 0 ? "" : "; this one serves on"));
+    book_.settle_upgrade(answer);
+    if (book_.phase() == Phase::upgrading) book_.set_phase(Phase::starting);  // See heed_orders().
+    constexpr std::uint64_t postponed_orders = 1;
+    (void)!::write(news_.get(), &postponed_orders, sizeof postponed_orders);
+}
+
+void Master::give_way(TimePoint now) noexcept {
+    successor_channel_ = upgrade_->release_channel();
+    const Logbook& logbook = logbook_[0];
+    if (logbook.watcher != 0)
+        Keeper::name_successor(static_cast<pid_t>(logbook.watcher), static_cast<pid_t>(logbook.successor));
+    logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
+    for (Pool* const pool : live_)
+        pool->give_way(now, now + options_.drain_timeout);
+    for (Attendant& attendant : attendants_) {
+        attendant.now().lifeline.reset();
+        attendant.now().pid = 0;
+    }
+    settle_upgrade({0, "the new program (pid " + std::to_string(logbook_[0].successor.load()) +
+                           ") serves; this one ends when it has served what it has accepted"});
+    book_.set_phase(Phase::stopping);
+    book_.give_away_control();
+}
+
+/// Those for which the channel has no room now are moved in a later turn, or end as at a stop.
+void Master::move_clients(TimePoint now) noexcept {
+    Sent last = Sent::sent;
+    for (Pool* const pool : live_) {
+        UpgradeMessage message{UpgradeWord::connection, "", "pool " + pool->options().name};
+        pool->move_clients([&](const MovedConnection& moved, int socket, int file) {
+            if (last != Sent::sent) return false;
+            message.connection = moved;
+            const std::array<int, 2> descriptors = {socket, file};
+            const std::span all = std::span{descriptors}.first(file < 0 ? 1 : 2);
+            last = send(successor_channel_.get(), message, all);
+            return last == Sent::sent;
+        });
+    }
+    if (last != Sent::closed) return;
+    successor_channel_.reset();
+    for (Pool* const pool : live_)
+        pool->end_moving(now);
+}
+
+// The upgrade, in the new server.
+
+void Master::attend_predecessor(TimePoint now) {
+    const auto is_ready = [](const Pool* pool) { return pool->is_ready(); };
+    if (is_held() && !has_said_ready_ && std::all_of(live_.begin(), live_.end(), is_ready)) {
+        UpgradeMessage message{UpgradeWord::ready};
+        message.pid = ::getppid();
+        has_said_ready_ = send(inheritance_.channel(), message) == Sent::sent;
+    }
+    if (!predecessor_watch_->ready()) return;
+    predecessor_watch_->clear_ready();
+    for (;;) {
+        UpgradeMail mail;
+        const Received received = receive(inheritance_.channel(), mail);
+        if (received == Received::empty || received == Received::later) return;
+        if (received == Received::message && mail.message.word == UpgradeWord::go) {
+            logbook_[0].watcher = static_cast<std::uint32_t>(mail.message.pid);
+            take_over(now);
+        } else if (received == Received::message && mail.message.word == UpgradeWord::connection) {
+            const auto pool = std::find_if(live_.begin(), live_.end(), [&](const Pool* one) {
+                return one->is_serving() && "pool " + one->options().name == mail.message.owner();
+            });
+            if (pool != live_.end() && mail.descriptors[0])
+                (*pool)->take_in(mail.message.connection, std::move(mail.descriptors[0]),
+                                 std::move(mail.descriptors[1]), now);
+        } else if (received != Received::message) {
+            if (is_held()) throw std::runtime_error{"the server that was to be upgraded has given it up"};
+            predecessor_watch_.reset();
+            logbook_[0].predecessor_is_gone = 1;
+            ::close(inheritance_.channel());
+            return;
+        }
+    }
+}
+
+void Master::take_over(TimePoint now) {
+    logbook_[0].has_taken_over = 1;
+    for (Pool* const pool : live_) {
+        pool->release();
+        pool->own_files();
+        pool->start_workers(now);
+    }
+    book_.watch_by(*events_);
+    attend_companions(now);
+    ready_();
+    logbook_[0].is_ready.store(1, relaxed);
+}
+
 // The companions.
 
 void Master::attend_companions(TimePoint now) {
+    if (is_held() || has_successor()) return;
     for (Attendant& attendant : attendants_) {
         Attendant::Record& record = attendant.now();
         if (record.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);

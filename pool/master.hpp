@@ -13,15 +13,18 @@
 #include <string>
 #include <vector>
 
+#include "core/program_start.hpp"
 #include "core/shared_array.hpp"
 #include "core/unique_fd.hpp"
 #include "pool/configuration.hpp"
 #include "pool/configuration_check.hpp"
 #include "pool/events.hpp"
+#include "pool/inheritance.hpp"
 #include "pool/logbook.hpp"
 #include "pool/order_book.hpp"
 #include "pool/pool.hpp"
 #include "pool/reload_note.hpp"
+#include "pool/upgrade.hpp"
 
 namespace bullpen {
 
@@ -43,7 +46,8 @@ struct MasterOptions {
     /// A companion that has been stopped (SIGSTOP) for longer than this is killed and replaced. Time in which
     /// the master itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
-    std::chrono::milliseconds master_timeout{10'000};  ///< See Options.
+    std::chrono::milliseconds master_timeout{10'000};   ///< See Options.
+    std::chrono::milliseconds upgrade_timeout{60'000};  ///< For a new program to become ready.
 };
 
 /// run()'s result if an order to stop could not be carried out without loss.
@@ -78,6 +82,18 @@ public:
     /// keeper. To be called before run().
     void reload_from(ConfigurationSource source, std::function<std::optional<Companion>()> companion);
 
+    /// What the server in whose place this program was started has left, besides the pools' listeners.
+    [[nodiscard]] Inheritance& inheritance() noexcept { return inheritance_; }
+
+    /// A listener that isn't a pool's, for the next new program. To be called before run().
+    void pass_on(PassedListener listener) { passed_on_.push_back(std::move(listener)); }
+
+    /// After run(): whether a new server has the listeners, with their files.
+    [[nodiscard]] bool has_successor() const noexcept { return logbook_[0].successor != 0; }
+
+    /// Whether this server has taken another one's place, and has the files of its UNIX sockets.
+    [[nodiscard]] bool has_taken_over() const noexcept { return logbook_[0].has_taken_over != 0; }
+
     /// Takes orders from `bullpen ctl`, too. To be called before run().
     void open_control(Control control) { book_.open(std::move(control)); }
 
@@ -93,7 +109,7 @@ private:
 
     int serve(const std::function<void()>& ready);
     void adopt(TimePoint now);
-    void start(const std::function<void()>& ready);
+    void start();
     [[nodiscard]] bool finished() const noexcept;
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
     [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
@@ -109,6 +125,16 @@ private:
     void change_pools();
     void change_companion();
     void note_finished_pools() noexcept;
+    [[nodiscard]] std::optional<Outcome> begin_upgrade(TimePoint now);
+    void continue_upgrade(TimePoint now);
+    void settle_upgrade(const ControlAnswer& answer) noexcept;
+    void give_way(TimePoint now) noexcept;
+    void move_clients(TimePoint now) noexcept;
+    void attend_predecessor(TimePoint now);
+    void take_over(TimePoint now);
+    [[nodiscard]] bool is_held() const noexcept {
+        return inheritance_.has_predecessor() && !has_taken_over();
+    }
     void hear_keeper(TimePoint now);
     void look_after_children(const Wakeup& wake, TimePoint now);
     void note_child(pid_t pid, int status, TimePoint now);
@@ -127,9 +153,12 @@ private:
     MasterOptions options_;
     SharedArray<Logbook> logbook_{1};
     SharedArray<ReloadNote> reload_{1};
-    UniqueFd news_;                   ///< An eventfd by which the keeper wakes the master.
-    std::vector<int> opened_before_;  ///< What was open before the first master.
-    std::vector<int> inherited_;      ///< Descriptors open at construction: the user's, which workers keep.
+    UniqueFd news_;                      ///< An eventfd by which the keeper wakes the master.
+    std::vector<int> opened_before_;     ///< What was open before the first master.
+    std::optional<ProgramStart> start_;  ///< Of this program.
+    bool is_watched_ = false;            ///< See Keeper.
+    std::vector<int> inherited_;  ///< Descriptors open at construction: the user's, which workers keep.
+    Inheritance inheritance_;
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::optional<Events::Watch> news_watch_;
     OrderBook book_;           // After the events, too.
@@ -140,6 +169,12 @@ private:
     std::function<std::optional<Companion>()> new_companion_;
     std::unique_ptr<ConfigurationCheck> check_;
     bool makes_room_ = false;
+    std::vector<PassedListener> passed_on_;
+    std::unique_ptr<Upgrade> upgrade_;
+    UniqueFd successor_channel_;  ///< In an old server: for clients that are moved to the new one.
+    std::optional<Events::Watch> predecessor_watch_;
+    bool has_said_ready_ = false;
+    std::function<void()> ready_;
     TimePoint swept_{};                   ///< When waitid(2) was last called for all children.
     TimePoint opened_at_ = Clock::now();  ///< When the server was made: the start of its uptime.
 };

@@ -76,10 +76,13 @@ struct Options {
     /// The directory of the control socket for `bullpen ctl --name NAME`, where NAME is the pool's; "auto" is
     /// /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; or "off".
     std::string control = "off";
+    std::string pid_file = "off";            ///< Has the keeper's pid while the server is ready; or "off".
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.
     /// A master that has done nothing for this time is killed, and another one goes on with the workers and
     /// connections. Time in which the whole server was stopped, or the machine suspended, doesn't count.
     std::chrono::seconds master_timeout{10};
+    std::chrono::seconds upgrade_timeout{
+        60};  ///< For a new program to become ready, see `bullpen ctl upgrade`.
 };
 
 }  // namespace bullpen

@@ -45,6 +45,18 @@ void OrderBook::settle_reload(const ControlAnswer& answer) {
     if (control_) control_->answer_all(Order::reload, answer);
 }
 
+void OrderBook::settle_upgrade(const ControlAnswer& answer) {
+    if (control_) control_->answer_all(Order::upgrade, answer);
+}
+
+void OrderBook::give_away_control() noexcept {
+    if (control_) control_->give_away();
+}
+
+void OrderBook::own_control_file() noexcept {
+    if (control_) control_->own_file();
+}
+
 void OrderBook::leave_clients(ReloadNote& note) noexcept {
     if (control_) control_->leave_clients(note);
 }

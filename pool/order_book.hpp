@@ -50,6 +50,11 @@ public:
     /// Answers those who wait for the end of a stop, or of a reload.
     void settle_stop(const ControlAnswer& answer);
     void settle_reload(const ControlAnswer& answer);
+    void settle_upgrade(const ControlAnswer& answer);
+
+    /// Leaves the listener of `bullpen ctl`, and its file, to a new server.
+    void give_away_control() noexcept;
+    void own_control_file() noexcept;
 
     /// Leaves the clients of `bullpen ctl` to the next master, or takes them over, before watch_by().
     void leave_clients(ReloadNote& note) noexcept;

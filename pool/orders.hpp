@@ -15,21 +15,23 @@ enum class Phase {
     starting,   ///< A pool has no ready worker yet.
     serving,    ///< Each pool has a ready worker, or needs none before a client comes.
     reloading,  ///< A new configuration is checked, or workers are replaced because of it.
+    upgrading,  ///< A new program is started in the place of this one.
     stopping,   ///< No new client gets in; what has begun is finished.
 };
-constexpr std::size_t phases_count = 4;
+constexpr std::size_t phases_count = 5;
 std::string_view name_of(Phase phase) noexcept;
 
 enum class Order {
     status,         ///< Say how the server is.
     reload,         ///< Read the configuration again, and put it into effect.
+    upgrade,        ///< Let a new program take the place of this one.
     stop,           ///< Serve what has been accepted, then end.
     stop_at_once,   ///< End the workers that are still busy, too.
     reopen_log,     ///< Open the log's file anew: the old one has been renamed.
     more_workers,   ///< One worker more.
     fewer_workers,  ///< One worker less.
 };
-constexpr std::size_t orders_count = 7;
+constexpr std::size_t orders_count = 8;
 
 /// What comes of an order in a phase.
 enum class Effect {
@@ -50,6 +52,7 @@ Response respond(Phase phase, Order order) noexcept;
 /// The phase after an order that is carried out.
 constexpr Phase phase_after(Phase phase, Order order) noexcept {
     if (order == Order::reload) return Phase::reloading;
+    if (order == Order::upgrade) return Phase::upgrading;
     return order == Order::stop || order == Order::stop_at_once ? Phase::stopping : phase;
 }
 
@@ -61,7 +64,8 @@ std::optional<Order> order_of_signal(int signal, Phase phase, bool terminal_is_g
 /// The signals that can give an order. They are for the keeper; the other processes don't obey them (a worker
 /// knows a SIGTERM of its own), because a terminal, kill(2) of a group and `systemctl kill` send them to all.
 /// Of several at once the first is heeded first: SIGINT, so that it isn't one "at once" in a SIGTERM's stop.
-inline constexpr std::array order_signals = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU};
+inline constexpr std::array order_signals = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP,
+                                             SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
 
 /// Of these, what a terminal sends, too: workers and companions ignore them.
 inline constexpr std::array terminal_signals = {SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU};

@@ -153,6 +153,11 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
         strays.push_back(std::move(file));
     }
     workforce_.repeat_orders(now);
+    if (stop.gives_way) {
+        give_way(now, stop.deadline);
+        end_moving(now);
+        return;
+    }
     if (stop.begun) begin_stop(now, stop.deadline);
     if (stop.closes) {
         (void)shutdown_.note_waiting(false, TimePoint::max());
@@ -161,7 +166,7 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
 }
 
 void Pool::start_workers(TimePoint now) noexcept {
-    if (stop_[0].begun || std::exchange(stop_[0].has_started, true)) return;
+    if (!may_start_workers() || stop_[0].begun || std::exchange(stop_[0].has_started, true)) return;
     if (shape_.pick != Pick::vacant) workforce_.grow(sizer_.limits().workers_start, now);
 }
 
@@ -395,7 +400,7 @@ TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
 // Size.
 
 void Pool::resize(TimePoint now) noexcept {
-    if (shape_.pick == Pick::vacant) return;
+    if (shape_.pick == Pick::vacant || !may_start_workers()) return;
     if (shutdown_.is_retiring()) {
         // A connection that was taken back from a worker that died late in the stop still needs a worker.
         const bool wanted = lobby_.waiting() > 0 && !shutdown_.is_over(now);
@@ -438,7 +443,8 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 /// When the next resize is due, if workers are missing now. Workers that become missing later are noticed in
 /// the turn in which that happens.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
-    if (shape_.pick == Pick::vacant || shutdown_.is_retiring()) return TimePoint::max();
+    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || !may_start_workers())
+        return TimePoint::max();
     if (renewing_ && shutdown_.is_serving()) return now + between_renewals;
     if (roster_.surplus() > 0) return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
     if (!roster_.may_grow()) return TimePoint::max();
@@ -581,6 +587,54 @@ void Pool::give_away(std::size_t listener) noexcept {
 void Pool::remove(TimePoint deadline) noexcept {
     stop_[0].deadline = deadline;
     stop_[0].begun = true;
+}
+
+// The upgrade.
+
+void Pool::hold() noexcept {
+    held_ = true;
+    door_.hold();
+}
+
+void Pool::release() noexcept {
+    held_ = false;
+    door_.release();
+}
+
+void Pool::take_in(const MovedConnection& moved, UniqueFd socket, UniqueFd file, TimePoint now) noexcept {
+    if (!options_.design.master_accepts() || !connections_.has_room()) return;
+    std::uint32_t listener = 0;
+    for (std::uint32_t i = 0; i < listeners().size(); ++i)
+        if (listeners()[i].has_accepted(socket.get())) listener = i;
+    const Place client = connections_.add(std::move(socket), moved.peer, listener, now);
+    ConnectionEntry& entry = connections_.at(client);
+    moved.apply_to(entry);
+    if (file) entry.file = std::move(file);
+    admission_.recount(entry.peer);
+    if (shape_.parks)
+        lobby_.take_in(client, now);
+    else
+        lobby_.put_last(client);
+}
+
+std::vector<PassedListener> Pool::listeners_to_pass_on() const {
+    std::vector<PassedListener> passed;
+    for (std::size_t i = 0; i < listeners().size(); ++i)
+        if (door_.is_in_service(i))
+            passed.push_back({"pool " + options_.name, listener_texts_[i], listeners()[i].fd()});
+    return passed;
+}
+
+void Pool::give_way(TimePoint now, TimePoint deadline) noexcept {
+    stop_[0].deadline = stop_[0].begun ? std::min(stop_[0].deadline, deadline) : deadline;
+    stop_[0].gives_way = stop_[0].begun = stop_[0].closes = true;
+    if (!shutdown_.begin(now, deadline)) return;
+    (void)shutdown_.note_waiting(false, TimePoint::max());
+    for (std::size_t i = 0; i < listeners().size(); ++i)
+        if (door_.is_in_service(i)) door_.give_away(i);
+    door_.close();
+    workforce_.stop_new_clients();
+    if (!options_.design.master_accepts()) workforce_.retire_all(now);
 }
 
 // The renewal after a reload.

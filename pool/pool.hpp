@@ -30,6 +30,8 @@
 #include "pool/shutdown.hpp"
 #include "pool/sizer.hpp"
 #include "pool/status.hpp"
+#include "pool/upgrade.hpp"
+#include "pool/upgrade_channel.hpp"
 #include "pool/wake_up.hpp"
 #include "pool/workforce.hpp"
 
@@ -123,14 +125,41 @@ public:
     /// Leaves a listener to another pool, which has its twin.
     void give_away(std::size_t listener) noexcept;
 
-    /// The files of UNIX listeners that were another pool's are this one's from here on.
-    void own_files() noexcept { door_.change(options_.listen_options); }
+    /// The files of UNIX listeners that were another's are this pool's from here on.
+    void own_files() noexcept { door_.own_files(); }
 
     /// From here on it only finishes what has begun.
     void remove(TimePoint deadline) noexcept;
 
     /// Whether the number was that of a listener that is closed: it may be another's now.
     [[nodiscard]] bool has_closed(int fd) const noexcept { return door_.has_closed(fd); }
+
+    // The upgrade.
+
+    /// In a new server: accepts nobody until release(), and where the workers accept starts none.
+    void hold() noexcept;
+    void release() noexcept;
+
+    /// In a new server: takes in a connection of the old one's. One that finds no room is closed.
+    void take_in(const MovedConnection& moved, UniqueFd socket, UniqueFd file, TimePoint now) noexcept;
+
+    /// In the old server: those in service, for the new one.
+    [[nodiscard]] std::vector<PassedListener> listeners_to_pass_on() const;
+
+    /// In the old server: the listeners are the new one's from here on; what has been accepted is served
+    /// until the deadline.
+    void give_way(TimePoint now, TimePoint deadline) noexcept;
+
+    /// There is no way to the new server any more: parked connections end as at a stop.
+    void end_moving(TimePoint now) noexcept { lobby_.begin_stop(now); }
+
+    /// Calls send(moved, socket, file) for each parked connection; those that it takes have ended here.
+    template <typename Send>
+    void move_clients(Send send) noexcept {
+        lobby_.move_parked([&](const ConnectionEntry& entry) {
+            return send(MovedConnection::of(entry), entry.socket.get(), entry.file ? entry.file.get() : -1);
+        });
+    }
 
     // The master's verbs, in the order of a turn.
 
@@ -227,7 +256,7 @@ public:
 
     /// Whether a worker is ready, or none need be before a client comes.
     [[nodiscard]] bool is_ready() const noexcept {
-        return shape_.pick == Pick::vacant || !roster_.ready().empty();
+        return shape_.pick == Pick::vacant || !roster_.ready().empty() || !may_start_workers();
     }
 
     [[nodiscard]] PoolStatus status();
@@ -244,6 +273,7 @@ private:
         bool closes = false;  ///< The listeners are closed, or about to be.
         TimePoint deadline{};
         bool has_started = false;   ///< The first workers.
+        bool gives_way = false;     ///< It is that of an old server in an upgrade.
         bool has_finished = false;  ///< It is a removed pool of which nothing is left.
     };
 
@@ -256,6 +286,9 @@ private:
     [[nodiscard]] int workers_most() const noexcept;
     void begin_renewal(TimePoint now) noexcept;
     bool continue_renewal(TimePoint now) noexcept;
+    [[nodiscard]] bool may_start_workers() const noexcept {
+        return !held_ || options_.design.master_accepts();
+    }
     void adopt_accounts(TimePoint now);
     void take_over_sources() noexcept;
     std::optional<Place> next_client(TimePoint now) noexcept;
@@ -302,6 +335,7 @@ private:
     TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
     bool wanted_ = false;    ///< That was less than standing_still ago.
     TimePoint watched_door_at_{};
+    bool held_ = false;
     bool renewing_ = false;
     bool renewal_failed_ = false;
     TimePoint renewed_at_{};    ///< When the renewal began, or a new worker was last ready.

@@ -94,9 +94,9 @@ bool Reconfiguration::carry_out() noexcept {
     }
     for (std::size_t i = 0; i < sharing_.size(); ++i)
         sharing_[i]->limit_connections(shares_[i], limit_);
-    for (Pool& pool : fresh_)
-        pool.own_files();
     pools_.splice(pools_.end(), fresh_);
+    for (Pool& pool : pools_)
+        pool.own_files();
     return others || !gifts_.empty();
 }
 

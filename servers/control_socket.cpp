@@ -131,7 +131,8 @@ std::optional<Address> control_address(const std::string& setting, const std::st
     }
 }
 
-std::optional<Listener> open_control(const std::string& setting, const std::string& name) {
+std::optional<Listener> open_control(const std::string& setting, const std::string& name,
+                                     Inheritance& inheritance) {
     if (setting == "off") return {};
     const std::string why_off = "there is no control socket, so bullpen ctl can't reach this server: ";
     try {
@@ -140,6 +141,8 @@ std::optional<Listener> open_control(const std::string& setting, const std::stri
             log(LogLevel::info, why_off + "XDG_RUNTIME_DIR isn't set; --control DIR chooses a directory");
             return {};
         }
+        std::vector<Listener> inherited = inheritance.take("control", address->text(), how_to_listen);
+        if (!inherited.empty()) return std::move(inherited.front());
         prepare_directory(*directory_of(setting));
         if (std::optional<Listener> listener = open_socket(*address)) return listener;
         throw std::invalid_argument{"the control socket " + address->path() +
@@ -165,7 +168,10 @@ ControlClient::ControlClient(const Address& address)
     if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &server, &size) != 0 ||
         (server.uid != 0 && server.uid != ::geteuid() && ::geteuid() != 0))
         throw std::invalid_argument{address.path() + " belongs to another user's server"};
-    process_ = UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, server.pid, 0))};
+}
+
+void ControlClient::note_keeper(pid_t pid) noexcept {
+    process_ = UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 }
 
 std::string ControlClient::ask(std::string_view command, bool now, std::chrono::milliseconds timeout) {

@@ -10,6 +10,7 @@
 
 #include "core/listener.hpp"
 #include "core/unique_fd.hpp"
+#include "pool/inheritance.hpp"
 
 namespace bullpen {
 
@@ -21,9 +22,10 @@ std::optional<Address> control_address(const std::string& setting, const std::st
 /// Opens the socket, 0600 in a directory that is made 0700 if it isn't there, and takes over the file of a
 /// dead server or of one that is stopping. Throws std::invalid_argument if a server of that name is running,
 /// the name can't be a file's, or the directory is one that others may write to; else std::system_error.
-/// Nothing if the setting is "off", or if it is "auto" and the socket can't be had, which is logged: nobody
-/// has asked for it.
-std::optional<Listener> open_control(const std::string& setting, const std::string& name);
+/// One that is inherited is taken over as it is. Nothing if the setting is "off", or if it is "auto" and the
+/// socket can't be had, which is logged: nobody has asked for it.
+std::optional<Listener> open_control(const std::string& setting, const std::string& name,
+                                     Inheritance& inheritance);
 
 /// A connection to the control socket of a running server.
 class ControlClient {
@@ -31,15 +33,18 @@ public:
     /// Throws std::system_error if there is no server, and std::invalid_argument if it is another user's.
     explicit ControlClient(const Address& address);
 
+    /// The server's keeper, as its status says it: for wait_for_end().
+    void note_keeper(pid_t pid) noexcept;
+
     /// Sends a command and returns the answer's line. Throws std::runtime_error: one sentence.
     [[nodiscard]] std::string ask(std::string_view command, bool now, std::chrono::milliseconds timeout);
 
-    /// Waits until the process that opened the socket has ended. Returns false if it hasn't in time.
+    /// Waits until the server's keeper has ended. Returns false if it hasn't in time.
     [[nodiscard]] bool wait_for_end(std::chrono::milliseconds timeout) const noexcept;
 
 private:
     UniqueFd socket_;
-    UniqueFd process_;  ///< A pidfd of the process that opened the listener.
+    UniqueFd process_;  ///< A pidfd.
 };
 
 }  // namespace bullpen

@@ -46,7 +46,8 @@ MasterOptions prepare(ServerOptions options) {
             .version = BULLPEN_VERSION,
             .pools = with_room(std::move(options.pools), options.make_again != nullptr),
             .drain_timeout = options.drain_timeout,
-            .master_timeout = options.master_timeout};
+            .master_timeout = options.master_timeout,
+            .upgrade_timeout = options.upgrade_timeout};
 }
 
 ServerOptions without_pools(ServerOptions options) {
@@ -54,8 +55,10 @@ ServerOptions without_pools(ServerOptions options) {
     return options;
 }
 
-std::vector<Listener> open_metrics(const std::string& address) {
-    return address == "off" ? std::vector<Listener>{} : open_listeners(address, {});
+std::vector<Listener> open_metrics(const std::string& address, Inheritance& inheritance) {
+    if (address == "off") return {};
+    std::vector<Listener> inherited = inheritance.take("metrics", address, {});
+    return inherited.empty() ? open_listeners(address, {}) : std::move(inherited);
 }
 
 std::vector<ExportedPool> exported(const std::list<Pool>& pools) {
@@ -90,20 +93,39 @@ Companion make_exporter(const std::vector<Listener>& listeners, const std::list<
 
 Server::Server(ServerOptions options)
     : started_with_{without_pools(options)},
+      pid_file_{started_with_.pid_file},
       master_{prepare(std::move(options))},
-      metrics_{open_metrics(started_with_.metrics)} {
+      metrics_{open_metrics(started_with_.metrics, master_.inheritance())} {
     const auto exporter = [this]() -> std::optional<Companion> {
         if (metrics_.empty()) return {};
         return make_exporter(metrics_, master_.pools());
     };
     if (std::optional<Companion> companion = exporter()) master_.add_companion(std::move(*companion));
-    if (std::optional<Listener> socket = open_control(started_with_.control, started_with_.name))
+    for (const Listener& listener : metrics_)
+        master_.pass_on({"metrics", started_with_.metrics, listener.fd()});
+    if (std::optional<Listener> socket =
+            open_control(started_with_.control, started_with_.name, master_.inheritance())) {
+        master_.pass_on({"control", socket->address().text(), socket->fd()});
         master_.open_control(Control{std::move(*socket)});
+    }
     if (!started_with_.make_again) return;
     const auto make = [this](const std::string& text) {
         return configuration_of(started_with_.make_again(text));
     };
     master_.reload_from({.read = started_with_.read_again, .make = make}, exporter);
+}
+
+int Server::run(const std::function<void()>& ready) {
+    const int result = master_.run([&] {
+        pid_file_.publish();
+        ready();
+    });
+    for (Listener& listener : metrics_)
+        if (master_.has_successor())
+            listener.leave_to_twin();
+        else if (master_.has_taken_over())
+            listener.own_file();
+    return result;
 }
 
 Configuration Server::configuration_of(ServerOptions options) const {
@@ -115,9 +137,11 @@ Configuration Server::configuration_of(ServerOptions options) const {
     check("name", started_with_.name, options.name);
     check("metrics", started_with_.metrics, options.metrics);
     check("control", started_with_.control, options.control);
+    check("pid_file", started_with_.pid_file, options.pid_file);
     return {.pools = with_room(std::move(options.pools), true),
             .drain_timeout = options.drain_timeout,
-            .master_timeout = options.master_timeout};
+            .master_timeout = options.master_timeout,
+            .upgrade_timeout = options.upgrade_timeout};
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {
@@ -141,6 +165,7 @@ int exit_status_of(const std::function<int()>& body) noexcept {
 }
 
 void complain(std::string_view sentence) {
+    tell_predecessor(sentence);
     constexpr int patience_ms = 1000;  // For a pipe whose reader is slow; then nobody reads it.
     pollfd writable{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
     ::poll(&writable, 1, patience_ms);
@@ -171,8 +196,10 @@ int serve_form(const Options& options, Form form, const std::function<void(PoolO
         server.name = options.name;
         server.metrics = options.metrics;
         server.control = options.control;
+        server.pid_file = options.pid_file;
         server.drain_timeout = options.drain_timeout;
         server.master_timeout = options.master_timeout;
+        server.upgrade_timeout = options.upgrade_timeout;
         Keeper::hold_signals();
         return Server{std::move(server)}.run();
     });

@@ -11,6 +11,7 @@
 
 #include "core/listener.hpp"
 #include "pool/master.hpp"
+#include "servers/pid_file.hpp"
 
 namespace bullpen {
 
@@ -19,8 +20,10 @@ struct ServerOptions {
     std::vector<PoolOptions> pools;
     std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
     std::string control = "off";             ///< The control socket's directory, "auto" or "off".
+    std::string pid_file = "off";            ///< A path, or "off".
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
+    std::chrono::seconds upgrade_timeout{60};
 
     // How SIGHUP and `bullpen ctl reload` get other options; without them they are refused. Both functions
     // throw std::invalid_argument, or another std::exception, with a sentence.
@@ -43,12 +46,13 @@ public:
     [[nodiscard]] const std::vector<Listener>& metrics() const noexcept { return metrics_; }
 
     /// See Master::run().
-    int run(const std::function<void()>& ready = [] {}) { return master_.run(ready); }
+    int run(const std::function<void()>& ready = [] {});
 
 private:
     [[nodiscard]] Configuration configuration_of(ServerOptions options) const;
 
     ServerOptions started_with_;  ///< Without the pools.
+    PidFile pid_file_;
     Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
     std::vector<Listener> metrics_;
 };

@@ -94,6 +94,14 @@ std::string listener_table(const json::array& pools) {
     return table.text(screen_width);
 }
 
+std::optional<pid_t> keeper_of(std::string_view status) {
+    boost::system::error_code error;
+    const json::value answer = json::parse(json::string_view{status.data(), status.size()}, error);
+    const json::value* const pid = error ? nullptr : answer.find_pointer("/server/pid", error);
+    if (pid == nullptr || !pid->is_int64()) return {};
+    return static_cast<pid_t>(pid->get_int64());
+}
+
 ControlClient connect(const CtlArguments& arguments) {
     const std::optional<Address> address = control_address(arguments.directory, arguments.name);
     if (!address)
@@ -127,7 +135,9 @@ std::string describe_status(std::string_view line) {
 
 void declare_ctl(CLI::App& program, CtlArguments& arguments, std::function<int()>& chosen) {
     CLI::App& command = *program.add_subcommand("ctl", "Give a running server an order");
-    command.add_option("COMMAND", arguments.command, "status, reload or stop")->required()->type_name("");
+    command.add_option("COMMAND", arguments.command, "status, reload, upgrade or stop")
+        ->required()
+        ->type_name("");
     command.add_flag("--now", arguments.now, "stop: end workers that are still busy, too");
     command.add_option("--name", arguments.name, "the server's --name (default)")->type_name("NAME");
     command.add_option("--control", arguments.directory, "the server's --control (auto)")->type_name("DIR");
@@ -140,11 +150,10 @@ void declare_ctl(CLI::App& program, CtlArguments& arguments, std::function<int()
         footer += "  " + std::string{one.name};
         footer.append(10 - one.name.size(), ' ').append(one.help).append("\n");
     }
-    command.footer(
-        footer +
-        "reload and stop end when it has happened. Exit status 0: it has happened; 1: it could not\n"
-        "be done, or no server answers; 2: it is refused, and nothing has changed; 3: the\n"
-        "stop has lost connections.");
+    command.footer(footer +
+                   "They end when it has happened. Exit status 0: it has happened; 1: it could not\n"
+                   "be done, or no server answers; 2: it is refused, and nothing has changed; 3: the\n"
+                   "stop has lost connections.");
     command.callback([&] { chosen = [&] { return run_ctl(arguments); }; });
 }
 
@@ -153,8 +162,12 @@ int run_ctl(const CtlArguments& arguments) {
         choose("command", arguments.command,
                std::vector<ControlCommand>{control_commands.begin(), control_commands.end()}, "ctl");
     if (arguments.now && command.order != Order::stop) throw std::invalid_argument{"--now goes with stop"};
-    ControlClient server = connect(arguments);
     const std::chrono::seconds timeout{arguments.timeout_s};
+    const std::optional<pid_t> keeper = command.order == Order::stop
+                                            ? keeper_of(connect(arguments).ask("status", false, timeout))
+                                            : std::nullopt;
+    ControlClient server = connect(arguments);
+    if (keeper) server.note_keeper(*keeper);
     const std::string line = server.ask(command.name, arguments.now, timeout);
     const json::value answer = read_answer(line);
     const int status = static_cast<int>(answer.at("exit_status").get_int64());

@@ -1,6 +1,7 @@
 /// The `bullpen` program: reads the command line and calls the command it names.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -10,6 +11,7 @@
 
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
+#include "pool/inheritance.hpp"
 #include "servers/cli/compare.hpp"
 #include "servers/cli/ctl.hpp"
 #include "servers/cli/handle.hpp"
@@ -173,6 +175,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     bullpen::fill_standard_descriptors();
     bullpen::ignore_write_signals();
-    bullpen::close_all_except({});  // Whatever the shell leaked is no worker's.
+    const std::array<int, 1> inherited = {bullpen::channel_to_predecessor()};
+    bullpen::close_all_except(inherited);  // Whatever the shell leaked is no worker's.
     return bullpen::run(argc, argv);
 }

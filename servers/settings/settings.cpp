@@ -521,6 +521,10 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 }
 , "DIR", "directory of the socket for bullpen ctl, or off"
 }
+, {"pid_file", [](M& m) -> auto& {return m.pid_file;
+}
+, "PATH", "file for the pid of the server's process, or off"
+}
 , {"drain_timeout", [](M& m) -> auto& {return m.drain_timeout;
 }
 , "S", "the longest that an orderly stop may take", 0, day
@@ -528,6 +532,10 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 , {"master_timeout", [](M& m) -> auto& {return m.master_timeout;
 }
 , "S", "time until a stuck (SIGSTOP) master is replaced", 2, day
+}
+, {"upgrade_timeout", [](M& m) -> auto& {return m.upgrade_timeout;
+}
+, "S", "for a new program to be ready to take over", 1, day
 }
 ,
 }
@@ -570,7 +578,9 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
     if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
         where.reject(spell("name") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
-    const MasterSettings master{.drain_timeout = pool.drain_timeout, .master_timeout = pool.master_timeout};
+    const MasterSettings master{.drain_timeout = pool.drain_timeout,
+                                .master_timeout = pool.master_timeout,
+                                .upgrade_timeout = pool.upgrade_timeout};
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);
     check_limits(pool, where);

@@ -35,8 +35,10 @@ struct MasterSettings {
     std::string name = "default";
     std::string metrics = "127.0.0.1:9464";
     std::string control = "auto";
+    std::string pid_file = "off";
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
+    std::chrono::seconds upgrade_timeout{60};
 };
 
 struct Settings {

@@ -3,8 +3,11 @@
 import contextlib
 import resource
 
+from peers import DISTURBANCES
+
 # Of the cases with many connections at once.
-NEEDED = {"idle": 12_000, "busy": 4_000, "steady": 4_000, "deaths": 4_000, "slow": 4_000}
+NEEDED = {"idle": 12_000, "busy": 4_000, "steady": 4_000, "slow": 4_000,
+          **dict.fromkeys(DISTURBANCES, 4_000)}
 
 
 def lacking(case):

@@ -11,18 +11,21 @@ CASES = {
     "busy": "1,000 kept connections as fast as they can",
     "steady": "1,000 kept connections, a request a second each; late after a second",
     "deaths": "the master is killed 4 times a second, under clients of all kinds",
+    "reloads": "the configuration is read again 4 times a second, under clients of all kinds",
+    "upgrades": "a new program takes over 20 times, under clients of all kinds",
     "slow": "1,000 connections with slow headers, bodies and reads of 4 MiB; 50 requests/s",
 }
-LONG_CASES = ("deaths", "slow")  # They take 25 s a peer.
+DISTURBANCES = ("deaths", "reloads", "upgrades")
+LONG_CASES = (*DISTURBANCES, "slow")  # They take 25 s a peer.
 USUAL_CASES = tuple(case for case in CASES if case not in LONG_CASES)
 CASE_PACKAGES = {"slow": ("slowhttptest",)}
 LEAST_S = {"busy": 3.0, "steady": 3.0}  # Of a load, that a client can starve in it.
 
 # Of servers whose processes or threads serve one client at a time: @workers@ in commands and configurations.
-WORKERS = {"short": 8, "keep-alive": 64, "skewed": 16, "pool": 0, "idle": 16, "busy": 16, "steady": 16, "deaths": 16,
-           "slow": 16}
+WORKERS = {"short": 8, "keep-alive": 64, "skewed": 16, "pool": 0, "idle": 16, "busy": 16, "steady": 16, "slow": 16,
+           **dict.fromkeys(DISTURBANCES, 16)}
 # Of those with room for a number of them: @connections@, in each process.
-CONNECTIONS = {"idle": 12_000, "busy": 2_000, "steady": 2_000, "deaths": 2_000}
+CONNECTIONS = {"idle": 12_000, "busy": 2_000, "steady": 2_000, **dict.fromkeys(DISTURBANCES, 2_000)}
 USUAL_CONNECTIONS = 1_024
 
 COMMON_CASES = ("short", "keep-alive", "skewed")
@@ -58,8 +61,8 @@ def superserver(name, command, *packages, folders=()):
 NGINX = ("nginx", "libnginx-mod-http-echo")
 
 PEERS = (
-    Peer("nginx", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",),
-         (*COMMON_CASES, *CROWDS, "deaths")),
+    Peer("nginx", "/usr/sbin/nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",),
+         (*COMMON_CASES, *CROWDS, *DISTURBANCES)),
     Peer("nginx/file-cache", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX,
          ("nginx", "nginx-file-cache"), STATIC_FILES_ONLY),
     Peer("apache/prefork", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
@@ -67,9 +70,9 @@ PEERS = (
     Peer("apache/prefork-of-64", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
          ("apache-site", "apache-prefork"), ("slow",), workers=64),
     Peer("apache/prefork-of-1100", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
-         ("apache-site", "apache-prefork"), ("deaths",), workers=1_100),
+         ("apache-site", "apache-prefork"), ("deaths", "reloads"), workers=1_100),
     Peer("apache/event", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),
-         ("apache-site", "apache-event"), (*COMMON_CASES, "deaths")),
+         ("apache-site", "apache-event"), (*COMMON_CASES, "deaths", "reloads")),
     Peer("uwsgi", "uwsgi-core --ini @home@/uwsgi.ini", ("uwsgi-plugin-python3",), ("wsgi", "uwsgi"),
          NEVER_KEEPS_ALIVE),
     Peer("uwsgi/http-router", "uwsgi-core --ini @home@/http-router.ini", ("uwsgi-plugin-python3",),
@@ -95,6 +98,8 @@ PEERS = (
     bullpen("prefork-lock"),
     bullpen("prefork-reuseport"),
     bullpen("prefork", cases=(*COMMON_CASES, *CROWDS, "deaths", "slow")),
+    Peer("bullpen/prefork-of-a-file", "@bullpen@ serve --config @home@/bullpen.toml", (), ("bullpen",),
+         ("reloads", "upgrades")),
     bullpen("prefork", "--source-connections 50", name="prefork+limit", cases=("slow",)),
     bullpen("prefork", "--file-cache 10", name="prefork+file-cache", cases=STATIC_FILES_ONLY),
     bullpen("prefork", "--threads 8", "--workers 8", name="prefork+threads"),

@@ -11,12 +11,12 @@ from pathlib import Path
 PEERS = Path(__file__).resolve().parent
 sys.path.insert(0, str(PEERS))
 import descriptors  # noqa: E402
-import deaths  # noqa: E402
+import disturbances  # noqa: E402
 import idle  # noqa: E402
 import slow  # noqa: E402
 from client import p99_of_all  # noqa: E402
 from configured import HERE, configure  # noqa: E402
-from peers import CASES, CONNECTIONS, PEERS as ENTRIES, USUAL_CASES, WORKERS  # noqa: E402
+from peers import CASES, CONNECTIONS, DISTURBANCES, PEERS as ENTRIES, USUAL_CASES, WORKERS  # noqa: E402
 from table import of_case  # noqa: E402
 from targets import TARGETS, at_least, at_most, of, verdict  # noqa: E402
 
@@ -48,12 +48,12 @@ def measured_slow(p99_us=1000.0):
 
 
 def measured_deaths(**more):
-    of = {"kills": 91, "once": 252_700, "once_failed": 0, "kept": 25_000, "kept_failed": 0, "downloads": 90, "cut": 0,
+    of = {"times": 91, "once": 252_700, "once_failed": 0, "kept": 25_000, "kept_failed": 0, "downloads": 90, "cut": 0,
           "longest_wait_us": 41_000.0}
     return {metric: [more.get(metric, value)] for metric, value in of.items()}
 
 
-MEASURED = {"deaths": measured_deaths, "idle": measured_idle, "slow": measured_slow}
+MEASURED = {**dict.fromkeys(DISTURBANCES, measured_deaths), "idle": measured_idle, "slow": measured_slow}
 
 
 class Run(unittest.TestCase):
@@ -95,7 +95,7 @@ class Run(unittest.TestCase):
         for text in (idle.table("idle", {name: measured_idle(kept=9_999, errors=123_456) for name in names}, absent),
                      slow.table("slow", {name: measured_slow(4e6) for name in names}, absent),
                      slow.table("slow", {name: measured_slow(4e6 / 7000) for name in names}, absent),
-                     deaths.table("deaths", {name: measured_deaths(once_failed=99_999, kept_failed=99_999)
+                     disturbances.table("deaths", {name: measured_deaths(once_failed=99_999, kept_failed=99_999)
                                              for name in names}, absent)):
             self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
 
@@ -110,7 +110,7 @@ class Run(unittest.TestCase):
 
     def test_each_case_has_what_it_needs(self):
         self.assertEqual(set(WORKERS), set(CASES))
-        self.assertEqual(set(USUAL_CASES), set(CASES) - {"deaths", "slow"})
+        self.assertEqual(set(USUAL_CASES), set(CASES) - {"slow", *DISTURBANCES})
         self.assertGreater(CONNECTIONS["idle"], idle.CLIENTS)
         self.assertGreater(descriptors.NEEDED["idle"], idle.CLIENTS)
 

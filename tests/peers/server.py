@@ -66,6 +66,13 @@ class Cgroup:
         self.home.rmdir()
 
 
+def read_or_nothing(file):
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
 def threads_cpu_us(pid):
     """Of the process's living threads, to the nanosecond."""
     return sum(int(Path(thread, "schedstat").read_text().split()[0])
@@ -115,6 +122,7 @@ class Server:
 
     def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL, metrics=None):
         self.name, self.port, self.metrics, self.terminated = name, port, metrics, False
+        self.home, self.successor = cwd, None
         self.group = Cgroup(f"bullpen-peers-{os.getpid()}-{port}") if own_cgroup() else Session()
         self.command, self.cwd = command, cwd
         try:
@@ -140,7 +148,7 @@ class Server:
         """False if it ended or is not ready in time."""
         deadline = time.monotonic() + timeout
         while not ready():
-            if self.ended() or time.monotonic() > deadline:
+            if (self.ended() and not self.successor) or time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         return True
@@ -195,10 +203,38 @@ class Server:
             time.sleep(0.001)
         self.start(subprocess.DEVNULL)
 
+    @property
+    def main(self):
+        """The pid of the process that has taken the first one's place, or its own."""
+        return self.successor or self.process.pid
+
+    def reload(self):
+        """With a configuration that is another one each time, for whoever compares."""
+        for file in self.home.glob("bullpen.toml"):
+            text = file.read_text()
+            old, new = ("= 60\n", "= 61\n") if "idle_timeout = 60\n" in text else ("= 61\n", "= 60\n")
+            file.write_text(text.replace(f"idle_timeout {old}", f"idle_timeout {new}"))
+        os.kill(self.main, signal.SIGUSR1 if self.name.startswith("apache") else signal.SIGHUP)
+
+    def upgrade(self):
+        """To the same program. nginx leaves it to its operator to end the old master; the new one is its child."""
+        before, [pid_file] = self.main, self.home.glob("*.pid")
+        os.kill(before, signal.SIGUSR2)
+        deadline = time.monotonic() + START_TIMEOUT
+        while not (text := read_or_nothing(pid_file)).isdigit() or int(text) == before:
+            if time.monotonic() > deadline:
+                raise OSError("it doesn't take over")
+            time.sleep(0.005)
+        self.successor = int(text)
+        if self.name.startswith("nginx"):
+            while not any(parent == self.successor for _, _, parent, _, _ in processes()):
+                time.sleep(0.005)  # It has no workers yet.
+            os.kill(before, signal.SIGQUIT)
+
     def terminate(self):
         """Asks it to end; stop() waits for it."""
-        if not self.ended() and not self.terminated:
-            self.process.send_signal(signal.SIGTERM)
+        if not self.terminated and Path(f"/proc/{self.main}").exists():
+            os.kill(self.main, signal.SIGTERM)
         self.terminated = True
 
     def stop(self):

@@ -8,6 +8,7 @@ import idle
 from slow import ATTACKS
 
 PREFORK = "bullpen/prefork"
+OF_A_FILE = "bullpen/prefork-of-a-file"
 LIMITED = "bullpen/prefork+limit"
 
 
@@ -67,7 +68,7 @@ def at_most(limit, says, measured, unit="x"):
 
 
 def failures(measured):
-    """Of the case deaths."""
+    """Of deaths, reloads and upgrades."""
     return sum(max(measured[metric]) for metric in ("once_failed", "kept_failed", "cut"))
 
 
@@ -104,6 +105,8 @@ TARGETS = (
     at_most(0, "busy: prefork's errors", worst("busy", "errors"), ""),
     at_most(0, "steady: prefork's errors", worst("steady", "errors"), ""),
     at_most(0, "deaths: clients that failed", lambda results: failures(results["deaths"][PREFORK]), ""),
+    at_most(0, "reloads: clients that failed", lambda results: failures(results["reloads"][OF_A_FILE]), ""),
+    at_most(0, "upgrades: clients that failed", lambda results: failures(results["upgrades"][OF_A_FILE]), ""),
     *(at_most(250, f"slow {attack}: a normal client's p99", worst("slow", f"{attack}_p99_us", 1000), " ms")
       for attack in ATTACKS),
     at_most(0, "slow: workers that died", worst("slow", "deaths"), ""),

@@ -562,7 +562,7 @@ TEST_SUITE("pool: the door") {
         {
             Door taker{"b", std::move(twins), pause_time, connections, admission};
             giver->give_away(0);
-            taker.change({});
+            taker.own_files();
             CHECK_FALSE(giver->is_in_service(0));
             giver.reset();
             CHECK(std::filesystem::exists(path));

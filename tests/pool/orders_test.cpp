@@ -10,10 +10,11 @@ using namespace bullpen;
 
 namespace {
 
-constexpr std::array all_phases = {Phase::starting, Phase::serving, Phase::reloading, Phase::stopping};
-constexpr std::array all_orders = {Order::status,       Order::reload,     Order::stop,
-                                   Order::stop_at_once, Order::reopen_log, Order::more_workers,
-                                   Order::fewer_workers};
+constexpr std::array all_phases = {Phase::starting, Phase::serving, Phase::reloading, Phase::upgrading,
+                                   Phase::stopping};
+constexpr std::array all_orders = {Order::status,       Order::reload,       Order::upgrade,
+                                   Order::stop,         Order::stop_at_once, Order::reopen_log,
+                                   Order::more_workers, Order::fewer_workers};
 static_assert(all_phases.size() == phases_count && all_orders.size() == orders_count);
 
 /// The table as it is promised: a letter for each phase, in their order.
@@ -22,10 +23,10 @@ struct Promise {
     const char* effects;  ///< a: act, p: postpone, j: join, r: refuse
 };
 constexpr std::array promises = {
-    Promise{Order::status, "aaaa"},        Promise{Order::reload, "aapr"},
-    Promise{Order::stop, "aaaj"},          Promise{Order::stop_at_once, "aaaa"},
-    Promise{Order::reopen_log, "aaaa"},    Promise{Order::more_workers, "aapr"},
-    Promise{Order::fewer_workers, "aapr"},
+    Promise{Order::status, "aaaaa"},       Promise{Order::reload, "aappr"},
+    Promise{Order::upgrade, "raprr"},      Promise{Order::stop, "aaaaj"},
+    Promise{Order::stop_at_once, "aaaaa"}, Promise{Order::reopen_log, "aaaaa"},
+    Promise{Order::more_workers, "aappr"}, Promise{Order::fewer_workers, "aappr"},
 };
 
 char letter_of(Effect effect) {
@@ -64,12 +65,15 @@ TEST_SUITE("pool: orders") {
                 CHECK((then == Phase::stopping) ==
                       (phase == Phase::stopping || first == Order::stop || first == Order::stop_at_once));
                 if (first == Order::reload) CHECK(then == Phase::reloading);
+                if (first == Order::upgrade) CHECK(then == Phase::upgrading);
                 for (const Order second : all_orders) {
                     const Effect effect = respond(then, second).effect;
                     const bool changes = second == Order::more_workers || second == Order::fewer_workers ||
                                          second == Order::reload;
                     if (then == Phase::stopping && changes) CHECK(effect == Effect::refuse);
-                    if (then == Phase::reloading && changes) CHECK(effect == Effect::postpone);
+                    if ((then == Phase::reloading || then == Phase::upgrading) && changes)
+                        CHECK(effect == Effect::postpone);
+                    if (then == Phase::upgrading && second == Order::upgrade) CHECK(effect == Effect::refuse);
                     if (then == Phase::stopping && second == Order::stop) CHECK(effect == Effect::join);
                     if (second == Order::stop_at_once) CHECK(effect == Effect::act);
                 }
@@ -88,9 +92,10 @@ TEST_SUITE("pool: orders") {
                 CHECK(order_of_signal(SIGTERM, phase, terminal) == Order::stop);
                 CHECK(order_of_signal(SIGQUIT, phase, terminal) == Order::stop);
                 CHECK(order_of_signal(SIGUSR1, phase, terminal) == Order::reopen_log);
+                CHECK(order_of_signal(SIGUSR2, phase, terminal) == Order::upgrade);
                 CHECK(order_of_signal(SIGTTIN, phase, terminal) == Order::more_workers);
                 CHECK(order_of_signal(SIGTTOU, phase, terminal) == Order::fewer_workers);
-                for (const int meaningless : {SIGUSR2, SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGRTMIN, SIGRTMAX})
+                for (const int meaningless : {SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGRTMIN, SIGRTMAX})
                     CHECK_FALSE(order_of_signal(meaningless, phase, terminal));
             }
     }
@@ -112,7 +117,7 @@ TEST_SUITE("pool: orders") {
 
     TEST_CASE(
         "SIGINT is an orderly stop, and in a stop one at once; at once with SIGTERM it is heeded first") {
-        for (const Phase phase : {Phase::starting, Phase::serving, Phase::reloading})
+        for (const Phase phase : {Phase::starting, Phase::serving, Phase::reloading, Phase::upgrading})
             CHECK(order_of_signal(SIGINT, phase, false) == Order::stop);
         CHECK(order_of_signal(SIGINT, Phase::stopping, false) == Order::stop_at_once);
         CHECK(order_signals.front() == SIGINT);

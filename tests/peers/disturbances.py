@@ -1,4 +1,4 @@
-"""The case deaths: what clients see of a server whose master is killed four times a second.
+"""The cases deaths, reloads and upgrades: what clients see of a server to which that happens again and again.
 
 Who comes once, who stays and asks once a second, and who takes a large file slowly, all at the same time. A server that
 has ended with its master is started again at once, after what is left of it was killed, as by systemd's
@@ -16,7 +16,7 @@ from table import figure
 
 LARGE_FILE_BYTES = 30 << 20
 SECONDS = 25
-PAUSE = 0.25
+PAUSES = {"deaths": 0.25, "reloads": 0.25, "upgrades": 1.25}  # Seconds between two.
 ONCE = 8
 KEPT = 1_000
 DOWNLOADS = 10
@@ -24,14 +24,15 @@ DOWNLOAD_RATE = 12 << 20  # Bytes a second, each.
 
 HEAD = """\
                                 came once   kept, 1,000/s downloads  longest
-                       kills   asked failed  asked failed begun  cut  wait s"""
+                       times   asked failed  asked failed begun  cut  wait s"""
 
 
-class Deaths:
+class Disturbances:
     def __init__(self, client, home):
         self.client, self.home = client, home
 
-    def measure(self, server):
+    def measure(self, server, case):
+        disturb = {"deaths": server.kill_master, "reloads": server.reload, "upgrades": server.upgrade}[case]
         loads = [self.client.begin(server.url + "/small.txt", SECONDS, f"{name}.json", *flags)
                  for name, flags in (("once", ("--concurrency", str(ONCE))),
                                      ("kept", ("--keep-alive", "--concurrency", str(KEPT), "--rate", str(KEPT))))]
@@ -39,15 +40,15 @@ class Deaths:
         downloads = [Downloads(server.port, ends) for _ in range(DOWNLOADS)]
         for each in downloads:
             each.start()
-        kills = 0
+        times = 0
         while time.monotonic() < ends - 1:
-            time.sleep(PAUSE)
-            server.kill_master()
-            kills += 1
+            time.sleep(PAUSES[case])
+            disturb()
+            times += 1
         for each in downloads:
             each.join()
         once, kept = (json.loads(load.wait()) for load in loads)
-        return {"kills": kills, "once": once["requests"] + once["failed"], "once_failed": once["failed"],
+        return {"times": times, "once": once["requests"] + once["failed"], "once_failed": once["failed"],
                 "kept": kept["requests"] + kept["failed"], "kept_failed": kept["failed"] + kept["reconnects"],
                 "downloads": sum(each.begun for each in downloads), "cut": sum(each.cut for each in downloads),
                 "longest_wait_us": max(once["longest_wait_us"], kept["longest_wait_us"])}
@@ -82,7 +83,7 @@ def table(title, results, absent):
     for name, measured in results.items():
         one = {metric: values[0] for metric, values in measured.items()}
         whole = [figure(one[metric], width, 0) for metric, width in
-                 (("kills", 5), ("once", 7), ("once_failed", 6), ("kept", 6), ("kept_failed", 6), ("downloads", 5), ("cut", 4))]
+                 (("times", 5), ("once", 7), ("once_failed", 6), ("kept", 6), ("kept_failed", 6), ("downloads", 5), ("cut", 4))]
         lines.append(f"{name:22} {' '.join(whole)} {figure(one['longest_wait_us'] / 1e6, 7, 2)}")
     lines.append("of the kept, a connection that ended under its client has failed, too")
     for name, why in absent.items():
