@@ -15,7 +15,9 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/transfer_progress.hpp"
 #include "core/transfer_step.hpp"
+#include "core/write_progress.hpp"
 
 namespace bullpen {
 namespace {

@@ -26,11 +26,12 @@
 #include "core/server_view.hpp"
 #include "core/stop_patience.hpp"
 #include "core/time_limits.hpp"
-#include "core/transfer_step.hpp"
 #include "core/unique_fd.hpp"
-#include "core/write_progress.hpp"
 
 namespace bullpen {
+
+struct TransferStep;
+class WriteProgress;
 
 /// Owns a connected stream socket, TCP or UNIX. Used by one coroutine at a time, in the one thread that runs
 /// its executor; stays where it was made. Calls that fail throw ClientGone, TimedOut or std::system_error and

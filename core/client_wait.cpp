@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/address.hpp"
+#include "core/request_note.hpp"
 #include "core/write_progress.hpp"
 
 namespace bullpen {

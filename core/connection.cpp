@@ -11,6 +11,7 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/request_note.hpp"
 #include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
 

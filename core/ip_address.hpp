@@ -5,7 +5,6 @@
 
 #include <array>
 #include <compare>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,19 +42,6 @@ public:
 
 private:
     std::array<std::uint8_t, 16> bytes_{};
-};
-
-/// A hash for tables of clients, which may choose their addresses: each object has random keys of its own, so
-/// that addresses which collide can't be found without them (multiply-add-shift, which is strongly
-/// universal).
-class IpAddressHash {
-public:
-    IpAddressHash();
-
-    std::size_t operator()(const IpAddress& address) const noexcept;
-
-private:
-    std::array<std::uint64_t, 5> keys_;
 };
 
 }  // namespace bullpen

@@ -6,10 +6,11 @@
 #include <cstdint>
 
 #include "core/handoff_note.hpp"
-#include "core/listener.hpp"
-#include "core/request_note.hpp"
+#include "core/listen_options.hpp"
 
 namespace bullpen {
+
+struct RequestNote;
 
 /// Words of the scoreboard, watched for the handler. Null pointers (a connection outside of a server) mean:
 /// there is room, and the server isn't stopping.

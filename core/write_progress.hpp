@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/time_limits.hpp"
+#include "core/transfer_progress.hpp"
 
 namespace bullpen {
 

@@ -12,6 +12,7 @@
 #include "core/clock.hpp"
 #include "core/thread.hpp"
 #include "core/unique_fd.hpp"
+#include "pool/sizing.hpp"
 #include "pool/slot_set.hpp"
 #include "pool/worker_process.hpp"
 

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "core/listener.hpp"
+#include "core/accept_lock_kind.hpp"
+#include "core/admission_options.hpp"
+#include "core/listen_options.hpp"
+#include "core/pool_limits.hpp"
 #include "core/time_limits.hpp"
-#include "pool/accept_lock.hpp"
-#include "pool/admission.hpp"
 #include "pool/handoff_when.hpp"
-#include "pool/sizing.hpp"
 
 namespace bullpen {
 

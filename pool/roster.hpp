@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/clock.hpp"
+#include "core/pool_limits.hpp"
 #include "core/shared_array.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/scoreboard.hpp"

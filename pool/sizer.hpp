@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/clock.hpp"
+#include "core/pool_limits.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/sizing.hpp"
 

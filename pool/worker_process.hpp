@@ -17,12 +17,12 @@
 #include "core/connection.hpp"
 #include "core/handler.hpp"
 #include "core/listener.hpp"
+#include "core/pool_limits.hpp"
 #include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/model.hpp"
 #include "pool/scoreboard.hpp"
-#include "pool/sizing.hpp"
 #include "pool/worker.hpp"
 
 namespace bullpen {

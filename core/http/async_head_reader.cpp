@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/clock.hpp"
+#include "core/transfer_progress.hpp"
 
 namespace bullpen::http {
 

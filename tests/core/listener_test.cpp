@@ -1,4 +1,5 @@
 #include "core/listener.hpp"
+#include "core/listen_options.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "core/connection.hpp"
+#include "core/resolve.hpp"
 #include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/listener.hpp"
+#include "core/resolve.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {

@@ -19,6 +19,7 @@
 #include "core/clock.hpp"
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "core/resolve.hpp"
 #include "tests/contains.hpp"
 
 using namespace bullpen;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/address.hpp"
+#include "core/resolve.hpp"
 
 using namespace bullpen;
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "core/resolve.hpp"
 #include "core/unique_fd.hpp"
 
 namespace bullpen {

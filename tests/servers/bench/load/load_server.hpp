@@ -13,6 +13,7 @@
 #include "core/connection.hpp"
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "core/resolve.hpp"
 #include "servers/bench/load/load.hpp"
 
 namespace bullpen {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "core/resolve.hpp"
 #include "core/unique_fd.hpp"
 
 using namespace bullpen;

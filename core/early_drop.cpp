@@ -1,4 +1,4 @@
-#include "pool/early_drop.hpp"
+#include "core/early_drop.hpp"
 
 #include <array>
 #include <charconv>
