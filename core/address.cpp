@@ -1,4 +1,4 @@
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -1,4 +1,4 @@
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>

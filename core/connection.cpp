@@ -1,4 +1,4 @@
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,4 +1,4 @@
-#include "core/early_drop.hpp"
+#include <bullpen/early_drop.hpp>
 
 #include <array>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

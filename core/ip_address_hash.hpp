@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
 
 namespace bullpen {
 

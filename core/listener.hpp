@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/address.hpp"
-#include "core/listen_options.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/listen_options.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 

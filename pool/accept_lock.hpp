@@ -8,8 +8,8 @@
 #include <functional>
 #include <mutex>
 
-#include "core/accept_lock_kind.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/accept_lock_kind.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

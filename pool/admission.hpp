@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/admission_options.hpp"
-#include "core/clock.hpp"
+#include <bullpen/admission_options.hpp>
+#include <bullpen/clock.hpp>
 #include "core/network_set.hpp"
 #include "pool/peer.hpp"
 #include "pool/refusal.hpp"

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/shared_array.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/events.hpp"
 #include "pool/logbook.hpp"
 #include "pool/order_book.hpp"

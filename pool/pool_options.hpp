@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstddef>
 
-#include "core/async_handler.hpp"
-#include "core/handler.hpp"
-#include "core/program.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/options.hpp>
+#include <bullpen/program.hpp>
 #include "pool/model.hpp"
-#include "pool/options.hpp"
 
 namespace bullpen {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/pool_limits.hpp"
+#include <bullpen/pool_limits.hpp>
 
 namespace bullpen {
 

@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/source_options.hpp>
 #include "core/ip_address_hash.hpp"
 #include "core/network_set.hpp"
-#include "core/source_options.hpp"
 #include "pool/peer.hpp"
 #include "pool/refusal.hpp"
 

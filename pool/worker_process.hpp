@@ -12,13 +12,13 @@
 #include <span>
 #include <vector>
 
-#include "core/async_handler.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/connection.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/pool_limits.hpp>
+#include <bullpen/time_limits.hpp>
 #include "core/channel.hpp"
-#include "core/connection.hpp"
-#include "core/handler.hpp"
 #include "core/listener.hpp"
-#include "core/pool_limits.hpp"
-#include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/model.hpp"

@@ -1,5 +1,5 @@
 #include "core/listener.hpp"
-#include "core/listen_options.hpp"
+#include <bullpen/listen_options.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <system_error>
 #include <vector>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 #include "core/resolve.hpp"
 #include "tests/core/open_descriptors.hpp"
 

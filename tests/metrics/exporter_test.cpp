@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/listener.hpp"
 #include "core/process.hpp"
 #include "core/resolve.hpp"

@@ -1,5 +1,5 @@
 #include "pool/admission.hpp"
-#include "core/admission_options.hpp"
+#include <bullpen/admission_options.hpp>
 
 #include <doctest/doctest.h>
 

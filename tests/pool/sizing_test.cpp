@@ -1,5 +1,5 @@
 #include "pool/sizing.hpp"
-#include "core/pool_limits.hpp"
+#include <bullpen/pool_limits.hpp>
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/accept_lock_kind.hpp"
+#include <bullpen/accept_lock_kind.hpp>
 #include "pool/model.hpp"
 
 namespace bullpen {

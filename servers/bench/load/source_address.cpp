@@ -10,8 +10,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/resolve.hpp"
-#include "core/unique_fd.hpp"
 
 namespace bullpen {
 

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 #include "core/listener.hpp"
 #include "core/process.hpp"
 #include "core/resolve.hpp"

@@ -1,8 +1,8 @@
 /// How a connection fails: what is thrown, and what its worker's counts learn of it.
 #pragma once
 
-#include "core/connection_error.hpp"
-#include "core/time_limits.hpp"
+#include <bullpen/connection_error.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

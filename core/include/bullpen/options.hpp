@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "core/accept_lock_kind.hpp"
-#include "core/admission_options.hpp"
-#include "core/listen_options.hpp"
-#include "core/pool_limits.hpp"
-#include "core/time_limits.hpp"
-#include "pool/handoff_when.hpp"
+#include <bullpen/accept_lock_kind.hpp>
+#include <bullpen/admission_options.hpp>
+#include <bullpen/handoff_when.hpp>
+#include <bullpen/listen_options.hpp>
+#include <bullpen/pool_limits.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

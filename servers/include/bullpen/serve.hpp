@@ -1,6 +1,6 @@
 /// Bullpen as a library: a handler becomes a server.
 ///
-///     #include "servers/serve.hpp"
+///     #include <bullpen/serve.hpp>
 ///
 ///     int main() {
 ///         return bullpen::serve({.listen = {"127.0.0.1:7000"}}, [](bullpen::Connection& client) {
@@ -9,10 +9,10 @@
 ///     }
 #pragma once
 
-#include "core/async_handler.hpp"
-#include "core/handler.hpp"
-#include "core/program.hpp"
-#include "pool/options.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/options.hpp>
+#include <bullpen/program.hpp>
 
 namespace bullpen {
 
@@ -25,7 +25,7 @@ namespace bullpen {
 /// called by several threads at once.
 int serve(const Options& options, Handler handler);
 
-/// The same of a coroutine (core/async_connection.hpp), for the models event and prefork-event.
+/// The same of a coroutine (bullpen/async_connection.hpp), for the models event and prefork-event.
 int serve(const Options& options, AsyncHandler handler);
 
 /// The same of a program, which is started for each client with the connection as its standard descriptors,

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/early_drop.hpp"
-#include "core/network.hpp"
-#include "core/source_options.hpp"
+#include <bullpen/early_drop.hpp>
+#include <bullpen/network.hpp>
+#include <bullpen/source_options.hpp>
 
 namespace bullpen {
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "core/connection_state.hpp"
-#include "core/parking.hpp"
+#include <bullpen/connection_state.hpp>
+#include <bullpen/detail/parking.hpp>
 
 namespace bullpen {
 

@@ -1,4 +1,4 @@
-/// One client's connection, as an asynchronous handler sees it: as core/connection.hpp, but where a call
+/// One client's connection, as an asynchronous handler sees it: as bullpen/connection.hpp, but where a call
 /// there blocks, here the coroutine waits and the thread serves other clients.
 ///
 ///     boost::asio::awaitable<void> greet(bullpen::AsyncConnection& client) {
@@ -17,16 +17,16 @@
 #include <span>
 #include <string_view>
 
-#include "core/address.hpp"
-#include "core/async_handler.hpp"
-#include "core/client_socket.hpp"
-#include "core/clock.hpp"
-#include "core/connection.hpp"
-#include "core/connection_failure.hpp"
-#include "core/server_view.hpp"
-#include "core/stop_patience.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/async_handler.hpp>
+#include <bullpen/clock.hpp>
+#include <bullpen/connection.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/connection_failure.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/detail/stop_patience.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

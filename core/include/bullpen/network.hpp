@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
 
 namespace bullpen {
 

@@ -7,13 +7,13 @@
 #include <optional>
 #include <span>
 
-#include "core/client_socket.hpp"
-#include "core/clock.hpp"
-#include "core/parking.hpp"
-#include "core/peek.hpp"
-#include "core/server_view.hpp"
-#include "core/stop_patience.hpp"
-#include "core/time_limits.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/parking.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/detail/stop_patience.hpp>
+#include <bullpen/peek.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/network.hpp"
+#include <bullpen/network.hpp>
 
 namespace bullpen {
 

@@ -12,18 +12,18 @@
 #include <string_view>
 #include <vector>
 
-#include "core/address.hpp"
-#include "core/client_socket.hpp"
-#include "core/client_wait.hpp"
-#include "core/clock.hpp"
-#include "core/connection_error.hpp"
-#include "core/connection_state.hpp"
-#include "core/handoff_note.hpp"
-#include "core/listen_options.hpp"
-#include "core/peek.hpp"
-#include "core/server_view.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/clock.hpp>
+#include <bullpen/connection_error.hpp>
+#include <bullpen/connection_state.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/client_wait.hpp>
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/listen_options.hpp>
+#include <bullpen/peek.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

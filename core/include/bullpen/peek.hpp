@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <optional>
 
-#include "core/clock.hpp"
-#include "core/time_limits.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 
