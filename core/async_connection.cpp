@@ -380,4 +380,12 @@ AsyncConnection::Awaitable<void> AsyncConnection::give_way() {
     co_await asio::post(executor_, asio::use_awaitable);
 }
 
+bool AsyncConnection::draining() const noexcept {
+    return server_.is_draining();
+}
+
+bool AsyncConnection::stopping() const noexcept {
+    return server_.is_stopping();
+}
+
 }  // namespace bullpen

@@ -262,4 +262,16 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     return credentials;
 }
 
+bool Connection::draining() const noexcept {
+    return wait_.server().is_draining();
+}
+
+bool Connection::pool_has_no_spare() const noexcept {
+    return wait_.server().pool_has_no_spare();
+}
+
+bool Connection::somebody_waits() const noexcept {
+    return wait_.server().somebody_waits();
+}
+
 }  // namespace bullpen

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include <bullpen/serve.hpp>
+#include <bullpen/version.hpp>
 #include "core/log.hpp"
 #include "core/printable.hpp"
 #include "core/process.hpp"

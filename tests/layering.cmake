@@ -8,7 +8,7 @@ set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${h
 set(models servers/models ${pool})
 set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
-set(serve servers/include/bullpen core/include/bullpen)
+set(serve servers/include/bullpen core/include/bullpen)  # As a user.
 set(library servers servers/include/bullpen metrics ${settings})
 set(text servers/bench/text ${core})
 set(load servers/bench/load core/http/authority.hpp ${core})  # Of HTTP a Host's grammar alone.
@@ -22,7 +22,7 @@ set(cli servers/cli ${compare} ${report})
 set(rooms core/include/bullpen=api core/include/bullpen/detail=api servers/include/bullpen=serve core=core
     core/http=http pool=pool metrics=metrics servers=library servers/models=models servers/services=services
     servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
-    servers/bench/report=report servers/cli=cli)
+    servers/bench/report=report servers/cli=cli servers/examples=serve)
 foreach(room IN LISTS rooms)
     string(REGEX MATCH "^([^=]*)=(.*)$" matched ${room})
     set(folder ${CMAKE_MATCH_1})
@@ -37,8 +37,11 @@ foreach(room IN LISTS rooms)
         foreach(line IN LISTS lines)
             string(REGEX REPLACE "^#include [\"<]([^\">]*)[\">].*" "\\1" header "${line}")
             if(header MATCHES "^bullpen/")
-                file(GLOB found RELATIVE ${ROOT} ${ROOT}/*/include/${header} ${ROOT}/*/include/${header}.in)
-                set(header "${found}")
+                set(holder core)
+                if(NOT EXISTS ${ROOT}/core/include/${header})
+                    set(holder servers)
+                endif()
+                set(header ${holder}/include/${header})
             endif()
             string(REGEX REPLACE "/[^/]*$" "" from "${header}")
             if(NOT from IN_LIST sees AND NOT header IN_LIST sees)

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <bullpen/version.hpp>
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "servers/cli/compare.hpp"

@@ -9,17 +9,19 @@
 #include <string>
 #include <string_view>
 
+#include <bullpen/export.hpp>
+
 namespace bullpen {
 
 /// The text is not an address, or names a host or service that doesn't exist. what() is one sentence
 /// that quotes the text and says what is allowed.
-class AddressError : public std::invalid_argument {
+class BULLPEN_API AddressError : public std::invalid_argument {
 public:
     using std::invalid_argument::invalid_argument;
 };
 
 /// A socket address: a value, cheap to copy. Default-constructed it is "unknown" (AF_UNSPEC).
-class Address {
+class BULLPEN_API Address {
 public:
     Address() noexcept = default;
 

@@ -10,11 +10,13 @@
 #include <string>
 #include <string_view>
 
+#include <bullpen/export.hpp>
+
 namespace bullpen {
 
 /// A value of 16 bytes. An IPv4 address is kept IPv4-mapped, so that 1.2.3.4 and ::ffff:1.2.3.4 are equal.
 /// Default-constructed it is "::". The scope of a link-local address is not part of it.
-class IpAddress {
+class BULLPEN_API IpAddress {
 public:
     IpAddress() noexcept = default;
 

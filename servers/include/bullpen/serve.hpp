@@ -10,6 +10,7 @@
 #pragma once
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
 #include <bullpen/options.hpp>
 #include <bullpen/program.hpp>
@@ -23,13 +24,13 @@ namespace bullpen {
 /// runs in worker processes, one client at a time. Descriptors that are open at the call stay open in the
 /// workers. In the models thread, prethread and prethread-accept, and with several `threads`, one handler is
 /// called by several threads at once.
-int serve(const Options& options, Handler handler);
+BULLPEN_API int serve(const Options& options, Handler handler);
 
 /// The same of a coroutine (bullpen/async_connection.hpp), for the models event and prefork-event.
-int serve(const Options& options, AsyncHandler handler);
+BULLPEN_API int serve(const Options& options, AsyncHandler handler);
 
 /// The same of a program, which is started for each client with the connection as its standard descriptors,
 /// for the model inetd.
-int serve(const Options& options, Program program);
+BULLPEN_API int serve(const Options& options, Program program);
 
 }  // namespace bullpen
