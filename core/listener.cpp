@@ -279,11 +279,7 @@ std::optional<ListenQueue> tcp_queue(int fd) noexcept {
 Listener Listener::open(const Address& address, const ListenOptions& options) {
     if (address.family() == AF_UNIX) {
         Listener listener{open_unix(address, options), address};
-        struct stat file {};
-        if (::lstat(address.path().c_str(), &file) == 0) {
-            listener.file_ = file.st_ino;
-            listener.file_device_ = file.st_dev;
-        }
+        listener.own_file();
         return listener;
     }
     constexpr int tries = 10;
@@ -291,10 +287,8 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
     for (int attempt = 1;; ++attempt) {
         try {
             UniqueFd fd = open_tcp(address, options);
-            sockaddr_storage bound{};
-            socklen_t size = sizeof bound;
-            ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size);
-            return {std::move(fd), Address{reinterpret_cast<const sockaddr*>(&bound), size}};
+            const Address bound = Address::of_socket(fd.get());
+            return {std::move(fd), bound};
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::address_in_use || attempt == tries) throw;
             pause_start(pause);
@@ -302,8 +296,42 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
     }
 }
 
+Listener Listener::adopt(UniqueFd socket) noexcept {
+    const Address address = Address::of_socket(socket.get());
+    Listener listener{std::move(socket), address};
+    listener.own_file();
+    return listener;
+}
+
+Listener Listener::twin() const {
+    UniqueFd socket{::fcntl(fd(), F_DUPFD_CLOEXEC, 0)};
+    if (!socket) fail(errno, "cannot duplicate the listener " + address_.text());
+    return {std::move(socket), address_};
+}
+
 Listener::~Listener() {
+    close();
+}
+
+void Listener::close() noexcept {
     if (fd_) remove_socket_file();
+    fd_.reset();
+}
+
+void Listener::change(const ListenOptions& options) noexcept {
+    ::listen(fd(), options.backlog);
+    const int seconds = static_cast<int>(options.defer_accept.count());
+    if (address_.family() == AF_UNIX)
+        ::chmod(address_.path().c_str(), options.unix_mode);
+    else
+        ::setsockopt(fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
+void Listener::own_file() noexcept {
+    struct stat file {};
+    if (address_.family() != AF_UNIX || ::lstat(address_.path().c_str(), &file) != 0) return;
+    file_ = file.st_ino;
+    file_device_ = file.st_dev;
 }
 
 std::optional<ListenQueue> Listener::queue() const noexcept {

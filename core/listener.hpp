@@ -31,8 +31,19 @@ public:
     /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);
 
-    /// Takes over a descriptor that another process with the same descriptor table has opened so.
-    static Listener adopt(UniqueFd fd, const Address& address) noexcept { return {std::move(fd), address}; }
+    /// Takes over a listening socket that another process of this server has opened so, with its file.
+    static Listener adopt(UniqueFd socket) noexcept;
+
+    /// A second owner of the same socket, on a descriptor of its own and without its file, which own_file()
+    /// takes over later. Throws std::system_error.
+    [[nodiscard]] Listener twin() const;
+    void own_file() noexcept;
+
+    /// Leaves the socket, and its file, to its twin.
+    void leave_to_twin() noexcept {
+        file_.reset();
+        fd_.reset();
+    }
 
     Listener(Listener&& other) noexcept = default;
     Listener& operator=(Listener&&) = delete;
@@ -40,11 +51,19 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
+    /// Closes it before its end; its address stays known. Clients in the backlog are reset.
+    void close() noexcept;
+
     /// Another process with the same descriptor table has closed it, with its file: only forgets both.
     void forget() noexcept {
         (void)fd_.release();
         file_.reset();
     }
+
+    [[nodiscard]] bool is_closed() const noexcept { return !fd_; }
+
+    /// Changes what can be changed while it is open: backlog, defer_accept, unix_mode.
+    void change(const ListenOptions& options) noexcept;
 
     /// Whether `socket` was accepted from it, by its own address.
     [[nodiscard]] bool has_accepted(int socket) const noexcept;

@@ -51,6 +51,10 @@ public:
     void keep_from_children() noexcept {
         if (first_ != nullptr) ::madvise(first_, bytes(), MADV_DONTFORK);
     }
+    /// From here on they do.
+    void give_to_children() noexcept {
+        if (first_ != nullptr) ::madvise(first_, bytes(), MADV_DOFORK);
+    }
 
 private:
     [[nodiscard]] std::size_t bytes() const noexcept { return size_ * sizeof(Element); }

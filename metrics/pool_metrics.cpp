@@ -267,7 +267,9 @@ void add_listen_queues(Families& families) {
         return [word](const Reading& now, Samples& samples) {
             const std::size_t known = std::min(now.pool.listeners.size(), now.header.listen_queues.size());
             for (std::size_t i = 0; i < known; ++i)
-                samples.add(read(now.header.listen_queues[i].*word), {{"listener", now.pool.listeners[i]}});
+                if (!now.pool.listeners[i].empty())
+                    samples.add(read(now.header.listen_queues[i].*word),
+                                {{"listener", now.pool.listeners[i]}});
         };
     };
     families.gauge(
@@ -303,6 +305,19 @@ void add_server(Families& families, const std::string& version) {
     families.of_server(MetricType::Counter, "bullpen_log_lines_dropped_total",
                        "Lines the master could not write to its log without waiting, and dropped.",
                        static_cast<double>(dropped), {});
+    std::uint64_t reloaded_at_s = 0;
+    std::uint32_t successful = 1;
+    for (const Reading& reading : families.readings()) {
+        reloaded_at_s = std::max(reloaded_at_s, read(reading.header.reloaded_at_s));
+        successful = std::min(successful, read(reading.header.reload_successful));
+    }
+    families.of_server(MetricType::Gauge, "bullpen_config_last_reload_successful",
+                       "1 if the last reload of the configuration was successful, or there was none; else 0.",
+                       static_cast<double>(successful), {});
+    families.of_server(
+        MetricType::Gauge, "bullpen_config_last_reload_timestamp_seconds",
+        "When a configuration was last put into effect, at the start or by a reload (UNIX time).",
+        static_cast<double>(reloaded_at_s), {});
     families.of_server(MetricType::Gauge, "bullpen_build_info", "Always 1; the version is in the label.", 1,
                        {{"version", version}});
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ public:
 
     /// See SourceLimits.
     void recount(const Peer& peer) noexcept { sources_.recount(peer); }
+    std::size_t leave(std::span<SourceLimits::Record> records) const noexcept {
+        return sources_.leave(records);
+    }
+    void take_over(std::span<const SourceLimits::Record> records) noexcept { sources_.take_over(records); }
 
     /// To be called once a second: forgets sources that no longer need to be remembered.
     void sweep(TimePoint now) noexcept { sources_.sweep(now); }

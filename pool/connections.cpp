@@ -20,10 +20,10 @@ bool is_same_socket(int a, int b) noexcept {
 Connections::Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal)
     : scoreboard_{scoreboard}, admission_{admission}, refusal_{std::move(refusal)} {}
 
-void Connections::limit(std::size_t most) {
-    assert(used() == 0);
-    entries_ = SharedArray<ConnectionEntry>{most};
-    most_ = most;
+void Connections::limit(std::size_t most, std::size_t places) {
+    if (entries_.size() == 0)  // Entries that nobody has used take no memory.
+        entries_ = SharedArray<ConnectionEntry>{std::max(most, places)};
+    most_ = std::min(most, entries_.size());
 }
 
 void Connections::keep_from_children() noexcept {

@@ -107,9 +107,11 @@ public:
     /// `refusal` is sent to a refused client: the service's bytes. Throws std::bad_alloc.
     Connections(Scoreboard& scoreboard, Admission& admission, std::string refusal);
 
-    /// Sets how many connections there may be at once; called before the first add(). Throws
-    /// std::system_error.
-    void limit(std::size_t most);
+    /// Sets how many connections there may be at once. The first call makes room for `places`, which no later
+    /// limit can be above. Connections above a lower limit stay. Throws std::system_error.
+    void limit(std::size_t most, std::size_t places = 0);
+
+    void set_refusal(std::string refusal) noexcept { refusal_ = std::move(refusal); }
 
     /// From here on children don't get the table.
     void keep_from_children() noexcept;

@@ -29,6 +29,34 @@ Control::Control(Listener listener, ControlLimits limits) : listener_{std::move(
 void Control::watch_by(Events& events) {
     events_ = &events;
     watch_.emplace(events.watch(listener_.fd()));
+    for (Asker& client : clients_)
+        if (!client.order_) client.watch_.emplace(events.watch(client.socket_.get()));
+}
+
+void Control::leave_clients(ReloadNote& note) noexcept {
+    std::uint32_t count = 0;
+    for (Asker& client : clients_) {
+        const bool half_read = !client.order_ && !client.line_.empty();
+        if (client.is_closed() || half_read || count == note.askers.size()) continue;
+        ReloadNote::Asker& left = note.askers[count++];
+        left.has_asked = client.order_.has_value();
+        left.order = client.order_.value_or(Order{});
+        left.under_way = client.under_way_;
+        left.socket.note(client.socket_.get());
+    }
+    note.askers_count = count;
+}
+
+void Control::take_over_clients(ReloadNote& note, OpenDescriptors& open) {
+    for (std::uint32_t i = 0; i < note.askers_count; ++i) {
+        ReloadNote::Asker& left = note.askers[i];
+        if (!open.claim(left.socket.get())) continue;
+        Asker client{left.socket.release(), Clock::now() + limits_.request_timeout};
+        if (left.has_asked) client.order_ = left.order;
+        client.under_way_ = left.under_way;
+        clients_.push_back(std::move(client));
+    }
+    note.askers_count = 0;
 }
 
 TimePoint Control::prepare_to_wait(TimePoint now) {
@@ -63,9 +91,10 @@ void Control::accept(TimePoint now) {
     UniqueFd socket{::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
     if (!socket || !may_give_orders(socket.get())) return;
     try {
-        Events::Watch watch = events_->watch(socket.get());
+        Asker client{std::move(socket), now + limits_.request_timeout};
+        client.watch_.emplace(events_->watch(client.socket_.get()));
         if (clients_.size() == limits_.clients_max) make_room();
-        clients_.push_back(Asker{std::move(socket), std::move(watch), now + limits_.request_timeout});
+        clients_.push_back(std::move(client));
     } catch (const std::exception&) {  // The kernel is out of memory for one more watch.
     }
 }

@@ -12,7 +12,9 @@
 #include "core/listener.hpp"
 #include "pool/control_line.hpp"
 #include "pool/events.hpp"
+#include "pool/open_descriptors.hpp"
 #include "pool/orders.hpp"
+#include "pool/reload_note.hpp"
 #include "pool/status.hpp"
 
 namespace bullpen {
@@ -29,7 +31,8 @@ struct ControlLimits {
 /// costs a descriptor. Only the server's own user and root are heard.
 ///
 /// The keeper's image opens the listener, so that it outlives a master, and the file goes with the keeper. A
-/// client's connection ends with its master: the successor finds it as a stray descriptor and closes it.
+/// client's connection ends with a master that dies: the successor finds it as a stray descriptor and closes
+/// it. One that makes room for another leaves its clients to that.
 class Control {
 public:
     /// Owns the listening UNIX socket.
@@ -38,6 +41,13 @@ public:
     [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
 
     void watch_by(Events& events);
+
+    /// Notes the clients for the next master; this one does nothing more with them. A client whose line has
+    /// come in part is left out.
+    void leave_clients(ReloadNote& note) noexcept;
+
+    /// Takes over what the note says; before watch_by().
+    void take_over_clients(ReloadNote& note, OpenDescriptors& open);
 
     /// Arms the watches. Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now);
@@ -57,8 +67,7 @@ public:
 
     private:
         friend class Control;
-        Asker(UniqueFd socket, Events::Watch watch, TimePoint until) noexcept
-            : socket_{std::move(socket)}, watch_{std::move(watch)}, until_{until} {}
+        Asker(UniqueFd socket, TimePoint until) noexcept : socket_{std::move(socket)}, until_{until} {}
         [[nodiscard]] bool is_closed() const noexcept { return !socket_; }
         void read();
 

@@ -18,6 +18,7 @@ json::object to_json(const PoolStatus& pool) {
         listeners.push_back({{"address", one.address}, {"waiting", one.waiting}, {"backlog", one.backlog}});
     json::object all = {{"name", pool.name},
                         {"model", json::string_view{pool.model.data(), pool.model.size()}},
+                        {"leaving", pool.leaving},
                         {"listeners", std::move(listeners)},
                         {"workers",
                          {{"idle", pool.workers.idle},

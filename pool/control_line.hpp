@@ -27,6 +27,7 @@ struct ControlCommand {
 };
 inline constexpr std::array control_commands = {
     ControlCommand{"status", Order::status, "how the server and its pools are"},
+    ControlCommand{"reload", Order::reload, "read the configuration file again"},
     ControlCommand{"stop", Order::stop, "serve what has been accepted, then end"},
 };
 

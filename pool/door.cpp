@@ -1,10 +1,12 @@
 #include "pool/door.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 
 #include "core/log.hpp"
@@ -22,12 +24,96 @@ Door::Door(std::string pool, std::vector<Listener> listeners, std::chrono::milli
     if (listeners_.empty() || listeners_.size() > listeners_max)
         throw std::runtime_error{"pool '" + pool_ + "' has " + std::to_string(listeners_.size()) +
                                  " listeners; 1 to " + std::to_string(listeners_max) + " are possible"};
+    listeners_.reserve(listeners_max);
 }
 
-void Door::accept_in_master(Events& events) {
-    for (Listener& listener : listeners_) {
-        listener.set_nonblocking(true);
-        states_.push_back({events.watch(listener.fd())});
+// The reload.
+
+/// The place of a closed listener is used again by one of its kind only: workers know by the place whether a
+/// client's socket has inherited its options.
+std::optional<std::vector<std::size_t>> Door::places_for(const std::vector<Listener>& added) const {
+    std::vector<std::size_t> places;
+    std::size_t next = listeners_.size();
+    for (const Listener& one : added) {
+        const auto is_fit = [&](std::size_t place) {
+            return stages_[place] == closed &&
+                   listeners_[place].address().family() == one.address().family() &&
+                   std::find(places.begin(), places.end(), place) == places.end();
+        };
+        std::size_t place = 0;
+        while (place < listeners_.size() && !is_fit(place))
+            ++place;
+        places.push_back(place < listeners_.size() ? place : next++);
+    }
+    if (next > listeners_max) return {};
+    return places;
+}
+
+void Door::add(std::size_t place, Listener listener) noexcept {
+    if (place == listeners_.size()) {
+        listeners_.push_back(std::move(listener));
+    } else {
+        listeners_[place].forget();
+        std::destroy_at(&listeners_[place]);
+        std::construct_at(&listeners_[place], std::move(listener));
+    }
+    stages_[place] = serving;
+}
+
+void Door::give_away(std::size_t listener) noexcept {
+    listeners_[listener].leave_to_twin();
+    stages_[listener] = closed;
+}
+
+void Door::change(const ListenOptions& options) noexcept {
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        if (!is_in_service(i)) continue;
+        listeners_[i].change(options);
+        listeners_[i].own_file();
+    }
+}
+
+bool Door::has_closed(int fd) const noexcept {
+    for (std::size_t i = 0; i < listeners_.size(); ++i)
+        if (stages_[i] >= closing && listeners_[i].fd() == fd) return true;
+    return false;
+}
+
+void Door::adopt(OpenDescriptors& open) noexcept {
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        if (stages_[i] < closing) continue;
+        if (stages_[i] == closed || !open.claim(listeners_[i].fd())) listeners_[i].forget();
+        listeners_[i].close();
+        stages_[i] = closed;
+    }
+}
+
+std::vector<int> Door::forget_closed() {
+    std::vector<int> numbers;
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        Listener& listener = listeners_[i];
+        if (stages_[i] < closing || listener.is_closed()) continue;
+        numbers.push_back(listener.fd());
+        const bool is_open = stages_[i] == closing && ::fcntl(listener.fd(), F_GETFD) >= 0;
+        if (!is_open) listener.forget();
+        listener.close();
+        stages_[i] = closed;
+    }
+    return numbers;
+}
+
+// A master's turns.
+
+void Door::accept_in_master(Events& events, TimePoint now) {
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        State& state = states_.emplace_back();
+        if (listeners_[i].is_closed()) continue;
+        listeners_[i].set_nonblocking(true);
+        state.watch.emplace(events.watch(listeners_[i].fd()));
+        if (stages_[i] != leaving) continue;
+        listeners_[i].stop_new_clients();
+        state.calm_since = now;
+        ++leaving_;
     }
 }
 
@@ -73,8 +159,8 @@ std::optional<Place> Door::accept(TimePoint now) noexcept {
         const std::size_t index = next_;
         next_ = (next_ + 1) % states_.size();
         State& state = states_[index];
-        if (state.known_waiting == 0 && state.watch.ready()) {
-            state.watch.clear_ready();
+        if (state.known_waiting == 0 && state.is_ready()) {
+            state.watch->clear_ready();
             state.known_waiting = 1;
             if (state.crowded || ++state.calm_turns >= state.ask_after) look_at_queue(index);
         }
@@ -140,10 +226,8 @@ std::nullopt_t Door::pause(int error, TimePoint now) noexcept {
 /// A client that was known to wait may have left: then no client is known to wait any more.
 bool Door::still_has_clients() noexcept {
     if (has_clients()) return true;
-    for (State& state : states_) {
-        state.known_waiting = 0;
-        state.watch.clear_ready();
-    }
+    for (State& state : states_)
+        state.forget_clients();
     return false;
 }
 
@@ -153,7 +237,7 @@ bool Door::watch() noexcept {
         if (state.known_waiting > 0)
             none_known = false;
         else
-            state.watch.arm();
+            state.arm();
     }
     return none_known;
 }
@@ -161,12 +245,12 @@ bool Door::watch() noexcept {
 void Door::watch_for_first() noexcept {
     if (is_known_to_wait()) return;
     for (State& state : states_)
-        state.watch.arm();
+        state.arm();
 }
 
 bool Door::is_known_to_wait() const noexcept {
     return std::any_of(states_.begin(), states_.end(),
-                       [](const State& state) { return state.known_waiting > 0 || state.watch.ready(); });
+                       [](const State& state) { return state.known_waiting > 0 || state.is_ready(); });
 }
 
 bool Door::has_clients() const noexcept {
@@ -188,20 +272,32 @@ void Door::stop_new_clients() noexcept {
         listener.stop_new_clients();
 }
 
-void Door::close() noexcept {
-    states_.clear();
-    listeners_.clear();
+void Door::close_removed(std::chrono::milliseconds settle, TimePoint now) noexcept {
+    for (std::size_t i = 0; i < states_.size() && leaving_ > 0; ++i) {
+        State& state = states_[i];
+        if (!state.calm_since) continue;
+        if (listeners_[i].has_clients()) state.calm_since = now;
+        if (now - *state.calm_since < settle) continue;
+        state.forget_clients();
+        state.watch.reset();
+        state.calm_since.reset();
+        close(i);
+        --leaving_;
+    }
 }
 
-void Door::forget() noexcept {
-    for (Listener& listener : listeners_) {
-        int listens = 0;  // Its number may be another's by now.
-        socklen_t size = sizeof listens;
-        const bool is_there =
-            ::getsockopt(listener.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
-        if (!is_there) listener.forget();
-    }
-    close();
+void Door::close() noexcept {
+    states_.clear();
+    leaving_ = 0;
+    for (std::size_t i = 0; i < listeners_.size(); ++i)
+        if (!listeners_[i].is_closed()) close(i);
+}
+
+/// If the process dies in between, its successor looks whether the descriptor is open.
+void Door::close(std::size_t listener) noexcept {
+    stages_[listener] = closing;
+    listeners_[listener].close();
+    stages_[listener] = closed;
 }
 
 /// While the door is full it looks again after a while, because a client may have left unnoticed.
@@ -209,9 +305,9 @@ TimePoint Door::prepare_to_wait(TimePoint now) noexcept {
     TimePoint next = TimePoint::max();
     if (states_.size() > 1 && is_known_to_wait())
         for (State& state : states_)
-            if (state.known_waiting == 0 && !state.watch.ready()) state.watch.arm();
+            if (state.known_waiting == 0 && !state.is_ready()) state.arm();
     if (is_pausing(now)) next = again_;
-    if (full_) next = std::min(next, now + pause_);
+    if (full_ || leaving_ > 0) next = std::min(next, now + pause_);
     return next;
 }
 

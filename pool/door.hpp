@@ -8,9 +8,11 @@
 
 #include <bullpen/clock.hpp>
 #include "core/listener.hpp"
+#include "core/shared_array.hpp"
 #include "pool/admission.hpp"
 #include "pool/connections.hpp"
 #include "pool/events.hpp"
+#include "pool/open_descriptors.hpp"
 
 namespace bullpen {
 
@@ -25,10 +27,47 @@ public:
     Door(std::string pool, std::vector<Listener> listeners, std::chrono::milliseconds pause,
          Connections& connections, Admission& admission);
 
+    /// A listener keeps its place: those that are closed are among them.
     [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return listeners_; }
 
+    /// Whether it serves: a reload hasn't removed it, and no stop has closed it.
+    [[nodiscard]] bool is_in_service(std::size_t listener) const noexcept {
+        return stages_[listener].load(std::memory_order_relaxed) == serving;
+    }
+
+    // For a reload, between two masters.
+
+    /// The places that these would get; nothing if there are too few: a door has listeners_max.
+    [[nodiscard]] std::optional<std::vector<std::size_t>> places_for(
+        const std::vector<Listener>& added) const;
+
+    /// Adds a listener at its place. Those that need a new one are added in the order of their places.
+    void add(std::size_t place, Listener listener) noexcept;
+
+    /// No new client gets in through it any more; it is closed once its backlog has been empty for a while.
+    void remove(std::size_t listener) noexcept { stages_[listener] = leaving; }
+
+    /// Leaves a listener to another door, which has its twin.
+    void give_away(std::size_t listener) noexcept;
+
+    /// See Listener::change. The files of UNIX sockets are this door's from here on.
+    void change(const ListenOptions& options) noexcept;
+
+    // For a master whose predecessor has died, or has made room for it.
+
+    /// Whether the number was that of a listener that is closed, or was about to be: it may be another's now.
+    [[nodiscard]] bool has_closed(int fd) const noexcept;
+
+    /// Closes what was about to be closed; before anything is opened.
+    void adopt(OpenDescriptors& open) noexcept;
+
+    /// From here on children don't get what is the master's alone.
+    void keep_from_children() noexcept { stages_.keep_from_children(); }
+
+    // A master's turns.
+
     /// For a pool whose master accepts: makes the listeners non-blocking and prepares to watch them.
-    void accept_in_master(Events& events);
+    void accept_in_master(Events& events, TimePoint now);
 
     /// For a pool whose workers accept: makes the listeners blocking if there is one and `event_driven` is
     /// false, else non-blocking.
@@ -76,31 +115,48 @@ public:
     /// 1 if clients wait on it.
     [[nodiscard]] int length() const noexcept;
 
+    /// Closes the removed listeners on which no client has waited for `settle`.
+    void close_removed(std::chrono::milliseconds settle, TimePoint now) noexcept;
+
     /// See Listener::stop_new_clients.
     void stop_new_clients() noexcept;
 
     /// Closes the listeners. Connections in their backlogs are reset.
     void close() noexcept;
 
-    /// Another process with the same descriptor table has closed the listeners, or was about to.
-    void forget() noexcept;
+    /// In the keeper: forgets the listeners that masters have closed, and returns their numbers.
+    std::vector<int> forget_closed();
 
     /// Watches the listeners without known clients while others have some, so that each gets its turn.
     /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
 
 private:
+    /// Of a listener. In memory that outlives a master, which sets it but for the first two.
+    enum Stage : std::uint32_t { serving, leaving, closing, closed };
+
     struct State {
-        Events::Watch watch;
-        unsigned known_waiting = 0;  ///< A lower bound of the clients in the backlog.
+        std::optional<Events::Watch> watch;   ///< Nothing: the listener is closed.
+        std::optional<TimePoint> calm_since;  ///< It is leaving, and this is when a client last waited.
+        unsigned known_waiting = 0;           ///< A lower bound of the clients in the backlog.
         bool crowded = false;     ///< Several waited at the last look: ask for their number before accepting.
         unsigned calm_turns = 0;  ///< Turns since the kernel was last asked;
         unsigned ask_after = 16;  ///< the number after which it is asked again.
+
+        [[nodiscard]] bool is_ready() const noexcept { return watch && watch->ready(); }
+        void arm() {
+            if (watch) watch->arm();
+        }
+        void forget_clients() noexcept {
+            known_waiting = 0;
+            if (watch) watch->clear_ready();
+        }
     };
 
     std::optional<Place> accept(TimePoint now) noexcept;
     std::optional<Place> accept_from(std::size_t listener, TimePoint now) noexcept;
     void look_at_queue(std::size_t listener) noexcept;
+    void close(std::size_t listener) noexcept;
     std::nullopt_t pause(int error, TimePoint now) noexcept;
 
     std::string pool_;
@@ -108,8 +164,10 @@ private:
     Connections& connections_;
     Admission& admission_;
     std::vector<Listener> listeners_;
+    SharedArray<SharedWord> stages_{listeners_max};
     std::vector<State> states_;  ///< By the listener's index; empty if the workers accept.
     std::size_t next_ = 0;       ///< The listener whose turn it is.
+    int leaving_ = 0;            ///< Listeners that are to be closed.
     int failures_ = 0;           ///< Failures of accept4 in a row.
     bool full_ = false;
     TimePoint again_{};

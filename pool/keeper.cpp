@@ -59,6 +59,7 @@ int live_as_master(Logbook& logbook, pid_t keeper, int news, const std::function
     ::sigprocmask(SIG_BLOCK, &meaningless, nullptr);  // A library's user may have handlers for some.
     try {
         const int result = master();
+        if (result == Keeper::made_room) return result;
         logbook.has_stopped.store(1, relaxed);
         return result;
     } catch (const std::exception& error) {
@@ -83,7 +84,7 @@ void Keeper::hold_signals() noexcept {
     ::sigprocmask(SIG_BLOCK, &awaited, nullptr);
 }
 
-Keeper::Keeper(Logbook& logbook, int news, std::chrono::milliseconds master_timeout)
+Keeper::Keeper(Logbook& logbook, int news, const std::chrono::milliseconds& master_timeout)
     : logbook_{logbook}, news_{news}, master_timeout_{master_timeout}, before_{std::make_unique<Before>()} {
     ::sigprocmask(SIG_BLOCK, &before_->awaited, &before_->mask);
     struct sigaction action {};
@@ -107,9 +108,12 @@ Keeper::~Keeper() {
     ::sigprocmask(SIG_SETMASK, &before_->mask, nullptr);
 }
 
-int Keeper::run(const std::function<int()>& master) {
+int Keeper::run(const std::function<int()>& master, const std::function<void()>& between) {
     while (!result_) {
-        if (master_ == 0 && Clock::now() >= next_start_) start(master);
+        if (master_ == 0 && Clock::now() >= next_start_) {
+            if (logbook_.masters.load(relaxed) > 0) between();
+            start(master);
+        }
         wait();
         reap();
         watch_turns();
@@ -187,6 +191,7 @@ void Keeper::note_end(int status) {
     if (logbook_.is_ready.load(relaxed) == 0)
         throw std::runtime_error{has_failed ? std::string{logbook_.failure.data()}
                                             : who + " " + describe_end(status) + " before it was ready"};
+    if (WIFEXITED(status) && WEXITSTATUS(status) == made_room) return;
     const TimePoint now = Clock::now();
     short_lives_ = now - started_ < short_life ? short_lives_ + 1 : 0;
     next_start_ = now + keeper_pause(short_lives_);

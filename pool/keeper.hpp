@@ -27,8 +27,8 @@ constexpr std::chrono::milliseconds keeper_pause(int short_lives) noexcept {
 /// Runs no client code, decides nothing and feeds nothing: it waits for signals, passes them on, reaps, and
 /// watches that the master has turns. The workers and the exporter are its children, too, and end with it.
 ///
-/// Keeper and master have one table of descriptors, so that the death of the master closes nothing. The
-/// keeper opens and closes none between the start of the first master and the end of the last one; the master
+/// Keeper and master have one table of descriptors, so that the death of the master closes nothing. While
+/// there is a master the keeper opens and closes none; the master
 /// closes what it has opened and, at a stop, the listeners. What a dead master had opened its successor
 /// either finds in memory that both share (SharedArray) or closes. Neither may call exec(3), which would part
 /// the table.
@@ -38,15 +38,21 @@ public:
     /// start-up that a supervisor may interrupt, so that no order is lost and nothing half-made is left.
     static void hold_signals() noexcept;
 
-    /// `news` is an eventfd, borrowed, that wakes the master. The logbook outlives the keeper.
-    Keeper(Logbook& logbook, int news, std::chrono::milliseconds master_timeout);
+    /// A master that returns this makes room for another, which is no death.
+    static constexpr int made_room = 64;
+
+    /// `news` is an eventfd, borrowed, that wakes the master. The logbook and the time-out, which may change
+    /// between two masters, outlive the keeper.
+    Keeper(Logbook& logbook, int news, const std::chrono::milliseconds& master_timeout);
     ~Keeper();
     Keeper(const Keeper&) = delete;
     Keeper& operator=(const Keeper&) = delete;
 
     /// Has `master`, a master's whole life, run in one child after the other until Logbook::has_stopped, and
-    /// returns its result. Throws std::runtime_error if the first one can't start.
-    int run(const std::function<int()>& master);
+    /// returns its result. `between` is called between two of them: what it changes in this process, the
+    /// later ones are made from. Throws std::runtime_error if the first one can't start.
+    int run(
+        const std::function<int()>& master, const std::function<void()>& between = [] {});
 
 private:
     void start(const std::function<int()>& master);
@@ -59,7 +65,7 @@ private:
 
     Logbook& logbook_;
     int news_;
-    std::chrono::milliseconds master_timeout_;
+    const std::chrono::milliseconds& master_timeout_;
     pid_t master_ = 0;  ///< 0: there is none.
     std::optional<int> result_;
     TimePoint started_{};

@@ -19,6 +19,7 @@
 #include "core/table_fd.hpp"
 #include "pool/keeper.hpp"
 #include "pool/open_descriptors.hpp"
+#include "pool/reconfiguration.hpp"
 #include "pool/start_pause.hpp"
 #include "pool/stray_order.hpp"
 
@@ -46,15 +47,6 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-void share_among(std::deque<Pool>& pools, std::size_t open) {
-    std::vector<DescriptorNeeds> needs;
-    for (const Pool& pool : pools)
-        needs.push_back(pool.descriptor_needs());
-    const std::vector<std::size_t> shares = share_descriptors(needs, raise_descriptor_limit(), open);
-    for (std::size_t i = 0; i < pools.size(); ++i)
-        pools[i].limit_connections(shares[i]);
-}
-
 /// As waitpid(2) would give it.
 int status_of(const siginfo_t& info) noexcept {
     constexpr int stopped = 0x7f;
@@ -72,16 +64,20 @@ int status_of(const siginfo_t& info) noexcept {
 
 }  // namespace
 
-Master::Master(MasterOptions options)
-    : options_{std::move(options)},
-      inherited_{list_descriptors()},
-      book_{::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0} {
+Master::Master(MasterOptions options) : options_{std::move(options)}, inherited_{list_descriptors()} {
     news_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!news_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     for (PoolOptions& pool : options_.pools)
         pools_.emplace_back(std::move(pool), options_.drain_timeout);
     options_.pools.clear();
-    share_among(pools_, inherited_.size());
+    std::vector<DescriptorNeeds> needs;
+    for (const Pool& pool : pools_)
+        needs.push_back(pool.descriptor_needs(pool.options()));
+    const std::size_t limit = raise_descriptor_limit();
+    const std::vector<std::size_t> shares = share_descriptors(needs, limit, inherited_.size());
+    std::size_t i = 0;
+    for (Pool& pool : pools_)
+        pool.limit_connections(shares[i++], limit);
 }
 
 Master::~Master() = default;
@@ -90,12 +86,17 @@ void Master::add_companion(Companion companion) {
     attendants_.push_back({.companion = std::move(companion)});
 }
 
+void Master::reload_from(ConfigurationSource source, std::function<std::optional<Companion>()> companion) {
+    source_ = std::move(source);
+    new_companion_ = std::move(companion);
+}
+
 int Master::run(const std::function<void()>& ready) {
     opened_before_ = list_descriptors();
     Keeper keeper{logbook_[0], news_.get(), options_.master_timeout};
-    const int result = keeper.run([&] { return serve(ready); });
+    const int result = keeper.run([&] { return serve(ready); }, [&] { put_into_effect(); });
     for (Pool& pool : pools_)
-        pool.forget_closed();
+        (void)pool.forget_closed();
     close_all_except(opened_before_);  // The last master's.
     return result;
 }
@@ -114,20 +115,23 @@ int Master::serve(const std::function<void()>& ready) {
         now = note_time(std::max(until, now));
 
         heed_orders(now);
-        for (Pool& pool : pools_)
-            pool.note_progress(now);
+        for (Pool* const pool : live_)
+            pool->note_progress(now);
         hear_keeper(now);
         look_after_children(wake, now);
-        for (Pool& pool : pools_) {
-            pool.end_overdue_workers(now);
-            pool.relieve_stuck_workers(now);
-            pool.attend_lobby(now);
-            pool.hand_out_clients(now);
-            pool.resize(now);
-            if (is_stopping()) pool.continue_stop(now);
-            pool.publish(now);
+        for (Pool* const pool : live_) {
+            pool->end_overdue_workers(now);
+            pool->relieve_stuck_workers(now);
+            pool->attend_lobby(now);
+            pool->hand_out_clients(now);
+            pool->resize(now);
+            if (!pool->is_serving()) pool->continue_stop(now);
+            pool->publish(now);
         }
+        note_finished_pools();
         attend_companions(now);
+        continue_reload(now);
+        if (makes_room_) return Keeper::made_room;
     }
     end_companions();
     return settle_stop();
@@ -145,39 +149,49 @@ void Master::start(const std::function<void()>& ready) {
     set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
     const bool goes_on = logbook_[0].is_ready.load(relaxed) != 0;
+    for (Pool& pool : pools_)
+        if (!pool.has_finished()) live_.push_back(&pool);
     if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
     events_ = std::make_unique<Events>();
     news_watch_.emplace(events_->watch(news_.get()));
     book_.watch_by(*events_);
     logbook_.keep_from_children();
+    reload_.keep_from_children();
     for (Attendant& attendant : attendants_)
         attendant.record.keep_from_children();
-    for (Pool& pool : pools_)
-        pool.start(*events_, inherited_, now);
+    for (Pool* const pool : live_)
+        pool->start(*events_, inherited_, now);
+    publish_reload();
     attend_companions(now);
+    for (Pool* const pool : live_)
+        pool->start_workers(now);
     if (!goes_on) {
-        for (Pool& pool : pools_)
-            pool.start_workers(now);
         ready();
         logbook_[0].is_ready.store(1, relaxed);
     }
+    const ReloadNote& reload = reload_[0];
+    if (book_.phase() == Phase::reloading && reload.wanted != reload.begun) begin_check(now);
 }
 
 /// Takes over from a master that has died. Nothing is opened before everybody has claimed what is there.
 void Master::adopt(TimePoint now) {
     std::vector<int> opened = list_descriptors();
     std::erase_if(opened, [this](int fd) {
-        return std::find(opened_before_.begin(), opened_before_.end(), fd) != opened_before_.end();
+        const auto has_closed = [fd](const Pool& pool) { return pool.has_closed(fd); };
+        return std::find(opened_before_.begin(), opened_before_.end(), fd) != opened_before_.end() &&
+               std::none_of(pools_.begin(), pools_.end(), has_closed);
     });
     OpenDescriptors open{std::move(opened)};
     for (Attendant& attendant : attendants_)
         if (TableFd& lifeline = attendant.now().lifeline; lifeline && !open.claim(lifeline.get()))
             lifeline.forget();
-    for (Pool& pool : pools_)
-        pool.adopt(open, now);
+    for (Pool* const pool : live_)
+        pool->adopt(open, now);
+    book_.take_over_clients(reload_[0], open);
     std::vector<UniqueFd> strays = open.strays();
-    for (Pool& pool : pools_)
-        pool.go_on(strays, now);
+    for (Pool* const pool : live_)
+        pool->go_on(strays, now);
+    if (reload_[0].is_under_way()) book_.set_phase(Phase::reloading);
     if (const auto stop = Logbook::StopWord::unpack(logbook_[0].stops.load(relaxed))) {
         SharedCounter& heard = logbook_[0].orders_heard[SIGINT];
         heard.store(std::max<std::uint64_t>(heard.load(relaxed), stop->interrupts), relaxed);
@@ -189,7 +203,7 @@ void Master::adopt(TimePoint now) {
 }
 
 bool Master::finished() const noexcept {
-    return std::all_of(pools_.begin(), pools_.end(), [](const Pool& pool) { return pool.is_stopped(); });
+    return std::all_of(live_.begin(), live_.end(), [](const Pool* pool) { return pool->is_stopped(); });
 }
 
 TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
@@ -197,8 +211,9 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     news_watch_->arm();
     if (logbook_[0].next_report()) return TimePoint::min();
     TimePoint until = book_.prepare_to_wait(now);
-    for (Pool& pool : pools_)
-        until = std::min(until, pool.prepare_to_wait(now));
+    if (check_) until = std::min(until, check_->prepare_to_wait());
+    for (Pool* const pool : live_)
+        until = std::min(until, pool->prepare_to_wait(now));
     for (const Attendant& attendant : attendants_)
         if (attendant.now().pid == 0) until = std::min(until, attendant.pause.end(false));
     return until;
@@ -210,8 +225,8 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     constexpr std::chrono::milliseconds late{500};
     const TimePoint now = Clock::now();
     if (now - expected < late) return now;
-    for (Pool& pool : pools_)
-        pool.forgive(now - expected, now);
+    for (Pool* const pool : live_)
+        pool->forgive(now - expected, now);
     for (Attendant& attendant : attendants_)
         if (attendant.now().stopped_at) *attendant.now().stopped_at += now - expected;
     return now;
@@ -220,8 +235,8 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
 /// Heeds what the keeper has passed on and what `bullpen ctl` has sent. A signal counts as heard once it is
 /// carried out: if the master dies in between, its successor hears it again.
 void Master::heed_orders(TimePoint now) {
-    const auto is_ready = [](const Pool& pool) { return pool.is_ready(); };
-    if (book_.phase() == Phase::starting && std::all_of(pools_.begin(), pools_.end(), is_ready))
+    const auto is_ready = [](const Pool* pool) { return pool->is_ready() || !pool->is_serving(); };
+    if (book_.phase() == Phase::starting && std::all_of(live_.begin(), live_.end(), is_ready))
         book_.set_phase(Phase::serving);
     Logbook& logbook = logbook_[0];
     std::uint64_t interrupts = logbook.orders_heard[SIGINT].load(relaxed);
@@ -233,10 +248,13 @@ void Master::heed_orders(TimePoint now) {
     news_watch_->clear_ready();
     for (const int signal : order_signals) {
         const auto index = static_cast<std::size_t>(signal);
-        while (logbook.orders_heard[index].load(relaxed) < logbook.orders[index].load(relaxed)) {
+        for (SharedCounter& heard = logbook.orders_heard[index];;) {
+            const std::uint64_t came = logbook.orders[index].load(relaxed);
+            if (heard.load(relaxed) >= came) break;
             if (signal == SIGINT) ++interrupts;
-            book_.heed_signal(signal, carry_out);
-            add(logbook.orders_heard[index]);
+            if (!book_.heed_signal(signal, carry_out)) break;
+            heard.store(signal == SIGHUP ? came : heard.load(relaxed) + 1,
+                        relaxed);  // One reload for several.
         }
     }
     while (const std::optional<StrayOrder> stray = take_stray_order())
@@ -252,6 +270,7 @@ std::optional<Outcome> Master::carry_out(Order order, std::uint64_t interrupts, 
     constexpr int refused = 2;
     switch (order) {
         case Order::status: return Outcome{{0, std::string{name_of(book_.phase())}}, status(now)};
+        case Order::reload: return begin_reload(now);
         case Order::stop: begin_stop(false, interrupts, now); return {};
         case Order::stop_at_once: begin_stop(true, interrupts, now); return {};
         case Order::more_workers: return Outcome{change_size(1)};
@@ -295,8 +314,8 @@ void Master::look_after_children(const Wakeup& wake, TimePoint now) {
 }
 
 void Master::note_child(pid_t pid, int status, TimePoint now) {
-    const auto is_its = [&](Pool& pool) { return pool.note_child(pid, status, now); };
-    if (std::none_of(pools_.begin(), pools_.end(), is_its)) note_companion(pid, status, now);
+    const auto is_its = [&](Pool* pool) { return pool->note_child(pid, status, now); };
+    if (std::none_of(live_.begin(), live_.end(), is_its)) note_companion(pid, status, now);
 }
 
 bool Master::note_companion(pid_t pid, int status, TimePoint now) {
@@ -327,13 +346,19 @@ void Master::begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) n
     const Logbook::StopWord stop{.at_once = at_once, .interrupts = static_cast<std::uint32_t>(interrupts)};
     logbook.stops.store(stop.pack(), relaxed);
     stop_pools(at_once, now);
+    const ReloadNote& reload = reload_[0];
+    if (!reload.is_under_way()) return;
+    if (reload.done == reload.begun && reload.failed != reload.begun)
+        settle_reload({0, "the new configuration is in effect; the server stops"});
+    else
+        settle_reload({1, "it is given up, because the server stops"});
 }
 
 /// A pool whose stop has begun keeps its deadline if that is earlier.
 void Master::stop_pools(bool at_once, TimePoint now) noexcept {
     const TimePoint deadline = at_once ? now : now + options_.drain_timeout;
-    for (Pool& pool : pools_)
-        pool.begin_stop(now, deadline);
+    for (Pool* const pool : live_)
+        pool->begin_stop(now, deadline);
 }
 
 /// Returns the exit status, and tells it those who wait for the stop's end. The process ends right
@@ -358,8 +383,8 @@ ServerStatus Master::status(TimePoint now) {
                         .phase = book_.phase(),
                         .uptime = std::chrono::duration_cast<std::chrono::seconds>(now - opened_at_),
                         .pools = {}};
-    for (Pool& pool : pools_)
-        status.pools.push_back(pool.status());
+    for (Pool* const pool : live_)
+        status.pools.push_back(pool->status());
     return status;
 }
 
@@ -370,13 +395,196 @@ ControlAnswer Master::change_size(int processes) {
     const std::uint64_t heard =
         logbook.orders_heard[SIGTTIN].load(relaxed) + logbook.orders_heard[SIGTTOU].load(relaxed);
     ControlAnswer all{refused, ""};
-    for (Pool& pool : pools_) {
-        const ControlAnswer one = pool.change_size(processes, heard);
+    for (Pool* const pool : live_) {
+        if (!pool->is_serving()) continue;
+        const ControlAnswer one = pool->change_size(processes, heard);
         all.exit_status = std::min(all.exit_status, one.exit_status);
         all.message += (all.message.empty() ? "" : "; ") + one.message;
     }
     return all;
 }
+
+// The reload.
+
+std::optional<Outcome> Master::begin_reload(TimePoint now) {
+    constexpr int refused = 2;
+    if (!source_)
+        return Outcome{{refused,
+                        "there is nothing to read again: the server was started without a configuration file "
+                        "(--config)"}};
+    ReloadNote& reload = reload_[0];
+    reload.begun = reload.begun + 1;
+    begin_check(now);
+    return {};
+}
+
+void Master::begin_check(TimePoint now) {
+    constexpr int could_not = 1;
+    log(LogLevel::info, "master: reading the configuration again");
+    std::vector<PresentPool> present;
+    for (const Pool* const pool : live_)
+        if (pool->is_serving()) present.push_back(pool->present());
+    ReloadNote& reload = reload_[0];
+    reload.new_listeners_count = 0;
+    try {
+        check_ = std::make_unique<ConfigurationCheck>(source_, present, reload_, *events_,
+                                                      now + options_.check_timeout);
+    } catch (const std::exception& error) {
+        settle_reload({could_not, std::string{error.what()} + "; nothing was changed"});
+    }
+}
+
+/// One step: first the check by a child, then room for the keeper; in the next master, the workers.
+void Master::continue_reload(TimePoint now) {
+    constexpr int could_not = 1;
+    if (book_.phase() != Phase::reloading) return;
+    if (check_) {
+        std::optional<CheckResult> result = check_->attend(now);
+        if (!result) return;
+        check_.reset();
+        if (result->answer.exit_status == 0) return make_room(std::move(result->sockets));
+        return settle_reload({result->answer.exit_status, result->answer.message + "; nothing was changed"});
+    }
+    const ReloadNote& reload = reload_[0];
+    if (!reload.is_under_way()) return settle_reload({could_not, "it could not begin"});
+    if (reload.failed == reload.begun)
+        return settle_reload({could_not, std::string{reload.failure.data()} + "; nothing was changed"});
+    const auto is_renewing = [](const Pool* pool) { return pool->is_serving() && pool->is_renewing(); };
+    if (std::any_of(live_.begin(), live_.end(), is_renewing)) return;
+    const auto failed = std::find_if(live_.begin(), live_.end(),
+                                     [](const Pool* pool) { return pool->has_failed_to_renew(); });
+    if (failed == live_.end()) return settle_reload({0, "the new configuration is in effect"});
+    settle_reload(
+        {could_not, "pool " + (*failed)->options().name +
+                        ": no worker becomes ready that was started with the new configuration; the "
+                        "others serve on with the old one"});
+}
+
+/// Leaves everything to the next master. From the store of `wanted` on the keeper carries the reload out,
+/// whatever happens to this process.
+void Master::make_room(std::vector<NewSocket> sockets) noexcept {
+    ReloadNote& reload = reload_[0];
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+        reload.new_listeners[i].socket = std::move(sockets[i].socket);
+        reload.new_listeners[i].pool = sockets[i].pool;
+        reload.new_listeners[i].text = sockets[i].text;
+    }
+    reload.new_listeners_count = static_cast<std::uint32_t>(sockets.size());
+    for (Pool* const pool : live_)
+        pool->leave();
+    book_.leave_clients(reload);
+    reload.wanted = reload.begun.load();
+    makes_room_ = true;
+}
+
+/// Ends the phase and tells those who wait for it. Orders that waited are looked at again.
+void Master::settle_reload(const ControlAnswer& answer) noexcept {
+    check_.reset();
+    ReloadNote& reload = reload_[0];
+    const bool successful = answer.exit_status == 0;
+    reload.has_failed = successful ? 0 : 1;
+    reload.settled = reload.begun.load();
+    publish_reload();
+    log(successful ? LogLevel::info : LogLevel::error, "master: reload: " + answer.message);
+    book_.settle_reload(answer);
+    if (book_.phase() == Phase::reloading) book_.set_phase(Phase::starting);  // See heed_orders().
+    constexpr std::uint64_t postponed_orders = 1;
+    (void)!::write(news_.get(), &postponed_orders, sizeof postponed_orders);
+}
+
+void Master::publish_reload() noexcept {
+    ReloadNote& reload = reload_[0];
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto now_s =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+    if (reload.in_effect_since == 0) reload.in_effect_since = now_s;
+    for (Pool* const pool : live_)
+        pool->publish_reload(reload.has_failed == 0, reload.in_effect_since);
+}
+
+/// Of a removed pool nothing is left.
+void Master::note_finished_pools() noexcept {
+    if (is_stopping()) return;
+    std::erase_if(live_, [](Pool* pool) {
+        const bool finished = pool->is_leaving() && pool->is_stopped();
+        if (finished) pool->note_finished();
+        return finished;
+    });
+}
+
+// In the keeper, between two masters.
+
+void Master::put_into_effect() {
+    ReloadNote& reload = reload_[0];
+    if (!reload.is_for_the_keeper()) return;
+    try {
+        change_pools();
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        reload.in_effect_since =
+            static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+    } catch (const std::exception& error) {
+        const std::string_view why = error.what();
+        const std::size_t size = std::min(why.size(), reload.failure.size() - 1);
+        why.copy(reload.failure.data(), size);
+        reload.failure[size] = '\0';
+        reload.failed = reload.wanted.load();
+    }
+    reload.done = reload.wanted.load();
+}
+
+/// Keeps account of what is open: descriptors of new handlers are for their workers, and what this process
+/// has is no stray to the next master.
+void Master::change_pools() {
+    const auto is_in = [](const std::vector<int>& list, int fd) {
+        return std::find(list.begin(), list.end(), fd) != list.end();
+    };
+    for (Pool& pool : pools_)
+        for (const int closed : pool.forget_closed())
+            std::erase(opened_before_, closed);
+    ReloadNote& reload = reload_[0];
+    const std::vector<int> open = list_descriptors();
+    std::vector<AddedListener> added;
+    std::vector<int> adopted;
+    for (std::uint32_t i = 0; i < reload.new_listeners_count; ++i) {
+        ReloadNote::NewListener& one = reload.new_listeners[i];
+        adopted.push_back(one.socket.get());
+        added.push_back({Listener::adopt(one.socket.release()), one.pool, one.text});
+    }
+    Configuration wanted = source_.make(reload.said().text());
+    const std::vector<int> open_with_handlers = list_descriptors();
+    const std::chrono::seconds drain_timeout = wanted.drain_timeout;
+    const std::chrono::milliseconds master_timeout = wanted.master_timeout;
+    bool others = false;
+    {
+        Reconfiguration reconfiguration{pools_, std::move(wanted), std::move(added), inherited_.size()};
+        others = reconfiguration.carry_out();
+    }
+    options_.drain_timeout = drain_timeout;
+    options_.master_timeout = master_timeout;
+    const std::vector<int> open_now = list_descriptors();
+    std::erase_if(inherited_, [&](int fd) { return !is_in(open_now, fd); });
+    for (const int fd : open_with_handlers)
+        if (!is_in(open, fd) && is_in(open_now, fd)) inherited_.push_back(fd);
+    std::erase_if(opened_before_, [&](int fd) { return !is_in(open_now, fd); });
+    for (const int fd : open_now)
+        if (!is_in(open, fd) || is_in(adopted, fd)) opened_before_.push_back(fd);
+    if (others) change_companion();
+}
+
+/// The one before leaves at the end of its lifeline; the next master starts the new one.
+void Master::change_companion() {
+    std::optional<Companion> companion = new_companion_ ? new_companion_() : std::nullopt;
+    if (!companion) return;
+    for (Attendant& attendant : attendants_) {
+        if (attendant.companion.title != companion->title) continue;
+        attendant.companion = *companion;
+        attendant.now().lifeline.reset();
+        attendant.now().pid = 0;
+        attendant.now().stopped_at.reset();
+    }
+}
+
+// The companions.
 
 void Master::attend_companions(TimePoint now) {
     for (Attendant& attendant : attendants_) {

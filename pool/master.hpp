@@ -6,8 +6,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,10 +15,13 @@
 
 #include <bullpen/unique_fd.hpp>
 #include "core/shared_array.hpp"
+#include "pool/configuration.hpp"
+#include "pool/configuration_check.hpp"
 #include "pool/events.hpp"
 #include "pool/logbook.hpp"
 #include "pool/order_book.hpp"
 #include "pool/pool.hpp"
+#include "pool/reload_note.hpp"
 
 namespace bullpen {
 
@@ -35,7 +38,8 @@ struct MasterOptions {
     std::string name = "default";  ///< For the status, as is
     std::string version{};         ///< the program's version.
     std::vector<PoolOptions> pools;
-    std::chrono::seconds drain_timeout{30};  ///< An orderly stop takes no longer than this.
+    std::chrono::seconds drain_timeout{30};           ///< An orderly stop takes no longer than this.
+    std::chrono::milliseconds check_timeout{10'000};  ///< For the check of a new configuration.
     /// A companion that has been stopped (SIGSTOP) for longer than this is killed and replaced. Time in which
     /// the master itself wasn't running doesn't count.
     std::chrono::milliseconds stopped_timeout{10'000};
@@ -49,6 +53,12 @@ constexpr int exit_lost = 3;
 /// comes run(). A process may also construct, fork, and run() in the child, and keep the scoreboards to read.
 /// The process that calls run() becomes the keeper (pool/keeper.hpp) and runs a master in a child. A master
 /// whose predecessor has died is made from the same objects as the first one and adopts what outlived it.
+///
+/// A reload is a change of these objects between two masters. The master has a child check the new
+/// configuration and open its listeners (ConfigurationCheck); then it makes room, which is as if it had died
+/// between two turns. The keeper changes the objects, all or nothing, and the next master adopts what is
+/// there, ends what leaves, starts what is new and replaces workers a few at a time. ReloadNote says how far
+/// it is: a kill at any point leaves the old configuration or the new one, and loses nobody.
 class Master {
 public:
     /// Raises RLIMIT_NOFILE. Throws AddressError, std::system_error or std::runtime_error, each one sentence.
@@ -57,10 +67,16 @@ public:
     Master(const Master&) = delete;
     Master& operator=(const Master&) = delete;
 
-    [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return pools_; }
+    /// Those that serve, and those that a reload has removed.
+    [[nodiscard]] const std::list<Pool>& pools() const noexcept { return pools_; }
 
     /// To be called before run().
     void add_companion(Companion companion);
+
+    /// Lets SIGHUP and `bullpen ctl reload` read the configuration again. `exporter` makes the companion for
+    /// the changed pools, which replaces the one of its title; nothing: there is none. Both run in the
+    /// keeper. To be called before run().
+    void reload_from(ConfigurationSource source, std::function<std::optional<Companion>()> companion);
 
     /// Takes orders from `bullpen ctl`, too. To be called before run().
     void open_control(Control control) { book_.open(std::move(control)); }
@@ -83,6 +99,16 @@ private:
     [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
     void heed_orders(TimePoint now);
     std::optional<Outcome> carry_out(Order order, std::uint64_t interrupts, TimePoint now);
+    [[nodiscard]] std::optional<Outcome> begin_reload(TimePoint now);
+    void begin_check(TimePoint now);
+    void continue_reload(TimePoint now);
+    void make_room(std::vector<NewSocket> sockets) noexcept;
+    void settle_reload(const ControlAnswer& answer) noexcept;
+    void publish_reload() noexcept;
+    void put_into_effect();
+    void change_pools();
+    void change_companion();
+    void note_finished_pools() noexcept;
     void hear_keeper(TimePoint now);
     void look_after_children(const Wakeup& wake, TimePoint now);
     void note_child(pid_t pid, int status, TimePoint now);
@@ -100,14 +126,20 @@ private:
 
     MasterOptions options_;
     SharedArray<Logbook> logbook_{1};
+    SharedArray<ReloadNote> reload_{1};
     UniqueFd news_;                   ///< An eventfd by which the keeper wakes the master.
     std::vector<int> opened_before_;  ///< What was open before the first master.
     std::vector<int> inherited_;      ///< Descriptors open at construction: the user's, which workers keep.
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::optional<Events::Watch> news_watch_;
-    OrderBook book_;          // After the events, too.
-    std::deque<Pool> pools_;  // A deque, because pools never move: their parts refer to each other.
+    OrderBook book_;           // After the events, too.
+    std::list<Pool> pools_;    // A list, because pools never move: their parts refer to each other.
+    std::vector<Pool*> live_;  ///< Those that haven't finished.
     std::vector<Attendant> attendants_;
+    ConfigurationSource source_;
+    std::function<std::optional<Companion>()> new_companion_;
+    std::unique_ptr<ConfigurationCheck> check_;
+    bool makes_room_ = false;
     TimePoint swept_{};                   ///< When waitid(2) was last called for all children.
     TimePoint opened_at_ = Clock::now();  ///< When the server was made: the start of its uptime.
 };

@@ -1,5 +1,7 @@
 #include "pool/order_book.hpp"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <string>
 
@@ -7,15 +9,24 @@
 
 namespace bullpen {
 
-void OrderBook::heed_signal(int signal, const CarryOut& carry_out) {
+bool OrderBook::has_terminal() noexcept {
+    return ::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
+}
+
+bool OrderBook::heed_signal(int signal, const CarryOut& carry_out) {
     const std::string who = std::string{"master: SIG"} + ::sigabbrev_np(signal);
-    const std::optional<Order> order = order_of_signal(signal, phase_, had_terminal_);
-    if (!order) return log(LogLevel::info, who + " is ignored: the server was started without a terminal");
+    const bool terminal_is_gone = had_terminal_ && !has_terminal_();
+    const std::optional<Order> order = order_of_signal(signal, phase_, terminal_is_gone);
+    if (!order) return true;
     const Response response = respond(phase_, *order);
-    if (response.effect != Effect::act) return log(LogLevel::info, who + ": " + std::string{response.why});
-    if (const std::optional<Outcome> outcome = begin(*order, carry_out))
+    if (response.effect == Effect::postpone) return false;
+    if (response.effect != Effect::act) {
+        log(LogLevel::info, who + ": " + std::string{response.why});
+    } else if (const std::optional<Outcome> outcome = begin(*order, carry_out)) {
         log(outcome->answer.exit_status == 0 ? LogLevel::info : LogLevel::warning,
             who + ": " + outcome->answer.message);
+    }
+    return true;
 }
 
 void OrderBook::attend(TimePoint now, const CarryOut& carry_out) {
@@ -30,9 +41,22 @@ void OrderBook::settle_stop(const ControlAnswer& answer) {
         control_->answer_all(order, answer);
 }
 
+void OrderBook::settle_reload(const ControlAnswer& answer) {
+    if (control_) control_->answer_all(Order::reload, answer);
+}
+
+void OrderBook::leave_clients(ReloadNote& note) noexcept {
+    if (control_) control_->leave_clients(note);
+}
+
+void OrderBook::take_over_clients(ReloadNote& note, OpenDescriptors& open) {
+    if (control_) control_->take_over_clients(note, open);
+}
+
 void OrderBook::heed_asker(Control::Asker& asker, const CarryOut& carry_out) {
     constexpr int refused = 2;
     const Response response = respond(phase_, asker.order());
+    if (response.effect == Effect::postpone) return;  // It is asked again in each turn.
     if (response.effect == Effect::refuse) return asker.answer({refused, std::string{response.why}});
     asker.note_under_way();
     if (response.effect == Effect::join) return;

@@ -25,8 +25,12 @@ public:
     /// Carries an order out. Returns nothing if it has only begun: then settle_stop() says how it ended.
     using CarryOut = std::function<std::optional<Outcome>(Order)>;
 
-    /// `had_terminal`: the server was started from one.
-    explicit OrderBook(bool had_terminal) noexcept : had_terminal_{had_terminal} {}
+    /// Whether one of the standard descriptors is a terminal that is still there.
+    static bool has_terminal() noexcept;
+
+    /// `ask` is has_terminal(), called now and at a SIGHUP.
+    explicit OrderBook(bool (*ask)() noexcept = &OrderBook::has_terminal)
+        : has_terminal_{ask}, had_terminal_{ask()} {}
 
     /// Takes orders from `bullpen ctl`, too; called before watch_by().
     void open(Control control) { control_.emplace(std::move(control)); }
@@ -37,14 +41,19 @@ public:
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
     void set_phase(Phase phase) noexcept { phase_ = phase; }
 
-    /// Heeds one signal that the keeper has passed on.
-    void heed_signal(int signal, const CarryOut& carry_out);
+    /// Heeds one signal that the keeper has passed on. Returns false if it is to come again later.
+    [[nodiscard]] bool heed_signal(int signal, const CarryOut& carry_out);
 
     /// Takes what has come by the control socket, and heeds it.
     void attend(TimePoint now, const CarryOut& carry_out);
 
-    /// Answers those who wait for the end of a stop.
+    /// Answers those who wait for the end of a stop, or of a reload.
     void settle_stop(const ControlAnswer& answer);
+    void settle_reload(const ControlAnswer& answer);
+
+    /// Leaves the clients of `bullpen ctl` to the next master, or takes them over, before watch_by().
+    void leave_clients(ReloadNote& note) noexcept;
+    void take_over_clients(ReloadNote& note, OpenDescriptors& open);
 
     /// Returns when to look again even if nothing happens.
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) {
@@ -55,6 +64,7 @@ private:
     void heed_asker(Control::Asker& asker, const CarryOut& carry_out);
     std::optional<Outcome> begin(Order order, const CarryOut& carry_out);
 
+    bool (*has_terminal_)() noexcept;
     bool had_terminal_;
     Phase phase_ = Phase::starting;
     std::optional<Control> control_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cassert>
 #include <stdexcept>
+#include <utility>
 
 #include "core/lingering.hpp"
 #include "core/log.hpp"
@@ -14,38 +15,13 @@
 namespace bullpen {
 namespace {
 
-/// Opens all listeners. `texts` gets, for each, the text in Options::listen from which it was opened.
-std::vector<Listener> open_all(const PoolOptions& options, std::vector<std::string>& texts) {
-    std::vector<Listener> listeners;
-    ListenOptions how = options.listen_options;
-    if (options.design.form == Form::program)  // Most programs don't expect a read to time out.
-        how.slice = {};
-    if (options.design.parks() && how.unsent_max == 0) {
-        constexpr int unsent_max = 256 * 1024;  // Without it a slow reader takes megabytes in the kernel.
-        how.unsent_max = unsent_max;
-    }
-    for (const std::string& text : options.listen)
-        for (Listener& listener : open_listeners(text, how)) {
-            listeners.push_back(std::move(listener));
-            texts.push_back(text);
-        }
-    if (!options.design.own_listeners) return listeners;
-    for (Listener& listener : listeners) {
-        if (listener.address().family() == AF_UNIX)
-            throw std::invalid_argument{"model " + std::string{options.design.name} +
-                                        " needs TCP listeners: " + listener.address().text() +
-                                        " can't be shared by SO_REUSEPORT"};
-        listener.share_port();
-    }
-    return listeners;
-}
-
 PoolOptions checked(PoolOptions options) {
     options.limits = limits_for(options.design, options.limits);
     return options;
 }
 
 constexpr TimePoint not_at_all = TimePoint::min();
+constexpr std::chrono::milliseconds between_renewals{5};  ///< Two looks at workers that become ready.
 
 // The two halves of SizeNote::word.
 std::uint32_t orders_carried_out(std::uint64_t word) noexcept {
@@ -61,14 +37,17 @@ std::uint64_t size_word(std::uint32_t orders, int workers) noexcept {
 }  // namespace
 
 Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
+    : Pool{options, open_listeners_of(options), drain_timeout} {}
+
+Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds drain_timeout)
     : options_{checked(std::move(options))},
       shape_{shape_of(options_)},
-      opened_{open_all(options_, listener_texts_)},
+      listener_texts_{std::move(opened.texts)},
       admission_{options_.admission, listener_texts_},
       scoreboard_{shape_.slots, shape_.pick == Pick::never ? 0 : static_cast<std::uint32_t>(shape_.depth)},
       wake_up_{scoreboard_.header()},
       connections_{scoreboard_, admission_, options_.refusal},
-      door_{options_.name, std::move(opened_), options_.accept_pause, connections_, admission_},
+      door_{options_.name, std::move(opened.listeners), options_.accept_pause, connections_, admission_},
       lobby_{options_, connections_, scoreboard_},
       roster_{options_, shape_, scoreboard_},
       workforce_{options_,
@@ -84,18 +63,19 @@ Pool::Pool(PoolOptions options, std::chrono::seconds drain_timeout)
     scoreboard_.header().listeners = static_cast<std::uint32_t>(listeners().size());
 }
 
-DescriptorNeeds Pool::descriptor_needs() const {
-    return {.pool = options_.name,
-            .slots = shape_.slots,
+DescriptorNeeds Pool::descriptor_needs(const PoolOptions& options) const {
+    const int workers = options.limits.workers_max + options.reserve * options.threads;
+    return {.pool = options.name,
+            .slots = std::min<std::size_t>(shape_.slots, static_cast<std::size_t>(workers)),
             .listeners = listeners().size(),
             .hands_off = shape_.hands_off(),
-            .own_listeners = options_.design.own_listeners,
-            .of_a_connection = shape_.parks && options_.parks_files ? 2U : 1U,
-            .connections_max = options_.connections_max,
+            .own_listeners = options.design.own_listeners,
+            .of_a_connection = shape_.parks && options.parks_files ? 2U : 1U,
+            .connections_max = options.connections_max,
             .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity,
-            .process_grows_by = shape_.sizes_itself           ? "workers"
-                                : options_.design.multiplexes ? "capacity"
-                                                              : "threads"};
+            .process_grows_by = shape_.sizes_itself          ? "workers"
+                                : options.design.multiplexes ? "capacity"
+                                                             : "threads"};
 }
 
 void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
@@ -103,26 +83,32 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     connections_.keep_from_children();
     workforce_.keep_from_children();
     roster_.keep_from_children();
+    door_.keep_from_children();
+    stop_.keep_from_children();
+    size_.keep_from_children();
+    sources_left_.keep_from_children();
+    sources_left_count_.keep_from_children();
     wake_up_.watch_by(events);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
-        door_.accept_in_master(events);
+        door_.accept_in_master(events, now);
         lobby_.watch_by(events);
     } else {
         door_.accept_in_workers(options_.design.multiplexes);
     }
     sizer_.begin(now);
     gauges_.begin(now);
+    gauges_.publish_limits();
+    begin_renewal(now);
 }
 
 void Pool::adopt(OpenDescriptors& open, TimePoint now) {
     scoreboard_.roll_back();
-    if (const int workers = workers_more(size_[0].word); workers != 0) {
-        options_.limits =
-            changed_by(options_.limits, workers, static_cast<int>(slots())).value_or(options_.limits);
-        gauges_.publish_limits();
-    }
+    if (const int workers = workers_more(size_[0].word); workers != 0)
+        options_.limits = changed_by(options_.limits, workers, workers_most()).value_or(options_.limits);
+    door_.adopt(open);
     connections_.adopt(open);
+    take_over_sources();
     workforce_.adopt(open, now);
     if (options_.design.master_accepts()) adopt_accounts(now);
 }
@@ -170,21 +156,19 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
     if (stop.begun) begin_stop(now, stop.deadline);
     if (stop.closes) {
         (void)shutdown_.note_waiting(false, TimePoint::max());
-        door_.forget();
+        door_.close();
     }
 }
 
-void Pool::forget_closed() noexcept {
-    if (stop_[0].closes) door_.forget();
-}
-
 void Pool::start_workers(TimePoint now) noexcept {
+    if (stop_[0].begun || std::exchange(stop_[0].has_started, true)) return;
     if (shape_.pick != Pick::vacant) workforce_.grow(sizer_.limits().workers_start, now);
 }
 
 void Pool::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
     workforce_.forgive(gap, now);
     handoffs_.forgive(gap);
+    renewed_at_ += gap;
 }
 
 void Pool::note_progress(TimePoint now) noexcept {
@@ -418,6 +402,7 @@ void Pool::resize(TimePoint now) noexcept {
         if (wanted && !roster_.has_room() && roster_.starting().empty()) workforce_.grow(1, now);
         return;
     }
+    if (renewing_ && shutdown_.is_serving() && continue_renewal(now)) return;
     if (!sizer_.is_due(now) || !workforce_.may_start(now)) return;
     if (shape_.sizes_itself) {
         sizer_.begin_decision(now);
@@ -454,6 +439,7 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 /// the turn in which that happens.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
     if (shape_.pick == Pick::vacant || shutdown_.is_retiring()) return TimePoint::max();
+    if (renewing_ && shutdown_.is_serving()) return now + between_renewals;
     if (roster_.surplus() > 0) return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
     if (!roster_.may_grow()) return TimePoint::max();
     if (!workforce_.may_start(now)) return TimePoint::max();  // Workforce::prepare_to_wait() says when.
@@ -469,6 +455,7 @@ TimePoint Pool::next_resize(TimePoint now) const noexcept {
 }
 
 void Pool::publish(TimePoint now) noexcept {
+    door_.close_removed(options_.stop_settle, now);
     gauges_.publish(roster_, shutdown_.is_serving(), now);
     if (gauges_.sample(door_, workforce_, now)) admission_.sweep(now);
     check_books();
@@ -522,15 +509,142 @@ bool Pool::is_stopped() const noexcept {
            connections_.farewells().empty() && roster_.vacant().size() == static_cast<int>(slots());
 }
 
+// The reload.
+
+/// The slots beyond are for new workers beside those that leave.
+int Pool::workers_most() const noexcept {
+    const int reserved = shape_.sizes_itself || options_.design.delivery == Delivery::fork
+                             ? 0
+                             : options_.reserve * options_.threads;
+    return static_cast<int>(shape_.slots) - reserved;
+}
+
+PresentPool Pool::present() const {
+    return {.options = options_, .texts = listener_texts_, .workers_most = workers_most()};
+}
+
+Pool::Change Pool::prepare_change(PoolOptions wanted, OpenedListeners added) const {
+    check_change({present()}, {.pools = {wanted}});
+    const auto places = door_.places_for(added.listeners);
+    if (!places)
+        throw std::runtime_error{"pool '" + options_.name + "' has no place for so many listeners; " +
+                                 std::to_string(listeners_max) +
+                                 " are possible, with those that are still to be closed"};
+    std::vector<std::string> texts = listener_texts_;
+    for (std::string& text : texts)
+        if (std::find(wanted.listen.begin(), wanted.listen.end(), text) == wanted.listen.end()) text.clear();
+    const bool new_listeners = texts != listener_texts_ || !places->empty();
+    for (std::size_t i = 0; i < places->size(); ++i) {
+        texts.resize(std::max(texts.size(), (*places)[i] + 1));
+        texts[(*places)[i]] = added.texts[i];
+    }
+    Admission admission{wanted.admission, texts};
+    wanted.reserve = options_.reserve;  // The slots are there.
+    wanted.workers_most = options_.workers_most;
+    return {.options = checked(std::move(wanted)),
+            .added = std::move(added.listeners),
+            .places = *places,
+            .texts = std::move(texts),
+            .admission = std::move(admission),
+            .new_listeners = new_listeners};
+}
+
+bool Pool::change(Change&& change, std::chrono::seconds drain_timeout) noexcept {
+    for (std::size_t i = 0; i < listener_texts_.size(); ++i)
+        if (change.texts[i].empty() && door_.is_in_service(i)) door_.remove(i);
+    for (std::size_t i = 0; i < change.added.size(); ++i)
+        door_.add(change.places[i], std::move(change.added[i]));
+    listener_texts_ = std::move(change.texts);
+    scoreboard_.header().listeners = static_cast<std::uint32_t>(listeners().size());
+    if (change.options.of_workers != options_.of_workers) workforce_.begin_edition();
+    options_ = std::move(change.options);
+    admission_ = std::move(change.admission);
+    connections_.set_refusal(options_.refusal);
+    door_.change(options_.listen_options);
+    workforce_.set_drain_timeout(drain_timeout);
+    size_[0].word = size_word(orders_carried_out(size_[0].word), 0);
+    return change.new_listeners;
+}
+
+std::vector<std::size_t> Pool::listeners_from(const std::string& text) const {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < listener_texts_.size(); ++i)
+        if (listener_texts_[i] == text && door_.is_in_service(i)) places.push_back(i);
+    return places;
+}
+
+void Pool::give_away(std::size_t listener) noexcept {
+    door_.give_away(listener);
+    listener_texts_[listener].clear();
+}
+
+void Pool::remove(TimePoint deadline) noexcept {
+    stop_[0].deadline = deadline;
+    stop_[0].begun = true;
+}
+
+// The renewal after a reload.
+
+/// In a model that forks for each client there is nothing to replace, and a single process of threads can't
+/// be.
+void Pool::begin_renewal(TimePoint now) noexcept {
+    const RenewalCounts counts = workforce_.count_editions();
+    renewing_ = counts.stale > 0 && shape_.pick != Pick::vacant && !shape_.sizes_itself;
+    const int most = options_.limits.workers_max / static_cast<int>(shape_.slots_of_a_process);
+    processes_wanted_ = std::min(counts.stale + counts.fresh_starting + counts.fresh_ready, most);
+    renewed_at_ = now;
+}
+
+/// Returns false if the renewal is over, or given up because no new worker becomes ready.
+bool Pool::continue_renewal(TimePoint now) noexcept {
+    RenewalCounts counts = workforce_.count_editions();
+    counts.wanted = processes_wanted_;
+    renewing_ = counts.stale > 0;
+    if (!renewing_) return false;
+    if (counts.fresh_ready > renewed_) renewed_at_ = now;
+    renewed_ = counts.fresh_ready;
+    if (now - renewed_at_ >= options_.renewal_timeout) {
+        log(LogLevel::error, "pool " + options_.name +
+                                 ": no worker becomes ready that was started with the new configuration; the "
+                                 "others serve on with the old one");
+        renewal_failed_ = true;
+        renewing_ = false;
+        return false;
+    }
+    const Renewal plan = plan_renewal(counts, std::max(1, options_.reserve));
+    workforce_.retire_stale(plan.retire, now);
+    if (plan.start > 0 && workforce_.may_start(now))
+        workforce_.grow(plan.start * static_cast<int>(shape_.slots_of_a_process), now);
+    return true;
+}
+
+void Pool::leave() noexcept {
+    sources_left_count_[0] = admission_.leave({sources_left_.begin(), sources_left_.end()});
+}
+
+/// Once: what a master has left, its successor has; if that dies, bans and rates begin anew.
+void Pool::take_over_sources() noexcept {
+    const std::uint64_t count = sources_left_count_[0].exchange(0);
+    admission_.take_over({sources_left_.begin(), sources_left_.begin() + count});
+}
+
+void Pool::publish_reload(bool successful, std::uint64_t in_effect_since_s) noexcept {
+    ScoreboardHeader& header = scoreboard_.header();
+    header.reload_successful = successful ? 1 : 0;
+    header.reloaded_at_s = in_effect_since_s;
+}
+
 // Orders.
 
 PoolStatus Pool::status() {
     const ScoreboardHeader& header = scoreboard_.header();
     PoolStatus status{.name = options_.name, .model = options_.design.name};
+    status.leaving = !is_serving();
     for (std::size_t i = 0; i < listeners().size(); ++i)
-        status.listeners.push_back({.address = listeners()[i].address().text(),
-                                    .waiting = header.listen_queues[i].length,
-                                    .backlog = header.listen_queues[i].limit});
+        if (!listeners()[i].is_closed())
+            status.listeners.push_back({.address = listeners()[i].address().text(),
+                                        .waiting = header.listen_queues[i].length,
+                                        .backlog = header.listen_queues[i].limit});
     status.workers = roster_.count();
     status.workers_max = options_.limits.workers_max;
     status.counts_connections = options_.design.master_accepts();
@@ -551,8 +665,7 @@ ControlAnswer Pool::change_size(int processes, std::uint64_t number) {
     const auto order = static_cast<std::uint32_t>(number);
     if (orders_carried_out(size_[0].word) <= order) {
         const int workers = processes * static_cast<int>(shape_.slots_of_a_process);
-        const std::optional<PoolLimits> changed =
-            changed_by(options_.limits, workers, static_cast<int>(shape_.slots));
+        const std::optional<PoolLimits> changed = changed_by(options_.limits, workers, workers_most());
         const int before = workers_more(size_[0].word);
         size_[0].word = size_word(order + 1, changed ? before + workers : before);
         if (!changed)

@@ -21,8 +21,10 @@
 #include "pool/gauges.hpp"
 #include "pool/handoffs.hpp"
 #include "pool/lobby.hpp"
+#include "pool/opened_listeners.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
+#include "pool/present_pool.hpp"
 #include "pool/roster.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/shutdown.hpp"
@@ -67,20 +69,68 @@ class Pool {
 public:
     /// Opens the listeners and allocates the scoreboard. Throws AddressError or std::system_error.
     Pool(PoolOptions options, std::chrono::seconds drain_timeout);
+    /// With listeners that are open already. Throws std::system_error.
+    Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds drain_timeout);
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
 
     [[nodiscard]] const PoolOptions& options() const noexcept { return options_; }
     [[nodiscard]] const std::vector<Listener>& listeners() const noexcept { return door_.listeners(); }
 
+    /// See Door.
+    [[nodiscard]] bool is_in_service(std::size_t listener) const noexcept {
+        return door_.is_in_service(listener);
+    }
+
     /// The scoreboard's memfd, borrowed, for a ScoreboardReader with slots() rows.
     [[nodiscard]] int scoreboard_fd() const noexcept { return scoreboard_.fd(); }
     [[nodiscard]] std::uint32_t slots() const noexcept { return scoreboard_.slots(); }
 
-    [[nodiscard]] DescriptorNeeds descriptor_needs() const;
+    /// What the pool would need with these options, which may be its own.
+    [[nodiscard]] DescriptorNeeds descriptor_needs(const PoolOptions& options) const;
 
-    /// Sets how many connections the pool may have at once; called before start().
-    void limit_connections(std::size_t most) { connections_.limit(most); }
+    /// Sets how many connections the pool may have at once; called before start(). `places`: see
+    /// Connections::limit().
+    void limit_connections(std::size_t most, std::size_t places) { connections_.limit(most, places); }
+
+    // The reload, in the keeper between two masters: what the next one is made from.
+
+    /// Whether it has been told to stop; of a pool that serves, stopped is the whole server.
+    [[nodiscard]] bool is_leaving() const noexcept { return stop_[0].begun; }
+
+    [[nodiscard]] PresentPool present() const;
+
+    /// What change() needs, made before anything is changed. Throws std::invalid_argument or
+    /// std::runtime_error.
+    struct Change {
+        PoolOptions options;
+        std::vector<Listener> added;
+        std::vector<std::size_t> places;  ///< Of those.
+        std::vector<std::string> texts;   ///< Of all listeners.
+        Admission admission;
+        bool new_listeners = false;
+    };
+    [[nodiscard]] Change prepare_change(PoolOptions wanted, OpenedListeners added) const;
+
+    /// Gives the pool new options and listeners. Listeners that aren't wanted any more drain as at a stop. If
+    /// what workers are started with has changed, they are replaced a few at a time. Returns whether
+    /// listeners have changed.
+    bool change(Change&& change, std::chrono::seconds drain_timeout) noexcept;
+
+    /// The places of the listeners in service that were opened from the text.
+    [[nodiscard]] std::vector<std::size_t> listeners_from(const std::string& text) const;
+
+    /// Leaves a listener to another pool, which has its twin.
+    void give_away(std::size_t listener) noexcept;
+
+    /// The files of UNIX listeners that were another pool's are this one's from here on.
+    void own_files() noexcept { door_.change(options_.listen_options); }
+
+    /// From here on it only finishes what has begun.
+    void remove(TimePoint deadline) noexcept;
+
+    /// Whether the number was that of a listener that is closed: it may be another's now.
+    [[nodiscard]] bool has_closed(int fd) const noexcept { return door_.has_closed(fd); }
 
     // The master's verbs, in the order of a turn.
 
@@ -96,10 +146,10 @@ public:
     /// master was. `file` is a regular file among them.
     void go_on(std::vector<UniqueFd>& strays, TimePoint now);
 
-    /// For the keeper, when the server has stopped: forgets what the master has closed.
-    void forget_closed() noexcept;
+    /// For the keeper: forgets the listeners that masters have closed, and returns their numbers.
+    std::vector<int> forget_closed() { return door_.forget_closed(); }
 
-    /// Forks the first workers.
+    /// Forks the first workers, unless that has been done.
     void start_workers(TimePoint now) noexcept;
 
     /// Arms what wakes the master. Returns until when it may wait; TimePoint::min(): not at all.
@@ -147,11 +197,31 @@ public:
     /// those that are still busy at the deadline.
     void continue_stop(TimePoint now) noexcept;
 
+    /// Whether it has not been told to stop.
+    [[nodiscard]] bool is_serving() const noexcept { return shutdown_.is_serving(); }
+
     /// The number of connections lost since the pool was made.
     [[nodiscard]] std::uint64_t lost() noexcept;
 
     /// Whether every connection has ended and every worker is buried.
     [[nodiscard]] bool is_stopped() const noexcept;
+
+    // The reload.
+
+    /// Of a removed pool: nothing is left of it, and no master need look at it any more.
+    void note_finished() noexcept { stop_[0].has_finished = true; }
+    [[nodiscard]] bool has_finished() const noexcept { return stop_[0].has_finished; }
+
+    /// Whether workers from before the last change() are still to be replaced.
+    [[nodiscard]] bool is_renewing() const noexcept { return renewing_; }
+    /// Whether the last renewal was given up, because no new worker became ready.
+    [[nodiscard]] bool has_failed_to_renew() const noexcept { return renewal_failed_; }
+
+    /// Before this master makes room for another: leaves it what is remembered of the sources of clients.
+    void leave() noexcept;
+
+    /// Publishes whether the last reload was successful, and when a configuration was last put into effect.
+    void publish_reload(bool successful, std::uint64_t in_effect_since_s) noexcept;
 
     // Orders.
 
@@ -173,6 +243,8 @@ private:
         bool begun = false;
         bool closes = false;  ///< The listeners are closed, or about to be.
         TimePoint deadline{};
+        bool has_started = false;   ///< The first workers.
+        bool has_finished = false;  ///< It is a removed pool of which nothing is left.
     };
 
     /// What a successor must know of the orders that changed the pool's size: one word, so that an order is
@@ -181,7 +253,11 @@ private:
         std::atomic<std::uint64_t> word;  ///< The number of orders, and above that the workers more or less.
     };
 
+    [[nodiscard]] int workers_most() const noexcept;
+    void begin_renewal(TimePoint now) noexcept;
+    bool continue_renewal(TimePoint now) noexcept;
     void adopt_accounts(TimePoint now);
+    void take_over_sources() noexcept;
     std::optional<Place> next_client(TimePoint now) noexcept;
     std::optional<Place> next_from_door(TimePoint now) noexcept;
     [[nodiscard]] bool make_room() noexcept;
@@ -205,8 +281,8 @@ private:
 
     PoolOptions options_;
     PoolShape shape_;
-    std::vector<std::string> listener_texts_;  ///< For each listener, the text in Options::listen.
-    std::vector<Listener> opened_;             ///< The listeners, until the door has them.
+    std::vector<std::string> listener_texts_;  ///< For each listener, the text in Options::listen; empty: it
+                                               ///< is closed, or will be.
     Admission admission_;
     Scoreboard scoreboard_;
     WakeUp wake_up_;
@@ -220,10 +296,17 @@ private:
     Shutdown shutdown_;
     SharedArray<StopNote> stop_{1};
     SharedArray<SizeNote> size_{1};
+    SharedArray<SourceLimits::Record> sources_left_{options_.admission.sources.sources_max};
+    SharedArray<SharedCounter> sources_left_count_{1};
     Gauges gauges_;
     TimePoint wanted_at_{};  ///< When a client last waited because no worker was idle.
     bool wanted_ = false;    ///< That was less than standing_still ago.
     TimePoint watched_door_at_{};
+    bool renewing_ = false;
+    bool renewal_failed_ = false;
+    TimePoint renewed_at_{};    ///< When the renewal began, or a new worker was last ready.
+    int renewed_ = 0;           ///< New processes that are ready.
+    int processes_wanted_ = 0;  ///< As many as there were when it began.
 };
 
 }  // namespace bullpen

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include <bullpen/async_handler.hpp>
 #include <bullpen/handler.hpp>
@@ -12,12 +14,26 @@
 
 namespace bullpen {
 
+/// The value of a setting, as text.
+struct SettingText {
+    std::string key;
+    std::string text;
+    bool operator==(const SettingText&) const = default;
+};
+
 /// A user's options, the model and the handler that they are for, and times that only tests change.
 struct PoolOptions : Options {
     Model design;                          ///< The one that `model` names.
     Handler handler = [](Connection&) {};  ///< Served by models of Form::blocking.
     AsyncHandler async_handler = {};       ///< Served by models of Form::asynchronous.
     Program program = {};                  ///< Served by models of Form::program.
+
+    // For reloads.
+    std::vector<SettingText> of_workers = {};  ///< What workers are started with.
+    std::vector<SettingText> of_pool = {};     ///< What can't change in a pool that is there.
+    int reserve = 0;       ///< Processes beyond workers_max: new ones while those before them leave.
+    int workers_most = 0;  ///< For reloads that raise workers_max: there is room for so many workers.
+    std::chrono::milliseconds renewal_timeout{30'000};  ///< For the next new worker to become ready.
 
     std::chrono::milliseconds resize_interval{100};  ///< Between two steps of the growing ramp.
     std::chrono::milliseconds stuck_after{500};  ///< A worker that hasn't received a connection within this

@@ -56,6 +56,10 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
     PoolShape shape;
     shape.slots = static_cast<std::uint32_t>(limits_for(model, options.limits).workers_max);
     shape.sizes_itself = model.housing == Housing::threads_of_one;
+    if (!shape.sizes_itself && model.workers_fixed == 0)
+        shape.slots = std::max(shape.slots, static_cast<std::uint32_t>(options.workers_most));
+    if (!shape.sizes_itself && model.delivery != Delivery::fork)
+        shape.slots += static_cast<std::uint32_t>(options.reserve * options.threads);
     shape.slots_of_a_process = shape.sizes_itself ? shape.slots : static_cast<std::uint32_t>(options.threads);
     shape.capacity = model.multiplexes ? static_cast<std::uint64_t>(options.capacity) : 1;
     shape.depth = shape.capacity;

@@ -103,7 +103,7 @@ Stage Roster::stage_of(std::uint32_t slot) const noexcept {
 
 std::optional<std::uint32_t> Roster::slot_for_next(std::uint64_t ahead, TimePoint now) const noexcept {
     switch (pick_) {
-        case Pick::vacant: return vacant_.lowest();
+        case Pick::vacant: return may_grow() ? vacant_.lowest() : std::nullopt;
         case Pick::least_loaded: return least_loaded();
         case Pick::never: return {};
         case Pick::lowest_idle: break;
@@ -142,7 +142,7 @@ std::uint64_t Roster::connections_of(std::uint32_t slot) const noexcept {
 PoolCounts Roster::count() const noexcept {
     PoolCounts counts{.starting = starting_.size(), .draining = draining_.size()};
     if (pick_ == Pick::vacant) {
-        counts.idle = vacant_.size();
+        counts.idle = std::clamp(limits_.workers_max - (slots() - vacant_.size()), 0, vacant_.size());
         counts.busy = ready_.size();
         return counts;
     }
@@ -169,7 +169,7 @@ int Roster::surplus() const noexcept {
 }
 
 bool Roster::is_saturated() const noexcept {
-    if (pick_ == Pick::vacant) return vacant_.empty();
+    if (pick_ == Pick::vacant) return !may_grow();
     if (!starting_.empty() || (may_grow() && !sizes_itself_)) return false;
     if (pick_ != Pick::never) return idle_.empty();
     const bool room =

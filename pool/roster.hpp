@@ -77,10 +77,10 @@ public:
 
     /// Whether a client that arrives now may be given to a slot.
     [[nodiscard]] bool has_room() const noexcept {
-        return pick_ == Pick::vacant ? !vacant_.empty() : !free_.empty();
+        return pick_ == Pick::vacant ? may_grow() : !free_.empty();
     }
     [[nodiscard]] bool has_idle() const noexcept {
-        return pick_ == Pick::vacant ? !vacant_.empty() : !idle_.empty();
+        return pick_ == Pick::vacant ? may_grow() : !idle_.empty();
     }
 
     /// The slot for the next client: the lowest idle one, else the lowest that has fewer than `ahead` clients

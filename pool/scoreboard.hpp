@@ -70,7 +70,7 @@ struct ScoreboardHeader {
     SharedWord wanted;             ///< 1 while a client waits because no worker is idle.
     SharedWord draining;           ///< 1 from the order to stop on.
 
-    alignas(64) SharedWord slots;  ///< The number of rows: workers_max at the start.
+    alignas(64) SharedWord slots;  ///< The number of rows.
     SharedWord workers_max;
     SharedWord spare_min;
     SharedWord spare_max;
@@ -99,6 +99,8 @@ struct ScoreboardHeader {
     SharedCounter spawns;
     SharedCounter saturated_ns;  ///< Time with no spare worker and no room to grow.
     SharedCounter log_lines_dropped;
+    SharedWord reload_successful;  ///< 1: the last reload was, or there was none.
+    SharedCounter reloaded_at_s;   ///< When a configuration was last put into effect (UNIX time).
     std::array<SharedCounter, exit_reasons> exits;
     std::array<ListenQueueWords, listeners_max> listen_queues;  ///< Sampled once a second.
 };

@@ -50,6 +50,35 @@ void SourceLimits::recount(const Peer& peer) noexcept {
     if (const std::optional<Place> found = find_or_add(network_of(peer))) ++(*found)->connections;
 }
 
+std::size_t SourceLimits::leave(std::span<Record> records) const noexcept {
+    std::size_t count = 0;
+    for (const Shelf shelf : {banned, active, resting})
+        for (const Source& source : shelves_[shelf]) {
+            if (count == records.size()) return count;
+            records[count++] = {.network = source.network,
+                                .refusals = source.refusals,
+                                .is_banned = shelf == banned,
+                                .rate_debt_end = source.rate_debt_end,
+                                .window_began = source.window_began,
+                                .shelved = source.shelved};
+        }
+    return count;
+}
+
+void SourceLimits::take_over(std::span<const Record> records) noexcept {
+    if (!enabled_) return;
+    for (const Record& record : records) {
+        const std::optional<Place> found = find_or_add(record.network);
+        if (!found) continue;
+        Source& source = **found;
+        source.refusals = record.refusals;
+        source.rate_debt_end = record.rate_debt_end;
+        source.window_began = record.window_began;
+        record.is_banned ? put_on(banned, *found) : put_back(*found);
+        source.shelved = record.shelved;
+    }
+}
+
 void SourceLimits::ended(const Peer& peer) noexcept {
     if (!concerns(peer)) return;
     const auto found = index_.find(network_of(peer));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <list>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -33,9 +34,22 @@ public:
     /// Admits and counts a new connection, or returns why not. `now` must not decrease.
     std::optional<Refusal> admit(const Peer& peer, TimePoint now) noexcept;
 
-    /// For a master whose predecessor has died: counts a connection that was admitted before. Bans and rates
-    /// begin anew.
+    /// For a master that goes on for another one: counts a connection that was admitted before.
     void recount(const Peer& peer) noexcept;
+
+    /// What is remembered of a source besides its connections. Plain data.
+    struct Record {
+        IpAddress network;
+        int refusals = 0;
+        bool is_banned = false;
+        TimePoint rate_debt_end{};
+        TimePoint window_began{};
+        TimePoint shelved{};
+    };
+    /// Notes as many sources as there is room for, those that are banned first, and returns their number.
+    std::size_t leave(std::span<Record> records) const noexcept;
+    /// Goes on from there. Of a master that has died there are no records: bans and rates begin anew.
+    void take_over(std::span<const Record> records) noexcept;
 
     /// A connection that was admitted has ended.
     void ended(const Peer& peer) noexcept;

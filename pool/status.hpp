@@ -23,6 +23,7 @@ struct ListenerStatus {
 struct PoolStatus {
     std::string name;
     std::string_view model;
+    bool leaving = false;  ///< It only finishes what has begun: a reload has removed it, or the server stops.
     std::vector<ListenerStatus> listeners{};
     PoolCounts workers{};
     int workers_max = 0;

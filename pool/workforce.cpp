@@ -134,6 +134,7 @@ void Workforce::prepare(std::uint32_t slot) {
         }
     }
     ++seat.generation;
+    seat.edition = edition_;
     seat.ended_by_us.reset();
     seat.stopped_at.reset();
     rows_.begin(slot);
@@ -302,8 +303,7 @@ void Workforce::adopt_listeners(std::uint32_t slot, OpenDescriptors& open) {
     for (std::size_t i = 0; i < count; ++i) {
         TableFd& fd = own_listener_fds_[slot * count + i];
         if (fd && open.claim(fd.get()))
-            own_listeners_[slot].push_back(
-                Listener::adopt(UniqueFd{fd.get()}, (*common_.listeners)[i].address()));
+            own_listeners_[slot].push_back(Listener::adopt(UniqueFd{fd.get()}));
         else
             fd.forget();
     }
@@ -509,6 +509,39 @@ void Workforce::end_stopped(TimePoint now) noexcept {
 void Workforce::kill_all() noexcept {
     for (const auto& [pid, slot] : slot_of_)
         if (seats_[slot].ended_by_us != ExitReason::drain_limit) kill(slot, ExitReason::drain_limit);
+}
+
+// The renewal after a reload.
+
+RenewalCounts Workforce::count_editions() const noexcept {
+    RenewalCounts counts;
+    for (std::uint32_t slot = 0; slot < shape_.slots; slot = shape_.process_of(slot).end) {
+        const Stage stage = roster_.stage_of(slot);
+        if (stage == Stage::vacant) ++counts.vacant;
+        if (stage != Stage::starting && stage != Stage::ready) continue;
+        if (seats_[slot].edition != edition_)
+            ++counts.stale;
+        else
+            ++(stage == Stage::ready ? counts.fresh_ready : counts.fresh_starting);
+    }
+    return counts;
+}
+
+void Workforce::retire_stale(int processes, TimePoint now) noexcept {
+    for (const bool also_busy : {false, true})
+        for (std::uint32_t slot = 0; slot < shape_.slots && processes > 0;
+             slot = shape_.process_of(slot).end) {
+            const Stage stage = roster_.stage_of(slot);
+            if ((stage != Stage::starting && stage != Stage::ready) || seats_[slot].edition == edition_)
+                continue;
+            const SlotRange process = shape_.process_of(slot);
+            bool busy = false;
+            for (std::uint32_t each = process.first; each < process.end; ++each)
+                busy = busy || roster_.is_busy(each);
+            if (busy && !also_busy) continue;
+            retire(slot, now);
+            --processes;
+        }
 }
 
 // Death.

@@ -24,6 +24,7 @@
 #include "pool/obituary.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
+#include "pool/renewal.hpp"
 #include "pool/roster.hpp"
 #include "pool/rows.hpp"
 #include "pool/scoreboard.hpp"
@@ -74,8 +75,10 @@ public:
     Workforce(const Workforce&) = delete;
     Workforce& operator=(const Workforce&) = delete;
 
-    /// Sets the descriptors that workers keep besides their own; called before the first start.
+    /// Sets the descriptors that workers keep besides their own.
     void keep(std::vector<int> kept) { common_.kept = std::move(kept); }
+
+    void set_drain_timeout(std::chrono::seconds timeout) noexcept { common_.drain_timeout = timeout; }
 
     /// From here on children don't get what is the master's alone.
     void keep_from_children() noexcept;
@@ -176,6 +179,15 @@ public:
     /// Kills all processes that are left at the end of drain_timeout.
     void kill_all() noexcept;
 
+    // The renewal after a reload.
+
+    /// From here on workers are started with what has changed; those that are there are stale.
+    void begin_edition() noexcept { ++edition_; }
+    /// The processes that weren't told to leave, without RenewalCounts::wanted.
+    [[nodiscard]] RenewalCounts count_editions() const noexcept;
+    /// Retires stale processes, idle ones first.
+    void retire_stale(int processes, TimePoint now) noexcept;
+
     // Death.
 
     /// Forgets the dead process and returns its slots and why it ended; nothing if the pid is none of this
@@ -203,6 +215,7 @@ private:
     struct Seat {
         pid_t pid = 0;  ///< 0: vacant.
         std::uint32_t generation = 0;
+        std::uint32_t edition = 0;  ///< When it was born, counted by begin_edition().
         Channel channel;
         std::optional<ExitReason> ended_by_us;
         TimePoint told_at{};                  ///< When it was last told to leave.
@@ -248,7 +261,8 @@ private:
     std::vector<std::vector<Listener>> own_listeners_;  ///< By slot, if the model wants them,
     SharedArray<TableFd> own_listener_fds_;             ///< and their numbers, which outlive a master.
     std::unordered_map<pid_t, std::uint32_t> slot_of_;  ///< The first slot of each living process.
-    int stopped_ = 0;                                   ///< The number of stopped processes.
+    std::uint32_t edition_ = 0;
+    int stopped_ = 0;  ///< The number of stopped processes.
     StartPause pause_;
     TimePoint resumed_at_{};  ///< When the master last continued after it had not been running.
 };

@@ -25,38 +25,56 @@
 namespace bullpen {
 namespace {
 
+/// With what reloads of a server that can do them need: room for more workers, and for new ones beside those
+/// that leave.
+std::vector<PoolOptions> with_room(std::vector<PoolOptions> pools, bool reloads) {
+    constexpr int reserve = 4;
+    for (PoolOptions& pool : pools)
+        if (reloads) {
+            pool.reserve = reserve;
+            pool.workers_most = 2 * limits_for(pool.design, pool.limits).workers_max;
+        }
+    return pools;
+}
+
 /// Before the first descriptor is opened.
-MasterOptions prepare(ServerOptions& options) {
+MasterOptions prepare(ServerOptions options) {
     fill_standard_descriptors();
     ignore_write_signals();
     need_stack();
     keep_log_open();
     return {.name = options.name,
             .version = BULLPEN_VERSION,
-            .pools = std::move(options.pools),
+            .pools = with_room(std::move(options.pools), options.make_again != nullptr),
             .drain_timeout = options.drain_timeout,
             .master_timeout = options.master_timeout};
+}
+
+ServerOptions without_pools(ServerOptions options) {
+    options.pools.clear();
+    return options;
 }
 
 std::vector<Listener> open_metrics(const std::string& address) {
     return address == "off" ? std::vector<Listener>{} : open_listeners(address, {});
 }
 
-std::vector<ExportedPool> exported(const std::deque<Pool>& pools) {
+std::vector<ExportedPool> exported(const std::list<Pool>& pools) {
     std::vector<ExportedPool> all;
     for (const Pool& pool : pools) {
+        if (pool.is_leaving()) continue;
         ExportedPool one{.name = pool.options().name,
                          .listeners = {},
                          .scoreboard_fd = pool.scoreboard_fd(),
                          .slots = pool.slots()};
-        for (const Listener& listener : pool.listeners())
-            one.listeners.push_back(listener.address().text());
+        for (std::size_t i = 0; i < pool.listeners().size(); ++i)
+            one.listeners.push_back(pool.is_in_service(i) ? pool.listeners()[i].address().text() : "");
         all.push_back(std::move(one));
     }
     return all;
 }
 
-Companion make_exporter(const std::vector<Listener>& listeners, const std::deque<Pool>& pools) {
+Companion make_exporter(const std::vector<Listener>& listeners, const std::list<Pool>& pools) {
     std::vector<int> descriptors;
     for (const Listener& listener : listeners)
         descriptors.push_back(listener.fd());
@@ -71,10 +89,36 @@ Companion make_exporter(const std::vector<Listener>& listeners, const std::deque
 
 }  // namespace
 
-Server::Server(ServerOptions options) : master_{prepare(options)}, metrics_{open_metrics(options.metrics)} {
-    if (!metrics_.empty()) master_.add_companion(make_exporter(metrics_, master_.pools()));
-    if (std::optional<Listener> socket = open_control(options.control, options.name))
+Server::Server(ServerOptions options)
+    : started_with_{without_pools(options)},
+      master_{prepare(std::move(options))},
+      metrics_{open_metrics(started_with_.metrics)} {
+    const auto exporter = [this]() -> std::optional<Companion> {
+        if (metrics_.empty()) return {};
+        return make_exporter(metrics_, master_.pools());
+    };
+    if (std::optional<Companion> companion = exporter()) master_.add_companion(std::move(*companion));
+    if (std::optional<Listener> socket = open_control(started_with_.control, started_with_.name))
         master_.open_control(Control{std::move(*socket)});
+    if (!started_with_.make_again) return;
+    const auto make = [this](const std::string& text) {
+        return configuration_of(started_with_.make_again(text));
+    };
+    master_.reload_from({.read = started_with_.read_again, .make = make}, exporter);
+}
+
+Configuration Server::configuration_of(ServerOptions options) const {
+    const auto check = [](const char* what, const std::string& now, const std::string& wanted) {
+        if (now != wanted)
+            throw std::invalid_argument{std::string{what} + ": a reload can't change '" + now + "' to '" +
+                                        wanted + "'; it needs a new start"};
+    };
+    check("name", started_with_.name, options.name);
+    check("metrics", started_with_.metrics, options.metrics);
+    check("control", started_with_.control, options.control);
+    return {.pools = with_room(std::move(options.pools), true),
+            .drain_timeout = options.drain_timeout,
+            .master_timeout = options.master_timeout};
 }
 
 int exit_status_of(const std::function<int()>& body) noexcept {

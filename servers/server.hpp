@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +21,14 @@ struct ServerOptions {
     std::string control = "off";             ///< The control socket's directory, "auto" or "off".
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
+
+    // How SIGHUP and `bullpen ctl reload` get other options; without them they are refused. Both functions
+    // throw std::invalid_argument, or another std::exception, with a sentence.
+    /// Returns the text of the new configuration. Called in a child of the master, which may wait.
+    std::function<std::string()> read_again{};
+    /// Makes options of that text. Called in that child first and then, if nothing is wrong, in the keeper,
+    /// which must not wait long: nobody accepts meanwhile.
+    std::function<ServerOptions(const std::string& text)> make_again{};
 };
 
 /// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor,
@@ -29,7 +37,7 @@ class Server {
 public:
     explicit Server(ServerOptions options);
 
-    [[nodiscard]] const std::deque<Pool>& pools() const noexcept { return master_.pools(); }
+    [[nodiscard]] const std::list<Pool>& pools() const noexcept { return master_.pools(); }
 
     /// Where the exporter answers; none if metrics are off.
     [[nodiscard]] const std::vector<Listener>& metrics() const noexcept { return metrics_; }
@@ -38,6 +46,9 @@ public:
     int run(const std::function<void()>& ready = [] {}) { return master_.run(ready); }
 
 private:
+    [[nodiscard]] Configuration configuration_of(ServerOptions options) const;
+
+    ServerOptions started_with_;  ///< Without the pools.
     Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
     std::vector<Listener> metrics_;
 };

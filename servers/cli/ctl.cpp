@@ -75,11 +75,12 @@ std::string pool_table(const json::array& pools) {
         {"pool", "model", "idle", "busy", "start", "drain", "max", "open", "parked", "accepted", "lost"}};
     table.align_left(1);
     for (const json::value& pool : pools)
-        table.add({text_at(pool, "name"), text_at(pool, "model"), number_at(pool, "/workers/idle"),
-                   number_at(pool, "/workers/busy"), number_at(pool, "/workers/starting"),
-                   number_at(pool, "/workers/draining"), number_at(pool, "/workers/max"),
-                   number_at(pool, "/connections/open"), number_at(pool, "/connections/parked"),
-                   number_at(pool, "/connections/accepted"), number_at(pool, "/connections/lost")});
+        table.add({text_at(pool, "name") + (pool.at("leaving") == true ? " (leaving)" : ""),
+                   text_at(pool, "model"), number_at(pool, "/workers/idle"), number_at(pool, "/workers/busy"),
+                   number_at(pool, "/workers/starting"), number_at(pool, "/workers/draining"),
+                   number_at(pool, "/workers/max"), number_at(pool, "/connections/open"),
+                   number_at(pool, "/connections/parked"), number_at(pool, "/connections/accepted"),
+                   number_at(pool, "/connections/lost")});
     return table.text(screen_width);
 }
 
@@ -126,7 +127,7 @@ std::string describe_status(std::string_view line) {
 
 void declare_ctl(CLI::App& program, CtlArguments& arguments, std::function<int()>& chosen) {
     CLI::App& command = *program.add_subcommand("ctl", "Give a running server an order");
-    command.add_option("COMMAND", arguments.command, "status or stop")->required()->type_name("");
+    command.add_option("COMMAND", arguments.command, "status, reload or stop")->required()->type_name("");
     command.add_flag("--now", arguments.now, "stop: end workers that are still busy, too");
     command.add_option("--name", arguments.name, "the server's --name (default)")->type_name("NAME");
     command.add_option("--control", arguments.directory, "the server's --control (auto)")->type_name("DIR");
@@ -139,10 +140,11 @@ void declare_ctl(CLI::App& program, CtlArguments& arguments, std::function<int()
         footer += "  " + std::string{one.name};
         footer.append(10 - one.name.size(), ' ').append(one.help).append("\n");
     }
-    command.footer(footer +
-                   "stop ends when the server has. Exit status 0: it has happened; 1: it could not\n"
-                   "be done, or no server answers; 2: it is refused, and nothing has changed; 3: the\n"
-                   "stop has lost connections.");
+    command.footer(
+        footer +
+        "reload and stop end when it has happened. Exit status 0: it has happened; 1: it could not\n"
+        "be done, or no server answers; 2: it is refused, and nothing has changed; 3: the\n"
+        "stop has lost connections.");
     command.callback([&] { chosen = [&] { return run_ctl(arguments); }; });
 }
 

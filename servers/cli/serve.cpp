@@ -60,10 +60,11 @@ void announce(const std::string& line) {
 }
 
 void announce(const Server& server, const Settings& settings) {
-    for (std::size_t i = 0; i < server.pools().size(); ++i) {
-        const auto& [name, pool] = settings.pools[i];
+    auto described = settings.pools.begin();
+    for (const Pool& running : server.pools()) {
+        const auto& [name, pool] = *described++;
         const std::string suffix = name == "default" ? "" : " (pool " + name + ")";
-        for (const Listener& listener : server.pools()[i].listeners())
+        for (const Listener& listener : running.listeners())
             announce("serving " + pool.service + " at " + url_of(listener.address(), pool.service == "http") +
                      suffix);
     }
@@ -74,14 +75,14 @@ void announce(const Server& server, const Settings& settings) {
 
 }  // namespace
 
-Settings settings_from(const ServeArguments& arguments) {
+Settings settings_from(const ServeArguments& arguments, const std::string& text) {
     Settings settings;
     if (arguments.config.empty()) {
         if (!arguments.pool_name.empty()) throw SettingError{"--pool goes with --config FILE"};
         settings.pools.emplace_back();
         apply_flags(settings.pools.front().second, pool_settings(), arguments.pool);
     } else {
-        settings = read_config_file(arguments.config);
+        settings = read_config(text, arguments.config);
         if (any_given(arguments.pool))
             apply_flags(pool_for_flags(settings, arguments), pool_settings(), arguments.pool);
         else if (!arguments.pool_name.empty())
@@ -93,8 +94,15 @@ Settings settings_from(const ServeArguments& arguments) {
 }
 
 int run_serve(const ServeArguments& arguments) {
-    const Settings settings = settings_from(arguments);
+    const bool has_file = !arguments.config.empty();
+    const Settings settings = settings_from(arguments, has_file ? text_of_config_file(arguments.config) : "");
     ServerOptions options = make_server(settings, arguments.config);
+    if (has_file) {
+        options.read_again = [&] { return text_of_config_file(arguments.config); };
+        options.make_again = [&](const std::string& text) {
+            return make_server(settings_from(arguments, text), arguments.config);
+        };
+    }
     Keeper::hold_signals();
     Server server{std::move(options)};
     return server.run([&] { announce(server, settings); });

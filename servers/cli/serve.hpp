@@ -16,8 +16,8 @@ struct ServeArguments {
     std::string pool_name;  ///< --pool POOL, or empty.
 };
 
-/// Joins the file and the flags (which override it). Throws SettingError.
-Settings settings_from(const ServeArguments& arguments);
+/// Joins the file's text (empty without --config) and the flags, which override it. Throws SettingError.
+Settings settings_from(const ServeArguments& arguments, const std::string& text);
 
 /// Serves until told to stop; the exit status. Throws what Server's constructor does.
 int run_serve(const ServeArguments& arguments);

@@ -97,19 +97,23 @@ const toml::table& table_of(const toml::node& node, const std::string& place, co
     return *node.as_table();
 }
 
-std::string contents_of(const std::string& path) {
+}  // namespace
+
+std::string text_of_config_file(const std::string& path) {
     std::error_code error;
     std::string text = read_file(path, error);
     if (error) reject(path, "cannot be read: " + reason_of(error));
     return text;
 }
 
-}  // namespace
-
 Settings read_config_file(const std::string& path) {
+    return read_config(text_of_config_file(path), path);
+}
+
+Settings read_config(const std::string& text, const std::string& path) {
     toml::table document;
     try {
-        document = toml::parse(contents_of(path), path);
+        document = toml::parse(text, path);
     } catch (const toml::parse_error& error) {
         reject(place_of(path, error.source()), std::string{error.description()});
     }

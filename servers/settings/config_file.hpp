@@ -11,4 +11,8 @@ namespace bullpen {
 /// line and the key. Every pool must have a `listen` of its own once there are several.
 Settings read_config_file(const std::string& path);
 
+/// The same in two steps: the file's text, and what it says. The text may be that of an earlier moment.
+std::string text_of_config_file(const std::string& path);
+Settings read_config(const std::string& text, const std::string& path);
+
 }  // namespace bullpen

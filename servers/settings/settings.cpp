@@ -1,5 +1,7 @@
 #include "servers/settings/settings.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 
@@ -170,6 +172,45 @@ std::vector<Setting<PoolSettings>> with_http_settings(std::vector<Setting<PoolSe
         std::find_if(rows.begin(), rows.end(), [](const auto& row) { return row.key == "model"; });
     rows.insert(model + 1, http_settings().begin(), http_settings().end());
     return rows;
+}
+
+/// What workers are started with, besides all that is of the service http; the others change in a pool that
+/// is there, or in its master.
+constexpr std::array of_workers = {"service",      "program",        "scheduling",   "await_next",
+                                   "idle_timeout", "header_timeout", "body_timeout", "body_rate",
+                                   "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
+                                   "linger_total"};
+/// What can't change in a pool that is there.
+constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock"};
+
+/// A directory that was put in the place of another has the same name. `changed` also tells a file whose
+/// contents are others.
+std::string identity_of(const std::string& path, bool changed) {
+    struct stat found {};
+    if (path.empty() || ::stat(path.c_str(), &found) != 0) return {};
+    std::string identity = " (" + std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
+    if (changed)
+        identity += " " + std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec) +
+                    " " + std::to_string(found.st_size);
+    return identity + ")";
+}
+
+void note_texts(PoolOptions& pool, PoolSettings settings) {
+    settings.pool.model = pool.model;
+    const auto is_in = [](const auto& keys, std::string_view key) {
+        return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
+    for (const Setting<PoolSettings>& setting : http_settings()) {
+        pool.of_workers.push_back({std::string{setting.key}, text_of(setting, settings)});
+        std::string& text = pool.of_workers.back().text;
+        if (setting.key == "root") text += identity_of(settings.of_service.root, false);
+        if (setting.key == "types") text += identity_of(settings.of_service.types, true);
+    }
+    for (const Setting<PoolSettings>& setting : pool_settings()) {
+        const SettingText text{std::string{setting.key}, text_of(setting, settings)};
+        if (is_in(of_workers, setting.key)) pool.of_workers.push_back(text);
+        if (is_in(of_pool, setting.key)) pool.of_pool.push_back(text);
+    }
 }
 
 }  // namespace
@@ -556,6 +597,7 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     set_workers(pool, settings, where);
     set_service(pool, settings, service, where);
     check(pool, place, spell);
+    note_texts(pool, settings);
     return pool;
 }
 

@@ -45,9 +45,9 @@ TEST_SUITE("pool: the lines of the control socket") {
         CHECK(contains(refusal(R"({"command":"status"})"), "has none"));
         CHECK(contains(refusal(R"({"version":2,"command":"status"})"), "version 2"));
         CHECK(contains(refusal(R"({"version":"1","command":"status"})"), "version \"1\""));
-        CHECK(contains(refusal(R"({"version":1})"), "status and stop"));
-        CHECK(contains(refusal(R"({"version":1,"command":3})"), "status and stop"));
-        CHECK(contains(refusal(R"({"version":1,"command":"reload"})"), "\"reload\""));
+        CHECK(contains(refusal(R"({"version":1})"), "status, reload and stop"));
+        CHECK(contains(refusal(R"({"version":1,"command":3})"), "status, reload and stop"));
+        CHECK(contains(refusal(R"({"version":1,"command":"relaod"})"), "\"relaod\""));
         CHECK(contains(refusal(R"({"version":1,"command":"stop","now":1})"), "true or false"));
         CHECK(contains(refusal(R"({"version":1,"command":"status","now":true})"), "only stop"));
     }

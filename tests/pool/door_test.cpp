@@ -73,7 +73,7 @@ struct House {
           door{"web", open_all(std::vector<std::string>(listeners, "127.0.0.1:0")), pause_time, connections,
                admission} {
         connections.limit(most);
-        door.accept_in_master(events);
+        door.accept_in_master(events, begin);
     }
 
     [[nodiscard]] UniqueFd connect(std::size_t listener = 0) {
@@ -475,7 +475,7 @@ TEST_SUITE("pool: the door") {
         EventsInTest events;
         Door door{"web", open_all({"unix:" + path}), pause_time, connections, admission};
         connections.limit(10);
-        door.accept_in_master(events);
+        door.accept_in_master(events, begin);
         const UniqueFd client = connect_to(door.listeners()[0].address());
         CHECK(door.length() == 1);
         CHECK(door.watch());
@@ -497,12 +497,114 @@ TEST_SUITE("pool: the door") {
         CHECK(house.door.is_open(begin));
         house.door.close();
         CHECK_FALSE(house.door.is_open(begin));
-        CHECK(house.door.listeners().empty());
+        CHECK(house.door.listeners()[0].is_closed());
+        CHECK_FALSE(house.door.is_in_service(0));
         CHECK_FALSE(house.let_in());
         CHECK(house.door.watch());
         CHECK_FALSE(house.door.is_known_to_wait());
         CHECK_FALSE(house.door.still_has_clients());
         CHECK(house.door.length() == 0);
+    }
+
+    TEST_CASE(
+        "a removed listener drains while the others go on, and keeps its place until a like one needs it") {
+        Scoreboard board{1};
+        Admission admission{{}, names_of(2)};
+        Connections connections{board, admission, ""};
+        EventsInTest events;
+        Door door{"web", open_all({"127.0.0.1:0", "127.0.0.1:0"}), pause_time, connections, admission};
+        connections.limit(10);
+        door.remove(1);
+        CHECK_FALSE(door.is_in_service(1));
+        door.accept_in_master(events, begin);  // The next master.
+        const Address address = door.listeners()[1].address();
+        const UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+        CHECK(::connect(late.get(), address.data(), address.size()) == -1);  // Its SYN is dropped.
+        door.close_removed(100ms, begin + 50ms);
+        CHECK_FALSE(door.listeners()[1].is_closed());
+        door.close_removed(100ms, begin + 100ms);
+        CHECK(door.listeners()[1].is_closed());
+        CHECK_FALSE(door.listeners()[0].is_closed());
+        CHECK(door.is_open(begin));
+        const UniqueFd client = connect_to(door.listeners()[0].address());
+        CHECK(door.length() == 1);
+
+        std::vector<Listener> added = open_all({"127.0.0.1:0", "127.0.0.1:0"});
+        const auto places = door.places_for(added);
+        REQUIRE(places);
+        CHECK(*places == std::vector<std::size_t>{1, 2});
+        CHECK(*door.places_for(open_all({"[::1]:0"})) == std::vector<std::size_t>{2});
+        door.add(1, std::move(added[0]));
+        door.add(2, std::move(added[1]));
+        for (const std::size_t place : {0U, 1U, 2U})
+            CHECK(door.is_in_service(place));
+    }
+
+    TEST_CASE("a door has places for as many listeners as metrics have, and says so") {
+        House house{60};
+        CHECK(house.door.places_for(open_all(std::vector<std::string>(4, "127.0.0.1:0"))));
+        CHECK_FALSE(house.door.places_for(open_all(std::vector<std::string>(5, "127.0.0.1:0"))));
+    }
+
+    TEST_CASE("a listener goes to another door with its backlog and its file") {
+        const std::string path =
+            std::filesystem::temp_directory_path() / ("bullpen_door_gift." + std::to_string(::getpid()));
+        Scoreboard board{1};
+        Admission admission{{}, names_of(1)};
+        Connections connections{board, admission, ""};
+        std::optional<Door> giver{std::in_place, "a",         open_all({"unix:" + path}),
+                                  pause_time,    connections, admission};
+        const UniqueFd waits = connect_to(giver->listeners()[0].address());
+        std::vector<Listener> twins;
+        twins.push_back(giver->listeners()[0].twin());
+        { const Listener given_up = giver->listeners()[0].twin(); }
+        CHECK(std::filesystem::exists(path));  // A twin doesn't own the file yet.
+        {
+            Door taker{"b", std::move(twins), pause_time, connections, admission};
+            giver->give_away(0);
+            taker.change({});
+            CHECK_FALSE(giver->is_in_service(0));
+            giver.reset();
+            CHECK(std::filesystem::exists(path));
+            CHECK(taker.length() == 1);
+        }
+        CHECK_FALSE(std::filesystem::exists(path));
+    }
+
+    TEST_CASE("the number of a listener that another process has closed is not closed once more") {
+        House house{2};
+        const int first = house.door.listeners()[0].fd();
+        const int second = house.door.listeners()[1].fd();
+        const auto child = spawn_sharing_descriptors([&] {
+            house.door.close();
+            return 0;
+        });
+        REQUIRE(child);
+        REQUIRE(::waitpid(*child, nullptr, 0) == *child);
+        CHECK(house.door.has_closed(first));
+        const UniqueFd others{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, first)};
+        REQUIRE(others.get() == first);
+        OpenDescriptors open{{first}};
+        house.door.adopt(open);
+        CHECK(open.claim(first));  // It is left to whoever has it.
+        CHECK(house.door.listeners()[0].is_closed());
+        CHECK_FALSE(house.door.has_closed(first));
+        CHECK(::fcntl(first, F_GETFD) >= 0);
+        CHECK(::fcntl(second, F_GETFD) < 0);
+    }
+
+    TEST_CASE("the keeper forgets what masters have closed, and says which numbers are free") {
+        House house{2};
+        const std::vector<int> numbers = {house.door.listeners()[0].fd(), house.door.listeners()[1].fd()};
+        CHECK(house.door.forget_closed().empty());
+        const auto child = spawn_sharing_descriptors([&] {
+            house.door.close();
+            return 0;
+        });
+        REQUIRE(child);
+        REQUIRE(::waitpid(*child, nullptr, 0) == *child);
+        CHECK(house.door.forget_closed() == numbers);
+        CHECK(house.door.forget_closed().empty());
     }
 
     TEST_CASE(

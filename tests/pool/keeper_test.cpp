@@ -43,10 +43,40 @@ TEST_SUITE("pool: the keeper") {
             unblock_signals();
             const UniqueFd news{::eventfd(0, EFD_CLOEXEC)};
             SharedArray<Logbook> logbook{1};
-            Keeper keeper{logbook[0], news.get(), 10s};
+            const std::chrono::milliseconds timeout{10'000};
+            Keeper keeper{logbook[0], news.get(), timeout};
             if (keeper.run([] { return 0; }) != 0) return 1;
             ::raise(SIGTERM);
             return 7;
+        });
+        REQUIRE(child);
+        int status = 0;
+        REQUIRE(::waitpid(*child, &status, 0) == *child);
+        REQUIRE(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 7);
+    }
+
+    TEST_CASE(
+        "a master that makes room is followed at once by one that is made from what the keeper has changed") {
+        const auto child = spawn_child([] {
+            constexpr int patience_s = 60;
+            ::alarm(patience_s);
+            unblock_signals();
+            const UniqueFd news{::eventfd(0, EFD_CLOEXEC)};
+            SharedArray<Logbook> logbook{1};
+            const std::chrono::milliseconds timeout{10'000};
+            Keeper keeper{logbook[0], news.get(), timeout};
+            int changes = 0;
+            const auto master = [&] {
+                logbook[0].is_ready = 1;
+                if (changes < 3) return Keeper::made_room;
+                if (changes == 3) ::raise(SIGKILL);  // After a death it is asked, too.
+                return changes;
+            };
+            const TimePoint begin = Clock::now();
+            const int result = keeper.run(master, [&] { ++changes; });
+            const bool at_once = Clock::now() - begin < std::chrono::seconds{5};
+            return result == 4 && logbook[0].masters == 5 && at_once ? 7 : 1;
         });
         REQUIRE(child);
         int status = 0;

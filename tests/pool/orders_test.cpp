@@ -10,24 +10,26 @@ using namespace bullpen;
 
 namespace {
 
-constexpr std::array all_phases = {Phase::starting, Phase::serving, Phase::stopping};
-constexpr std::array all_orders = {Order::status,     Order::stop,         Order::stop_at_once,
-                                   Order::reopen_log, Order::more_workers, Order::fewer_workers};
+constexpr std::array all_phases = {Phase::starting, Phase::serving, Phase::reloading, Phase::stopping};
+constexpr std::array all_orders = {Order::status,       Order::reload,     Order::stop,
+                                   Order::stop_at_once, Order::reopen_log, Order::more_workers,
+                                   Order::fewer_workers};
 static_assert(all_phases.size() == phases_count && all_orders.size() == orders_count);
 
 /// The table as it is promised: a letter for each phase, in their order.
 struct Promise {
     Order order;
-    const char* effects;  ///< a: act, j: join, r: refuse
+    const char* effects;  ///< a: act, p: postpone, j: join, r: refuse
 };
 constexpr std::array promises = {
-    Promise{Order::status, "aaa"},       Promise{Order::stop, "aaj"},
-    Promise{Order::stop_at_once, "aaa"}, Promise{Order::reopen_log, "aaa"},
-    Promise{Order::more_workers, "aar"}, Promise{Order::fewer_workers, "aar"},
+    Promise{Order::status, "aaaa"},        Promise{Order::reload, "aapr"},
+    Promise{Order::stop, "aaaj"},          Promise{Order::stop_at_once, "aaaa"},
+    Promise{Order::reopen_log, "aaaa"},    Promise{Order::more_workers, "aapr"},
+    Promise{Order::fewer_workers, "aapr"},
 };
 
 char letter_of(Effect effect) {
-    return std::array{'a', 'j', 'r'}[static_cast<std::size_t>(effect)];
+    return std::array{'a', 'p', 'j', 'r'}[static_cast<std::size_t>(effect)];
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ TEST_SUITE("pool: orders") {
         for (const Order order : all_orders)
             for (const Phase phase : all_phases) {
                 const Response response = respond(phase, order);
-                const bool silent = response.effect == Effect::act;
+                const bool silent = response.effect == Effect::act || response.effect == Effect::postpone;
                 CHECK(response.why.empty() == silent);
                 CHECK_FALSE(response.why.ends_with('.'));
             }
@@ -61,10 +63,13 @@ TEST_SUITE("pool: orders") {
                 const Phase then = phase_after(phase, first);
                 CHECK((then == Phase::stopping) ==
                       (phase == Phase::stopping || first == Order::stop || first == Order::stop_at_once));
+                if (first == Order::reload) CHECK(then == Phase::reloading);
                 for (const Order second : all_orders) {
                     const Effect effect = respond(then, second).effect;
-                    const bool changes = second == Order::more_workers || second == Order::fewer_workers;
+                    const bool changes = second == Order::more_workers || second == Order::fewer_workers ||
+                                         second == Order::reload;
                     if (then == Phase::stopping && changes) CHECK(effect == Effect::refuse);
+                    if (then == Phase::reloading && changes) CHECK(effect == Effect::postpone);
                     if (then == Phase::stopping && second == Order::stop) CHECK(effect == Effect::join);
                     if (second == Order::stop_at_once) CHECK(effect == Effect::act);
                 }
@@ -98,16 +103,16 @@ TEST_SUITE("pool: orders") {
         }
     }
 
-    TEST_CASE("SIGHUP says that the terminal is gone, if there was one") {
+    TEST_CASE("SIGHUP is a reload, unless the server's terminal is gone") {
         for (const Phase phase : all_phases) {
             CHECK(order_of_signal(SIGHUP, phase, true) == Order::stop);
-            CHECK_FALSE(order_of_signal(SIGHUP, phase, false));
+            CHECK(order_of_signal(SIGHUP, phase, false) == Order::reload);
         }
     }
 
     TEST_CASE(
         "SIGINT is an orderly stop, and in a stop one at once; at once with SIGTERM it is heeded first") {
-        for (const Phase phase : {Phase::starting, Phase::serving})
+        for (const Phase phase : {Phase::starting, Phase::serving, Phase::reloading})
             CHECK(order_of_signal(SIGINT, phase, false) == Order::stop);
         CHECK(order_of_signal(SIGINT, Phase::stopping, false) == Order::stop_at_once);
         CHECK(order_signals.front() == SIGINT);

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <string>
+#include <vector>
 
 using namespace bullpen;
 using namespace std::chrono_literals;
@@ -229,6 +231,53 @@ TEST_SUITE("pool: limits of a source") {
         limits.sweep(start + 70s);
         CHECK(limits.sources() == 1);
         CHECK(limits.admit(from("1.0.0.1"), start + 70s) == Refusal::source);
+    }
+
+    TEST_CASE(
+        "another master goes on with what this one leaves: bans, refusals and rates, and no connection") {
+        const SourceOptions options{
+            .connections_max = 2, .rate_max = 4, .ban = 60s, .ban_after = 3, .ban_window = 10s};
+        SourceLimits before{options};
+        CHECK(admitted_of(5, before, from("1.1.1.1"), start) == 2);
+        CHECK(before.is_banned(from("1.1.1.1"), start));
+        CHECK(admitted_of(3, before, from("2.2.2.2"), start) == 2);
+        std::vector<SourceLimits::Record> records(10);
+        records.resize(before.leave(records));
+        CHECK(records.size() == 2);
+
+        SourceLimits after{options};
+        after.recount(from("2.2.2.2"));  // Its other connection has ended meanwhile.
+        after.take_over(records);
+        CHECK(after.is_banned(from("1.1.1.1"), start + 59s));
+        CHECK_FALSE(after.is_banned(from("1.1.1.1"), start + 60s));
+        CHECK(after.admit(from("2.2.2.2"), start) == admitted);
+        CHECK(after.admit(from("2.2.2.2"), start) == Refusal::source);  // The second refusal,
+        CHECK_FALSE(after.is_banned(from("2.2.2.2"), start));
+        CHECK(after.admit(from("2.2.2.2"), start) == Refusal::source);  // and the third.
+        CHECK(after.is_banned(from("2.2.2.2"), start));
+
+        SourceLimits at_rate{{.rate_max = 4}};
+        CHECK(admitted_of(9, at_rate, from("3.3.3.3"), start) == 4);
+        std::array<SourceLimits::Record, 1> one;
+        REQUIRE(at_rate.leave(one) == 1);
+        SourceLimits same_rate{{.rate_max = 4}};
+        same_rate.take_over(one);
+        CHECK(same_rate.admit(from("3.3.3.3"), start) == Refusal::rate);
+        CHECK(same_rate.admit(from("3.3.3.3"), start + 250ms) == admitted);
+    }
+
+    TEST_CASE("what finds no room is left out, the banned ones last; and no limits take nothing over") {
+        SourceLimits limits{{.connections_max = 1, .ban = 60s, .ban_after = 1}};
+        for (int i = 0; i < 5; ++i)
+            CHECK(limits.admit(from("1.1.1." + std::to_string(i)), start) == admitted);
+        CHECK(limits.admit(from("1.1.1.4"), start) == Refusal::source);
+        std::array<SourceLimits::Record, 2> room;
+        REQUIRE(limits.leave(room) == 2);
+        CHECK(room[0].is_banned);
+        CHECK(room[0].network == from("1.1.1.4").address);
+        SourceLimits off{{}};
+        off.take_over(room);
+        CHECK(off.sources() == 0);
     }
 
     TEST_CASE("it can be moved with all it remembers") {

@@ -356,10 +356,10 @@ class Deaths(unittest.TestCase):
 
 
 class Signals(unittest.TestCase):
-    def test_sighup_without_a_terminal_is_ignored_and_logged(self):
+    def test_sighup_without_a_configuration_file_is_refused_in_the_log(self):
         with Bullpen("echo", "--workers", "1") as server:
             server.terminate(signal.SIGHUP)
-            wait_until(lambda: "SIGHUP is ignored: the server was started without a terminal" in server.stderr, "the line")
+            wait_until(lambda: "SIGHUP: there is nothing to read again" in server.stderr, "the line")
             self.assertEqual(echo(("127.0.0.1", server.port)), b"hello")
 
     def test_those_for_the_whole_group_are_carried_out_once_and_end_no_worker(self):

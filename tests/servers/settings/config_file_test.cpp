@@ -32,7 +32,7 @@ std::string complaint(const std::string& text) {
     const std::string sentence = complaint_of([&] {
         ServeArguments arguments;
         arguments.config = file.path;
-        const Settings settings = settings_from(arguments);
+        const Settings settings = settings_from(arguments, text_of_config_file(arguments.config));
         for (const auto& [name, pool] : settings.pools)
             make_pool(name, pool, "[pool." + name + "]", spell_as_key);
     });
@@ -66,12 +66,12 @@ TEST_SUITE("servers: the configuration file") {
         ServeArguments arguments;
         arguments.config = file.path;
         arguments.pool["workers_max"] = {"5"};
-        CHECK_THROWS_AS(settings_from(arguments), SettingError);
+        CHECK_THROWS_AS(settings_from(arguments, text_of_config_file(arguments.config)), SettingError);
         arguments.pool_name = "c";
-        CHECK_THROWS_AS(settings_from(arguments), SettingError);
+        CHECK_THROWS_AS(settings_from(arguments, text_of_config_file(arguments.config)), SettingError);
         arguments.pool_name = "a";
         arguments.master["drain_timeout"] = {"1"};
-        const Settings settings = settings_from(arguments);
+        const Settings settings = settings_from(arguments, text_of_config_file(arguments.config));
         CHECK(settings.pools[0].second.pool.limits.workers_max == 5);
         CHECK(settings.pools[1].second.pool.limits.workers_max == 64);
         CHECK(settings.master.drain_timeout == std::chrono::seconds{1});
