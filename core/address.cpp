@@ -1,4 +1,4 @@
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -8,69 +8,12 @@
 #include <cstddef>
 #include <cstring>
 
-#include "core/name_lookup.hpp"
-#include "core/parse_number.hpp"
 #include "core/printable.hpp"
 
 namespace bullpen {
 namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
-constexpr std::string_view allowed_forms = "expected HOST:PORT, [V6]:PORT or unix:/path";
-
-struct HostPort {
-    std::string host;
-    std::string port;
-};
-
-[[noreturn]] void reject(std::string_view text, std::string_view reason) {
-    throw AddressError{"'" + printable(text) + "' is not an address: " + std::string{reason}};
-}
-
-HostPort split(std::string_view text) {
-    if (text.starts_with('[')) {
-        const auto bracket = text.find(']');
-        if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":")
-            reject(text, allowed_forms);
-        return {std::string{text.substr(1, bracket - 1)}, std::string{text.substr(bracket + 2)}};
-    }
-    const auto colon = text.find(':');
-    if (colon == std::string_view::npos) reject(text, allowed_forms);
-    if (text.find(':', colon + 1) != std::string_view::npos)
-        reject(text, "an IPv6 address stands in brackets, as in [::1]:8080");
-    return {std::string{text.substr(0, colon)}, std::string{text.substr(colon + 1)}};
-}
-
-bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
-
-bool is_letter(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/// getaddrinfo(3) takes a number with blanks and a sign, and of one that is too large the low 16 bits.
-void check_port(std::string_view text, std::string_view port) {
-    const bool number = std::all_of(port.begin(), port.end(), is_digit);
-    const bool name = (is_digit(port.front()) || is_letter(port.front())) &&
-                      std::any_of(port.begin(), port.end(), is_letter);
-    if (number ? !parse_number<std::uint16_t>(port) : !name)
-        reject(text, "a port is a number from 0 to 65535 or a service name");
-}
-
-void check_bytes(std::string_view text) {
-    const bool plain = std::all_of(text.begin(), text.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 127; });
-    if (!plain) reject(text, std::string{allowed_forms} + ", without blanks and control bytes");
-}
-
-HostPort parse(std::string_view text) {
-    HostPort parts = split(text);
-    if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
-    check_bytes(text);
-    check_port(text, parts.port);
-    return parts;
-}
 
 Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
     sockaddr_storage storage{};
@@ -99,7 +42,8 @@ Address Address::unix_path(std::string_view path) {
     address.sun_family = AF_UNIX;
     const bool has_nul = path.find('\0') != std::string_view::npos;
     if (path.empty() || path.size() >= sizeof address.sun_path || has_nul)
-        reject(std::string{unix_prefix}.append(path), "a UNIX socket's path has 1 to 107 bytes, and no NUL");
+        throw AddressError{"'" + printable(std::string{unix_prefix}.append(path)) +
+                           "' is not an address: a UNIX socket's path has 1 to 107 bytes, and no NUL"};
     std::memcpy(address.sun_path, path.data(), path.size());
     const auto size = offsetof(sockaddr_un, sun_path) + path.size() + 1;
     return {reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)};
@@ -140,35 +84,6 @@ std::string Address::text() const {
     const std::string numeric = host();
     if (numeric.empty()) return "unknown";
     return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());
-}
-
-void check_address(std::string_view text) {
-    if (text.starts_with(unix_prefix))
-        Address::unix_path(text.substr(unix_prefix.size()));
-    else
-        parse(text);
-}
-
-std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
-    if (text.starts_with(unix_prefix)) return {Address::unix_path(text.substr(unix_prefix.size()))};
-
-    const HostPort parts = parse(text);
-    const LookedUp found = look_up(parts.host, parts.port, patience);
-    if (found.overdue)
-        throw std::runtime_error{"'" + std::string{text} + "': the name service hasn't answered within " +
-                                 std::to_string(patience.count()) + " s"};
-    if (found.error != 0) {
-        const std::string what = found.error == EAI_SERVICE
-                                     ? "the service '" + parts.port + "' is not in /etc/services"
-                                     : "the host '" + parts.host + "' can't be found";
-        reject(text, what + " (" + ::gai_strerror(found.error) + ")");
-    }
-    std::vector<Address> addresses;
-    for (const Address& address : found.addresses) {
-        const auto same = [&](const Address& other) { return other.text() == address.text(); };
-        if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(address);
-    }
-    return addresses;
 }
 
 }  // namespace bullpen

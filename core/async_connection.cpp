@@ -1,4 +1,4 @@
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -15,7 +15,9 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/transfer_progress.hpp"
 #include "core/transfer_step.hpp"
+#include "core/write_progress.hpp"
 
 namespace bullpen {
 namespace {
@@ -376,6 +378,14 @@ bool AsyncConnection::has_had_its_turn() noexcept {
 AsyncConnection::Awaitable<void> AsyncConnection::give_way() {
     calls_in_a_row_ = 0;
     co_await asio::post(executor_, asio::use_awaitable);
+}
+
+bool AsyncConnection::draining() const noexcept {
+    return server_.is_draining();
+}
+
+bool AsyncConnection::stopping() const noexcept {
+    return server_.is_stopping();
 }
 
 }  // namespace bullpen

@@ -11,8 +11,8 @@
 #include <span>
 #include <type_traits>
 
-#include "core/handoff_note.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

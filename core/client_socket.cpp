@@ -1,4 +1,4 @@
-#include "core/client_socket.hpp"
+#include <bullpen/detail/client_socket.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/transfer_step.hpp"
 
 namespace bullpen {

@@ -1,4 +1,4 @@
-#include "core/client_wait.hpp"
+#include <bullpen/detail/client_wait.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -8,7 +8,8 @@
 #include <iterator>
 #include <utility>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
+#include "core/request_note.hpp"
 #include "core/write_progress.hpp"
 
 namespace bullpen {

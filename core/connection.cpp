@@ -1,4 +1,4 @@
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +11,7 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/request_note.hpp"
 #include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
 
@@ -259,6 +260,18 @@ std::optional<ucred> Connection::peer_credentials() const noexcept {
     socklen_t size = sizeof credentials;
     if (::getsockopt(socket_.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
     return credentials;
+}
+
+bool Connection::draining() const noexcept {
+    return wait_.server().is_draining();
+}
+
+bool Connection::pool_has_no_spare() const noexcept {
+    return wait_.server().pool_has_no_spare();
+}
+
+bool Connection::somebody_waits() const noexcept {
+    return wait_.server().somebody_waits();
 }
 
 }  // namespace bullpen

@@ -1,4 +1,4 @@
-#include "core/connection_failure.hpp"
+#include <bullpen/detail/connection_failure.hpp>
 
 #include <cerrno>
 

@@ -1,11 +1,10 @@
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 
 namespace bullpen {
 namespace {
@@ -63,22 +62,6 @@ std::string IpAddress::text() const {
     else
         ::inet_ntop(AF_INET6, bytes_.data(), numeric, sizeof numeric);
     return numeric;
-}
-
-IpAddressHash::IpAddressHash() {
-    std::random_device random;
-    std::uniform_int_distribution<std::uint64_t> any;
-    for (std::uint64_t& key : keys_)
-        key = any(random);
-}
-
-std::size_t IpAddressHash::operator()(const IpAddress& address) const noexcept {
-    std::array<std::uint32_t, 4> words;
-    std::memcpy(words.data(), address.bytes().data(), sizeof words);
-    std::uint64_t sum = keys_[words.size()];
-    for (std::size_t i = 0; i < words.size(); ++i)
-        sum += keys_[i] * words[i];
-    return sum >> 32;
 }
 
 }  // namespace bullpen

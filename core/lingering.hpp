@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/clock.hpp"
-#include "core/time_limits.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

@@ -21,6 +21,7 @@
 #include "core/start_wait.hpp"
 
 #include "core/log.hpp"
+#include "core/resolve.hpp"
 
 namespace bullpen {
 namespace {

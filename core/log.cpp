@@ -17,9 +17,9 @@
 #include <optional>
 #include <string>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/printable.hpp"
 #include "core/shared_array.hpp"
-#include "core/unique_fd.hpp"
 #include "core/write_now.hpp"
 
 namespace bullpen {

@@ -14,9 +14,9 @@
 #include <system_error>
 #include <type_traits>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
 #include "core/start_wait.hpp"
-#include "core/unique_fd.hpp"
 
 namespace bullpen {
 namespace {

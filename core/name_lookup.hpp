@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 
 namespace bullpen {
 

@@ -1,4 +1,4 @@
-#include "core/network.hpp"
+#include <bullpen/network.hpp>
 
 #include <optional>
 #include <stdexcept>

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/network.hpp"
+#include <bullpen/network.hpp>
 
 namespace bullpen {
 

@@ -17,7 +17,7 @@
 #include <span>
 #include <stdexcept>
 
-#include "core/connection_failure.hpp"
+#include <bullpen/detail/connection_failure.hpp>
 #include "core/transfer_step.hpp"
 
 namespace bullpen {

@@ -21,7 +21,7 @@
 #include <system_error>
 #include <vector>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
 #include "core/parse_number.hpp"

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/program.hpp"
+#include <bullpen/program.hpp>
 
 namespace bullpen {
 

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/start_wait.hpp"
-#include "core/unique_fd.hpp"
 
 namespace bullpen {
 

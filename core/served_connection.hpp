@@ -3,11 +3,11 @@
 
 #include <sys/types.h>
 
-#include "core/connection.hpp"
-#include "core/parking.hpp"
-#include "core/server_view.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/connection.hpp>
+#include <bullpen/detail/parking.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

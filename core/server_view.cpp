@@ -1,4 +1,4 @@
-#include "core/server_view.hpp"
+#include <bullpen/detail/server_view.hpp>
 
 namespace bullpen {
 namespace {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/start_wait.hpp"
 
 namespace bullpen {

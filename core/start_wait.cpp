@@ -10,7 +10,7 @@
 #include <climits>
 #include <system_error>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 namespace {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 

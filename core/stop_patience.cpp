@@ -1,4 +1,4 @@
-#include "core/stop_patience.hpp"
+#include <bullpen/detail/stop_patience.hpp>
 
 namespace bullpen {
 

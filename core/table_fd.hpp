@@ -1,7 +1,7 @@
 /// The number of a descriptor in memory that several processes with one descriptor table share.
 #pragma once
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

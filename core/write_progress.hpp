@@ -3,7 +3,8 @@
 
 #include <cstdint>
 
-#include "core/time_limits.hpp"
+#include <bullpen/time_limits.hpp>
+#include "core/transfer_progress.hpp"
 
 namespace bullpen {
 

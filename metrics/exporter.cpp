@@ -21,10 +21,10 @@
 #include <system_error>
 #include <utility>
 
-#include "core/async_connection.hpp"
-#include "core/clock.hpp"
+#include <bullpen/async_connection.hpp>
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/http/async_conversation.hpp"
-#include "core/unique_fd.hpp"
 #include "metrics/health.hpp"
 #include "metrics/pool_metrics.hpp"
 

@@ -8,15 +8,10 @@
 #include <functional>
 #include <mutex>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/accept_lock_kind.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
-
-/// What the lock is made of. Both kinds are free again when their owner is killed.
-enum class AcceptLockKind {
-    mutex,  ///< A robust mutex shared between processes (pthread_mutexattr_setrobust(3)).
-    file,   ///< A POSIX record lock, fcntl(2), on a file without a name.
-};
 
 /// Made by the master before the first fork and used by the workers; the master never takes it. A broken
 /// worker that overwrites the shared mutex stops its siblings from accepting: this design can't prevent it.

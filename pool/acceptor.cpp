@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/log.hpp"
 #include "pool/scoreboard.hpp"
 

@@ -6,9 +6,9 @@
 #include <optional>
 #include <span>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/listener.hpp"
 #include "core/thread.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/client.hpp"
 
 namespace bullpen {

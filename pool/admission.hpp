@@ -8,28 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/admission_options.hpp>
+#include <bullpen/clock.hpp>
 #include "core/network_set.hpp"
-#include "pool/early_drop.hpp"
 #include "pool/peer.hpp"
 #include "pool/refusal.hpp"
 #include "pool/source_limits.hpp"
 
 namespace bullpen {
-
-/// An entry of the lists `allow` and `deny`.
-struct AdmissionRule {
-    Network network;
-    std::string listener = {};  ///< One of Options::listen, as it is written there; empty: all.
-};
-
-/// Everything is off by default.
-struct AdmissionOptions {
-    std::vector<AdmissionRule> allow = {};  ///< A listener with such rules admits only their networks.
-    std::vector<AdmissionRule> deny = {};   ///< Takes precedence over allow.
-    SourceOptions sources = {};
-    EarlyDrop early_drop = {};
-};
 
 /// Lives in the master, which asks it about each client that it has accepted. Clients of a UNIX socket have
 /// no address: only early drop applies to them, not the lists and the limits of sources.

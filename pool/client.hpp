@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "core/connection.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/connection.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

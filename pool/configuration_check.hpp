@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "pool/configuration.hpp"
 #include "pool/control_line.hpp"
 #include "pool/events.hpp"

@@ -6,12 +6,12 @@
 #include <optional>
 #include <string>
 
+#include <bullpen/clock.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/channel.hpp"
-#include "core/clock.hpp"
 #include "core/shared_array.hpp"
 #include "core/table_fd.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/admission.hpp"
 #include "pool/farewells.hpp"
 #include "pool/open_descriptors.hpp"

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/listener.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/control_line.hpp"
 #include "pool/events.hpp"
 #include "pool/open_descriptors.hpp"

@@ -9,9 +9,10 @@
 #include <mutex>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/thread.hpp"
-#include "core/unique_fd.hpp"
+#include "pool/sizing.hpp"
 #include "pool/slot_set.hpp"
 #include "pool/worker_process.hpp"
 

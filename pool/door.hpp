@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/listener.hpp"
 #include "core/shared_array.hpp"
 #include "pool/admission.hpp"

@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "core/async_connection.hpp"
-#include "core/clock.hpp"
+#include <bullpen/async_connection.hpp>
+#include <bullpen/clock.hpp>
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "pool/acceptor.hpp"

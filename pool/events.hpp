@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 

@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <deque>
 
-#include "core/clock.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "core/handoff_note.hpp"
+#include <bullpen/detail/handoff_note.hpp>
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {

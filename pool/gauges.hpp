@@ -1,7 +1,7 @@
 /// Gauges: what the master publishes in the scoreboard's header for people and for the pool's workers.
 #pragma once
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "pool/door.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
+#include <bullpen/clock.hpp>
 #include "core/channel.hpp"
-#include "core/clock.hpp"
 #include "pool/connections.hpp"
 #include "pool/fate.hpp"
 #include "pool/lobby.hpp"

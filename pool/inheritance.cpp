@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/parse_number.hpp"
 #include "core/start_wait.hpp"
 #include "pool/upgrade_channel.hpp"

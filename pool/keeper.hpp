@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "pool/logbook.hpp"
 
 namespace bullpen {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "pool/connections.hpp"
 #include "pool/events.hpp"
 #include "pool/pool_options.hpp"

@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/program_start.hpp"
 #include "core/shared_array.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/configuration.hpp"
 #include "pool/configuration_check.hpp"
 #include "pool/events.hpp"

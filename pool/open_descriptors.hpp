@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <optional>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "pool/control.hpp"
 #include "pool/events.hpp"
 #include "pool/orders.hpp"

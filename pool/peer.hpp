@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
 
 namespace bullpen {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "pool/admission.hpp"
 #include "pool/connections.hpp"
 #include "pool/control_line.hpp"

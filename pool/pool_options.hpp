@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "core/async_handler.hpp"
-#include "core/handler.hpp"
-#include "core/program.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/options.hpp>
+#include <bullpen/program.hpp>
 #include "pool/model.hpp"
-#include "pool/options.hpp"
 
 namespace bullpen {
 

@@ -6,7 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/pool_limits.hpp>
 #include "core/shared_array.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/scoreboard.hpp"

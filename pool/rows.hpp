@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/shared_array.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/scoreboard.hpp"

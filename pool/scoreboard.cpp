@@ -10,7 +10,7 @@
 #include <cstring>
 #include <system_error>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 namespace {

@@ -15,11 +15,11 @@
 #include <string>
 #include <type_traits>
 
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/activity.hpp"
 #include "core/request_note.hpp"
 #include "core/shared_array.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/histogram.hpp"
 #include "pool/refusal.hpp"
 #include "pool/worker_pages.hpp"

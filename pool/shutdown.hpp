@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 

@@ -1,7 +1,8 @@
 /// The sizer: when the pool's size is decided.
 #pragma once
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/pool_limits.hpp>
 #include "pool/pool_options.hpp"
 #include "pool/sizing.hpp"
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <thread>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 
 namespace bullpen {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/program_start.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/control_line.hpp"
 #include "pool/events.hpp"
 

@@ -15,9 +15,9 @@
 #include <string_view>
 #include <type_traits>
 
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "core/channel.hpp"
-#include "core/handoff_note.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/connections.hpp"
 #include "pool/peer.hpp"
 

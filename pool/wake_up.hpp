@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "pool/events.hpp"
 #include "pool/scoreboard.hpp"
 

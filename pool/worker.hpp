@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include <bullpen/clock.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/handler.hpp>
 #include "core/channel.hpp"
-#include "core/client_socket.hpp"
-#include "core/clock.hpp"
-#include "core/handler.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/client.hpp"
 #include "pool/scoreboard.hpp"

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <bullpen/detail/handoff_note.hpp>
 #include "core/channel.hpp"
-#include "core/handoff_note.hpp"
 
 namespace bullpen {
 

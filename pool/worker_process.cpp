@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"

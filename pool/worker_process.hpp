@@ -12,17 +12,17 @@
 #include <span>
 #include <vector>
 
-#include "core/async_handler.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/connection.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/pool_limits.hpp>
+#include <bullpen/time_limits.hpp>
 #include "core/channel.hpp"
-#include "core/connection.hpp"
-#include "core/handler.hpp"
 #include "core/listener.hpp"
-#include "core/time_limits.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/model.hpp"
 #include "pool/scoreboard.hpp"
-#include "pool/sizing.hpp"
 #include "pool/worker.hpp"
 
 namespace bullpen {

@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <bullpen/clock.hpp>
 #include "core/channel.hpp"
-#include "core/clock.hpp"
 #include "core/listener.hpp"
 #include "core/process.hpp"
 #include "core/shared_array.hpp"

@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/log.hpp"
 #include "core/socket_lock.hpp"
 #include "core/start_wait.hpp"

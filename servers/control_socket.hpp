@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/listener.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/inheritance.hpp"
 
 namespace bullpen {

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <system_error>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/log.hpp"
 #include "core/read_file.hpp"
-#include "core/unique_fd.hpp"
 
 namespace bullpen {
 

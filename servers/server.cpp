@@ -7,6 +7,8 @@
 #include <new>
 #include <stdexcept>
 
+#include <bullpen/serve.hpp>
+#include <bullpen/version.hpp>
 #include "core/log.hpp"
 #include "core/printable.hpp"
 #include "core/process.hpp"
@@ -17,7 +19,6 @@
 #include "pool/keeper.hpp"
 #include "servers/control_socket.hpp"
 #include "servers/models/models.hpp"
-#include "servers/serve.hpp"
 #include "servers/settings/nearest.hpp"
 #include "servers/settings/settings.hpp"
 

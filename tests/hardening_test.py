@@ -64,13 +64,13 @@ class Users(unittest.TestCase):
                 project(user LANGUAGES CXX)
                 add_subdirectory({TOP} bullpen)
                 add_executable(user main.cpp)
-                target_link_libraries(user PRIVATE bullpen_servers)
+                target_link_libraries(user PRIVATE bullpen::bullpen)
                 """)
             subprocess.run(["cmake", "-S", home, "-B", f"{home}/build", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"],
                            capture_output=True, check=True)
             commands = json.loads(Path(home, "build/compile_commands.json").read_text())
             [own] = [each["command"] for each in commands if each["file"].endswith(f"{home}/main.cpp")]
-            for flag in ("-fstack-protector", "-fstack-clash", "-fcf-protection", "FORTIFY", "-fPI"):
+            for flag in ("-fstack-protector", "-fstack-clash", "-fcf-protection", "FORTIFY", "-fPI", "-Wshadow", "-fvisibility", "sections"):
                 self.assertNotIn(flag, own)
             link = Path(home, "build/CMakeFiles/user.dir/link.txt").read_text()
             self.assertNotIn("-z,now", link)

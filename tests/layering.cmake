@@ -1,13 +1,15 @@
 # Fails when a folder includes one that it may not know about.
 cmake_minimum_required(VERSION 3.25)
-set(core core)
+set(api core/include/bullpen core/include/bullpen/detail)  # <bullpen/...>: includes nothing else of ours.
+set(core core ${api})
 set(http core/http ${core})
 set(pool pool ${core})
 set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${http})  # Of the pool the scoreboard alone.
 set(models servers/models ${pool})
 set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
-set(library servers metrics ${settings})
+set(serve servers/include/bullpen core/include/bullpen)  # As a user.
+set(library servers servers/include/bullpen metrics ${settings})
 set(text servers/bench/text ${core})
 set(load servers/bench/load core/http/authority.hpp ${core})  # Of HTTP a Host's grammar alone.
 set(compare servers/bench/compare ${library} ${load} ${text})
@@ -17,9 +19,10 @@ foreach(numbers comparison contest design fairness ranking remarks verdict)
 endforeach()
 set(cli servers/cli ${compare} ${report})
 
-set(rooms core=core core/http=http pool=pool metrics=metrics servers=library servers/models=models
-    servers/services=services servers/settings=settings servers/bench/text=text servers/bench/load=load
-    servers/bench/compare=compare servers/bench/report=report servers/cli=cli)
+set(rooms core/include/bullpen=api core/include/bullpen/detail=api servers/include/bullpen=serve core=core
+    core/http=http pool=pool metrics=metrics servers=library servers/models=models servers/services=services
+    servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
+    servers/bench/report=report servers/cli=cli servers/examples=serve)
 foreach(room IN LISTS rooms)
     string(REGEX MATCH "^([^=]*)=(.*)$" matched ${room})
     set(folder ${CMAKE_MATCH_1})
@@ -30,9 +33,16 @@ foreach(room IN LISTS rooms)
     endif()
     list(APPEND looked_at ${sources})
     foreach(source IN LISTS sources)
-        file(STRINGS ${source} lines REGEX "^#include \"")
+        file(STRINGS ${source} lines REGEX "^#include (\"|<bullpen/)")
         foreach(line IN LISTS lines)
-            string(REGEX REPLACE "^#include \"([^\"]*)\".*" "\\1" header "${line}")
+            string(REGEX REPLACE "^#include [\"<]([^\">]*)[\">].*" "\\1" header "${line}")
+            if(header MATCHES "^bullpen/")
+                set(holder core)
+                if(NOT EXISTS ${ROOT}/core/include/${header})
+                    set(holder servers)
+                endif()
+                set(header ${holder}/include/${header})
+            endif()
             string(REGEX REPLACE "/[^/]*$" "" from "${header}")
             if(NOT from IN_LIST sees AND NOT header IN_LIST sees)
                 message(SEND_ERROR "${source}: ${folder}/ may not include ${header}")

@@ -23,7 +23,8 @@ BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
 SANITIZED = Path(os.environ.get("BULLPEN", TOP / "build/sanitized/bullpen")).parent
 ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
 PORTS = (8080, 8007, 9464)  # Of the servers that the pages start.
-OTHERS_FLAGS = {"--config", "--source-file"}  # Of promtool, prometheus and doctest.
+# Of promtool, prometheus, doctest, cmake and pkg-config.
+OTHERS_FLAGS = {"--config", "--source-file", "--install", "--prefix", "--cflags", "--libs", "--static"}
 
 
 @contextlib.contextmanager
@@ -83,12 +84,9 @@ class Readme(unittest.TestCase):
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
             source.write_text(code.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
-            libraries = [str(BUILD / folder / f"libbullpen_{Path(folder).name}.a") for folder in
-                         ("servers", "metrics", "servers/settings", "servers/services", "servers/models", "pool",
-                          "core/http", "core")]
-            subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}", str(source), "-o",
-                            f"{home}/example", *libraries, "-lprometheus-cpp-core", "-lspdlog", "-lfmt",
-                            "-ltomlplusplus", "-pthread"],
+            subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}/core/include",
+                            f"-I{TOP}/servers/include", str(source), "-o", f"{home}/example",
+                            str(BUILD / "servers/libbullpen.a"), "-lprometheus-cpp-core", "-lspdlog", "-lfmt"],
                            check=True, timeout=120)
             with ended(subprocess.Popen([f"{home}/example"], stderr=subprocess.DEVNULL,
                                         preexec_fn=end_with(os.getpid()))) as server:

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen::http {
 

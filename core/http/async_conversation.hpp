@@ -1,7 +1,7 @@
 /// HTTP with one client, from its first request to its last, in the asynchronous form.
 #pragma once
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "core/http/responder.hpp"
 
 namespace bullpen::http {

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
+#include "core/transfer_progress.hpp"
 
 namespace bullpen::http {
 

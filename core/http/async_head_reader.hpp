@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "core/http/head_reader.hpp"
 
 namespace bullpen::http {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <bullpen/ip_address.hpp>
 #include "core/http/percent_encoding.hpp"
-#include "core/ip_address.hpp"
 
 namespace bullpen::http {
 namespace {

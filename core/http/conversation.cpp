@@ -12,6 +12,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/transfer_progress.hpp"
+
 namespace bullpen::http {
 namespace {
 

@@ -1,8 +1,8 @@
 /// HTTP with one client, from its first request to its last, in the blocking form.
 #pragma once
 
-#include "core/connection.hpp"
-#include "core/handler.hpp"
+#include <bullpen/connection.hpp>
+#include <bullpen/handler.hpp>
 #include "core/http/head_reader.hpp"
 #include "core/http/responder.hpp"
 

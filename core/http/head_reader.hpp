@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 #include "core/http/head_buffer.hpp"
 
 namespace bullpen::http {

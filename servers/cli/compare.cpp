@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <bullpen/version.hpp>
 #include "core/read_file.hpp"
 #include "servers/bench/compare/bench.hpp"
 #include "servers/bench/compare/comparison.hpp"

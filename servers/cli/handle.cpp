@@ -8,8 +8,8 @@
 #include <exception>
 #include <stdexcept>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/served_connection.hpp"
-#include "core/unique_fd.hpp"
 #include "servers/server.hpp"
 #include "servers/services/option_error.hpp"
 #include "servers/settings/nearest.hpp"

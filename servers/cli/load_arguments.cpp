@@ -8,9 +8,10 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/parse_number.hpp"
 #include "core/read_file.hpp"
-#include "core/unique_fd.hpp"
+#include "core/resolve.hpp"
 #include "servers/bench/load/request_file.hpp"
 #include "servers/bench/load/source_address.hpp"
 #include "servers/bench/load/url.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/process.hpp"
 #include "servers/bench/load/idle_clients.hpp"
 #include "servers/bench/load/interruption.hpp"

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <bullpen/version.hpp>
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "pool/inheritance.hpp"

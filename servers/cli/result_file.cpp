@@ -12,8 +12,8 @@
 #include <system_error>
 #include <thread>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "servers/cli/output.hpp"
 
 namespace bullpen {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/printable.hpp"
+#include "core/resolve.hpp"
 #include "core/write_now.hpp"
 #include "pool/keeper.hpp"
 #include "servers/cli/output.hpp"

@@ -1,7 +1,7 @@
 /// echo: sends everything back (RFC 862).
 #include <array>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "servers/services/own_program.hpp"
 #include "servers/services/service.hpp"
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "servers/services/file_identity.hpp"
 #include "servers/services/validator.hpp"
 

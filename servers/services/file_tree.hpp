@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "servers/services/file_identity.hpp"
 #include "servers/services/links.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/program.hpp"
+#include <bullpen/program.hpp>
 
 namespace bullpen {
 

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/async_handler.hpp"
-#include "core/handler.hpp"
-#include "core/program.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/program.hpp>
 #include "servers/services/added_header.hpp"
 #include "servers/services/content_coding.hpp"
 #include "servers/services/error_page.hpp"

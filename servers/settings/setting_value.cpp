@@ -69,10 +69,10 @@ AdmissionRule to_rule(std::string_view text) {
 
 SourcePrefixes to_prefixes(std::string_view text) {
     const auto colon = text.find(':');
-    const auto v4 = parse_number<int>(text.substr(0, colon));
-    const auto v6 =
-        colon == std::string_view::npos ? std::nullopt : parse_number<int>(text.substr(colon + 1));
-    if (v4 && v6 && *v4 >= 1 && *v4 <= 32 && *v6 >= 1 && *v6 <= 128) return {.v4 = *v4, .v6 = *v6};
+    const std::string_view behind = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+    const int v4 = parse_number<int>(text.substr(0, colon)).value_or(0);
+    const int v6 = parse_number<int>(behind).value_or(0);
+    if (v4 >= 1 && v4 <= 32 && v6 >= 1 && v6 <= 128) return {.v4 = v4, .v6 = v6};
     throw std::invalid_argument{"'" + std::string{text} +
                                 "' is no V4:V6; expected two prefixes, from 1 to 32 bits for IPv4 and from 1 "
                                 "to 128 for IPv6, as in 32:64"};

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 
-#include "core/address.hpp"
 #include "core/enumerate.hpp"
 #include "core/printable.hpp"
+#include "core/resolve.hpp"
 #include "core/utf8.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"

@@ -1,4 +1,5 @@
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
+#include "core/resolve.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 
 namespace bullpen {
 

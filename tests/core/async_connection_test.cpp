@@ -1,4 +1,4 @@
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /// What a client's socket tells of its handoff, and how it ends.
-#include "core/client_socket.hpp"
+#include <bullpen/detail/client_socket.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

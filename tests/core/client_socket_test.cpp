@@ -1,4 +1,4 @@
-#include "core/client_socket.hpp"
+#include <bullpen/detail/client_socket.hpp>
 
 #include <doctest/doctest.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "core/client_wait.hpp"
+#include <bullpen/detail/client_wait.hpp>
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "tests/core/connection_pair.hpp"
 #include "tests/core/contents.hpp"
 

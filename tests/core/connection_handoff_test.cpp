@@ -8,8 +8,8 @@
 #include <string>
 #include <thread>
 
-#include "core/clock.hpp"
-#include "core/connection.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/connection.hpp>
 #include "tests/core/connection_pair.hpp"
 #include "tests/core/contents.hpp"
 #include "tests/core/first_transfer.hpp"

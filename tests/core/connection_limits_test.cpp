@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "core/served_connection.hpp"
 #include "tests/core/socket_pair.hpp"
 

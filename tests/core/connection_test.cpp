@@ -1,4 +1,4 @@
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <string>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

@@ -18,7 +18,7 @@
 #include <functional>
 #include <optional>
 
-#include "core/handoff_note.hpp"
+#include <bullpen/detail/handoff_note.hpp>
 
 namespace bullpen {
 

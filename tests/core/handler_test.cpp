@@ -1,4 +1,4 @@
-#include "core/handler.hpp"
+#include <bullpen/handler.hpp>
 
 #include <doctest/doctest.h>
 

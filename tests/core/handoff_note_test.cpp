@@ -1,4 +1,4 @@
-#include "core/handoff_note.hpp"
+#include <bullpen/detail/handoff_note.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,10 +1,12 @@
-#include "core/ip_address.hpp"
+#include <bullpen/ip_address.hpp>
+#include "core/ip_address_hash.hpp"
 
 #include <doctest/doctest.h>
 
 #include <set>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
+#include "core/resolve.hpp"
 
 using namespace bullpen;
 

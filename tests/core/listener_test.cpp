@@ -1,4 +1,5 @@
 #include "core/listener.hpp"
+#include <bullpen/listen_options.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -13,7 +14,8 @@
 #include <system_error>
 #include <vector>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
+#include "core/resolve.hpp"
 #include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;

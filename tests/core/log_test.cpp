@@ -9,9 +9,9 @@
 #include <functional>
 #include <string>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
 #include "core/read_file.hpp"
-#include "core/unique_fd.hpp"
 #include "tests/contains.hpp"
 
 using namespace bullpen;

@@ -1,4 +1,4 @@
-#include "core/network.hpp"
+#include <bullpen/network.hpp>
 
 #include <doctest/doctest.h>
 

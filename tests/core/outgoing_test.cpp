@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;

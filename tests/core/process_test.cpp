@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;

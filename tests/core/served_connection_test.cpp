@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "tests/core/socket_pair.hpp"
 
 using namespace bullpen;

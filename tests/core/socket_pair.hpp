@@ -7,8 +7,9 @@
 #include <string_view>
 #include <utility>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/listener.hpp"
-#include "core/unique_fd.hpp"
+#include "core/resolve.hpp"
 
 namespace bullpen {
 

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
-#include "core/unique_fd.hpp"
 #include "tests/core/open_descriptors.hpp"
 
 using namespace bullpen;

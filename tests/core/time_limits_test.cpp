@@ -1,4 +1,5 @@
-#include "core/time_limits.hpp"
+#include <bullpen/time_limits.hpp>
+#include "core/transfer_progress.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

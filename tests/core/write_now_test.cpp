@@ -6,8 +6,8 @@
 
 #include <string>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/standard_descriptors.hpp"
-#include "core/unique_fd.hpp"
 
 using namespace bullpen;
 

@@ -26,8 +26,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/async_connection.hpp"
-#include "servers/serve.hpp"
+#include <bullpen/async_connection.hpp>
+#include <bullpen/serve.hpp>
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "servers/settings/config_file.hpp"
 #include "tests/fuzz/property.hpp"
 

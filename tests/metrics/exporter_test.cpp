@@ -16,9 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "core/resolve.hpp"
 #include "tests/contains.hpp"
 
 using namespace bullpen;

@@ -1,4 +1,5 @@
 #include "pool/accept_lock.hpp"
+#include <bullpen/accept_lock_kind.hpp>
 
 #include <doctest/doctest.h>
 #include <sched.h>

@@ -1,4 +1,5 @@
 #include "pool/admission.hpp"
+#include <bullpen/admission_options.hpp>
 
 #include <doctest/doctest.h>
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "tests/core/socket_pair.hpp"
 #include "tests/pool/every_model.hpp"
 #include "tests/pool/obedient.hpp"

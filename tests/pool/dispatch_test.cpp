@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "pool/pool.hpp"
 #include "servers/models/models.hpp"
 #include "tests/pool/running_master.hpp"

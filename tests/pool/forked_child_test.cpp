@@ -11,7 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "tests/pool/every_model.hpp"
 #include "tests/pool/obedient.hpp"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/async_connection.hpp"
+#include <bullpen/async_connection.hpp>
 #include "tests/pool/every_model.hpp"
 #include "tests/pool/obedient.hpp"
 

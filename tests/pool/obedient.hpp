@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/connection.hpp"
-#include "core/handler.hpp"
+#include <bullpen/connection.hpp>
+#include <bullpen/handler.hpp>
 #include "tests/pool/running_master.hpp"
 
 namespace bullpen::obedient {

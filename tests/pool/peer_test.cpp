@@ -2,7 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
+#include "core/resolve.hpp"
 
 using namespace bullpen;
 

@@ -1,4 +1,5 @@
 #include "pool/sizing.hpp"
+#include <bullpen/pool_limits.hpp>
 
 #include <doctest/doctest.h>
 

@@ -9,8 +9,8 @@
 #include <array>
 #include <cstdint>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
-#include "core/unique_fd.hpp"
 
 using namespace bullpen;
 

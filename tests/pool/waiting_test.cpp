@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/scoreboard.hpp"
 
 using namespace bullpen;

@@ -7,8 +7,8 @@
 
 #include <functional>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
-#include "core/unique_fd.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {

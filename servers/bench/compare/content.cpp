@@ -9,7 +9,7 @@
 #include <system_error>
 #include <vector>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 #include "servers/bench/compare/measured_server.hpp"
 #include "servers/bench/load/dialogue.hpp"
 #include "servers/models/models.hpp"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "core/handler.hpp"
+#include <bullpen/handler.hpp>
 #include "servers/bench/compare/temporary_directory.hpp"
 
 namespace bullpen {

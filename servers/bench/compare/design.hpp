@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pool/accept_lock.hpp"
+#include <bullpen/accept_lock_kind.hpp>
 #include "pool/model.hpp"
 
 namespace bullpen {

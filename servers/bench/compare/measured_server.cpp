@@ -11,7 +11,7 @@
 #include <system_error>
 #include <thread>
 
-#include "core/clock.hpp"
+#include <bullpen/clock.hpp>
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "core/read_file.hpp"

@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 #include "pool/pool_options.hpp"
 #include "pool/snapshot.hpp"
 #include "servers/bench/compare/comparison.hpp"

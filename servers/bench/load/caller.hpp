@@ -6,7 +6,7 @@
 #include <memory>
 #include <string_view>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "servers/bench/load/dialogue.hpp"
 
 namespace bullpen {

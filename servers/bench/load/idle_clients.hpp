@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "servers/bench/load/load.hpp"
 
 namespace bullpen {

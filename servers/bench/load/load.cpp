@@ -16,8 +16,8 @@
 #include <system_error>
 #include <vector>
 
-#include "core/clock.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/unique_fd.hpp>
 #include "servers/bench/load/caller.hpp"
 #include "servers/bench/load/cpu_time.hpp"
 #include "servers/bench/load/precise_timers.hpp"

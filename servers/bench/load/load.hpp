@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/address.hpp"
+#include <bullpen/address.hpp>
 #include "servers/bench/load/dialogue.hpp"
 #include "servers/bench/load/latency.hpp"
 #include "servers/bench/load/load_error.hpp"

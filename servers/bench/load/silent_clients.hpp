@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/address.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <thread>
 
-#include "core/async_connection.hpp"
-#include "core/handler.hpp"
+#include <bullpen/async_connection.hpp>
+#include <bullpen/handler.hpp>
 
 /// What a client gets that sends `request`, ends its side, and reads to the end.
 inline std::string answer_of(const std::function<void(bullpen::UniqueFd)>& serve,

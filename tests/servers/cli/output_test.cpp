@@ -6,9 +6,9 @@
 
 #include <system_error>
 
+#include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
-#include "core/unique_fd.hpp"
 
 using namespace bullpen;
 

@@ -9,7 +9,7 @@
 #include <iterator>
 #include <system_error>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
 #include "servers/bench/compare/temporary_directory.hpp"
 
 using namespace bullpen;

@@ -8,8 +8,8 @@
 #include <set>
 #include <stdexcept>
 
-#include "core/async_connection.hpp"
-#include "servers/serve.hpp"
+#include <bullpen/async_connection.hpp>
+#include <bullpen/serve.hpp>
 #include "tests/pool/running_master.hpp"
 
 using namespace bullpen;

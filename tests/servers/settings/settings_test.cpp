@@ -6,9 +6,9 @@
 #include <string>
 #include <variant>
 
+#include <bullpen/serve.hpp>
 #include "servers/bench/compare/contender.hpp"
 #include "servers/models/models.hpp"
-#include "servers/serve.hpp"
 #include "servers/server.hpp"
 #include "servers/settings/setting_value.hpp"
 #include "tests/complaint.hpp"

@@ -10,9 +10,10 @@
 #include <optional>
 #include <string>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 #include "core/listener.hpp"
 #include "core/process.hpp"
+#include "core/resolve.hpp"
 #include "servers/bench/load/load.hpp"
 
 namespace bullpen {

@@ -6,7 +6,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "core/unique_fd.hpp"
+#include <bullpen/unique_fd.hpp>
+#include "core/resolve.hpp"
 
 using namespace bullpen;
 

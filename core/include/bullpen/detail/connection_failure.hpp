@@ -1,24 +1,10 @@
 /// How a connection fails: what is thrown, and what its worker's counts learn of it.
 #pragma once
 
-#include <stdexcept>
-#include <system_error>
-
-#include "core/time_limits.hpp"
+#include <bullpen/connection_error.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
-
-/// The client closed or reset the connection in the middle. Let it pass: it ends only this connection.
-class ClientGone : public std::system_error {
-public:
-    using std::system_error::system_error;
-};
-
-/// The client was silent for longer than a limit. Let it pass: it ends only this connection.
-class TimedOut : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
 
 /// Throws on behalf of a connection and remembers it, so that the connection is counted as what it was even
 /// where a handler caught the exception.

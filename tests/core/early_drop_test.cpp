@@ -1,4 +1,4 @@
-#include "pool/early_drop.hpp"
+#include <bullpen/early_drop.hpp>
 
 #include <doctest/doctest.h>
 
@@ -17,7 +17,7 @@ std::string complaint(const std::string& text) {
 
 }  // namespace
 
-TEST_SUITE("pool: early random drop") {
+TEST_SUITE("core: early random drop") {
     TEST_CASE("nobody is dropped when it is off or before it begins") {
         CHECK(drop_percent({}, INT_MAX) == 0);
         CHECK(drop_percent({.begin = 10, .rate = 30, .full = 100}, 9) == 0);

@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include <bullpen/export.hpp>
+
 namespace bullpen {
 
 /// So a crowd of silent clients can't keep all others out: below `full`, a part of all new clients gets in.
@@ -14,7 +16,7 @@ struct EarlyDrop {
 
     /// Parses "begin:rate:full" ("10:30:100"), or "N" for N:100:N; "0" is off. Throws std::invalid_argument
     /// with one sentence that quotes the text.
-    static EarlyDrop parse(std::string_view text);
+    BULLPEN_API static EarlyDrop parse(std::string_view text);
 };
 
 /// The probability in percent with which a new client is dropped while `unserved` clients are unserved:

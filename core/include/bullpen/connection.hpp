@@ -12,22 +12,26 @@
 #include <string_view>
 #include <vector>
 
-#include "core/address.hpp"
-#include "core/client_socket.hpp"
-#include "core/client_wait.hpp"
-#include "core/clock.hpp"
-#include "core/handoff_note.hpp"
-#include "core/listener.hpp"
-#include "core/server_view.hpp"
-#include "core/time_limits.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/clock.hpp>
+#include <bullpen/connection_error.hpp>
+#include <bullpen/connection_state.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/client_wait.hpp>
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/export.hpp>
+#include <bullpen/listen_options.hpp>
+#include <bullpen/peek.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 
 /// Owns a connected stream socket. Used by one thread of one worker at a time. Every call blocks; signals
 /// don't disturb it. Calls that fail throw ClientGone, TimedOut or std::system_error and leave the
 /// connection fit only for closing.
-class Connection {
+class BULLPEN_API Connection {
 public:
     /// A TCP socket is expected to have inherited its options from a Listener. One that inherited nothing (a
     /// UNIX socket, one made by hand) wants set_socket_timeouts() first, else its reads can't time out.
@@ -162,25 +166,25 @@ public:
     [[nodiscard]] bool can_be_parked() const noexcept { return wait_.server().parks; }
 
     /// The server has been told to stop: finish what is begun, offer no more.
-    [[nodiscard]] bool draining() const noexcept { return wait_.server().is_draining(); }
+    [[nodiscard]] bool draining() const noexcept;
 
     /// No worker is idle: a client may be waiting for this one.
-    [[nodiscard]] bool pool_has_no_spare() const noexcept { return wait_.server().pool_has_no_spare(); }
+    [[nodiscard]] bool pool_has_no_spare() const noexcept;
 
     /// A client waits for a worker. Known only where the master hands clients out.
-    [[nodiscard]] bool somebody_waits() const noexcept { return wait_.server().somebody_waits(); }
+    [[nodiscard]] bool somebody_waits() const noexcept;
 
 private:
     friend class ServedConnection;
 
     template <typename Read>
-    [[nodiscard]] std::size_t read_behind_unread(std::span<std::byte> buffer, Read read);
-    [[nodiscard]] std::size_t take_unread(std::span<std::byte> buffer) noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN std::size_t read_behind_unread(std::span<std::byte> buffer, Read read);
+    [[nodiscard]] BULLPEN_HIDDEN std::size_t take_unread(std::span<std::byte> buffer) noexcept;
 
-    std::size_t send_bytes(std::span<const std::byte> bytes, int flags, bool in_part);
-    std::size_t send_file_part(int file, off_t offset, std::size_t count, bool in_part);
+    BULLPEN_HIDDEN std::size_t send_bytes(std::span<const std::byte> bytes, int flags, bool in_part);
+    BULLPEN_HIDDEN std::size_t send_file_part(int file, off_t offset, std::size_t count, bool in_part);
     template <typename Outgoing>
-    std::size_t send(Outgoing rest, bool in_part);
+    BULLPEN_HIDDEN std::size_t send(Outgoing rest, bool in_part);
 
     ClientSocket socket_;
     ClientWait wait_;

@@ -7,9 +7,9 @@
 #include <span>
 #include <utility>
 
-#include "core/connection_failure.hpp"
-#include "core/handoff_note.hpp"
-#include "core/unique_fd.hpp"
+#include <bullpen/detail/connection_failure.hpp>
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
 

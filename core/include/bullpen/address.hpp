@@ -4,26 +4,24 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include <bullpen/export.hpp>
 
 namespace bullpen {
 
-constexpr std::chrono::seconds lookup_patience{10};  ///< For the name service to answer.
-
 /// The text is not an address, or names a host or service that doesn't exist. what() is one sentence
 /// that quotes the text and says what is allowed.
-class AddressError : public std::invalid_argument {
+class BULLPEN_API AddressError : public std::invalid_argument {
 public:
     using std::invalid_argument::invalid_argument;
 };
 
 /// A socket address: a value, cheap to copy. Default-constructed it is "unknown" (AF_UNSPEC).
-class Address {
+class BULLPEN_API Address {
 public:
     Address() noexcept = default;
 
@@ -54,22 +52,12 @@ public:
     [[nodiscard]] std::string path() const;
 
     /// "127.0.0.1:8080", "[::1]:8080", "unix:/run/web.sock", "unix:" (a client without a name) or
-    /// "unknown". resolve() reads back what this prints.
+    /// "unknown". Options::listen takes what this prints.
     [[nodiscard]] std::string text() const;
 
 private:
     sockaddr_storage storage_{};
     socklen_t size_ = 0;
 };
-
-/// Throws AddressError if the text is none that resolve() reads. Asks nobody.
-void check_address(std::string_view text);
-
-/// Reads HOST:PORT, [V6]:PORT or unix:/path. HOST and PORT may be names (getaddrinfo(3), /etc/services);
-/// port 0 lets the kernel choose. A name may stand for several addresses (localhost: 127.0.0.1 and
-/// ::1), so this returns all of them, never none. Throws AddressError. A name is asked for in a child
-/// process, for `patience` at most (then std::runtime_error is thrown), and no longer than until the server
-/// is told to stop (StoppedAtStart): start-up only.
-std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience = lookup_patience);
 
 }  // namespace bullpen

@@ -5,11 +5,12 @@
 #include <chrono>
 #include <cstdint>
 
-#include "core/handoff_note.hpp"
-#include "core/listener.hpp"
-#include "core/request_note.hpp"
+#include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/listen_options.hpp>
 
 namespace bullpen {
+
+struct RequestNote;
 
 /// Words of the scoreboard, watched for the handler. Null pointers (a connection outside of a server) mean:
 /// there is room, and the server isn't stopping.
@@ -24,7 +25,7 @@ struct ServerView {
     RequestNote* note = nullptr;                              ///< Where this worker says what it is doing.
     std::chrono::milliseconds slice = ListenOptions{}.slice;  ///< What the client's socket has inherited.
 
-    bool parks = false;        ///< The worker can give a connection back, see core/handler.hpp. Where it can:
+    bool parks = false;  ///< The worker can give a connection back, see bullpen/handler.hpp. Where it can:
     bool parks_files = false;  ///< Also with a file, see Connection::file().
     std::size_t in_hand = 0;   ///< Clients that this worker has received and that wait for their turn here.
     int channel = -1;  ///< The worker's own, borrowed. Readable: the master wants something of this worker.

@@ -1,6 +1,6 @@
 /// Bullpen as a library: a handler becomes a server.
 ///
-///     #include "servers/serve.hpp"
+///     #include <bullpen/serve.hpp>
 ///
 ///     int main() {
 ///         return bullpen::serve({.listen = {"127.0.0.1:7000"}}, [](bullpen::Connection& client) {
@@ -9,10 +9,11 @@
 ///     }
 #pragma once
 
-#include "core/async_handler.hpp"
-#include "core/handler.hpp"
-#include "core/program.hpp"
-#include "pool/options.hpp"
+#include <bullpen/async_handler.hpp>
+#include <bullpen/export.hpp>
+#include <bullpen/handler.hpp>
+#include <bullpen/options.hpp>
+#include <bullpen/program.hpp>
 
 namespace bullpen {
 
@@ -23,13 +24,13 @@ namespace bullpen {
 /// runs in worker processes, one client at a time. Descriptors that are open at the call stay open in the
 /// workers. In the models thread, prethread and prethread-accept, and with several `threads`, one handler is
 /// called by several threads at once.
-int serve(const Options& options, Handler handler);
+BULLPEN_API int serve(const Options& options, Handler handler);
 
-/// The same of a coroutine (core/async_connection.hpp), for the models event and prefork-event.
-int serve(const Options& options, AsyncHandler handler);
+/// The same of a coroutine (bullpen/async_connection.hpp), for the models event and prefork-event.
+BULLPEN_API int serve(const Options& options, AsyncHandler handler);
 
 /// The same of a program, which is started for each client with the connection as its standard descriptors,
 /// for the model inetd.
-int serve(const Options& options, Program program);
+BULLPEN_API int serve(const Options& options, Program program);
 
 }  // namespace bullpen

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "core/listener.hpp"
-#include "core/time_limits.hpp"
-#include "pool/accept_lock.hpp"
-#include "pool/admission.hpp"
-#include "pool/handoff_when.hpp"
-#include "pool/sizing.hpp"
+#include <bullpen/accept_lock_kind.hpp>
+#include <bullpen/admission_options.hpp>
+#include <bullpen/handoff_when.hpp>
+#include <bullpen/listen_options.hpp>
+#include <bullpen/pool_limits.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "core/clock.hpp"
-#include "core/server_view.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/detail/server_view.hpp>
 
 namespace bullpen {
 

@@ -8,13 +8,10 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "core/parking.hpp"
+#include <bullpen/connection_state.hpp>
+#include <bullpen/detail/parking.hpp>
 
 namespace bullpen {
-
-/// Bytes that a handler keeps with a connection from one of its turns to the next; all 0 for a new
-/// connection.
-using ConnectionState = std::array<std::byte, 64>;
 
 /// How far a worker has come with a connection.
 enum class Progress : std::uint8_t {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/time_limits.hpp"
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 

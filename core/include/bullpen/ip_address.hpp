@@ -5,17 +5,18 @@
 
 #include <array>
 #include <compare>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include <bullpen/export.hpp>
+
 namespace bullpen {
 
 /// A value of 16 bytes. An IPv4 address is kept IPv4-mapped, so that 1.2.3.4 and ::ffff:1.2.3.4 are equal.
 /// Default-constructed it is "::". The scope of a link-local address is not part of it.
-class IpAddress {
+class BULLPEN_API IpAddress {
 public:
     IpAddress() noexcept = default;
 
@@ -43,19 +44,6 @@ public:
 
 private:
     std::array<std::uint8_t, 16> bytes_{};
-};
-
-/// A hash for tables of clients, which may choose their addresses: each object has random keys of its own, so
-/// that addresses which collide can't be found without them (multiply-add-shift, which is strongly
-/// universal).
-class IpAddressHash {
-public:
-    IpAddressHash();
-
-    std::size_t operator()(const IpAddress& address) const noexcept;
-
-private:
-    std::array<std::uint64_t, 5> keys_;
 };
 
 }  // namespace bullpen

@@ -7,28 +7,17 @@
 #include <optional>
 #include <span>
 
-#include "core/client_socket.hpp"
-#include "core/clock.hpp"
-#include "core/parking.hpp"
-#include "core/server_view.hpp"
-#include "core/stop_patience.hpp"
-#include "core/time_limits.hpp"
+#include <bullpen/clock.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/parking.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/detail/stop_patience.hpp>
+#include <bullpen/peek.hpp>
+#include <bullpen/time_limits.hpp>
 
 namespace bullpen {
 
 class WriteProgress;
-
-/// How long to wait for what: the limit's time from now on, or until a fixed moment.
-struct Patience {
-    Limit limit = Limit::idle;
-    std::optional<TimePoint> until = {};
-};
-
-/// What is there of a client's input, without having been taken.
-struct Peeked {
-    std::size_t size = 0;  ///< Bytes, from the first that nobody has taken.
-    bool ended = false;    ///< The client has ended its side: no more will come.
-};
 
 /// Part of a Connection, which passes its socket along. What runs out throws TimedOut.
 class ClientWait {

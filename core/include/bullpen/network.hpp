@@ -4,12 +4,13 @@
 #include <string>
 #include <string_view>
 
-#include "core/ip_address.hpp"
+#include <bullpen/export.hpp>
+#include <bullpen/ip_address.hpp>
 
 namespace bullpen {
 
 /// IPv4 and IPv6 are worlds apart: ::/0 is all of IPv6 and nothing of IPv4.
-class Network {
+class BULLPEN_API Network {
 public:
     /// Reads "10.0.0.0/8", "2001:db8::/32" or a single address. Throws std::invalid_argument: one sentence
     /// that quotes the text and says what is allowed, or what was probably meant when bits beyond the prefix

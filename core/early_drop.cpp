@@ -1,4 +1,4 @@
-#include "pool/early_drop.hpp"
+#include <bullpen/early_drop.hpp>
 
 #include <array>
 #include <charconv>

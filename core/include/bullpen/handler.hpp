@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/connection.hpp"
+#include <bullpen/connection.hpp>
 
 namespace bullpen {
 

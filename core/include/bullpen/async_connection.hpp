@@ -1,4 +1,4 @@
-/// One client's connection, as an asynchronous handler sees it: as core/connection.hpp, but where a call
+/// One client's connection, as an asynchronous handler sees it: as bullpen/connection.hpp, but where a call
 /// there blocks, here the coroutine waits and the thread serves other clients.
 ///
 ///     boost::asio::awaitable<void> greet(bullpen::AsyncConnection& client) {
@@ -17,20 +17,22 @@
 #include <span>
 #include <string_view>
 
-#include "core/address.hpp"
-#include "core/async_handler.hpp"
-#include "core/client_socket.hpp"
-#include "core/clock.hpp"
-#include "core/connection.hpp"
-#include "core/connection_failure.hpp"
-#include "core/server_view.hpp"
-#include "core/stop_patience.hpp"
-#include "core/time_limits.hpp"
-#include "core/transfer_step.hpp"
-#include "core/unique_fd.hpp"
-#include "core/write_progress.hpp"
+#include <bullpen/address.hpp>
+#include <bullpen/async_handler.hpp>
+#include <bullpen/clock.hpp>
+#include <bullpen/connection.hpp>
+#include <bullpen/detail/client_socket.hpp>
+#include <bullpen/detail/connection_failure.hpp>
+#include <bullpen/detail/server_view.hpp>
+#include <bullpen/detail/stop_patience.hpp>
+#include <bullpen/export.hpp>
+#include <bullpen/time_limits.hpp>
+#include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
+
+struct TransferStep;
+class WriteProgress;
 
 /// Owns a connected stream socket, TCP or UNIX. Used by one coroutine at a time, in the one thread that runs
 /// its executor; stays where it was made. Calls that fail throw ClientGone, TimedOut or std::system_error and
@@ -42,7 +44,7 @@ namespace bullpen {
 ///
 /// What a call is given (buffers, texts) must live until it is co_awaited to its end. Reading a file may wait
 /// for the disk, and the whole thread with it.
-class AsyncConnection {
+class BULLPEN_API AsyncConnection {
 public:
     template <typename Result>
     using Awaitable = boost::asio::awaitable<Result>;
@@ -119,7 +121,7 @@ public:
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
 
     /// The server has been told to stop: finish what is begun, offer no more.
-    [[nodiscard]] bool draining() const noexcept { return server_.is_draining(); }
+    [[nodiscard]] bool draining() const noexcept;
 
     /// A call waits for the client to take more.
     [[nodiscard]] bool is_sending() const noexcept { return is_sending_; }
@@ -131,11 +133,11 @@ public:
     void begin() noexcept { handoff_.begin(exchanged_); }
 
     /// The whole server has been told to stop, not this worker alone.
-    [[nodiscard]] bool stopping() const noexcept { return server_.is_stopping(); }
+    [[nodiscard]] bool stopping() const noexcept;
 
     /// For the worker, when it learns that it is to stop: a read_next() that is waiting ends now, and from
     /// now on a client that nobody has served yet has ServerView::stop_patience.
-    void notice_drain() noexcept;
+    BULLPEN_HIDDEN void notice_drain() noexcept;
 
     [[nodiscard]] bool client_gone() const noexcept {
         return failure_.client_gone();
@@ -149,23 +151,26 @@ public:
     Closed close() noexcept;
 
 private:
-    class Waiter;
+    class BULLPEN_HIDDEN Waiter;
 
-    const std::shared_ptr<Waiter>& waiter();
-    [[nodiscard]] std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
-    [[nodiscard]] int socket() const noexcept;
-    [[nodiscard]] TransferStep receive(std::span<std::byte> buffer) noexcept;
-    [[nodiscard]] Awaitable<ssize_t> receive_when_ready(std::span<std::byte> buffer, TimePoint deadline);
-    [[nodiscard]] std::size_t judge(ssize_t received);
-    [[nodiscard]] Awaitable<ssize_t> receive_until(std::span<std::byte> buffer, TimePoint deadline);
+    BULLPEN_HIDDEN const std::shared_ptr<Waiter>& waiter();
+    [[nodiscard]] BULLPEN_HIDDEN std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
+    [[nodiscard]] BULLPEN_HIDDEN int socket() const noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN TransferStep receive(std::span<std::byte> buffer) noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_when_ready(std::span<std::byte> buffer,
+                                                                       TimePoint deadline);
+    [[nodiscard]] BULLPEN_HIDDEN std::size_t judge(ssize_t received);
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_until(std::span<std::byte> buffer,
+                                                                  TimePoint deadline);
     template <typename Outgoing>
-    [[nodiscard]] Awaitable<void> send(Outgoing rest);
-    [[nodiscard]] Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer, TimePoint deadline);
-    [[nodiscard]] std::chrono::milliseconds patience_at_stop(
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> send(Outgoing rest);
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer,
+                                                                        TimePoint deadline);
+    [[nodiscard]] BULLPEN_HIDDEN std::chrono::milliseconds patience_at_stop(
         std::chrono::milliseconds after_an_answer) const noexcept;
-    [[nodiscard]] Awaitable<void> until_writable(WriteProgress& progress, std::size_t written);
-    [[nodiscard]] bool has_had_its_turn() noexcept;
-    [[nodiscard]] Awaitable<void> give_way();
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> until_writable(WriteProgress& progress, std::size_t written);
+    [[nodiscard]] BULLPEN_HIDDEN bool has_had_its_turn() noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> give_way();
 
     boost::asio::any_io_executor executor_;
     UniqueFd socket_;                 ///< Until there is a waiter, which then owns it.

@@ -1,6 +1,6 @@
 /// The asynchronous form of a handler, for the models whose workers run an event loop.
 ///
-/// To write one include "core/async_connection.hpp"; this header only carries it and includes no Asio.
+/// To write one include <bullpen/async_connection.hpp>; this header only carries it and includes no Asio.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,269 @@
+"""What `cmake --install` puts into a prefix is all that a user needs, and adds nothing to his build."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import TOP, end_with, wait_until
+
+BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
+EXAMPLES = TOP / "servers/examples"
+VERSION = re.search(r"project\(bullpen VERSION ([\d.]+)", (TOP / "CMakeLists.txt").read_text())[1]
+COMPILERS = ("g++-12", "clang++-14")
+STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by that name.
+MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
+API = {"serve", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
+       "TimedOut"}
+
+ASYNC = """
+#include <bullpen/async_connection.hpp>
+#include <bullpen/serve.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+boost::asio::awaitable<void> echo(bullpen::AsyncConnection& client) {
+    boost::asio::steady_timer timer{co_await boost::asio::this_coro::executor, std::chrono::milliseconds{1}};
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    std::array<std::byte, 4096> buffer;
+    while (const std::size_t size = co_await client.read_some(buffer))
+        co_await client.write_all(std::span{buffer}.first(size));
+}
+
+int main(int, char** argv) {
+    return bullpen::serve({.listen = {argv[1]}, .model = "prefork-event"}, echo);
+}
+"""
+
+FAILURES = """
+#include <bullpen/serve.hpp>
+#include <stdexcept>
+
+int main(int, char** argv) {
+    return bullpen::serve({.listen = {argv[1]}}, [](bullpen::Connection& client) {
+        client.limits().read = std::chrono::milliseconds{1};
+        std::array<std::byte, 10> buffer;
+        try {
+            (void)client.read_some(buffer);
+        } catch (const bullpen::TimedOut&) {
+            client.write_all("timed out");
+        }
+    });
+}
+"""
+
+
+def run(*command, **options):
+    """What it says; an AssertionError with that if it fails or warns."""
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=500, check=False, **options)
+    if done.returncode != 0 or re.search(r"\bwarning\b", done.stdout, re.IGNORECASE):
+        raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started(program):
+    """The port on which it serves. At the end it is told to stop, in order."""
+    port = free_port()
+    server = subprocess.Popen([program, f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL, preexec_fn=end_with(os.getpid()))
+    try:
+        yield port
+        server.send_signal(signal.SIGTERM)
+        if (status := server.wait(60)) != 0:
+            raise AssertionError(f"{program} ended with {status}")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def connected(port):
+    def connect():
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30)
+        except ConnectionRefusedError:
+            return None
+    return wait_until(connect, "the server")
+
+
+def answer(client):
+    return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def check_echo(program):
+    with started(program) as port, connected(port) as client:
+        client.sendall(b"hello")
+        client.shutdown(socket.SHUT_WR)
+        if (echoed := answer(client)) != b"hello":
+            raise AssertionError(f"{program} says {echoed}")
+
+
+CHECKS = {"echo": check_echo}
+
+
+@unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")
+class Install(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.home = Path(home.name)
+        cls.prefix = cls.home / "prefix"
+        run("cmake", "--install", BUILD, "--prefix", cls.prefix)
+        [cls.shared] = cls.prefix.rglob("libbullpen.so.*.*.*")
+        [cls.archive] = cls.prefix.rglob("libbullpen.a")
+        [pc] = cls.prefix.rglob("bullpen.pc")
+        cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
+
+    def pkg_config(self, *flags):
+        return run("pkg-config", *flags, "bullpen", env=self.environment).split()
+
+    def compile(self, source, *libraries, compiler="g++-12", standard="20", flags=()):
+        program = source.with_suffix("")
+        run(compiler, STANDARDS[standard], *WARNINGS, *flags, *self.pkg_config("--cflags"), source, "-o", program, *libraries)
+        return program
+
+    def from_archive(self):
+        """What to link with our archive and the system's shared libraries."""
+        return [self.archive, *(flag for flag in self.pkg_config("--static", "--libs") if flag != "-lbullpen")]
+
+    def from_shared(self):
+        return [*self.pkg_config("--libs"), f"-Wl,-rpath,{self.shared.parent}"]
+
+    def source(self, name, code):
+        source = self.home / f"{name}.cpp"
+        source.write_text(code)
+        return source
+
+    def check_examples(self, folder):
+        examples = {source.stem for source in EXAMPLES.glob("*.cpp")}
+        self.assertEqual(examples, set(CHECKS))
+        for example in examples:
+            CHECKS[example](folder / example)
+
+    def test_names_of_ours_alone_are_in_the_prefix(self):
+        self.assertEqual([path.name for path in (self.prefix / "include").iterdir()], ["bullpen"])
+        self.assertEqual([path.name for path in (self.prefix / "bin").iterdir()], ["bullpen"])
+        self.assertEqual(run(self.prefix / "bin/bullpen", "--version").strip(), f"bullpen {VERSION}")
+        self.assertIn(f'#define BULLPEN_VERSION "{VERSION}"', (self.prefix / "include/bullpen/version.hpp").read_text())
+        self.assertEqual(self.pkg_config("--modversion"), [VERSION])
+
+    def test_no_header_includes_what_is_not_installed(self):
+        for header in self.prefix.rglob("*.hpp"):
+            for name in re.findall(r'^#include ["<](.*)[">]', header.read_text(), re.M):
+                if "/" in name and not name.startswith(("sys/", "boost/")):
+                    self.assertTrue((self.prefix / "include" / name).exists(), f"{header.name}: {name}")
+
+    def test_the_shared_library_has_a_soname_and_exports_the_api_alone(self):
+        self.assertIn(f"[libbullpen.so.{VERSION.rpartition('.')[0]}]", run("readelf", "--dynamic", self.shared))
+        symbols = run("nm", "--dynamic", "--demangle", "--defined-only", self.shared).splitlines()
+        owners = {re.sub(r"^\w+ \w (?:(?:vtable|typeinfo|typeinfo name) for )?bullpen::(\w+).*", r"\1", symbol)
+                  for symbol in symbols}
+        self.assertEqual(owners, API)
+        for hidden in ("send_bytes", "receive_until", "notice_drain", "Waiter", "detail"):
+            self.assertFalse([symbol for symbol in symbols if re.search(rf"\b{hidden}\b", symbol.partition("(")[0])])
+
+    def test_examples_are_built_by_find_package(self):
+        for compiler, standard in MATRIX:
+            build = self.home / f"package-{compiler}-{standard}"
+            run("cmake", "-S", EXAMPLES, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
+                f"-DCMAKE_CXX_STANDARD={standard}", f"-DCMAKE_PREFIX_PATH={self.prefix}",
+                "-DCMAKE_NO_SYSTEM_FROM_IMPORTED=ON")  # Else the compiler says nothing of our headers.
+            run("cmake", "--build", build)
+            self.check_examples(build)
+
+    def test_the_shared_library_is_a_target_and_needs_no_boost(self):
+        project = self.home / "shared"
+        project.mkdir()
+        shutil.copy(EXAMPLES / "echo.cpp", project)
+        (project / "CMakeLists.txt").write_text("""cmake_minimum_required(VERSION 3.25)
+            project(user LANGUAGES CXX)
+            find_package(bullpen 0.2 REQUIRED)
+            add_executable(echo echo.cpp)
+            target_link_libraries(echo PRIVATE bullpen::shared)""")
+        run("cmake", "-S", project, "-B", project / "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            "-DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON")
+        run("cmake", "--build", project / "build")
+        self.assertIn("[libbullpen.so.", run("readelf", "--dynamic", project / "build/echo"))
+        check_echo(project / "build/echo")
+
+    def test_another_minor_version_is_not_taken(self):
+        project = self.home / "other"
+        project.mkdir()
+        for version, taken in (("0.2", True), ("0.1", False), ("0.3", False), ("1.0", False)):
+            (project / "CMakeLists.txt").write_text(f"""cmake_minimum_required(VERSION 3.25)
+                project(user LANGUAGES CXX)
+                find_package(bullpen {version})
+                message("found: ${{bullpen_FOUND}}")""")
+            said = subprocess.run(["cmake", "-S", project, "-B", project / version, f"-DCMAKE_PREFIX_PATH={self.prefix}"],
+                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=True).stderr
+            self.assertIn(f"found: {int(taken)}", said.replace("TRUE", "1").replace("FALSE", "0"))
+
+    def test_examples_are_built_by_pkg_config(self):
+        for (compiler, standard), link in itertools.product(MATRIX, (self.from_shared, self.from_archive)):
+            copy = self.home / f"pkg-config-{compiler}-{standard}-{link.__name__}"
+            shutil.copytree(EXAMPLES, copy)
+            for source in copy.glob("*.cpp"):
+                self.compile(source, *link(), compiler=compiler, standard=standard)
+            self.check_examples(copy)
+
+    def test_examples_are_built_by_add_subdirectory_which_leaks_nothing(self):
+        """The library is compiled once for each compiler: its own standard is C++20, whatever the user's."""
+        for compiler, standard in MATRIX:
+            build = self.home / f"subdirectory-{compiler}"
+            run("cmake", "-S", EXAMPLES, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
+                f"-DCMAKE_CXX_STANDARD={standard}", f"-DBULLPEN_SOURCE={TOP}", "-DCMAKE_UNITY_BUILD=ON",
+                "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+            run("cmake", "--build", build)
+            self.check_examples(build)
+            [command] = [each["command"] for each in json.loads((build / "compile_commands.json").read_text())
+                         if "/examples/" in each["file"] or "echo.dir" in each["command"]]
+            flags = {flag for flag in command.split() if re.match(r"-[WfODgm]", flag)}
+            self.assertEqual(flags, set(WARNINGS))
+            cache = (build / "CMakeCache.txt").read_text()
+            self.assertRegex(cache, r"(?m)^CMAKE_BUILD_TYPE:\w+=$")
+            self.assertNotRegex(cache, r"(?mi)^(cli11|tomlplusplus)_")
+            self.assertEqual([path.name for path in build.rglob("libbullpen.so*")], [])
+            for script in build.rglob("cmake_install.cmake"):
+                self.assertNotIn("file(INSTALL", script.read_text(), script)
+
+    def test_ten_lines_are_compiled_in_five_seconds_and_small(self):
+        [code] = re.findall(r"```cpp\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        program = self.compile(self.source("ten", code), *self.from_archive(), flags=["-O2"])
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assertLess(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 5)
+        run("strip", program)
+        self.assertLess(program.stat().st_size, 1_200_000)
+        needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "--dynamic", program))
+        self.assertFalse([name for name in needed if "bullpen" in name or "toml" in name], needed)
+
+    def test_asynchronous_handlers_and_exceptions_cross_the_border_of_the_shared_library(self):
+        for compiler in COMPILERS:
+            for link in (self.from_shared, self.from_archive):
+                with self.subTest(compiler=compiler, link=link.__name__):
+                    check_echo(self.compile(self.source("asynchronous", ASYNC), *link(), compiler=compiler))
+                    with started(self.compile(self.source("failures", FAILURES), *link(), compiler=compiler)) as port:
+                        with connected(port) as client:
+                            self.assertEqual(answer(client), b"timed out")
+
+
+if __name__ == "__main__":
+    unittest.main()
