@@ -61,8 +61,8 @@ def superserver(name, command, *packages, folders=()):
 NGINX = ("nginx", "libnginx-mod-http-echo")
 
 PEERS = (
-    Peer("nginx", "/usr/sbin/nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",),
-         (*COMMON_CASES, *CROWDS, *DISTURBANCES)),
+    Peer("nginx", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX, ("nginx",),
+         (*COMMON_CASES, *CROWDS, "deaths", "reloads")),
     Peer("nginx/file-cache", "nginx -p @home@ -e @home@/error.log -c @home@/nginx.conf", NGINX,
          ("nginx", "nginx-file-cache"), STATIC_FILES_ONLY),
     Peer("apache/prefork", "apache2 -f @home@/apache.conf -DFOREGROUND -D@case@", ("apache2-bin", "media-types"),

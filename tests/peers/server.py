@@ -122,7 +122,7 @@ class Server:
 
     def __init__(self, name, command, port, cwd=None, log=subprocess.DEVNULL, metrics=None):
         self.name, self.port, self.metrics, self.terminated = name, port, metrics, False
-        self.home, self.successor = cwd, None
+        self.successor = None
         self.group = Cgroup(f"bullpen-peers-{os.getpid()}-{port}") if own_cgroup() else Session()
         self.command, self.cwd = command, cwd
         try:
@@ -210,15 +210,15 @@ class Server:
 
     def reload(self):
         """With a configuration that is another one each time, for whoever compares."""
-        for file in self.home.glob("bullpen.toml"):
+        for file in self.cwd.glob("bullpen.toml"):
             text = file.read_text()
             old, new = ("= 60\n", "= 61\n") if "idle_timeout = 60\n" in text else ("= 61\n", "= 60\n")
             file.write_text(text.replace(f"idle_timeout {old}", f"idle_timeout {new}"))
         os.kill(self.main, signal.SIGUSR1 if self.name.startswith("apache") else signal.SIGHUP)
 
     def upgrade(self):
-        """To the same program. nginx leaves it to its operator to end the old master; the new one is its child."""
-        before, [pid_file] = self.main, self.home.glob("*.pid")
+        """To the same program."""
+        before, [pid_file] = self.main, self.cwd.glob("*.pid")
         os.kill(before, signal.SIGUSR2)
         deadline = time.monotonic() + START_TIMEOUT
         while not (text := read_or_nothing(pid_file)).isdigit() or int(text) == before:
@@ -226,10 +226,6 @@ class Server:
                 raise OSError("it doesn't take over")
             time.sleep(0.005)
         self.successor = int(text)
-        if self.name.startswith("nginx"):
-            while not any(parent == self.successor for _, _, parent, _, _ in processes()):
-                time.sleep(0.005)  # It has no workers yet.
-            os.kill(before, signal.SIGQUIT)
 
     def terminate(self):
         """Asks it to end; stop() waits for it."""
