@@ -1,10 +1,7 @@
 #include "pool/master.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,32 +13,12 @@
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
-#include "core/table_fd.hpp"
 #include "pool/keeper.hpp"
 #include "pool/open_descriptors.hpp"
 #include "pool/reconfiguration.hpp"
-#include "pool/start_pause.hpp"
 #include "pool/stray_order.hpp"
 
 namespace bullpen {
-
-/// A companion and its current process.
-struct Master::Attendant {
-    /// What outlives a master.
-    struct Record {
-        pid_t pid = 0;
-        TableFd lifeline;  ///< The master's end; closing it makes the companion leave.
-        TimePoint started{};
-        std::optional<TimePoint> stopped_at = {};
-    };
-
-    [[nodiscard]] Record& now() noexcept { return record[0]; }
-    [[nodiscard]] const Record& now() const noexcept { return record[0]; }
-
-    Companion companion;
-    SharedArray<Record> record{1};
-    StartPause pause = {};
-};
 
 namespace {
 
@@ -85,7 +62,7 @@ Master::Master(MasterOptions options)
 Master::~Master() = default;
 
 void Master::add_companion(Companion companion) {
-    attendants_.push_back({.companion = std::move(companion)});
+    companions_.add(std::move(companion));
 }
 
 void Master::reload_from(ConfigurationSource source, std::function<std::optional<Companion>()> companion) {
@@ -140,12 +117,12 @@ int Master::serve(const std::function<void()>& ready) {
         if (successor_channel_) move_clients(now);
         if (predecessor_watch_) attend_predecessor(now);
         note_finished_pools();
-        attend_companions(now);
+        companions_.attend(now);
         continue_reload(now);
         continue_upgrade(now);
         if (makes_room_) return Keeper::made_room;
     }
-    end_companions();
+    companions_.end();
     return settle_stop();
 }
 
@@ -168,11 +145,11 @@ void Master::start() {
     news_watch_.emplace(events_->watch(news_.get()));
     logbook_.keep_from_children();
     reload_.keep_from_children();
-    for (Attendant& attendant : attendants_)
-        attendant.record.keep_from_children();
+    companions_.keep_from_children();
     for (Pool* const pool : live_)
         pool->start(*events_, inherited_, now);
     publish_reload();
+    if (is_held() || has_successor()) companions_.hold();
     if (is_held())
         for (Pool* const pool : live_)
             pool->hold();
@@ -183,7 +160,7 @@ void Master::start() {
             pool->own_files();
     if (inheritance_.has_predecessor() && logbook_[0].predecessor_is_gone == 0)
         predecessor_watch_.emplace(events_->watch(inheritance_.channel()));
-    attend_companions(now);
+    companions_.attend(now);
     for (Pool* const pool : live_)
         pool->start_workers(now);
     if (!goes_on && !is_held()) {
@@ -204,9 +181,7 @@ void Master::adopt(TimePoint now) {
                std::none_of(pools_.begin(), pools_.end(), has_closed);
     });
     OpenDescriptors open{std::move(opened)};
-    for (Attendant& attendant : attendants_)
-        if (TableFd& lifeline = attendant.now().lifeline; lifeline && !open.claim(lifeline.get()))
-            lifeline.forget();
+    companions_.adopt(open);
     for (Pool* const pool : live_)
         pool->adopt(open, now);
     book_.take_over_clients(reload_[0], open);
@@ -239,9 +214,7 @@ TimePoint Master::prepare_to_wait(TimePoint now) noexcept {
     if (predecessor_watch_) predecessor_watch_->arm();
     for (Pool* const pool : live_)
         until = std::min(until, pool->prepare_to_wait(now));
-    for (const Attendant& attendant : attendants_)
-        if (attendant.now().pid == 0) until = std::min(until, attendant.pause.end(false));
-    return until;
+    return std::min(until, companions_.prepare_to_wait());
 }
 
 /// Returns the time of this turn. If it is more than 500 ms later than expected, the machine or the process
@@ -252,8 +225,7 @@ TimePoint Master::note_time(TimePoint expected) noexcept {
     if (now - expected < late) return now;
     for (Pool* const pool : live_)
         pool->forgive(now - expected, now);
-    for (Attendant& attendant : attendants_)
-        if (attendant.now().stopped_at) *attendant.now().stopped_at += now - expected;
+    companions_.forgive(now - expected);
     return now;
 }
 
@@ -342,26 +314,7 @@ void Master::look_after_children(const Wakeup& wake, TimePoint now) {
 void Master::note_child(pid_t pid, int status, TimePoint now) {
     if (upgrade_ && upgrade_->note_child(pid, status)) return;
     const auto is_its = [&](Pool* pool) { return pool->note_child(pid, status, now); };
-    if (std::none_of(live_.begin(), live_.end(), is_its)) note_companion(pid, status, now);
-}
-
-bool Master::note_companion(pid_t pid, int status, TimePoint now) {
-    const auto found = std::find_if(attendants_.begin(), attendants_.end(),
-                                    [pid](const Attendant& attendant) { return attendant.now().pid == pid; });
-    if (found == attendants_.end()) return false;
-    if (WIFSTOPPED(status)) {
-        found->now().stopped_at = now;
-    } else if (WIFCONTINUED(status)) {
-        found->now().stopped_at.reset();
-    } else {
-        constexpr std::chrono::minutes long_life{1};
-        found->now().pid = 0;
-        found->now().stopped_at.reset();
-        if (now - found->now().started >= long_life) found->pause.note_success();
-        found->pause.note_failure(now, false);
-        log(LogLevel::warning, found->companion.title + " process: it died and is started again");
-    }
-    return true;
+    if (std::none_of(live_.begin(), live_.end(), is_its)) companions_.note_child(pid, status, now);
 }
 
 void Master::begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) noexcept {
@@ -598,20 +551,8 @@ void Master::change_pools() {
     std::erase_if(opened_before_, [&](int fd) { return !is_in(open_now, fd); });
     for (const int fd : open_now)
         if (!is_in(open, fd) || is_in(adopted, fd)) opened_before_.push_back(fd);
-    if (others) change_companion();
-}
-
-/// The one before leaves at the end of its lifeline; the next master starts the new one.
-void Master::change_companion() {
-    std::optional<Companion> companion = new_companion_ ? new_companion_() : std::nullopt;
-    if (!companion) return;
-    for (Attendant& attendant : attendants_) {
-        if (attendant.companion.title != companion->title) continue;
-        attendant.companion = *companion;
-        attendant.now().lifeline.reset();
-        attendant.now().pid = 0;
-        attendant.now().stopped_at.reset();
-    }
+    if (!others || !new_companion_) return;
+    if (const std::optional<Companion> companion = new_companion_()) companions_.replace(*companion);
 }
 
 // The upgrade, in the old server.
@@ -664,10 +605,7 @@ void Master::give_way(TimePoint now) noexcept {
     logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
     for (Pool* const pool : live_)
         pool->give_way(now, now + options_.drain_timeout);
-    for (Attendant& attendant : attendants_) {
-        attendant.now().lifeline.reset();
-        attendant.now().pid = 0;
-    }
+    companions_.dismiss();
     settle_upgrade({0, "the new program (pid " + std::to_string(logbook_[0].successor.load()) +
                            ") serves; this one ends when it has served what it has accepted"});
     book_.set_phase(Phase::stopping);
@@ -737,74 +675,10 @@ void Master::take_over(TimePoint now) {
         pool->start_workers(now);
     }
     book_.watch_by(*events_);
-    attend_companions(now);
+    companions_.release();
+    companions_.attend(now);
     ready_();
     logbook_[0].is_ready.store(1, relaxed);
-}
-
-// The companions.
-
-void Master::attend_companions(TimePoint now) {
-    if (is_held() || has_successor()) return;
-    for (Attendant& attendant : attendants_) {
-        Attendant::Record& record = attendant.now();
-        if (record.pid == 0 && attendant.pause.is_over(now, false)) spawn_companion(attendant, now);
-        if (!record.stopped_at || now - *record.stopped_at < options_.stopped_timeout) continue;
-        record.stopped_at = now;
-        log(LogLevel::error, attendant.companion.title +
-                                 " process: it is killed, because it was stopped (SIGSTOP, a debugger) for "
-                                 "longer than its limit");
-        ::kill(record.pid, SIGKILL);
-    }
-}
-
-void Master::spawn_companion(Attendant& attendant, TimePoint now) {
-    int ends[2];
-    const pid_t keeper = ::getppid();
-    Attendant::Record& record = attendant.now();
-    record.started = now;
-    std::optional<pid_t> pid;
-    if (::pipe2(ends, O_CLOEXEC) == 0) {
-        const UniqueFd theirs{ends[0]};
-        record.lifeline = UniqueFd{ends[1]};
-        const auto live = [&] {
-            std::vector<int> kept = attendant.companion.keep;
-            kept.push_back(theirs.get());
-            close_all_except(kept);
-            set_process_title("bullpen: " + attendant.companion.title);
-            ::signal(SIGTERM, SIG_IGN);
-            for (const int signal : terminal_signals)
-                ::signal(signal, SIG_IGN);
-            ignore_write_signals();
-            if (!die_with_parent(SIGKILL, keeper)) return 0;
-            unblock_signals();
-            return attendant.companion.body(theirs.get());
-        };
-        pid = spawn_sibling(live, record.pid);
-    }
-    if (pid) return;
-    const int error = errno;
-    attendant.pause.note_failure(now, false);
-    log(LogLevel::error,
-        attendant.companion.title + " process: it cannot be started: " + std::strerror(error));
-}
-
-/// Ends the companions, last of all, when every pool is stopped. The keeper reaps them.
-void Master::end_companions() noexcept {
-    constexpr int patience_ms = 1000;
-    const SignalsBlocked undisturbed;
-    for (Attendant& attendant : attendants_) {
-        const pid_t pid = attendant.now().pid;
-        // Before it can end, because then the keeper reaps it, and its number may be another process's.
-        const UniqueFd process{pid == 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-        attendant.now().lifeline.reset();
-        pollfd exited{.fd = process.get(), .events = POLLIN, .revents = 0};
-        if (process && ::poll(&exited, 1, patience_ms) != 1) {
-            ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
-            ::poll(&exited, 1, patience_ms);
-        }
-        attendant.now().pid = 0;
-    }
 }
 
 }  // namespace bullpen

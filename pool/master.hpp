@@ -16,6 +16,7 @@
 #include <bullpen/unique_fd.hpp>
 #include "core/program_start.hpp"
 #include "core/shared_array.hpp"
+#include "pool/companions.hpp"
 #include "pool/configuration.hpp"
 #include "pool/configuration_check.hpp"
 #include "pool/events.hpp"
@@ -27,15 +28,6 @@
 #include "pool/upgrade.hpp"
 
 namespace bullpen {
-
-/// A process beside the workers that the master starts, restarts when it dies, and ends last (the exporter).
-struct Companion {
-    std::string title;      ///< Shown by ps as "bullpen: TITLE".
-    std::vector<int> keep;  ///< Descriptors it needs, borrowed.
-    /// The process's whole life. It must return when `lifeline` becomes readable (end of file), because the
-    /// master stops or is dead. SIGTERM and SIGINT are ignored, because they go to the whole process group.
-    std::function<int(int lifeline)> body;
-};
 
 struct MasterOptions {
     std::string name = "default";  ///< For the status, as is
@@ -105,8 +97,6 @@ public:
     int run(const std::function<void()>& ready = [] {});
 
 private:
-    struct Attendant;
-
     int serve(const std::function<void()>& ready);
     void adopt(TimePoint now);
     void start();
@@ -123,7 +113,6 @@ private:
     void publish_reload() noexcept;
     void put_into_effect();
     void change_pools();
-    void change_companion();
     void note_finished_pools() noexcept;
     [[nodiscard]] std::optional<Outcome> begin_upgrade(TimePoint now);
     void continue_upgrade(TimePoint now);
@@ -138,7 +127,6 @@ private:
     void hear_keeper(TimePoint now);
     void look_after_children(const Wakeup& wake, TimePoint now);
     void note_child(pid_t pid, int status, TimePoint now);
-    bool note_companion(pid_t pid, int status, TimePoint now);
     void begin_stop(bool at_once, std::uint64_t interrupts, TimePoint now) noexcept;
     void stop_pools(bool at_once, TimePoint now) noexcept;
     [[nodiscard]] int settle_stop();
@@ -146,9 +134,6 @@ private:
     [[nodiscard]] ControlAnswer change_size(int processes);
     [[nodiscard]] bool is_stopping() const noexcept { return book_.phase() == Phase::stopping; }
     [[nodiscard]] std::uint64_t lost_in_all() noexcept;
-    void attend_companions(TimePoint now);
-    void spawn_companion(Attendant& attendant, TimePoint now);
-    void end_companions() noexcept;
 
     MasterOptions options_;
     SharedArray<Logbook> logbook_{1};
@@ -164,7 +149,7 @@ private:
     OrderBook book_;           // After the events, too.
     std::list<Pool> pools_;    // A list, because pools never move: their parts refer to each other.
     std::vector<Pool*> live_;  ///< Those that haven't finished.
-    std::vector<Attendant> attendants_;
+    Companions companions_{options_.stopped_timeout};
     ConfigurationSource source_;
     std::function<std::optional<Companion>()> new_companion_;
     std::unique_ptr<ConfigurationCheck> check_;

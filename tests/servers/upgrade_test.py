@@ -33,6 +33,11 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 """
 
 
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Upgradable(Bullpen):
     """A server whose program can be replaced. Its keepers have other pids one after the other, and one session."""
 
@@ -191,15 +196,17 @@ class Successes(Upgrades):
     def test_what_has_begun_is_finished_by_the_old_server(self):
         with self.start("work", "--workers", "1") as server:
             slow = self.connect(server)
-            slow.request("GET", "/sleep/1500")
+            slow.request("GET", "/sleep/2500")
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
             old = server.keeper
             server.upgrade()
             other = self.connect(server)
             self.assertEqual(self.get(other, "/bytes/5")[0], 200)
             other.close()
-            self.assertIn(old, server.left_behind())
+            [master] = [pid for pid, _, parent, _, _ in processes() if parent == old and "bullpen: master" in title(pid)]
+            before = cpu_seconds(master)
             self.assertEqual(slow.getresponse().status, 200)
+            self.assertLess(cpu_seconds(master) - before, 0.5)  # Of more than one that it has waited.
             slow.close()
             wait_until(lambda: old not in server.left_behind(), "the end of the old server")
 
