@@ -59,11 +59,6 @@ void Control::take_over_clients(ReloadNote& note, OpenDescriptors& open) {
     note.askers_count = 0;
 }
 
-void Control::give_away() noexcept {
-    watch_.reset();
-    listener_.leave_to_twin();
-}
-
 TimePoint Control::prepare_to_wait(TimePoint now) {
     TimePoint next = TimePoint::max();
     if (watch_ && now >= accept_again_)

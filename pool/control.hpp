@@ -46,8 +46,10 @@ public:
     /// The listener's file, which was another server's, is this one's from here on.
     void own_file() noexcept { listener_.own_file(); }
 
-    /// Another server has the listener, with its file. Clients that are here stay.
-    void give_away() noexcept;
+    /// Another server hears from here on; clients that are here stay. The listener stays open, because other
+    /// masters know its number; leave_to_twin() is for the keeper, at its end.
+    void stop_listening() noexcept { watch_.reset(); }
+    void leave_to_twin() noexcept { listener_.leave_to_twin(); }
 
     /// Notes the clients for the next master; this one does nothing more with them. A client whose line has
     /// come in part is left out.

@@ -82,7 +82,7 @@ int Master::run(const std::function<void()>& ready) {
     close_all_except(opened_before_);  // The last master's.
     if (has_taken_over()) book_.own_control_file();
     if (!has_successor()) return result;
-    book_.give_away_control();
+    book_.leave_control_to_twin();
     return is_watched_ ? keeper.accompany(static_cast<pid_t>(logbook_[0].successor)) : result;
 }
 
@@ -153,7 +153,7 @@ void Master::start() {
     if (is_held())
         for (Pool* const pool : live_)
             pool->hold();
-    else
+    else if (!has_successor())
         book_.watch_by(*events_);
     if (has_taken_over())
         for (Pool* const pool : live_)
@@ -609,7 +609,7 @@ void Master::give_way(TimePoint now) noexcept {
     settle_upgrade({0, "the new program (pid " + std::to_string(logbook_[0].successor.load()) +
                            ") serves; this one ends when it has served what it has accepted"});
     book_.set_phase(Phase::stopping);
-    book_.give_away_control();
+    book_.stop_listening();
 }
 
 /// Those for which the channel has no room now are moved in a later turn, or end as at a stop.

@@ -49,8 +49,12 @@ void OrderBook::settle_upgrade(const ControlAnswer& answer) {
     if (control_) control_->answer_all(Order::upgrade, answer);
 }
 
-void OrderBook::give_away_control() noexcept {
-    if (control_) control_->give_away();
+void OrderBook::stop_listening() noexcept {
+    if (control_) control_->stop_listening();
+}
+
+void OrderBook::leave_control_to_twin() noexcept {
+    if (control_) control_->leave_to_twin();
 }
 
 void OrderBook::own_control_file() noexcept {

@@ -52,8 +52,9 @@ public:
     void settle_reload(const ControlAnswer& answer);
     void settle_upgrade(const ControlAnswer& answer);
 
-    /// Leaves the listener of `bullpen ctl`, and its file, to a new server.
-    void give_away_control() noexcept;
+    /// A new server has the control socket, see Control.
+    void stop_listening() noexcept;
+    void leave_control_to_twin() noexcept;
     void own_control_file() noexcept;
 
     /// Leaves the clients of `bullpen ctl` to the next master, or takes them over, before watch_by().

@@ -212,6 +212,26 @@ class Successes(Upgrades):
             slow.close()
             wait_until(lambda: old not in server.left_behind(), "the end of the old server")
 
+    def test_an_old_master_that_dies_leaves_one_that_makes_way_too(self):
+        with self.start("work", "--workers", "2") as server:
+            slow, kept = self.connect(server), self.connect(server)
+            self.assertEqual(self.get(kept, "/bytes/5")[0], 200)
+            slow.request("GET", "/sleep/1000")
+            wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
+            old = server.keeper
+            new = server.upgrade()
+            for _ in range(2):
+                [master] = wait_until(lambda: [pid for pid, state, parent, _, _ in processes() if parent == old and
+                                               state != "Z" and "bullpen: master" in title(pid)], "the old master")
+                os.kill(master, signal.SIGKILL)
+            self.assertEqual(slow.getresponse().status, 200)
+            slow.close()
+            self.assertEqual(self.get(kept, "/bytes/5")[0], 200)
+            kept.close()
+            wait_until(lambda: old not in server.left_behind(), "the end of the old server")
+            self.assertEqual(server.keeper, new)
+            self.assertIn("another one takes over", server.stderr)
+
     def test_every_model_can_be_upgraded_under_load(self):
         models = ("prefork", "prefork-event", "prefork-accept", "prefork-lock", "prefork-reuseport", "prethread",
                   "prethread-accept", "thread", "fork", "event", "iterative")
