@@ -73,7 +73,7 @@ class Reloads(unittest.TestCase):
                         self.assertEqual(get(kept), (200, root))
                     number += self.STEP
                 print(f"\n{struck} kills", end="", flush=True)
-                self.assertGreater(struck, 60 if LONG else 15)
+                self.assertGreater(struck, 40 if LONG else 8)
                 self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
                 self.assertEqual(server.total("bullpen_config_last_reload_successful"), 1)
                 kept.close()

@@ -58,6 +58,8 @@ void occupy(Scoreboard& board, std::uint32_t slot, Stage stage) {
 void fill(Scoreboard& board) {
     ScoreboardHeader& header = board.header();
     header.hands_off = 1;
+    header.reload_successful = 1;
+    header.reloaded_at_s = 1'700'000'000;
     header.spare_min = 2;
     header.spare_max = 6;
     header.listeners = 1;
@@ -173,6 +175,8 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_slot_busy_seconds_total{pool="web",slot="0"})", 3},
             {R"(bullpen_slot_busy_seconds_total{pool="web",slot="1"})", 0.25},
             {R"(bullpen_log_lines_dropped_total)", 9},
+            {R"(bullpen_config_last_reload_successful)", 1},
+            {R"(bullpen_config_last_reload_timestamp_seconds)", 1'700'000'000},
             {R"(bullpen_build_info{version="1.2.3"})", 1},
         };
         for (const auto& sample : expected) {
