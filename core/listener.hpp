@@ -42,6 +42,9 @@ public:
     [[nodiscard]] Listener twin() const;
     void own_file() noexcept;
 
+    /// Another process of this server has removed its file: one at its path is another's.
+    void disown_file() noexcept { file_.reset(); }
+
     /// Leaves the socket, and its file, to its twin.
     void leave_to_twin() noexcept {
         file_.reset();

@@ -58,6 +58,7 @@ void Door::add(std::size_t place, Listener listener) noexcept {
         std::construct_at(&listeners_[place], std::move(listener));
     }
     stages_[place] = serving;
+    lacks_file_[place] = 0;
 }
 
 void Door::give_away(std::size_t listener) noexcept {
@@ -83,6 +84,7 @@ bool Door::has_closed(int fd) const noexcept {
 
 void Door::adopt(OpenDescriptors& open) noexcept {
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        if (lacks_file_[i] != 0) listeners_[i].disown_file();
         if (stages_[i] < closing) continue;
         if (stages_[i] == closed || !open.claim(listeners_[i].fd())) listeners_[i].forget();
         listeners_[i].close();
@@ -94,6 +96,7 @@ std::vector<int> Door::forget_closed() {
     std::vector<int> numbers;
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
         Listener& listener = listeners_[i];
+        if (lacks_file_[i] != 0) listener.disown_file();
         if (stages_[i] < closing || listener.is_closed()) continue;
         numbers.push_back(listener.fd());
         const bool is_open = stages_[i] == closing && ::fcntl(listener.fd(), F_GETFD) >= 0;
@@ -113,7 +116,7 @@ void Door::accept_in_master(Events& events, TimePoint now) {
         listeners_[i].set_nonblocking(true);
         state.watch.emplace(events.watch(listeners_[i].fd()));
         if (stages_[i] != leaving) continue;
-        listeners_[i].stop_new_clients();
+        stop_new_clients(i);
         state.calm_since = now;
         ++leaving_;
     }
@@ -270,8 +273,13 @@ int Door::length() const noexcept {
 }
 
 void Door::stop_new_clients() noexcept {
-    for (Listener& listener : listeners_)
-        listener.stop_new_clients();
+    for (std::size_t i = 0; i < listeners_.size(); ++i)
+        stop_new_clients(i);
+}
+
+void Door::stop_new_clients(std::size_t listener) noexcept {
+    listeners_[listener].stop_new_clients();
+    lacks_file_[listener] = 1;
 }
 
 void Door::close_removed(std::chrono::milliseconds settle, TimePoint now) noexcept {

@@ -65,7 +65,10 @@ public:
     void adopt(OpenDescriptors& open) noexcept;
 
     /// From here on children don't get what is the master's alone.
-    void keep_from_children() noexcept { stages_.keep_from_children(); }
+    void keep_from_children() noexcept {
+        stages_.keep_from_children();
+        lacks_file_.keep_from_children();
+    }
 
     // A master's turns.
 
@@ -163,6 +166,7 @@ private:
     std::optional<Place> accept(TimePoint now) noexcept;
     std::optional<Place> accept_from(std::size_t listener, TimePoint now) noexcept;
     void look_at_queue(std::size_t listener) noexcept;
+    void stop_new_clients(std::size_t listener) noexcept;
     void close(std::size_t listener) noexcept;
     std::nullopt_t pause(int error, TimePoint now) noexcept;
 
@@ -172,6 +176,7 @@ private:
     Admission& admission_;
     std::vector<Listener> listeners_;
     SharedArray<SharedWord> stages_{listeners_max};
+    SharedArray<SharedWord> lacks_file_{listeners_max};  ///< 1: a master has removed the UNIX socket's file.
     std::vector<State> states_;  ///< By the listener's index; empty if the workers accept.
     std::size_t next_ = 0;       ///< The listener whose turn it is.
     int leaving_ = 0;            ///< Listeners that are to be closed.

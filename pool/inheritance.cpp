@@ -68,6 +68,10 @@ Inheritance Inheritance::receive() {
     throw std::runtime_error{"the server that is to be upgraded doesn't pass on its listeners"};
 }
 
+void Inheritance::forget_channel() noexcept {
+    channel_ = predecessor = -1;
+}
+
 std::vector<Listener> Inheritance::take(const std::string& owner, const std::string& text,
                                         const ListenOptions& options) {
     const auto is_own = [&](const Inherited& one) { return one.owner == owner && one.text == text; };

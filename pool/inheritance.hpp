@@ -31,6 +31,9 @@ public:
     /// Closes what nobody has taken: listeners that aren't wanted any more.
     void close_rest() noexcept { listeners_.clear(); }
 
+    /// The channel is closed: its number may be another's.
+    void forget_channel() noexcept;
+
 private:
     struct Inherited {
         std::string owner;

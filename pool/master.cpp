@@ -80,7 +80,10 @@ int Master::run(const std::function<void()>& ready) {
     for (Pool& pool : pools_)
         (void)pool.forget_closed();
     close_all_except(opened_before_);  // The last master's.
-    if (has_taken_over()) book_.own_control_file();
+    if (has_taken_over()) {
+        book_.own_control_file();
+        inheritance_.forget_channel();
+    }
     if (!has_successor()) return result;
     book_.leave_control_to_twin();
     return is_watched_ ? keeper.accompany(static_cast<pid_t>(logbook_[0].successor)) : result;
@@ -522,6 +525,10 @@ void Master::change_pools() {
     for (Pool& pool : pools_)
         for (const int closed : pool.forget_closed())
             std::erase(opened_before_, closed);
+    if (logbook_[0].predecessor_is_gone != 0) {
+        std::erase(opened_before_, inheritance_.channel());
+        inheritance_.forget_channel();
+    }
     ReloadNote& reload = reload_[0];
     const std::vector<int> open = list_descriptors();
     std::vector<AddedListener> added;

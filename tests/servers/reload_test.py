@@ -213,6 +213,21 @@ class Changes(Reloading):
             self.assertTrue(path.is_socket())
             self.assertEqual(echo(str(path)), b"hello")
 
+    def test_a_unix_socket_that_comes_back_is_not_removed_with_the_one_before(self):
+        path = self.home / "socket"
+        other = ("other", f'listen = "unix:{path}"\nservice = "echo"\nworkers = 1')
+        self.write(self.web())
+        with self.start() as server:
+            for _ in range(8):
+                for pools in ((self.web(), other), (self.web(),)):
+                    self.write(*pools)
+                    self.reload(server)
+                    with suppress(ProcessLookupError):
+                        os.kill(server.master, signal.SIGKILL)
+                    self.assertEqual(self.body(server), "old")
+                    if len(pools) == 2:
+                        self.assertEqual(echo(str(path)), b"hello")
+
     def test_workers_max_can_be_doubled(self):
         self.write(self.web(more="workers = 2"))
         with self.start() as server:

@@ -292,6 +292,28 @@ class Successes(Upgrades):
             worker = next(pid for pid in server.left_behind() if "worker" in title(pid))
             self.assertNotIn("upgrade", " ".join(descriptors(worker).values()))
 
+    def test_a_new_server_can_be_reloaded_and_its_master_be_killed(self):
+        config = self.home / "c.toml"
+
+        def write(pools):
+            config.write_text("\n".join(f'[pool.p{i}]\nlisten = "unix:{self.home}/s{i}"\nservice = "echo"\nworkers = 1\n'
+                                        for i in range(pools)))
+
+        write(1)
+        with self.start("--config", str(config)) as server:
+            server.upgrade()
+            wait_until(lambda: sum("keeper" in title(pid) for pid in server.left_behind()) == 1, "the old one's end")
+            for pools in (3, 2, 4, 1, 3):
+                write(pools)
+                self.assertEqual(server.ctl("reload"), (0, "the new configuration is in effect\n", ""))
+                keeper = server.keeper
+                master = wait_until(lambda: next((pid for pid, state, parent, _, _ in processes() if parent == keeper and
+                                                  state != "Z" and "bullpen: master" in title(pid)), None), "a master")
+                os.kill(master, signal.SIGKILL)
+                for i in range(pools):
+                    self.assertEqual(echo(f"{self.home}/s{i}"), b"hello")
+            self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+
     def test_the_pid_file_has_the_main_pid_from_ready_to_the_end(self):
         path = self.home / "pid"
         with self.start("echo", "--workers", "1", "--pid-file", str(path)) as server:
