@@ -1,4 +1,5 @@
-/// Signals that would end a process and mean nothing to a server's processes (but to the keeper SIGUSR1).
+/// Signals that would end a process and mean nothing to a server's processes (but to the keeper SIGUSR1 and
+/// SIGUSR2).
 #pragma once
 
 #include <signal.h>

@@ -133,26 +133,31 @@ void Keeper::name_successor(pid_t watcher, pid_t successor) noexcept {
     ::sigqueue(watcher, SIGUSR2, {.sival_int = successor});
 }
 
-int Keeper::accompany(pid_t other) {
+bool Keeper::is_name(int signal, const siginfo_t& info) noexcept {
+    if (!is_watched_ || signal != SIGUSR2 || info.si_code != SI_QUEUE) return false;
+    named_ = info.si_value.sival_int;
+    return true;
+}
+
+pid_t Keeper::successor() const noexcept {
+    return named_ != 0 ? named_ : static_cast<pid_t>(logbook_.successor);
+}
+
+int Keeper::accompany() {
     constexpr int ended_by_signal = 128;  // As a shell says it.
-    pid_t next = 0;
     for (;;) {
-        const timespec a_while{.tv_sec = 1, .tv_nsec = 0};  // It may have ended before.
+        int status = 0;
+        pid_t pid = 0;
+        while (!successors_end_ && (pid = ::waitpid(-1, &status, WNOHANG)) > 0)
+            if (pid == successor()) successors_end_ = status;
+        if (successors_end_)
+            return WIFEXITED(*successors_end_) ? WEXITSTATUS(*successors_end_)
+                                               : ended_by_signal + WTERMSIG(*successors_end_);
+        if (pid < 0 && errno == ECHILD) return EXIT_FAILURE;  // Nobody is left whose end could be waited for.
+        const timespec a_while{.tv_sec = 1, .tv_nsec = 0};    // It may have ended before.
         siginfo_t info{};
         const int signal = ::sigtimedwait(&before_->awaited, &info, &a_while);
-        if (signal == SIGUSR2 && info.si_code == SI_QUEUE)
-            next = info.si_value.sival_int;
-        else if (signal > 0 && signal != SIGCHLD)
-            ::kill(next != 0 ? next : other, signal);
-        int status = 0;
-        bool has_ended = false;
-        for (pid_t pid = 1; pid > 0 && !has_ended;) {
-            pid = ::waitpid(-1, &status, WNOHANG);
-            has_ended = pid == other;
-        }
-        if (!has_ended) continue;
-        if (next == 0) return WIFEXITED(status) ? WEXITSTATUS(status) : ended_by_signal + WTERMSIG(status);
-        other = std::exchange(next, 0);
+        if (signal > 0 && signal != SIGCHLD && !is_name(signal, info)) ::kill(successor(), signal);
     }
 }
 
@@ -183,15 +188,15 @@ void Keeper::wait() {
     const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (longest - seconds).count()};
     siginfo_t info{};
     const int signal = ::sigtimedwait(&before_->awaited, &info, &timeout);
-    if (signal <= 0 || signal == SIGCHLD) return;
+    if (signal <= 0 || signal == SIGCHLD || is_name(signal, info)) return;
     // The terminal's own: a process in the background has read from it or written to it.
     const bool is_terminals = (signal == SIGTTIN || signal == SIGTTOU) && info.si_code == SI_KERNEL;
     if (is_terminals) return;
     if (std::find(order_signals.begin(), order_signals.end(), signal) == order_signals.end())
         return log(LogLevel::info, "keeper: signal " + std::to_string(signal) + " (" + ::strsignal(signal) +
                                        ") is ignored: it means nothing here");
-    const auto successor = static_cast<pid_t>(logbook_.successor);
-    if (successor != 0 && (is_watched_ || logbook_.watcher != 0)) ::kill(successor, signal);
+    if (successor() != 0 && !successors_end_ && (is_watched_ || logbook_.watcher != 0))
+        ::kill(successor(), signal);
     add(logbook_.orders[static_cast<std::size_t>(signal)]);
     wake_master();
 }
@@ -210,6 +215,7 @@ void Keeper::reap() {
             if (!WIFSTOPPED(status) && !WIFCONTINUED(status)) note_end(status);
             continue;
         }
+        if (pid == successor() && !WIFSTOPPED(status) && !WIFCONTINUED(status)) successors_end_ = status;
         logbook_.report({.pid = pid, .status = status});
         any = true;
     }

@@ -1,6 +1,7 @@
 /// The keeper: the process that the user starts. It makes the master, and another one when that dies.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -28,10 +29,10 @@ constexpr std::chrono::milliseconds keeper_pause(int short_lives) noexcept {
 /// watches that the master has turns. The workers and the exporter are its children, too, and end with it.
 ///
 /// Keeper and master have one table of descriptors, so that the death of the master closes nothing. While
-/// there is a master the keeper opens and closes none; the master
-/// closes what it has opened and, at a stop, the listeners. What a dead master had opened its successor
-/// either finds in memory that both share (SharedArray) or closes. Neither may call exec(3), which would part
-/// the table.
+/// there is a master the keeper opens and closes none: the master closes what it has opened and, at a stop,
+/// the listeners. What a dead master had opened its successor either finds in memory that both share
+/// (SharedArray) or closes. Neither may call exec(3), which would part the table. Between two masters the
+/// keeper carries out what a reload changes, see run().
 class Keeper {
 public:
     /// Blocks the signals that stop the server until a keeper is there to take them: called before the
@@ -58,11 +59,13 @@ public:
     /// container, or the one that systemd has started (systemd.exec(5), SYSTEMD_EXEC_PID).
     [[nodiscard]] static bool is_watched() noexcept;
 
-    /// Passes signals on to another keeper, a child of this process, and to those that take its place, and
-    /// reaps, until the last one has ended. Returns its exit status.
-    int accompany(pid_t other);
+    /// Passes signals on to the keeper that has this server's place, Logbook::successor and, as they are
+    /// named, those that take its place in turn, and reaps, until the last one has ended. Returns its exit
+    /// status.
+    int accompany();
 
-    /// Tells the process that accompanies this server which keeper takes the place of this one's.
+    /// Tells the process that accompanies this server, or will when its own has drained, which keeper takes
+    /// the place of this one's.
     static void name_successor(pid_t watcher, pid_t successor) noexcept;
 
 private:
@@ -70,6 +73,8 @@ private:
     void wait();
     void reap();
     void note_end(int status);
+    bool is_name(int signal, const siginfo_t& info) noexcept;
+    [[nodiscard]] pid_t successor() const noexcept;
     void watch_turns();
     void wake_master() const noexcept;
     [[nodiscard]] std::chrono::nanoseconds between_looks() const noexcept { return master_timeout_ / 4; }
@@ -78,7 +83,9 @@ private:
     int news_;
     const std::chrono::milliseconds& master_timeout_;
     bool is_watched_ = is_watched();
-    pid_t master_ = 0;  ///< 0: there is none.
+    pid_t named_ = 0;                    ///< By name_successor; 0: Logbook::successor is the latest.
+    std::optional<int> successors_end_;  ///< Its status, once it is reaped.
+    pid_t master_ = 0;                   ///< 0: there is none.
     std::optional<int> result_;
     TimePoint started_{};
     TimePoint next_start_{};

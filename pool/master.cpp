@@ -86,7 +86,7 @@ int Master::run(const std::function<void()>& ready) {
     }
     if (!has_successor()) return result;
     book_.leave_control_to_twin();
-    return is_watched_ ? keeper.accompany(static_cast<pid_t>(logbook_[0].successor)) : result;
+    return is_watched_ ? keeper.accompany() : result;
 }
 
 int Master::serve(const std::function<void()>& ready) {

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "core/http/request_target.hpp"
+#include "core/printable.hpp"
 
 namespace bullpen::http {
 namespace {
@@ -54,7 +55,7 @@ FileTree::FileTree(const std::string& root, Links links)
       next_look_{(Clock::now() + root_lifetime).time_since_epoch().count()} {
     const auto fail = [&] {
         throw std::system_error{errno, std::generic_category(),
-                                "cannot serve the files below \"" + root + "\""};
+                                "cannot serve the files below \"" + printable(root) + "\""};
     };
     if (!root_) fail();
     if (!open_below("", O_PATH)) fail();  // ENOSYS before Linux 5.6.

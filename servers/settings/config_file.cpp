@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "core/printable.hpp"
 #include "core/read_file.hpp"
 #include "servers/settings/nearest.hpp"
 
@@ -15,7 +16,7 @@ std::string place_of(const std::string& path, const toml::source_region& source)
 }
 
 [[noreturn]] void reject(const std::string& place, const std::string& sentence) {
-    throw SettingError{place + ": " + sentence};
+    throw SettingError{printable(place + ": " + sentence)};
 }
 
 const char* kind_of(const toml::node& node) noexcept {

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from harness import TOP, Bullpen, descriptors, echo, end_with, fewest_descriptors, processes, title, wait_until
@@ -349,16 +349,28 @@ class Successes(Upgrades):
                  str(control)]
         ctl = lambda *words: subprocess.run([PROGRAM, "ctl", "--control", str(control), *words], text=True,
                                             capture_output=True, timeout=60, check=False)
+
+        def upgrade():
+            done = ctl("upgrade")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(echo(f"{self.home}/socket"), b"hello")
+
         for name, command in (("of a container", ["unshare", "--pid", "--fork", "--kill-child=KILL", *serve]),
                               ("of a unit", ["sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh", *serve])):
             with self.subTest(name), subprocess.Popen(command, stdout=subprocess.PIPE,
                                                       preexec_fn=end_with(os.getpid())) as process:
                 try:
                     wait_until(lambda: ctl("status").returncode == 0, "the server")
-                    for _ in range(3):
-                        done = ctl("upgrade")
-                        self.assertEqual(done.returncode, 0, done.stderr)
-                        self.assertEqual(echo(f"{self.home}/socket"), b"hello")
+                    with closing(socket.socket(socket.AF_UNIX)) as begun:  # The first server has it until its end.
+                        begun.settimeout(60)
+                        begun.connect(f"{self.home}/socket")
+                        begun.sendall(b"x")
+                        self.assertEqual(begun.recv(1), b"x")
+                        for _ in range(3):
+                            upgrade()
+                        begun.sendall(b"y")
+                        self.assertEqual(begun.recv(1), b"y")
+                    upgrade()
                     first = next((pid for pid, _, parent, _, _ in processes()
                                   if parent == process.pid and name == "of a container"), process.pid)
                     self.assertIsNone(process.poll())

@@ -232,5 +232,8 @@ TEST_SUITE("file tree") {
                              "cannot serve the files below \"/no/such/root\": No such file or directory",
                              std::system_error);
         CHECK_THROWS_AS(FileTree{site.root / "a.txt"}, std::system_error);
+        CHECK_THROWS_WITH_AS(FileTree{"/no\nroot"},
+                             "cannot serve the files below \"/no\\x0aroot\": No such file or directory",
+                             std::system_error);
     }
 }

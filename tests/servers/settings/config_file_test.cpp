@@ -144,6 +144,19 @@ TEST_SUITE("servers: the configuration file") {
         CHECK(sentence.size() < 200);
     }
 
+    TEST_CASE("the sentence is one line, whatever is quoted in it") {
+        for (const char* const text :
+             {"[master]\ndrain_timeout = t\n", "'a\nb' = 1\n", "\"a\\nb\" = 1\n", "[master]\n\"a\\nb\" = 1\n",
+              "[pool.\"a\\nb\"]\n", "[pool.a]\nmodel = \"a\\nb\"\n", "[pool.a]\nlisten = [\"a\\nb:1\"]\n"}) {
+            CAPTURE(text);
+            const std::string sentence = complaint(text);
+            CHECK_FALSE(sentence.empty());
+            CHECK(sentence.find('\n') == std::string::npos);
+        }
+        CHECK(complaint_of<SettingError>([] { read_config_file("/no/such\nfile"); }) ==
+              "/no/such\\x0afile: cannot be read: No such file or directory");
+    }
+
     TEST_CASE("what only shows when all is together is said as well") {
         CHECK(contains(complaint("[pool.a]\nspare_min = 9\nspare_max = 3\n"),
                        "spare_min (9) is above spare_max (3); it must not be"));
