@@ -388,4 +388,8 @@ bool AsyncConnection::stopping() const noexcept {
     return server_.is_stopping();
 }
 
+AsyncHandler::Coroutine AsyncHandler::operator()(AsyncConnection& client) const {
+    return call_(callable_.get(), client);
+}
+
 }  // namespace bullpen

@@ -25,6 +25,7 @@
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
 #include "core/parse_number.hpp"
+#include "core/stop_request.hpp"
 
 namespace bullpen {
 namespace {
@@ -193,6 +194,7 @@ void close_all_except(std::span<const int> kept) noexcept {
     unsigned next = first;
     std::vector<int> sorted{kept.begin(), kept.end()};
     sorted.push_back(log_descriptor());
+    sorted.push_back(stop_request_descriptor());
     std::sort(sorted.begin(), sorted.end());
     for (const int fd : sorted) {
         if (fd < static_cast<int>(next)) continue;

@@ -73,8 +73,8 @@ void unblock_signals() noexcept;
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
 
-/// Closes all descriptors above 2 but those listed and the log's own (close_range(2)). A child calls it first
-/// of all: a channel or a listener that it keeps by mistake stays open for everybody.
+/// Closes all descriptors above 2 but those listed, the log's own and bullpen::stop()'s (close_range(2)). A
+/// child calls it first of all: a channel or a listener that it keeps by mistake stays open for everybody.
 void close_all_except(std::span<const int> kept) noexcept;
 
 /// The name that ps and top show. Cut to the room that the command line takes.

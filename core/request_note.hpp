@@ -1,39 +1,22 @@
 /// What a worker lets others know of the request it is working on: shown when it takes too long.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
+#include "core/shared_line.hpp"
+
 namespace bullpen {
 
-/// Lives in shared memory. Written by the worker, read by anybody. A reader may see half of one line and
-/// half of the next, so it is for people only.
+/// Lives in shared memory. Written by the worker, read by anybody.
 struct RequestNote {
-    static constexpr std::size_t words = 15;
-
     std::atomic<std::uint64_t> begun_ns{0};  ///< CLOCK_MONOTONIC; 0: nothing is being worked on.
-    std::array<std::atomic<std::uint64_t>, words> line{};
+    SharedLine line{};
 
-    void write(std::string_view text) noexcept {
-        std::array<std::uint64_t, words> copy{};
-        if (!text.empty()) std::memcpy(copy.data(), text.data(), std::min(text.size(), sizeof copy));
-        for (std::size_t i = 0; i < words; ++i)
-            line[i].store(copy[i], std::memory_order_relaxed);
-    }
-
-    [[nodiscard]] std::string read() const {
-        std::array<std::uint64_t, words> copy{};
-        for (std::size_t i = 0; i < words; ++i)
-            copy[i] = line[i].load(std::memory_order_relaxed);
-        std::string text(sizeof copy, '\0');
-        std::memcpy(text.data(), copy.data(), sizeof copy);
-        return text.substr(0, text.find('\0'));
-    }
+    void write(std::string_view text) noexcept { line.write(text); }
+    [[nodiscard]] std::string read() const { return line.read(); }
 };
 
 }  // namespace bullpen

@@ -22,9 +22,10 @@ std::optional<std::string> why_unready(const std::vector<PoolView>& pools) {
         if (header.draining.load(relaxed) != 0) return "Pool " + pool.name + " is draining.";
         if (header.spare_max.load(relaxed) == 0) continue;
         const PoolTotals now = total(pool.board);
+        const std::string failure = header.start_failure.read();
         if (now.ready == 0)
             return "Pool " + pool.name + " has no ready worker (" + std::to_string(now.starting) +
-                   " starting).";
+                   " starting)" + (failure.empty() ? "." : "; the last one didn't start: " + failure + ".");
     }
     return std::nullopt;
 }

@@ -200,7 +200,7 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     bool threw = false;
     connection.begin();
     try {
-        co_await process.async_handler().function()(connection);
+        co_await process.async_handler()(connection);
     } catch (...) {
         threw = handler_failed();
     }

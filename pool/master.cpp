@@ -146,6 +146,10 @@ void Master::start() {
     if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
     events_ = std::make_unique<Events>();
     news_watch_.emplace(events_->watch(news_.get()));
+    if (logbook_[0].stops.load(relaxed) == 0) {
+        stop_watch_.emplace(events_->watch(stop_request_.fd()));  // Readable for good: heeded once.
+        stop_watch_->arm();
+    }
     logbook_.keep_from_children();
     reload_.keep_from_children();
     companions_.keep_from_children();
@@ -242,6 +246,7 @@ void Master::heed_orders(TimePoint now) {
     std::uint64_t interrupts = logbook.orders_heard[SIGINT].load(relaxed);
     const auto carry_out = [&](Order order) { return this->carry_out(order, interrupts, now); };
     book_.attend(now, carry_out);
+    if (stop_watch_ && stop_watch_->ready() && book_.heed_stop_request(carry_out)) stop_watch_.reset();
     if (!news_watch_->ready()) return;
     std::uint64_t count = 0;
     (void)!::read(news_.get(), &count, sizeof count);

@@ -16,6 +16,7 @@
 #include <bullpen/unique_fd.hpp>
 #include "core/program_start.hpp"
 #include "core/shared_array.hpp"
+#include "core/stop_request.hpp"
 #include "pool/companions.hpp"
 #include "pool/configuration.hpp"
 #include "pool/configuration_check.hpp"
@@ -76,6 +77,9 @@ public:
 
     /// What the server in whose place this program was started has left, besides the pools' listeners.
     [[nodiscard]] Inheritance& inheritance() noexcept { return inheritance_; }
+
+    /// Descriptors that were open at construction: the user's, which workers keep.
+    [[nodiscard]] const std::vector<int>& inherited() const noexcept { return inherited_; }
 
     /// A listener that isn't a pool's, for the next new program. To be called before run().
     void pass_on(PassedListener listener) { passed_on_.push_back(std::move(listener)); }
@@ -138,7 +142,8 @@ private:
     MasterOptions options_;
     SharedArray<Logbook> logbook_{1};
     SharedArray<ReloadNote> reload_{1};
-    UniqueFd news_;                      ///< An eventfd by which the keeper wakes the master.
+    UniqueFd news_;  ///< An eventfd by which the keeper wakes the master.
+    StopRequest stop_request_;
     std::vector<int> opened_before_;     ///< What was open before the first master.
     std::optional<ProgramStart> start_;  ///< Of this program.
     bool is_watched_ = false;            ///< See Keeper.
@@ -146,7 +151,8 @@ private:
     Inheritance inheritance_;
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::optional<Events::Watch> news_watch_;
-    OrderBook book_;           // After the events, too.
+    std::optional<Events::Watch> stop_watch_;  ///< None from the order to stop on.
+    OrderBook book_;                           // After the events, too.
     std::list<Pool> pools_;    // A list, because pools never move: their parts refer to each other.
     std::vector<Pool*> live_;  ///< Those that haven't finished.
     Companions companions_{options_.stopped_timeout};

@@ -52,7 +52,7 @@ std::string Obituary::text() const {
         shown.push_back(describe(work[i]));
     if (work.size() > shown_most) shown.push_back(std::to_string(work.size() - shown_most) + " more");
     return worker + " " + describe_end(status) + decision(reason, WIFSIGNALED(status)) +
-           (shown.empty() ? "" : "; it had " + enumerate(shown)) +
+           (why.empty() ? "" : ": " + why) + (shown.empty() ? "" : "; it had " + enumerate(shown)) +
            (given_again > 0 ? "; connections given to others: " + std::to_string(given_again) : "") +
            (lost > 0 ? "; connections lost: " + std::to_string(lost) : "");
 }

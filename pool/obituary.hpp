@@ -21,6 +21,7 @@ struct Obituary {
     std::string worker;  ///< "pool web: worker 3 (pid 812)"
     int status = 0;      ///< As waitpid(2) gave it.
     ExitReason reason = ExitReason::exited;
+    std::string why = {};  ///< What the worker itself has said, if it didn't start.
     std::vector<Work> work = {};
     std::uint64_t lost = 0;         ///< The number of connections lost.
     std::uint64_t given_again = 0;  ///< The number of connections that go on with another worker.

@@ -17,12 +17,19 @@ bool OrderBook::heed_signal(int signal, const CarryOut& carry_out) {
     const std::string who = std::string{"master: SIG"} + ::sigabbrev_np(signal);
     const bool terminal_is_gone = had_terminal_ && !has_terminal_();
     const std::optional<Order> order = order_of_signal(signal, phase_, terminal_is_gone);
-    if (!order) return true;
-    const Response response = respond(phase_, *order);
+    return !order || heed(who, *order, carry_out);
+}
+
+bool OrderBook::heed_stop_request(const CarryOut& carry_out) {
+    return heed("master: bullpen::stop()", Order::stop, carry_out);
+}
+
+bool OrderBook::heed(const std::string& who, Order order, const CarryOut& carry_out) {
+    const Response response = respond(phase_, order);
     if (response.effect == Effect::postpone) return false;
     if (response.effect != Effect::act) {
         log(LogLevel::info, who + ": " + std::string{response.why});
-    } else if (const std::optional<Outcome> outcome = begin(*order, carry_out)) {
+    } else if (const std::optional<Outcome> outcome = begin(order, carry_out)) {
         log(outcome->answer.exit_status == 0 ? LogLevel::info : LogLevel::warning,
             who + ": " + outcome->answer.message);
     }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 
 #include <bullpen/clock.hpp>
 #include "pool/control.hpp"
@@ -44,6 +45,9 @@ public:
     /// Heeds one signal that the keeper has passed on. Returns false if it is to come again later.
     [[nodiscard]] bool heed_signal(int signal, const CarryOut& carry_out);
 
+    /// The same of a call of bullpen::stop() in one of the server's processes.
+    [[nodiscard]] bool heed_stop_request(const CarryOut& carry_out);
+
     /// Takes what has come by the control socket, and heeds it.
     void attend(TimePoint now, const CarryOut& carry_out);
 
@@ -67,6 +71,7 @@ public:
     }
 
 private:
+    [[nodiscard]] bool heed(const std::string& who, Order order, const CarryOut& carry_out);
     void heed_asker(Control::Asker& asker, const CarryOut& carry_out);
     std::optional<Outcome> begin(Order order, const CarryOut& carry_out);
 

@@ -23,10 +23,10 @@ struct SettingText {
 
 /// A user's options, the model and the handler that they are for, and times that only tests change.
 struct PoolOptions : Options {
-    Model design;                          ///< The one that `model` names.
-    Handler handler = [](Connection&) {};  ///< Served by models of Form::blocking.
-    AsyncHandler async_handler = {};       ///< Served by models of Form::asynchronous.
-    Program program = {};                  ///< Served by models of Form::program.
+    Model design;                                     ///< The one that `model` names.
+    PerWorker<Handler> handler = [](Connection&) {};  ///< Served by models of Form::blocking.
+    PerWorker<AsyncHandler> async_handler = {};       ///< Served by models of Form::asynchronous.
+    Program program = {};                             ///< Served by models of Form::program.
 
     // For reloads.
     std::vector<SettingText> of_workers = {};  ///< What workers are started with.

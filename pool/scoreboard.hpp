@@ -20,6 +20,7 @@
 #include "core/activity.hpp"
 #include "core/request_note.hpp"
 #include "core/shared_array.hpp"
+#include "core/shared_line.hpp"
 #include "pool/histogram.hpp"
 #include "pool/refusal.hpp"
 #include "pool/worker_pages.hpp"
@@ -103,6 +104,7 @@ struct ScoreboardHeader {
     SharedCounter reloaded_at_s;   ///< When a configuration was last put into effect (UNIX time).
     std::array<SharedCounter, exit_reasons> exits;
     std::array<ListenQueueWords, listeners_max> listen_queues;  ///< Sampled once a second.
+    SharedLine start_failure;  ///< Why the last worker didn't start, if it said; empty since one is ready.
 };
 static_assert(sizeof(ScoreboardHeader) <= scoreboard_page);
 

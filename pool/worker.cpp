@@ -185,7 +185,7 @@ void Worker::serve(Client client) noexcept {
 /// can't be given back, or of which bytes already read would be lost, waits for its client here.
 Next Worker::handle(ServedConnection& served) {
     for (;;) {
-        const Next next = process_.handler()(served.connection());
+        const Next next = handler_(served.connection());
         end_forked_child();
         if (next == Next::close || served.may_be_given_back()) return next;
         if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) return Next::close;

@@ -26,6 +26,9 @@ public:
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
+    /// Sets the handler, before the first client.
+    void serve_by(Handler handler) noexcept { handler_ = std::move(handler); }
+
     /// Tells the master that this worker can serve. The models call it once, before the first client.
     void ready() noexcept;
 
@@ -123,6 +126,7 @@ private:
 
     WorkerProcess& process_;
     ScoreboardRow& row_;
+    Handler handler_ = [](Connection&) {};
     WorkerPages pages_;
     std::vector<HandoffNote*> free_notes_;
     std::vector<Client> in_hand_;  ///< Received, not begun; the next one last.

@@ -11,9 +11,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
+#include <exception>
+#include <string>
 #include <system_error>
 
 #include <bullpen/clock.hpp>
+#include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
@@ -118,12 +122,10 @@ WorkerPages pages_of(Scoreboard& scoreboard, const WorkerSeat& seat, std::uint32
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
-                             const AsyncHandler& async_handler)
+WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const PoolOptions& options)
     : seat_{seat},
       header_{scoreboard.header()},
-      handler_{handler},
-      async_handler_{async_handler},
+      options_{options},
       idle_wait_{seat.delivery == Delivery::accept ? seat.listeners : std::span<const Listener>{}},
       acceptor_{seat.listeners, idle_wait_} {
     prepare_stop_order(seat_, header_);
@@ -143,6 +145,44 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
     const bool orphan = !die_with_parent(SIGTERM, seat_.keeper);
     unblock_signals();
     if (orphan) on_sigterm(SIGTERM);
+}
+
+WorkerContext WorkerProcess::context(std::uint32_t worker) const {
+    return {.pool = options_.name, .slot = seat_.first_slot + worker};
+}
+
+bool WorkerProcess::prepare() noexcept {
+    std::string what = "on_worker_start";
+    try {
+        WorkerContext of_process = context();
+        if (options_.on_worker_start) options_.on_worker_start(of_process);
+        what = "making the handler";
+        if (options_.design.form == Form::asynchronous) async_handler_ = options_.async_handler(of_process);
+        for (std::uint32_t i = 0; options_.design.form == Form::blocking && i < workers(); ++i) {
+            WorkerContext of_worker = context(i);
+            worker(i).serve_by(options_.handler(of_worker));
+        }
+        return true;
+    } catch (const std::exception& error) {
+        what += ": " + std::string{error.what()};
+    } catch (...) {
+        what += " threw a non-std exception";
+    }
+    worker().row().note.write(what);
+    log(LogLevel::error, "worker " + options_.name + "/" + std::to_string(seat_.first_slot) + ": " + what);
+    return false;
+}
+
+void WorkerProcess::finish() noexcept {
+    try {
+        WorkerContext of_process = context();
+        if (options_.on_worker_stop) options_.on_worker_stop(of_process);
+    } catch (const std::exception& error) {
+        log(LogLevel::warning, "on_worker_stop threw: " + std::string{error.what()});
+    } catch (...) {
+        log(LogLevel::warning, "on_worker_stop threw a non-std exception");
+    }
+    std::fflush(stdout);
 }
 
 void WorkerProcess::keep_all_from_children(std::size_t row_stride) {

@@ -21,7 +21,7 @@
 #include "core/listener.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
-#include "pool/model.hpp"
+#include "pool/pool_options.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/worker.hpp"
 
@@ -31,6 +31,7 @@ namespace bullpen {
 constexpr int worker_exit_retired = 0;
 constexpr int worker_exit_crashed = 1;
 constexpr int worker_exit_descriptors = 76;
+constexpr int worker_exit_unprepared = 77;  ///< Why is in the first slot's RequestNote.
 
 /// What a worker's process gets at its birth. All descriptors are borrowed from the slots or the pool.
 struct WorkerSeat {
@@ -66,13 +67,19 @@ struct WorkerSeat {
 class WorkerProcess {
 public:
     /// Installs the signal handlers and makes a Worker for each slot. The arguments must outlive it.
-    WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const Handler& handler,
-                  const AsyncHandler& async_handler);
+    WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, const PoolOptions& options);
     WorkerProcess(const WorkerProcess&) = delete;
     WorkerProcess& operator=(const WorkerProcess&) = delete;
 
     [[nodiscard]] const WorkerSeat& seat() const noexcept { return seat_; }
     [[nodiscard]] const AsyncHandler& async_handler() const noexcept { return async_handler_; }
+
+    /// Runs what the user wants to be run first, and makes the handlers. Returns false if that throws: then
+    /// the process is to end as worker_exit_unprepared.
+    [[nodiscard]] bool prepare() noexcept;
+
+    /// Runs what the user wants to be run last.
+    void finish() noexcept;
 
     [[nodiscard]] IdleWait& idle_wait() noexcept { return idle_wait_; }
 
@@ -105,7 +112,6 @@ public:
     // For Worker.
 
     [[nodiscard]] const ScoreboardHeader& header() const noexcept { return header_; }
-    [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
     /// What a handler of this worker may know about the server, and where it notes its request.
     [[nodiscard]] ServerView view(const Worker& worker) const noexcept;
     void wake_master() const noexcept;
@@ -135,11 +141,12 @@ public:
 
 private:
     void keep_all_from_children(std::size_t row_stride);
+    [[nodiscard]] WorkerContext context(std::uint32_t worker = 0) const;
 
     WorkerSeat seat_;
     ScoreboardHeader& header_;
-    const Handler& handler_;
-    const AsyncHandler& async_handler_;
+    const PoolOptions& options_;
+    AsyncHandler async_handler_;
     IdleWait idle_wait_;
     Acceptor acceptor_;
     std::deque<Worker> workers_;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/printable.hpp"
 #include "core/process.hpp"
 #include "pool/worker_process.hpp"
 
@@ -209,9 +210,11 @@ int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int
     set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(seat.first_slot) + "]");
     scoreboard_.keep_only(seat.first_slot, seat.slots);
 
-    WorkerProcess worker{seat, scoreboard_, options_.handler, options_.async_handler};
+    WorkerProcess worker{seat, scoreboard_, options_};
     if (message != nullptr) worker.set_forked_for(*message, std::move(own));
+    if (!worker.prepare()) return worker_exit_unprepared;
     options_.design.work(worker);
+    worker.finish();
     return worker_exit_retired;
 }
 
@@ -340,7 +343,9 @@ void Workforce::repeat_orders(TimePoint now) noexcept {
 void Workforce::note_ready() noexcept {
     roster_.starting().for_each([&](std::uint32_t slot) {
         const auto ready = scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst);
-        if (ready == seats_[slot].generation) roster_.place(slot, Stage::ready, Usable::yes);
+        if (ready != seats_[slot].generation) return;
+        roster_.place(slot, Stage::ready, Usable::yes);
+        scoreboard_.header().start_failure.write({});
     });
 }
 
@@ -568,6 +573,8 @@ std::optional<Death> Workforce::take_dead(pid_t pid, int status, bool stopping, 
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot)
         death.was_ready = death.was_ready || roster_.ready().contains(slot);
     death.reason = reason_for(death, stopping);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == worker_exit_unprepared)
+        death.why = printable(scoreboard_.row(first).note.read());
     for (std::uint32_t slot = death.process.first; slot < death.process.end; ++slot) {
         const ScoreboardRow& row = scoreboard_.row(slot);
         if (row.note.begun_ns.load(relaxed) == 0 || row.awaiting_since_ns.load(relaxed) != 0) continue;
@@ -643,10 +650,12 @@ void Workforce::restore_row(std::uint32_t slot) noexcept {
 }
 
 void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept {
+    if (!death.why.empty()) scoreboard_.header().start_failure.write(death.why);
     if (death.reason != ExitReason::retired) {
         const Obituary obituary{.worker = name_of(death.process.first),
                                 .status = death.status,
                                 .reason = death.reason,
+                                .why = death.why,
                                 .work = death.work,
                                 .lost = death.lost,
                                 .given_again = death.given_again};

@@ -43,6 +43,7 @@ struct Death {
     bool was_ready = false;
     std::uint64_t lost = 0;         ///< The number of connections lost.
     std::uint64_t given_again = 0;  ///< The number of connections that go on with another worker.
+    std::string why = {};           ///< What the worker itself has said, if it didn't start.
     std::vector<Work> work = {};    ///< What it was busy with.
 };
 

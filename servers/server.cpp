@@ -1,224 +1,150 @@
-#include "servers/server.hpp"
+#include <bullpen/server.hpp>
 
-#include <poll.h>
-#include <unistd.h>
+#include <errno.h>
 
-#include <exception>
-#include <new>
+#include <algorithm>
+#include <cstdio>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <bullpen/serve.hpp>
-#include <bullpen/version.hpp>
-#include "core/log.hpp"
-#include "core/printable.hpp"
-#include "core/process.hpp"
+#include "core/second_thread.hpp"
 #include "core/standard_descriptors.hpp"
-#include "core/start_wait.hpp"
-#include "core/write_now.hpp"
-#include "metrics/exporter.hpp"
 #include "pool/keeper.hpp"
-#include "servers/control_socket.hpp"
-#include "servers/models/models.hpp"
-#include "servers/settings/nearest.hpp"
+#include "servers/exit_status.hpp"
+#include "servers/running_server.hpp"
+#include "servers/server_pools.hpp"
 #include "servers/settings/settings.hpp"
 
 namespace bullpen {
 namespace {
 
-/// With what reloads of a server that can do them need: room for more workers, and for new ones beside those
-/// that leave.
-std::vector<PoolOptions> with_room(std::vector<PoolOptions> pools, bool reloads) {
-    constexpr int reserve = 4;
-    for (PoolOptions& pool : pools)
-        if (reloads) {
-            pool.reserve = reserve;
-            pool.workers_most = 2 * limits_for(pool.design, pool.limits).workers_max;
-        }
-    return pools;
-}
-
-/// Before the first descriptor is opened.
-MasterOptions prepare(ServerOptions options) {
-    fill_standard_descriptors();
-    ignore_write_signals();
-    need_stack();
-    keep_log_open();
-    return {.name = options.name,
-            .version = BULLPEN_VERSION,
-            .pools = with_room(std::move(options.pools), options.make_again != nullptr),
-            .drain_timeout = options.drain_timeout,
-            .master_timeout = options.master_timeout,
-            .upgrade_timeout = options.upgrade_timeout};
-}
-
-ServerOptions without_pools(ServerOptions options) {
-    options.pools.clear();
-    return options;
-}
-
-std::vector<Listener> open_metrics(const std::string& address, Inheritance& inheritance) {
-    if (address == "off") return {};
-    std::vector<Listener> inherited = inheritance.take("metrics", address, {});
-    return inherited.empty() ? open_listeners(address, {}) : std::move(inherited);
-}
-
-std::vector<ExportedPool> exported(const std::list<Pool>& pools) {
-    std::vector<ExportedPool> all;
-    for (const Pool& pool : pools) {
-        if (pool.is_leaving()) continue;
-        ExportedPool one{.name = pool.options().name,
-                         .listeners = {},
-                         .scoreboard_fd = pool.scoreboard_fd(),
-                         .slots = pool.slots()};
-        for (std::size_t i = 0; i < pool.listeners().size(); ++i)
-            one.listeners.push_back(pool.is_in_service(i) ? pool.listeners()[i].address().text() : "");
-        all.push_back(std::move(one));
-    }
-    return all;
-}
-
-Companion make_exporter(const std::vector<Listener>& listeners, const std::list<Pool>& pools) {
-    std::vector<int> descriptors;
-    for (const Listener& listener : listeners)
-        descriptors.push_back(listener.fd());
-    Companion exporter{.title = "metrics", .keep = descriptors, .body = {}};
-    for (const Pool& pool : pools)
-        exporter.keep.push_back(pool.scoreboard_fd());
-    exporter.body = [descriptors, all = exported(pools)](int lifeline) {
-        return run_exporter(descriptors, lifeline, {.pools = all, .version = BULLPEN_VERSION});
-    };
-    return exporter;
-}
-
-}  // namespace
-
-Server::Server(ServerOptions options)
-    : started_with_{without_pools(options)},
-      pid_file_{started_with_.pid_file},
-      master_{prepare(std::move(options))},
-      metrics_{open_metrics(started_with_.metrics, master_.inheritance())} {
-    const auto exporter = [this]() -> std::optional<Companion> {
-        if (metrics_.empty()) return {};
-        return make_exporter(metrics_, master_.pools());
-    };
-    if (std::optional<Companion> companion = exporter()) master_.add_companion(std::move(*companion));
-    for (const Listener& listener : metrics_)
-        master_.pass_on({"metrics", started_with_.metrics, listener.fd()});
-    if (std::optional<Listener> socket =
-            open_control(started_with_.control, started_with_.name, master_.inheritance())) {
-        master_.pass_on({"control", socket->address().text(), socket->fd()});
-        master_.open_control(Control{std::move(*socket)});
-    }
-    if (!started_with_.make_again) return;
-    const auto make = [this](const std::string& text) {
-        return configuration_of(started_with_.make_again(text));
-    };
-    master_.reload_from({.read = started_with_.read_again, .make = make}, exporter);
-}
-
-int Server::run(const std::function<void()>& ready) {
-    const int result = master_.run([&] {
-        pid_file_.publish();
-        ready();
-    });
-    for (Listener& listener : metrics_)
-        if (master_.has_successor())
-            listener.leave_to_twin();
-        else if (master_.has_taken_over())
-            listener.own_file();
-    return result;
-}
-
-Configuration Server::configuration_of(ServerOptions options) const {
-    const auto check = [](const char* what, const std::string& now, const std::string& wanted) {
-        if (now != wanted)
-            throw std::invalid_argument{std::string{what} + ": a reload can't change '" + now + "' to '" +
-                                        wanted + "'; it needs a new start"};
-    };
-    check("name", started_with_.name, options.name);
-    check("metrics", started_with_.metrics, options.metrics);
-    check("control", started_with_.control, options.control);
-    check("pid_file", started_with_.pid_file, options.pid_file);
-    return {.pools = with_room(std::move(options.pools), true),
-            .drain_timeout = options.drain_timeout,
-            .master_timeout = options.master_timeout,
-            .upgrade_timeout = options.upgrade_timeout};
-}
-
-int exit_status_of(const std::function<int()>& body) noexcept {
-    constexpr int could_not = 1;
-    constexpr int wrong_usage = 2;
-    try {
-        return body();
-    } catch (const StoppedAtStart& stop) {
-        complain(stop.what());
-        return 0;
-    } catch (const std::invalid_argument& error) {
-        complain(error.what());
-        return wrong_usage;
-    } catch (const std::bad_alloc&) {
-        complain("there is not enough memory");
-        return could_not;
-    } catch (const std::exception& error) {
-        complain(error.what());
-        return could_not;
+/// Sets what pools say of the whole server, which must be one thing.
+template <typename T>
+void take_common(const std::vector<Part>& parts, T Options::*field, const char* name, T& into) {
+    const Options defaults;
+    into = defaults.*field;
+    for (const Part& part : parts) {
+        const T& said = part.options.*field;
+        if (said == defaults.*field) continue;
+        if (into != defaults.*field && into != said)
+            throw SettingError{std::string{name} +
+                               ": it is the whole server's, and two pools say different things of it"};
+        into = said;
     }
 }
 
-void complain(std::string_view sentence) {
-    tell_predecessor(sentence);
-    constexpr int patience_ms = 1000;  // For a pipe whose reader is slow; then nobody reads it.
-    pollfd writable{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-    ::poll(&writable, 1, patience_ms);
-    write_now(STDERR_FILENO, "bullpen: " + printable(sentence) + "\n");
+void take_on_ready(const std::vector<Part>& parts, ServerOptions& server) {
+    for (const Part& part : parts) {
+        if (!part.options.on_ready) continue;
+        if (server.on_ready) throw SettingError{"on_ready: it is the whole server's, and two pools have one"};
+        server.on_ready = part.options.on_ready;
+    }
 }
 
-PoolOptions make_pool(const Options& options, Form form) {
-    PoolOptions pool;
-    static_cast<Options&>(pool) = options;
-    pool.design = choose("model", options.model, models());
-    if (pool.design.form != form)
-        throw std::invalid_argument{"model " + options.model + " doesn't run this kind of handler"};
-    check(pool, "", spell_as_key);
+PoolOptions make_pool(const Part& part, const std::string& place) {
+    PoolOptions pool = make_pool(part.options, part.form, place);
+    pool.handler = part.handler;
+    pool.async_handler = part.async_handler;
+    pool.program = part.program;
     return pool;
 }
 
-namespace {
+void need_names(const std::vector<Part>& parts) {
+    for (auto part = parts.begin(); part != parts.end(); ++part)
+        if (std::any_of(parts.begin(), part,
+                        [&](const Part& other) { return other.options.name == part->options.name; }))
+            throw SettingError{"two pools are called '" + part->options.name +
+                               "'; each needs a name of its own"};
+}
 
-/// `set` puts the service's form, which is `form`, into the pool.
-int serve_form(const Options& options, Form form, const std::function<void(PoolOptions&)>& set) {
+ServerOptions options_of(const std::vector<Part>& parts) {
+    if (parts.empty()) throw SettingError{"the server has no pool; add() adds one"};
+    ServerOptions server;
+    for (const Part& part : parts)
+        server.pools.push_back(make_pool(part, parts.size() > 1 ? "pool " + part.options.name : ""));
+    need_names(parts);
+    server.name = parts.front().options.name;
+    take_common(parts, &Options::metrics, "metrics", server.metrics);
+    take_common(parts, &Options::control, "control", server.control);
+    take_common(parts, &Options::pid_file, "pid_file", server.pid_file);
+    take_common(parts, &Options::drain_timeout, "drain_timeout", server.drain_timeout);
+    take_common(parts, &Options::master_timeout, "master_timeout", server.master_timeout);
+    take_common(parts, &Options::upgrade_timeout, "upgrade_timeout", server.upgrade_timeout);
+    take_on_ready(parts, server);
+    return server;
+}
+
+void need_one_thread() {
+    if (has_second_thread())
+        throw std::invalid_argument{
+            "the process has a second thread; a server must be started before the first one is"};
+}
+
+int run_server(const std::function<ServerOptions()>& make) {
     fill_standard_descriptors();
     ignore_write_signals();
-    return exit_status_of([&] {
-        PoolOptions pool = make_pool(options, form);
-        set(pool);
-        ServerOptions server;
-        server.pools.push_back(std::move(pool));
-        server.name = options.name;
-        server.metrics = options.metrics;
-        server.control = options.control;
-        server.pid_file = options.pid_file;
-        server.drain_timeout = options.drain_timeout;
-        server.master_timeout = options.master_timeout;
-        server.upgrade_timeout = options.upgrade_timeout;
-        Keeper::hold_signals();
-        return Server{std::move(server)}.run();
-    });
+    return exit_status_of(
+        [&] {
+            need_one_thread();
+            ServerOptions options = make();
+            std::fflush(nullptr);  // Or each child would write it again.
+            Keeper::hold_signals();
+            return RunningServer{std::move(options)}.run();
+        },
+        ::program_invocation_short_name);
 }
 
 }  // namespace
 
-int serve(const Options& options, Handler handler) {
-    return serve_form(options, Form::blocking, [&](PoolOptions& pool) { pool.handler = std::move(handler); });
+Server::Server() : pools_{std::make_unique<Pools>()} {}
+Server::~Server() = default;
+Server::Server(Server&&) noexcept = default;
+Server& Server::operator=(Server&&) noexcept = default;
+
+Server& Server::add(Options options, PerWorker<Handler> handler) {
+    pools_->parts.push_back(
+        {.options = std::move(options), .form = Form::blocking, .handler = std::move(handler)});
+    return *this;
 }
 
-int serve(const Options& options, AsyncHandler handler) {
-    return serve_form(options, Form::asynchronous,
-                      [&](PoolOptions& pool) { pool.async_handler = std::move(handler); });
+Server& Server::add(Options options, PerWorker<AsyncHandler> handler) {
+    pools_->parts.push_back(
+        {.options = std::move(options), .form = Form::asynchronous, .async_handler = std::move(handler)});
+    return *this;
 }
 
-int serve(const Options& options, Program program) {
-    return serve_form(options, Form::program, [&](PoolOptions& pool) { pool.program = std::move(program); });
+Server& Server::add(Options options, Program program) {
+    pools_->parts.push_back(
+        {.options = std::move(options), .form = Form::program, .program = std::move(program)});
+    return *this;
+}
+
+int Server::run() {
+    return run_server([this] { return options_of(pools_->parts); });
+}
+
+int serve(const std::function<Server()>& make) {
+    return run_server([&make] {
+        ServerOptions options = options_of(make().pools_->parts);
+        options.read_again = [] { return std::string{}; };
+        options.make_again = [&make](const std::string&) { return options_of(make().pools_->parts); };
+        return options;
+    });
+}
+
+int serve(Options options, PerWorker<Handler> handler) {
+    return Server{}.add(std::move(options), std::move(handler)).run();
+}
+
+int serve(Options options, PerWorker<AsyncHandler> handler) {
+    return Server{}.add(std::move(options), std::move(handler)).run();
+}
+
+int serve(Options options, Program program) {
+    return Server{}.add(std::move(options), std::move(program)).run();
 }
 
 }  // namespace bullpen

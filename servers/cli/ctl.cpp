@@ -13,7 +13,7 @@
 #include "servers/bench/text/text_table.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/control_socket.hpp"
-#include "servers/server.hpp"
+#include "servers/exit_status.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {

@@ -10,7 +10,7 @@
 
 #include <bullpen/unique_fd.hpp>
 #include "core/served_connection.hpp"
-#include "servers/server.hpp"
+#include "servers/exit_status.hpp"
 #include "servers/services/option_error.hpp"
 #include "servers/settings/nearest.hpp"
 

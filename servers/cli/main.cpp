@@ -21,8 +21,8 @@
 #include "servers/cli/output.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/cli/setting_flags.hpp"
+#include "servers/exit_status.hpp"
 #include "servers/models/models.hpp"
-#include "servers/server.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {

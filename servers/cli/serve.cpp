@@ -10,7 +10,7 @@
 #include "pool/keeper.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/control_socket.hpp"
-#include "servers/server.hpp"
+#include "servers/running_server.hpp"
 #include "servers/settings/config_file.hpp"
 #include "servers/settings/sample_file.hpp"
 
@@ -61,7 +61,7 @@ void announce(const std::string& line) {
     write_now(STDOUT_FILENO, "bullpen: " + printable(line) + "\n");
 }
 
-void announce(const Server& server, const Settings& settings) {
+void announce(const RunningServer& server, const Settings& settings) {
     auto described = settings.pools.begin();
     for (const Pool& running : server.pools()) {
         const auto& [name, pool] = *described++;
@@ -106,7 +106,7 @@ int run_serve(const ServeArguments& arguments) {
         };
     }
     Keeper::hold_signals();
-    Server server{std::move(options)};
+    RunningServer server{std::move(options)};
     return server.run([&] { announce(server, settings); });
 }
 

@@ -19,7 +19,7 @@ struct ServeArguments {
 /// Joins the file's text (empty without --config) and the flags, which override it. Throws SettingError.
 Settings settings_from(const ServeArguments& arguments, const std::string& text);
 
-/// Serves until told to stop; the exit status. Throws what Server's constructor does.
+/// Serves until told to stop; the exit status. Throws what RunningServer's constructor does.
 int run_serve(const ServeArguments& arguments);
 
 /// Checks a file without binding or forking anything, and prints its pools.

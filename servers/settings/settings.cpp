@@ -195,6 +195,7 @@ std::string identity_of(const std::string& path, bool changed) {
     return identity + ")";
 }
 
+/// Sets PoolOptions::of_workers and of_pool.
 void note_texts(PoolOptions& pool, PoolSettings settings) {
     settings.pool.model = pool.model;
     const auto is_in = [](const auto& keys, std::string_view key) {
@@ -608,6 +609,22 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     set_service(pool, settings, service, where);
     check(pool, place, spell);
     note_texts(pool, settings);
+    return pool;
+}
+
+PoolOptions make_pool(const Options& options, Form form, std::string_view place) {
+    static int made = 0;
+    const Place where{place, spell_as_key};
+    PoolOptions pool;
+    static_cast<Options&>(pool) = options;
+    pool.design = choose("model", pool.model, models(), place);
+    if (pool.design.form != form) where.reject("model " + pool.model + " doesn't run this kind of handler");
+    if (form == Form::program && (pool.on_worker_start || pool.on_worker_stop))
+        where.reject("on_worker_start and on_worker_stop can't go with model " + pool.model +
+                     ", whose workers are programs");
+    check(pool, place, spell_as_key);
+    note_texts(pool, PoolSettings{.pool = pool});
+    pool.of_workers.push_back({"handler", std::to_string(++made)});
     return pool;
 }
 

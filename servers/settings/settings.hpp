@@ -73,4 +73,8 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
 /// above spare_max …). make_pool() calls it, and serve() for a user of the library. Throws SettingError.
 void check(const PoolOptions& pool, std::string_view place, std::string (*spell)(std::string_view key));
 
+/// The options of a pool of a user of the library, without its handler, which is of that form. Its workers
+/// are replaced by each reload, because handlers can't be compared.
+PoolOptions make_pool(const Options& options, Form form, std::string_view place = {});
+
 }  // namespace bullpen

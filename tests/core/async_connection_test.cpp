@@ -407,7 +407,7 @@ TEST_SUITE("core: asynchronous connections") {
         };
         CHECK(!none);
         REQUIRE(greets);
-        pair.run([&] { return greets.function()(*pair.server); });
+        pair.run([&] { return greets(*pair.server); });
         pair.server->close();
         CHECK(read_until_end(pair.client.get()) == "hello");
     }

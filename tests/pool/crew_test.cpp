@@ -53,12 +53,11 @@ End end_of(WorkerSeat seat, rlim_t threads, const std::function<void(WorkerProce
     const auto pid = spawn_child([&] {
         constexpr int patience_s = 60;
         ::alarm(patience_s);
-        const Handler handler = [](Connection&) {};
-        const AsyncHandler none;
+        const PoolOptions options;
         seat.keeper = ::getppid();
         seat.generation = 1;
         seat.wake = wake.get();
-        WorkerProcess process{seat, board, handler, none};
+        WorkerProcess process{seat, board, options};
         if (!limit_threads(threads)) return worker_exit_crashed;
         work(process);
         return worker_exit_retired;

@@ -26,12 +26,13 @@ inline bool in_worker_process(
         unblock_signals();
         Scoreboard board{seat.slots, depth};
         const UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-        const AsyncHandler none;
+        PoolOptions options;
+        options.handler = handler;
         if (seat.keeper == 0) seat.keeper = ::getppid();
         seat.generation = 1;
         seat.wake = wake.get();
-        WorkerProcess process{seat, board, handler, none};
-        return body(process) ? 0 : 1;
+        WorkerProcess process{seat, board, options};
+        return process.prepare() && body(process) ? 0 : 1;
     });
     int status = -1;
     if (pid) ::waitpid(*pid, &status, 0);

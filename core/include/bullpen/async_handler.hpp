@@ -3,7 +3,7 @@
 /// To write one include <bullpen/async_connection.hpp>; this header only carries it and includes no Asio.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -17,7 +17,8 @@ namespace bullpen {
 
 class AsyncConnection;
 
-/// A coroutine over one connection, boost::asio::awaitable<void>(AsyncConnection&). It runs in a worker,
+/// A coroutine over one connection, boost::asio::awaitable<void>(AsyncConnection&); what makes it needn't be
+/// copyable, and copies of an AsyncHandler share it. It runs in a worker,
 /// beside the coroutines of the worker's other connections and in the same thread: while it computes or
 /// blocks, none of them goes on. What it throws ends its connection, what it crashes ends that worker and all
 /// of them.
@@ -31,16 +32,17 @@ public:
     requires(!std::is_same_v<std::remove_cvref_t<Callable>, AsyncHandler> &&
              std::is_same_v<std::invoke_result_t<Callable&, AsyncConnection&>, Coroutine>)
         AsyncHandler(Callable callable)  // NOLINT(google-explicit-constructor): a lambda is a handler.
-        : call_{std::move(callable)} {}
+        : callable_{std::make_shared<Callable>(std::move(callable))},
+          call_{[](void* of, AsyncConnection& client) { return (*static_cast<Callable*>(of))(client); }} {}
 
-    explicit operator bool() const noexcept { return static_cast<bool>(call_); }
+    explicit operator bool() const noexcept { return call_ != nullptr; }
 
-    [[nodiscard]] const std::function<Coroutine(AsyncConnection&)>& function() const noexcept {
-        return call_;
-    }
+    /// The handler must outlive the coroutine.
+    Coroutine operator()(AsyncConnection& client) const;
 
 private:
-    std::function<Coroutine(AsyncConnection&)> call_;
+    std::shared_ptr<void> callable_;
+    Coroutine (*call_)(void* callable, AsyncConnection& client) = nullptr;
 };
 
 }  // namespace bullpen

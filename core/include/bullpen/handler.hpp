@@ -1,7 +1,7 @@
 /// What a server does with a client: the one function its user writes.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -22,8 +22,9 @@ enum class Next {
 // given back only if Options::parks_files is set; else its worker itself waits.
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
-/// Next, or void for Next::close. It runs in a worker, one connection at a time. An exception closes that
-/// connection and nothing else; a crash kills that worker, and other clients are unaffected.
+/// Next, or void for Next::close; it needn't be copyable, and copies of a Handler share it. It runs in a
+/// worker, one connection at a time. An exception closes that connection and nothing else; a crash kills that
+/// worker, and other clients are unaffected.
 ///
 /// Where the master accepts, it keeps a copy of each socket. After a crash it ends the connection if a byte
 /// was taken or written since the last request boundary (see Connection::peek). Else another worker calls its
@@ -38,20 +39,23 @@ public:
         using Result = std::invoke_result_t<Callable&, Connection&>;
         static_assert(std::is_void_v<Result> || std::is_same_v<Result, Next>,
                       "a handler returns void or bullpen::Next");
-        if constexpr (std::is_void_v<Result>) {
-            call_ = [callable = std::move(callable)](Connection& client) mutable {
-                callable(client);
+        callable_ = std::make_shared<Callable>(std::move(callable));
+        call_ = [](void* of, Connection& client) {
+            Callable& called = *static_cast<Callable*>(of);
+            if constexpr (std::is_void_v<Result>) {
+                called(client);
                 return Next::close;
-            };
-        } else {
-            call_ = std::move(callable);
-        }
+            } else {
+                return called(client);
+            }
+        };
     }
 
-    Next operator()(Connection& client) const { return call_(client); }
+    Next operator()(Connection& client) const { return call_(callable_.get(), client); }
 
 private:
-    std::function<Next(Connection&)> call_;
+    std::shared_ptr<void> callable_;
+    Next (*call_)(void* callable, Connection& client) = nullptr;
 };
 
 }  // namespace bullpen

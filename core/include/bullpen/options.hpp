@@ -4,13 +4,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <bullpen/accept_lock_kind.hpp>
 #include <bullpen/admission_options.hpp>
+#include <bullpen/bound_addresses.hpp>
 #include <bullpen/handoff_when.hpp>
 #include <bullpen/listen_options.hpp>
+#include <bullpen/per_worker.hpp>
 #include <bullpen/pool_limits.hpp>
 #include <bullpen/time_limits.hpp>
 
@@ -71,7 +74,21 @@ struct Options {
     std::size_t connections_max = 0;  ///< Open at once; 0: as many as RLIMIT_NOFILE has room for. Never more
                                       ///< than that.
 
-    // Of the whole server; serve() reads them.
+    /// Called in each worker's process, before it is ready, by its main thread: the place to drop
+    /// privileges, to open what the handlers share, to seed a generator. What it throws is logged, the worker
+    /// ends before it was ready and another one is tried after a pause; meanwhile /readyz says so. Not with
+    /// the model inetd. Under the model fork that is once for each client.
+    std::function<void(WorkerContext&)> on_worker_start = {};
+    /// Called in the same thread when the worker leaves in order (retired, reload, stop), after its last
+    /// client and before it calls _exit(2). What it throws is logged. It isn't called if the worker crashes
+    /// or is killed, nor, under the model prefork-lock, in a worker that waits for its turn to accept.
+    std::function<void(WorkerContext&)> on_worker_stop = {};
+
+    // Of the whole server. Pools of one Server say the same, or leave the default.
+    /// Called with the addresses that were bound (port 0 is a port that was free) once the server can take
+    /// clients: in a process of its own, which ends with it, so that it may block. What it throws is logged.
+    /// Called again by a new program after an upgrade.
+    std::function<void(const BoundAddresses&)> on_ready = {};
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
     /// The directory of the control socket for `bullpen ctl --name NAME`, where NAME is the pool's; "auto" is
     /// /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; or "off".

@@ -51,7 +51,7 @@ inline std::string answer_of(const bullpen::AsyncHandler& handler, const std::st
         [&](bullpen::UniqueFd server) {
             boost::asio::io_context loop{1};
             bullpen::AsyncConnection connection{loop.get_executor(), std::move(server)};
-            boost::asio::co_spawn(loop, handler.function()(connection),
+            boost::asio::co_spawn(loop, handler(connection),
                                   [&](const std::exception_ptr&) { connection.close(); });
             loop.run();
         },

@@ -9,7 +9,6 @@
 #include <bullpen/serve.hpp>
 #include "servers/bench/compare/contender.hpp"
 #include "servers/models/models.hpp"
-#include "servers/server.hpp"
 #include "servers/settings/setting_value.hpp"
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"

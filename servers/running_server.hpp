@@ -6,9 +6,9 @@
 #include <list>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include <bullpen/bound_addresses.hpp>
 #include "core/listener.hpp"
 #include "pool/master.hpp"
 #include "servers/pid_file.hpp"
@@ -24,6 +24,7 @@ struct ServerOptions {
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
     std::chrono::seconds upgrade_timeout{60};
+    std::function<void(const BoundAddresses&)> on_ready{};  ///< See Options.
 
     // How SIGHUP and `bullpen ctl reload` get other options; without them they are refused. Both functions
     // throw std::invalid_argument, or another std::exception, with a sentence.
@@ -36,9 +37,9 @@ struct ServerOptions {
 
 /// Construct, look at the addresses, run(). Everything that can fail at the start fails in the constructor,
 /// before a process is forked: AddressError, std::system_error or std::runtime_error, each one sentence.
-class Server {
+class RunningServer {
 public:
-    explicit Server(ServerOptions options);
+    explicit RunningServer(ServerOptions options);
 
     [[nodiscard]] const std::list<Pool>& pools() const noexcept { return master_.pools(); }
 
@@ -49,6 +50,7 @@ public:
     int run(const std::function<void()>& ready = [] {});
 
 private:
+    [[nodiscard]] BoundAddresses bound() const;
     [[nodiscard]] Configuration configuration_of(ServerOptions options) const;
 
     ServerOptions started_with_;  ///< Without the pools.
@@ -56,16 +58,5 @@ private:
     Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
     std::vector<Listener> metrics_;
 };
-
-/// The options of the pool that serve() runs for a user of the library, without the handler, which is of that
-/// form. Throws std::invalid_argument: the checks are those of the program, see servers/settings.
-PoolOptions make_pool(const Options& options, Form form);
-
-/// Writes "bullpen: SENTENCE" to stderr, in one line.
-void complain(std::string_view sentence);
-
-/// Runs `body` and turns what it throws into one sentence on stderr and an exit status: 2 for wrong usage
-/// (std::invalid_argument), 1 for what could not be done, 0 for a stop that came before the start was done.
-int exit_status_of(const std::function<int()>& body) noexcept;
 
 }  // namespace bullpen

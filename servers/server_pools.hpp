@@ -1,0 +1,23 @@
+/// What was given to Server::add().
+#pragma once
+
+#include <vector>
+
+#include <bullpen/server.hpp>
+#include "pool/model.hpp"
+
+namespace bullpen {
+
+struct Part {
+    Options options;
+    Form form;
+    PerWorker<Handler> handler = {};
+    PerWorker<AsyncHandler> async_handler = {};
+    Program program = {};
+};
+
+struct Server::Pools {
+    std::vector<Part> parts;
+};
+
+}  // namespace bullpen
