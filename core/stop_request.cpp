@@ -30,6 +30,10 @@ int stop_request_descriptor() noexcept {
     return descriptor;
 }
 
+void forget_stop_request() noexcept {
+    if (const int fd = descriptor.exchange(-1); fd >= 0) ::close(fd);
+}
+
 void stop() noexcept {
     const int saved = errno;
     constexpr std::uint64_t one = 1;

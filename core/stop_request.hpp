@@ -23,4 +23,7 @@ private:
 /// The descriptor of the StopRequest that is there, or -1.
 int stop_request_descriptor() noexcept;
 
+/// In a process that is no part of the server any more: closes it.
+void forget_stop_request() noexcept;
+
 }  // namespace bullpen

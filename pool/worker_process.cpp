@@ -21,6 +21,7 @@
 #include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
+#include "core/stop_request.hpp"
 #include "core/thread.hpp"
 #include "pool/forked_child.hpp"
 #include "pool/orders.hpp"
@@ -195,6 +196,7 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
     for (const int signal : {SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
     run_in_children(restore_meaningless_signals);
+    run_in_children(forget_stop_request);
     keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);
     keep_from_children(idle_wait_.fd());

@@ -117,22 +117,23 @@ std::string ask_at(const Address& address, std::string_view bytes) {
     ::shutdown(socket.get(), SHUT_WR);
     return read_all(socket.get());
 }
-/// So that tests can run side by side.
-void listen_anywhere(std::vector<Part>& parts) {
+using OnReady = std::function<void(const BoundAddresses&)>;
+
+/// Makes the server one whose addresses are free, so that tests can run side by side, and are told to `test`.
+Server prepared(Server server, std::vector<Part>& parts, int test) {
+    OnReady on_ready;
     for (Part& part : parts) {
         part.options.metrics = "127.0.0.1:0";
         for (std::string& listen : part.options.listen)
             if (!listen.starts_with("unix:")) listen = listen.substr(0, listen.rfind(':')) + ":0";
+        if (part.options.on_ready) on_ready = std::exchange(part.options.on_ready, nullptr);
     }
-}
-
-/// What the server is to call; and what its user wants to be called.
-std::function<void(const BoundAddresses&)> tell_and(std::function<void(const BoundAddresses&)> on_ready,
-                                                    int test) {
-    return [on_ready = std::move(on_ready), test](const BoundAddresses& bound) {
-        write_addresses(test, bound);
-        if (on_ready) on_ready(bound);
-    };
+    if (!parts.empty())
+        parts.front().options.on_ready = [on_ready = std::move(on_ready), test](const BoundAddresses& bound) {
+            write_addresses(test, bound);
+            if (on_ready) on_ready(bound);
+        };
+    return server;
 }
 
 double sum_of(std::string_view scrape, std::string_view name, std::string_view label) {
@@ -151,6 +152,23 @@ double sum_of(std::string_view scrape, std::string_view name, std::string_view l
 }  // namespace
 
 TestServer::TestServer(Server server) {
+    start([&](int test) {
+        std::vector<Part>& parts = server.pools_->parts;
+        return prepared(std::move(server), parts, test).run();
+    });
+}
+
+TestServer::TestServer(const std::function<Server()>& make) {
+    start([&](int test) {
+        return serve([&] {
+            Server server = make();
+            std::vector<Part>& parts = server.pools_->parts;
+            return prepared(std::move(server), parts, test);
+        });
+    });
+}
+
+void TestServer::start(const std::function<int(int test)>& serve) {
     if (has_second_thread())
         throw std::logic_error{
             "the test has a second thread; start the server before the first one is started"};
@@ -158,12 +176,6 @@ TestServer::TestServer(Server server) {
     if (::pipe2(ends, O_CLOEXEC) != 0) fail("cannot create a pipe");
     UniqueFd ours{ends[0]};
     UniqueFd theirs{ends[1]};
-    std::vector<Part>& parts = server.pools_->parts;
-    listen_anywhere(parts);
-    std::function<void(const BoundAddresses&)> on_ready;
-    for (Part& part : parts)
-        if (part.options.on_ready) on_ready = std::exchange(part.options.on_ready, nullptr);
-    if (!parts.empty()) parts.front().options.on_ready = tell_and(std::move(on_ready), theirs.get());
     std::fflush(nullptr);  // Or the server would write it again.
     const pid_t test = ::getpid();
     pid_ = ::fork();
@@ -172,7 +184,7 @@ TestServer::TestServer(Server server) {
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (::getppid() != test) ::_exit(EXIT_FAILURE);
         ours.reset();
-        const int status = server.run();
+        const int status = serve(theirs.get());
         std::fflush(nullptr);
         ::_exit(status);
     }
@@ -184,7 +196,7 @@ TestServer::TestServer(Server server) {
         throw;
     }
     if (bound_.pools.empty())
-        throw std::runtime_error{"the server did not start; its exit status is " + std::to_string(stop())};
+        throw std::runtime_error{"the server did not start; its exit status is " + std::to_string(wait())};
 }
 
 TestServer::~TestServer() {
@@ -205,18 +217,26 @@ std::string TestServer::ask(std::string_view bytes, std::string_view pool) const
     return ask_at(address(pool), bytes);
 }
 
+std::string TestServer::ask_metrics(std::string_view path) const {
+    return ask_at(bound_.metrics.at(0), "GET " + std::string{path} + " HTTP/1.0\r\n\r\n");
+}
+
 double TestServer::metric(std::string_view name, std::string_view label) const {
-    return sum_of(ask_at(bound_.metrics.at(0), "GET /metrics HTTP/1.0\r\n\r\n"), name, label);
+    return sum_of(ask_metrics("/metrics"), name, label);
 }
 
 int TestServer::stop() {
+    if (pid_ != 0) ::kill(pid_, SIGTERM);
+    return wait();
+}
+
+int TestServer::wait() {
     if (pid_ == 0) return status_;
-    const pid_t pid = std::exchange(pid_, 0);
-    ::kill(pid, SIGTERM);
     constexpr int killed_by = 128;  // As a shell says it.
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR)
         continue;
+    pid_ = 0;
     return status_ = WIFEXITED(status) ? WEXITSTATUS(status) : killed_by + WTERMSIG(status);
 }
 

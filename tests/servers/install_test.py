@@ -24,7 +24,7 @@ STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by tha
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
 API = {"serve", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
-       "TimedOut"}
+       "TimedOut", "Server", "stop", "testing"}
 
 ASYNC = """
 #include <bullpen/async_connection.hpp>

@@ -8,8 +8,8 @@ namespace bullpen {
 /// Asks the server that this process belongs to for an orderly stop, as SIGTERM to its first process does,
 /// and returns at once. May be called in any of the server's processes, by any thread, in a signal handler
 /// (it is one write(2) to an eventfd(2), see signal-safety(7)), as any user; more calls than one do nothing
-/// more. In a process that belongs to no server it does nothing. A handler that has closed all descriptors
-/// has closed this one, too.
+/// more. In a process that belongs to no server, such as a child that a handler has forked, it does nothing.
+/// A handler that has closed all descriptors has closed this one, too.
 BULLPEN_API void stop() noexcept;
 
 }  // namespace bullpen

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,9 @@ public:
     /// stderr), std::system_error.
     explicit TestServer(Server server);
 
+    /// With a server that is made again for each reload (kill(pid(), SIGHUP)), see serve().
+    explicit TestServer(const std::function<Server()>& make);
+
     /// With one pool.
     template <typename Given>
     TestServer(Options options, Given handler)
@@ -44,6 +48,8 @@ public:
     /// Where the pool listens; the first one if it has no name. Throws std::out_of_range.
     [[nodiscard]] const Address& address(std::string_view pool = {}) const;
 
+    [[nodiscard]] const BoundAddresses& bound() const noexcept { return bound_; }
+
     /// A socket that is connected to it and has SO_RCVTIMEO and SO_SNDTIMEO of 10 s.
     [[nodiscard]] UniqueFd connect(std::string_view pool = {}) const;
 
@@ -55,6 +61,9 @@ public:
     /// as in metric("bullpen_connections_total", "pool=\"web\""); 0 if there is none.
     [[nodiscard]] double metric(std::string_view name, std::string_view label = {}) const;
 
+    /// What its metrics address answers to GET: the head and the body. As "/readyz".
+    [[nodiscard]] std::string ask_metrics(std::string_view path) const;
+
     /// The process that takes the signals, see serve().
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
@@ -62,7 +71,11 @@ public:
     /// calls return the same.
     int stop();
 
+    /// The same without telling it to stop.
+    int wait();
+
 private:
+    void start(const std::function<int(int test)>& serve);
     pid_t pid_ = 0;
     int status_ = -1;
     BoundAddresses bound_;

@@ -10,6 +10,8 @@
 
 #include <bullpen/async_connection.hpp>
 #include <bullpen/serve.hpp>
+#include "tests/contains.hpp"
+#include "tests/end_of_program.hpp"
 #include "tests/pool/running_master.hpp"
 
 using namespace bullpen;
@@ -36,31 +38,9 @@ boost::asio::awaitable<void> obedient_async(AsyncConnection& client) {
     co_await client.write_all(obey({reinterpret_cast<const char*>(buffer.data()), size}));
 }
 
-/// serve()'s result and what it says on stderr.
 template <typename Form>
-std::pair<int, std::string> try_to_serve(Options options, Form handler) {
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    const UniqueFd reading{ends[0]};
-    UniqueFd writing{ends[1]};
-    const pid_t maker = ::getpid();
-    const auto pid = spawn_child([&] {
-        if (!die_with_parent(SIGKILL, maker)) return 1;
-        ::dup2(writing.get(), STDERR_FILENO);
-        return serve(options, std::move(handler));
-    });
-    writing.reset();
-    std::string said;
-    char buffer[512];
-    for (ssize_t size; (size = ::read(reading.get(), buffer, sizeof buffer)) > 0;)
-        said.append(buffer, static_cast<std::size_t>(size));
-    int status = 0;
-    ::waitpid(*pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
-}
-
-bool is_one_sentence(const std::string& said) {
-    return said.starts_with("bullpen: ") && said.find('\n') == said.size() - 1;
+Ended try_to_serve(Options options, Form handler) {
+    return end_of_program([&] { return serve(options, std::move(handler)); });
 }
 
 }  // namespace
@@ -112,11 +92,11 @@ TEST_SUITE("servers: the models") {
 
     TEST_CASE("a library's user who chooses what can't be gets status 2 and one sentence") {
         const auto blocking = [](Connection&) {};
-        const auto said = [](const std::pair<int, std::string>& result, const char* words) {
-            CAPTURE(result.second);
-            CHECK(result.first == 2);
-            CHECK(is_one_sentence(result.second));
-            CHECK(result.second.find(words) != std::string::npos);
+        const auto said = [](const Ended& ended, const char* words) {
+            CAPTURE(ended.said);
+            CHECK(ended.status == 2);
+            CHECK(ended.is_one_sentence());
+            CHECK(contains(ended.said, words));
         };
         said(try_to_serve({.model = "nonsense"}, Handler{blocking}), "there is no model 'nonsense'");
         said(try_to_serve({.model = "event"}, Handler{blocking}),

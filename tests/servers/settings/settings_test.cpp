@@ -7,6 +7,7 @@
 #include <variant>
 
 #include <bullpen/serve.hpp>
+#include "pool/admission.hpp"
 #include "servers/bench/compare/contender.hpp"
 #include "servers/models/models.hpp"
 #include "servers/settings/setting_value.hpp"

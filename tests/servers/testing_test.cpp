@@ -1,0 +1,68 @@
+#include <bullpen/testing.hpp>
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/contains.hpp"
+
+using namespace bullpen;
+using bullpen::testing::TestServer;
+
+namespace {
+
+void hello(Connection& client) {
+    client.write_all("hello");
+}
+
+}  // namespace
+
+TEST_SUITE("servers: a server for tests") {
+    TEST_CASE("it is started, asked, counted and stopped") {
+        TestServer server{{}, hello};
+        CHECK(server.address().port() != 0);
+        CHECK(server.ask("") == "hello");
+        CHECK(server.ask("", "default") == "hello");
+        CHECK(server.metric("bullpen_connections_accepted_total") == 2);
+        CHECK(server.metric("bullpen_connections_accepted_total", "pool=\"default\"") == 2);
+        CHECK(server.metric("bullpen_connections_accepted_total", "pool=\"other\"") == 0);
+        CHECK(server.metric("bullpen_connections_accepted") == 0);
+        CHECK_THROWS_AS((void)server.address("other"), std::out_of_range);
+        CHECK(server.stop() == 0);
+        CHECK(server.stop() == 0);
+        CHECK_THROWS_AS((void)server.connect(), std::system_error);
+    }
+
+    TEST_CASE("several run side by side, at UNIX sockets, too") {
+        const std::string path = "/tmp/bullpen-testing-" + std::to_string(::getpid());
+        const TestServer one{{}, hello};
+        const TestServer other{{.listen = {"unix:" + path}}, hello};
+        CHECK(one.ask("") == "hello");
+        CHECK(other.ask("") == "hello");
+        CHECK(other.address().text() == "unix:" + path);
+    }
+
+    TEST_CASE(
+        "a server that doesn't start, or with a test that has a second thread, is told by an exception") {
+        CHECK_THROWS_WITH_AS((TestServer{{.model = "nonsense"}, hello}),
+                             "the server did not start; its exit status is 2", std::runtime_error);
+#ifndef __SANITIZE_THREAD__
+        std::atomic<bool> over{false};
+        std::thread second{[&] { over.wait(false); }};
+        CHECK_THROWS_AS((TestServer{{}, hello}), std::logic_error);
+        over = true;
+        over.notify_all();
+        second.join();
+#endif
+    }
+
+    TEST_CASE("one that a signal kills says so") {
+        TestServer server{{}, hello};
+        ::kill(server.pid(), SIGKILL);
+        CHECK(server.wait() == 128 + SIGKILL);
+    }
+}
