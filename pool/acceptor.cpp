@@ -76,7 +76,7 @@ Client Acceptor::try_accept() noexcept {
     nobody_came_ = errno == EAGAIN;
     if (is_shortage(errno)) {
         constexpr useconds_t pause_us = 100'000;
-        log(LogLevel::warning, "worker: cannot accept: out of descriptors or memory; trying again");
+        log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
         ::usleep(pause_us);
     }
     return {};

@@ -12,6 +12,7 @@ namespace bullpen {
 
 struct Configuration {
     std::vector<PoolOptions> pools;
+    LogLevel log_level = LogLevel::info;
     std::chrono::seconds drain_timeout{30};
     std::chrono::milliseconds master_timeout{10'000};
     std::chrono::milliseconds upgrade_timeout{60'000};

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <string>
 #include <system_error>
 
 #include "core/log.hpp"
@@ -50,9 +49,12 @@ void Crew::start_sized(const Body& body) {
         changed_.notify_all();
     });
     try {
-        sizer_ = Thread{[this, body] { size(body); }};
+        sizer_ = Thread{[this, body] {
+            const LogsFor pool{{.pool = process_.seat().pool}};
+            size(body);
+        }};
     } catch (const std::system_error& error) {
-        log(LogLevel::error, std::string{"worker: "} + error.what());
+        log(LogLevel::error, error.what());
         ::_exit(worker_exit_crashed);
     }
 }
@@ -81,7 +83,7 @@ bool Crew::start_at(std::uint32_t index, const Body& body) {
         members_[index].thread = Thread{[this, index, body] { run(index, body); }};
     } catch (const std::system_error& error) {
         constexpr int between_lines = 100;
-        if (failures_++ % between_lines == 0) log(LogLevel::error, std::string{"worker: "} + error.what());
+        if (failures_++ % between_lines == 0) log(LogLevel::error, error.what());
         worker.set_absent();
         return false;
     }
@@ -92,6 +94,8 @@ bool Crew::start_at(std::uint32_t index, const Body& body) {
 
 void Crew::run(std::uint32_t index, const Body& body) {
     { const std::lock_guard once_all_exist{mutex_}; }
+    const WorkerSeat& seat = process_.seat();
+    const LogsFor worker{{.pool = seat.pool, .slot = seat.first_slot + index}};
     body(*members_[index].worker);
     {
         const std::lock_guard guard{mutex_};

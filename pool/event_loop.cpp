@@ -141,7 +141,7 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
                    .since_ns = monotonic_ns(),
                    .has_options = listener.address().family() != AF_UNIX});
         } else if (is_shortage(errno)) {
-            log(LogLevel::warning, "worker: cannot accept: out of descriptors or memory; trying again");
+            log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
             co_await pause(std::chrono::milliseconds{100});
         } else if (errno == EAGAIN && worker.leave() != Leave::no) {
             break;
@@ -193,6 +193,7 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     ServerView view = process.view(worker);
     view.tells_drain = true;
     view.handoff = client.handoff;
+    const int socket = client.socket.get();
     AsyncConnection connection{loop.get_executor(), std::move(client.socket), view};
     connection.state() = client.resumption.state;
     connection.limits() = process.seat().time_limits;
@@ -202,6 +203,7 @@ asio::awaitable<void> EventLoop::Machinery::serve(Client client) {
     try {
         co_await process.async_handler()(connection);
     } catch (...) {
+        const LogsFor this_client = LogsFor::client(socket);
         threw = handler_failed();
     }
     end_forked_child();

@@ -545,6 +545,7 @@ void Master::change_pools() {
     }
     Configuration wanted = source_.make(reload.said().text());
     const std::vector<int> open_with_handlers = list_descriptors();
+    const LogLevel log_level = wanted.log_level;
     const std::chrono::seconds drain_timeout = wanted.drain_timeout;
     const std::chrono::milliseconds master_timeout = wanted.master_timeout;
     const std::chrono::milliseconds upgrade_timeout = wanted.upgrade_timeout;
@@ -553,6 +554,7 @@ void Master::change_pools() {
         Reconfiguration reconfiguration{pools_, std::move(wanted), std::move(added), inherited_.size()};
         others = reconfiguration.carry_out();
     }
+    set_log_level(log_level);
     options_.drain_timeout = drain_timeout;
     options_.master_timeout = master_timeout;
     options_.upgrade_timeout = upgrade_timeout;

@@ -79,9 +79,7 @@ Worker::Took Worker::receive(bool wait, std::optional<Client>& client) {
             }
             case Received::closed: return Took::leave;
             case Received::truncated: ::_exit(worker_exit_descriptors);
-            case Received::malformed:
-                log(LogLevel::error, "worker: malformed message on the channel");
-                continue;
+            case Received::malformed: log(LogLevel::error, "malformed message on the channel"); continue;
         }
         if (envelope.message().kind == MessageKind::retire) {
             if (envelope.message().generation == process_.seat().generation) return Took::leave;
@@ -166,6 +164,7 @@ void Worker::serve(Client client) noexcept {
     served.go_on_from(client.resumption, std::move(client.file));
     served.connection().limits() = process_.seat().time_limits;
     if (!client.has_options) served.connection().set_socket_timeouts(process_.seat().slice);
+    const LogsFor this_client = LogsFor::client(served.fd());
     bool threw = false;
     try {
         served.begin();

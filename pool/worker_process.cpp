@@ -170,7 +170,7 @@ bool WorkerProcess::prepare() noexcept {
         what += " threw a non-std exception";
     }
     worker().row().note.write(what);
-    log(LogLevel::error, "worker " + options_.name + "/" + std::to_string(seat_.first_slot) + ": " + what);
+    log(LogLevel::error, what);
     return false;
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <bullpen/async_handler.hpp>
@@ -35,6 +36,7 @@ constexpr int worker_exit_unprepared = 77;  ///< Why is in the first slot's Requ
 
 /// What a worker's process gets at its birth. All descriptors are borrowed from the slots or the pool.
 struct WorkerSeat {
+    std::string_view pool = {};  ///< Its name, for the log.
     std::uint32_t first_slot = 0;
     std::uint32_t slots = 1;  ///< The process has the slots first_slot … first_slot + slots - 1.
     std::uint32_t generation = 0;

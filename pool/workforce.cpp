@@ -210,6 +210,8 @@ int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int
     set_process_title("bullpen: worker [" + options_.name + "/" + std::to_string(seat.first_slot) + "]");
     scoreboard_.keep_only(seat.first_slot, seat.slots);
 
+    const LogsFor worker_or_pool{
+        {.pool = seat.pool, .slot = seat.slots == 1 ? seat.first_slot : LogSource::no_slot}};
     WorkerProcess worker{seat, scoreboard_, options_};
     if (message != nullptr) worker.set_forked_for(*message, std::move(own));
     if (!worker.prepare()) return worker_exit_unprepared;
@@ -221,6 +223,7 @@ int Workforce::become_worker(const WorkerSeat& seat, const Message* message, int
 WorkerSeat Workforce::seat_for(SlotRange process) const {
     const bool has_own = !own_listeners_.empty() && !own_listeners_[process.first].empty();
     WorkerSeat seat{
+        .pool = options_.name,
         .first_slot = process.first,
         .slots = process.end - process.first,
         .generation = seats_[process.first].generation,

@@ -3,7 +3,6 @@
 #include <stdexcept>
 
 #include <bullpen/version.hpp>
-#include "core/log.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "metrics/exporter.hpp"
@@ -30,7 +29,7 @@ MasterOptions prepare(ServerOptions options) {
     fill_standard_descriptors();
     ignore_write_signals();
     need_stack();
-    keep_log_open();
+    open_log(options.log);
     return {.name = options.name,
             .version = BULLPEN_VERSION,
             .pools = with_room(std::move(options.pools), options.make_again != nullptr),
@@ -138,7 +137,13 @@ Configuration RunningServer::configuration_of(ServerOptions options) const {
     check("metrics", started_with_.metrics, options.metrics);
     check("control", started_with_.control, options.control);
     check("pid_file", started_with_.pid_file, options.pid_file);
+    check("log", started_with_.log.to, options.log.to);
+    const auto spelled = [](LogFormat format) {
+        return std::string{format == LogFormat::json ? "json" : "text"};
+    };
+    check("log_format", spelled(started_with_.log.format), spelled(options.log.format));
     return {.pools = with_room(std::move(options.pools), true),
+            .log_level = options.log.level,
             .drain_timeout = options.drain_timeout,
             .master_timeout = options.master_timeout,
             .upgrade_timeout = options.upgrade_timeout};

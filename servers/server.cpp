@@ -70,6 +70,9 @@ ServerOptions options_of(const std::vector<Part>& parts) {
     take_common(parts, &Options::metrics, "metrics", server.metrics);
     take_common(parts, &Options::control, "control", server.control);
     take_common(parts, &Options::pid_file, "pid_file", server.pid_file);
+    take_common(parts, &Options::log, "log", server.log.to);
+    take_common(parts, &Options::log_level, "log_level", server.log.level);
+    take_common(parts, &Options::log_format, "log_format", server.log.format);
     take_common(parts, &Options::drain_timeout, "drain_timeout", server.drain_timeout);
     take_common(parts, &Options::master_timeout, "master_timeout", server.master_timeout);
     take_common(parts, &Options::upgrade_timeout, "upgrade_timeout", server.upgrade_timeout);

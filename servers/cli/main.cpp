@@ -167,6 +167,9 @@ int run(int argc, char** argv) {
         complain(sentence_of(program, error));
         return exit_usage;
     }
+    // Whatever the shell leaked is no worker's. Only serve may be told to keep something of it.
+    const std::array<int, 1> inherited = {channel_to_predecessor()};
+    if (!program.got_subcommand("serve")) close_all_except(inherited);
     return exit_status_of(chosen);
 }
 
@@ -176,7 +179,5 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     bullpen::fill_standard_descriptors();
     bullpen::ignore_write_signals();
-    const std::array<int, 1> inherited = {bullpen::channel_to_predecessor()};
-    bullpen::close_all_except(inherited);  // Whatever the shell leaked is no worker's.
     return bullpen::run(argc, argv);
 }

@@ -1,12 +1,16 @@
 #include "servers/cli/serve.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
+#include "core/log.hpp"
 #include "core/printable.hpp"
+#include "core/process.hpp"
 #include "core/resolve.hpp"
 #include "core/write_now.hpp"
+#include "pool/inheritance.hpp"
 #include "pool/keeper.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/control_socket.hpp"
@@ -41,6 +45,7 @@ ServerOptions make_server(const Settings& settings, const std::string& file) {
     server.metrics = settings.master.metrics;
     server.control = settings.master.control;
     server.pid_file = settings.master.pid_file;
+    server.log = settings.master.log;
     server.drain_timeout = settings.master.drain_timeout;
     server.master_timeout = settings.master.master_timeout;
     server.upgrade_timeout = settings.master.upgrade_timeout;
@@ -98,6 +103,8 @@ Settings settings_from(const ServeArguments& arguments, const std::string& text)
 int run_serve(const ServeArguments& arguments) {
     const bool has_file = !arguments.config.empty();
     const Settings settings = settings_from(arguments, has_file ? text_of_config_file(arguments.config) : "");
+    const std::array kept = {channel_to_predecessor(), descriptor_of_log(settings.master.log.to)};
+    close_all_except(kept);  // Whatever else the shell leaked is no worker's.
     ServerOptions options = make_server(settings, arguments.config);
     if (has_file) {
         options.read_again = [&] { return text_of_config_file(arguments.config); };

@@ -42,6 +42,11 @@ constexpr std::array lock_words = {Word<AcceptLockKind>{"mutex", AcceptLockKind:
                                    Word<AcceptLockKind>{"file", AcceptLockKind::file}};
 constexpr std::array scheduling_words = {Word<Scheduling>{"batch", Scheduling::batch},
                                          Word<Scheduling>{"normal", Scheduling::normal}};
+constexpr std::array level_words = {
+    Word<LogLevel>{"debug", LogLevel::debug}, Word<LogLevel>{"info", LogLevel::info},
+    Word<LogLevel>{"warning", LogLevel::warning}, Word<LogLevel>{"error", LogLevel::error}};
+constexpr std::array format_words = {Word<LogFormat>{"text", LogFormat::text},
+                                     Word<LogFormat>{"json", LogFormat::json}};
 constexpr std::array link_words = {Word<http::Links>{"below", http::Links::below},
                                    Word<http::Links>{"none", http::Links::none}};
 constexpr const auto& words_for(HandoffWhen) noexcept {
@@ -52,6 +57,12 @@ constexpr const auto& words_for(AcceptLockKind) noexcept {
 }
 constexpr const auto& words_for(Scheduling) noexcept {
     return scheduling_words;
+}
+constexpr const auto& words_for(LogLevel) noexcept {
+    return level_words;
+}
+constexpr const auto& words_for(LogFormat) noexcept {
+    return format_words;
 }
 constexpr const auto& words_for(http::Links) noexcept {
     return link_words;

@@ -85,7 +85,10 @@ struct Place {
     }
 };
 
-void check_addresses(std::string_view key, const std::vector<std::string>& texts) {
+void check_texts(std::string_view key, const std::vector<std::string>& texts) {
+    if (key == "log")
+        if (const std::string wrong = log_complaint(texts.back()); !wrong.empty())
+            throw std::invalid_argument{wrong};
     if (key != "listen" && key != "metrics") return;
     for (const std::string& text : texts)
         if (key != "metrics" || text != "off") check_address(text);
@@ -96,7 +99,7 @@ void store(Owner& owner, const Setting<Owner>& setting, const std::vector<std::s
            std::string_view place) {
     try {
         set_value(owner, setting, texts);
-        check_addresses(setting.key, texts);
+        check_texts(setting.key, texts);
     } catch (const std::invalid_argument& error) {
         Place{place, nullptr}.reject(error.what());
     }
@@ -526,6 +529,18 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
 }
 , "PATH", "file for the pid of the server's process, or off"
 }
+, {"log", [](M& m) -> auto& {return m.log.to;
+}
+, "WHERE", "stderr, fd:N (an open descriptor) or a file"
+}
+, {"log_level", [](M& m) -> auto& {return m.log.level;
+}
+, "LEVEL", "the least that is logged: debug to error"
+}
+, {"log_format", [](M& m) -> auto& {return m.log.format;
+}
+, "FORMAT", "of log lines: text or json"
+}
 , {"drain_timeout", [](M& m) -> auto& {return m.drain_timeout;
 }
 , "S", "the longest that an orderly stop may take", 0, day
@@ -578,6 +593,8 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
     }
     if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
         where.reject(spell("name") + ": " + wrong);
+    if (const std::string wrong = log_complaint(pool.log); !wrong.empty())
+        where.reject(spell("log") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
     const MasterSettings master{.drain_timeout = pool.drain_timeout,
                                 .master_timeout = pool.master_timeout,

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/log.hpp"
 #include "pool/pool_options.hpp"
 #include "servers/services/service.hpp"
 #include "servers/settings/setting.hpp"
@@ -36,6 +37,7 @@ struct MasterSettings {
     std::string metrics = "127.0.0.1:9464";
     std::string control = "auto";
     std::string pid_file = "off";
+    LogOptions log = {};
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};
     std::chrono::seconds upgrade_timeout{60};

@@ -23,10 +23,12 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <bullpen/async_connection.hpp>
+#include <bullpen/log.hpp>
 #include <bullpen/serve.hpp>
 
 namespace {
@@ -430,6 +432,33 @@ void closes_stderr(Connection& client) {
         if (socket_option(fd, SO_TYPE) < 0 && fd > STDOUT_FILENO) ::close(fd);
 }
 
+/// Logs what the client has sent, from a thread of its own what begins with `t`, and fails at `!`.
+void note(std::string_view word) {
+    if (word == "!") throw std::runtime_error{"as told"};
+    const auto line = [word] { bullpen::log(bullpen::LogLevel::warning, word); };
+    if (word.starts_with('t'))
+        std::thread{line}.join();
+    else
+        line();
+    bullpen::log(bullpen::LogLevel::debug, "less important");
+}
+
+void logs(Connection& client) {
+    Buffer buffer;
+    while (const std::size_t size = client.read_some(buffer)) {
+        note({reinterpret_cast<const char*>(buffer.data()), size});
+        client.write_all(std::span{buffer}.first(size));
+    }
+}
+
+boost::asio::awaitable<void> logs_in_a_coroutine(bullpen::AsyncConnection& client) {
+    Buffer buffer;
+    while (const std::size_t size = co_await client.read_some(buffer)) {
+        note({reinterpret_cast<const char*>(buffer.data()), size});
+        co_await client.write_all(std::span{buffer}.first(size));
+    }
+}
+
 const std::map<std::string_view, bullpen::Handler> handlers = {
     {"closes_stderr", closes_stderr},
     {"echo", echo},
@@ -446,6 +475,7 @@ const std::map<std::string_view, bullpen::Handler> handlers = {
     {"dies_as_told", dies_as_told},
     {"leaves_options", leaves_options},
     {"ends", ends},
+    {"logs", logs},
 };
 
 const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
@@ -454,6 +484,7 @@ const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
     {"crash", crash_coroutine},
     {"counted_echo", echo_until_end},
     {"ends", end},
+    {"logs", logs_in_a_coroutine},
 };
 
 void set(bullpen::Options& options, std::string_view key, const std::string& value) {
@@ -467,6 +498,12 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
     } else if (key == "workers") {
         options.limits = {
             .policy = bullpen::SizingPolicy::fixed, .workers_start = number(), .workers_max = number()};
+    } else if (key == "log") {
+        options.log = value;
+    } else if (key == "log_level") {
+        options.log_level = value == "debug" ? bullpen::LogLevel::debug : bullpen::LogLevel::error;
+    } else if (key == "log_format") {
+        options.log_format = bullpen::LogFormat::json;
     } else if (key == "threads") {
         options.threads = number();
     } else if (key == "capacity") {

@@ -23,7 +23,7 @@ COMPILERS = ("g++-12", "clang++-14")
 STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by that name.
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
-API = {"serve", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
+API = {"serve", "log", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
        "TimedOut", "Server", "stop", "testing"}
 
 ASYNC = """

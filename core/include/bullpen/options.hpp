@@ -13,6 +13,7 @@
 #include <bullpen/bound_addresses.hpp>
 #include <bullpen/handoff_when.hpp>
 #include <bullpen/listen_options.hpp>
+#include <bullpen/log.hpp>
 #include <bullpen/per_worker.hpp>
 #include <bullpen/pool_limits.hpp>
 #include <bullpen/time_limits.hpp>
@@ -93,7 +94,12 @@ struct Options {
     /// The directory of the control socket for `bullpen ctl --name NAME`, where NAME is the pool's; "auto" is
     /// /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; or "off".
     std::string control = "off";
-    std::string pid_file = "off";            ///< Has the keeper's pid while the server is ready; or "off".
+    std::string pid_file = "off";  ///< Has the keeper's pid while the server is ready; or "off".
+    /// Where log lines go: "stderr"; "fd:N", an open descriptor of the process; or a path, relative to the
+    /// working directory. A file is appended to, and made with mode 0640 (less the umask) if it isn't there.
+    std::string log = "stderr";
+    LogLevel log_level = LogLevel::info;  ///< Less important lines are not written.
+    LogFormat log_format = LogFormat::text;
     std::chrono::seconds drain_timeout{30};  ///< The longest that an orderly stop may take.
     /// A master that has done nothing for this time is killed, and another one goes on with the workers and
     /// connections. Time in which the whole server was stopped, or the machine suspended, doesn't count.

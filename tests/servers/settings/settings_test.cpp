@@ -340,6 +340,30 @@ TEST_SUITE("servers: settings") {
         CHECK(status({.model = "prethread", .queue = 1}) == 2);
         CHECK(status({.queue = -1}) == 2);
         CHECK(status({.drain_timeout = seconds{-1}}) == 2);
+        CHECK(status({.log = "fd:x"}) == 2);
+    }
+
+    TEST_CASE("a log is stderr, an open descriptor or a path, for the program and for the library") {
+        const auto row = std::find_if(master_settings().begin(), master_settings().end(),
+                                      [](const auto& setting) { return setting.key == "log"; });
+        REQUIRE(row != master_settings().end());
+        for (const char* text : {"off", "stdout", "-", "fd:", "fd:x", "fd:-1", "fd:+1", "fd:1 ", ""}) {
+            CAPTURE(text);
+            MasterSettings settings;
+            CHECK(contains(
+                complaint_of<SettingError>([&] { set_from_text(settings, *row, {text}, "--log"); }),
+                *text == '\0' ? "--log: expected WHERE, got nothing" : "--log: expected stderr, fd:N"));
+            Options options;
+            options.log = text;
+            CHECK(contains(complaint_of<SettingError>([&] { make_pool(options, Form::blocking); }),
+                           "log: expected stderr, fd:N"));
+        }
+        for (const char* text : {"stderr", "fd:0", "fd:2147483647", "./off", "server.log", "/var/log/a b"}) {
+            CAPTURE(text);
+            MasterSettings settings;
+            set_from_text(settings, *row, {text}, "--log");
+            CHECK(settings.log.to == text);
+        }
     }
 
     TEST_CASE("program, library and comparison make the same pool of the same words") {
