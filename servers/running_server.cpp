@@ -1,5 +1,7 @@
 #include "servers/running_server.hpp"
 
+#include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include <bullpen/version.hpp>
@@ -8,6 +10,7 @@
 #include "metrics/exporter.hpp"
 #include "servers/control_socket.hpp"
 #include "servers/ready_call.hpp"
+#include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
 namespace {
@@ -128,20 +131,14 @@ BoundAddresses RunningServer::bound() const {
 }
 
 Configuration RunningServer::configuration_of(ServerOptions options) const {
-    const auto check = [](const char* what, const std::string& now, const std::string& wanted) {
-        if (now != wanted)
-            throw std::invalid_argument{std::string{what} + ": a reload can't change '" + now + "' to '" +
-                                        wanted + "'; it needs a new start"};
-    };
-    check("name", started_with_.name, options.name);
-    check("metrics", started_with_.metrics, options.metrics);
-    check("control", started_with_.control, options.control);
-    check("pid_file", started_with_.pid_file, options.pid_file);
-    check("log", started_with_.log.to, options.log.to);
-    const auto spelled = [](LogFormat format) {
-        return std::string{format == LogFormat::json ? "json" : "text"};
-    };
-    check("log_format", spelled(started_with_.log.format), spelled(options.log.format));
+    constexpr std::array fixed = {"name", "metrics", "control", "pid_file", "log", "log_format"};
+    for (const Setting<MasterSettings>& setting : master_settings()) {
+        const std::string now = text_of<MasterSettings>(setting, started_with_);
+        const std::string wanted = text_of<MasterSettings>(setting, options);
+        if (now != wanted && std::find(fixed.begin(), fixed.end(), setting.key) != fixed.end())
+            throw std::invalid_argument{std::string{setting.key} + ": a reload can't change '" + now +
+                                        "' to '" + wanted + "'; it needs a new start"};
+    }
     return {.pools = with_room(std::move(options.pools), true),
             .log_level = options.log.level,
             .drain_timeout = options.drain_timeout,

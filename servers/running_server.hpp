@@ -10,22 +10,14 @@
 
 #include <bullpen/bound_addresses.hpp>
 #include "core/listener.hpp"
-#include "core/log.hpp"
 #include "pool/master.hpp"
 #include "servers/pid_file.hpp"
+#include "servers/settings/master_settings.hpp"
 
 namespace bullpen {
 
-struct ServerOptions {
-    std::string name = "default";
+struct ServerOptions : MasterSettings {
     std::vector<PoolOptions> pools;
-    std::string metrics = "127.0.0.1:9464";  ///< An address, or "off".
-    std::string control = "off";             ///< The control socket's directory, "auto" or "off".
-    std::string pid_file = "off";            ///< A path, or "off".
-    LogOptions log = {};
-    std::chrono::seconds drain_timeout{30};
-    std::chrono::seconds master_timeout{10};
-    std::chrono::seconds upgrade_timeout{60};
     std::function<void(const BoundAddresses&)> on_ready{};  ///< See Options.
 
     // How SIGHUP and `bullpen ctl reload` get other options; without them they are refused. Both functions

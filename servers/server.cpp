@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <bullpen/serve.hpp>
@@ -16,24 +17,31 @@
 #include "servers/exit_status.hpp"
 #include "servers/running_server.hpp"
 #include "servers/server_pools.hpp"
+#include "servers/settings/setting_value.hpp"
 #include "servers/settings/settings.hpp"
 
 namespace bullpen {
 namespace {
 
-/// Sets what pools say of the whole server, which must be one thing.
-template <typename T>
-void take_common(const std::vector<Part>& parts, T Options::*field, const char* name, T& into) {
-    const Options defaults;
-    into = defaults.*field;
+/// What the pools say of the whole server, which must be one thing.
+MasterSettings common_settings(const std::vector<Part>& parts) {
+    const MasterSettings defaults = master_settings_of({});
+    MasterSettings common = defaults;
     for (const Part& part : parts) {
-        const T& said = part.options.*field;
-        if (said == defaults.*field) continue;
-        if (into != defaults.*field && into != said)
-            throw SettingError{std::string{name} +
-                               ": it is the whole server's, and two pools say different things of it"};
-        into = said;
+        MasterSettings said = master_settings_of(part.options);
+        for (const Setting<MasterSettings>& setting : master_settings()) {
+            const std::string text = text_of(setting, said);
+            const std::string before = text_of(setting, common);
+            const std::string unsaid = text_of(setting, defaults);
+            if (text == unsaid || setting.key == "name") continue;
+            if (before != unsaid && before != text)
+                throw SettingError{std::string{setting.key} +
+                                   ": it is the whole server's, and two pools say different things of it"};
+            std::visit([&](auto member) { member(common) = member(said); }, setting.field);
+        }
     }
+    common.name = parts.front().options.name;
+    return common;
 }
 
 void take_on_ready(const std::vector<Part>& parts, ServerOptions& server) {
@@ -63,19 +71,10 @@ void need_names(const std::vector<Part>& parts) {
 ServerOptions options_of(const std::vector<Part>& parts) {
     if (parts.empty()) throw SettingError{"the server has no pool; add() adds one"};
     ServerOptions server;
+    static_cast<MasterSettings&>(server) = common_settings(parts);
     for (const Part& part : parts)
         server.pools.push_back(make_pool(part, parts.size() > 1 ? "pool " + part.options.name : ""));
     need_names(parts);
-    server.name = parts.front().options.name;
-    take_common(parts, &Options::metrics, "metrics", server.metrics);
-    take_common(parts, &Options::control, "control", server.control);
-    take_common(parts, &Options::pid_file, "pid_file", server.pid_file);
-    take_common(parts, &Options::log, "log", server.log.to);
-    take_common(parts, &Options::log_level, "log_level", server.log.level);
-    take_common(parts, &Options::log_format, "log_format", server.log.format);
-    take_common(parts, &Options::drain_timeout, "drain_timeout", server.drain_timeout);
-    take_common(parts, &Options::master_timeout, "master_timeout", server.master_timeout);
-    take_common(parts, &Options::upgrade_timeout, "upgrade_timeout", server.upgrade_timeout);
     take_on_ready(parts, server);
     return server;
 }

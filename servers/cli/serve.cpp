@@ -41,14 +41,7 @@ PoolSettings& pool_for_flags(Settings& settings, const ServeArguments& arguments
 
 ServerOptions make_server(const Settings& settings, const std::string& file) {
     ServerOptions server;
-    server.name = settings.master.name;
-    server.metrics = settings.master.metrics;
-    server.control = settings.master.control;
-    server.pid_file = settings.master.pid_file;
-    server.log = settings.master.log;
-    server.drain_timeout = settings.master.drain_timeout;
-    server.master_timeout = settings.master.master_timeout;
-    server.upgrade_timeout = settings.master.upgrade_timeout;
+    static_cast<MasterSettings&>(server) = settings.master;
     for (const auto& [name, pool] : settings.pools) {
         const std::string place = file.empty() ? "" : file + ": [pool." + name + "]";
         server.pools.push_back(make_pool(name, pool, place, file.empty() ? spell_as_flag : spell_as_key));

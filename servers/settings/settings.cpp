@@ -511,54 +511,6 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
     return table;
 }
 
-const std::vector<Setting<MasterSettings>>& master_settings() {
-    using M = MasterSettings;
-    static const std::vector<Setting<M>> table = {{"name", [](M & m) -> auto& {return m.name;
-}
-, "NAME", "the server's, and its pool's in metrics"
-}  // namespace bullpen
-, {"metrics", [](M& m) -> auto& {return m.metrics;
-}
-, "ADDR", "where Prometheus may scrape, or off"
-}
-, {"control", [](M& m) -> auto& {return m.control;
-}
-, "DIR", "directory of the socket for bullpen ctl, or off"
-}
-, {"pid_file", [](M& m) -> auto& {return m.pid_file;
-}
-, "PATH", "file for the pid of the server's process, or off"
-}
-, {"log", [](M& m) -> auto& {return m.log.to;
-}
-, "WHERE", "stderr, fd:N (an open descriptor) or a file"
-}
-, {"log_level", [](M& m) -> auto& {return m.log.level;
-}
-, "LEVEL", "the least that is logged: debug to error"
-}
-, {"log_format", [](M& m) -> auto& {return m.log.format;
-}
-, "FORMAT", "of log lines: text or json"
-}
-, {"drain_timeout", [](M& m) -> auto& {return m.drain_timeout;
-}
-, "S", "the longest that an orderly stop may take", 0, day
-}
-, {"master_timeout", [](M& m) -> auto& {return m.master_timeout;
-}
-, "S", "time until a stuck (SIGSTOP) master is replaced", 2, day
-}
-, {"upgrade_timeout", [](M& m) -> auto& {return m.upgrade_timeout;
-}
-, "S", "for a new program to be ready to take over", 1, day
-}
-,
-}
-;
-return table;
-}
-
 std::string name_complaint(const std::string& name) {
     if (!name.empty() && is_utf8(name) && printable(name) == name) return {};
     return "expected UTF-8 text without control bytes, got '" + printable(to_utf8(name)) + "'";
@@ -596,9 +548,7 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
     if (const std::string wrong = log_complaint(pool.log); !wrong.empty())
         where.reject(spell("log") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
-    const MasterSettings master{.drain_timeout = pool.drain_timeout,
-                                .master_timeout = pool.master_timeout,
-                                .upgrade_timeout = pool.upgrade_timeout};
+    const MasterSettings master = master_settings_of(pool);
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);
     check_limits(pool, where);

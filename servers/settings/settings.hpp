@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/log.hpp"
 #include "pool/pool_options.hpp"
 #include "servers/services/service.hpp"
+#include "servers/settings/master_settings.hpp"
 #include "servers/settings/setting.hpp"
 
 namespace bullpen {
@@ -32,17 +32,6 @@ struct PoolSettings {
     std::set<std::string, std::less<>> given = {};  ///< Keys that were set and are no defaults.
 };
 
-struct MasterSettings {
-    std::string name = "default";
-    std::string metrics = "127.0.0.1:9464";
-    std::string control = "auto";
-    std::string pid_file = "off";
-    LogOptions log = {};
-    std::chrono::seconds drain_timeout{30};
-    std::chrono::seconds master_timeout{10};
-    std::chrono::seconds upgrade_timeout{60};
-};
-
 struct Settings {
     MasterSettings master;
     std::vector<std::pair<std::string, PoolSettings>> pools;  ///< By name.
@@ -50,7 +39,6 @@ struct Settings {
 
 const std::vector<Setting<PoolSettings>>& pool_settings();
 const std::vector<Setting<PoolSettings>>& http_settings();  ///< Those of pool_settings() for service http.
-const std::vector<Setting<MasterSettings>>& master_settings();
 
 /// Stores what the user gave for one setting; `place` begins the sentence of the SettingError ("--workers").
 void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
