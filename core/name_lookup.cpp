@@ -16,6 +16,7 @@
 
 #include <bullpen/unique_fd.hpp>
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "core/start_wait.hpp"
 
 namespace bullpen {

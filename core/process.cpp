@@ -30,18 +30,6 @@
 namespace bullpen {
 namespace {
 
-/// The memory of argv[0]…argv[argc - 1], which ps reads through /proc/PID/cmdline. The C library hands it to
-/// constructors, so that a library user's main() needn't.
-std::span<char> command_line;
-
-[[gnu::constructor]] void remember_command_line(int argc, char** argv) {
-    if (argc < 1 || argv == nullptr || argv[0] == nullptr) return;
-    char* end = argv[0];
-    for (int i = 0; i < argc && argv[i] == end; ++i)
-        end += std::strlen(argv[i]) + 1;
-    command_line = {argv[0], end};
-}
-
 void reset_signal_actions() noexcept {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
@@ -202,24 +190,6 @@ void close_all_except(std::span<const int> kept) noexcept {
         next = static_cast<unsigned>(fd) + 1;
     }
     ::close_range(next, ~0U, 0);
-}
-
-std::vector<std::string> program_arguments() {
-    std::vector<std::string> arguments;
-    for (std::size_t begin = 0; begin < command_line.size();) {
-        arguments.emplace_back(command_line.data() + begin);
-        begin += arguments.back().size() + 1;
-    }
-    return arguments;
-}
-
-void set_process_title(std::string_view title) noexcept {
-    const std::string name{title.substr(0, 15)};
-    ::prctl(PR_SET_NAME, name.c_str());
-    if (command_line.empty()) return;
-    const std::size_t size = std::min(title.size(), command_line.size() - 1);
-    std::memset(command_line.data(), 0, command_line.size());
-    std::memcpy(command_line.data(), title.data(), size);
 }
 
 std::string describe_end(int status) {

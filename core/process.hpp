@@ -9,7 +9,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <bullpen/program.hpp>
@@ -66,9 +65,6 @@ private:
 
 void unblock_signals() noexcept;
 
-/// The arguments that this program was started with, as long as no title has been set.
-[[nodiscard]] std::vector<std::string> program_arguments();
-
 /// Asks for `signal` at the death of the parent (PR_SET_PDEATHSIG). False if the parent, `expected`, has died
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
@@ -76,9 +72,6 @@ void unblock_signals() noexcept;
 /// Closes all descriptors above 2 but those listed, the log's own and bullpen::stop()'s (close_range(2)). A
 /// child calls it first of all: a channel or a listener that it keeps by mistake stays open for everybody.
 void close_all_except(std::span<const int> kept) noexcept;
-
-/// The name that ps and top show. Cut to the room that the command line takes.
-void set_process_title(std::string_view title) noexcept;
 
 /// "was killed by signal 9 (Killed)", "exited with status 1": how a process ended, as waitpid(2) said.
 [[nodiscard]] std::string describe_end(int status);

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <climits>
 
-#include "core/process.hpp"
+#include "core/process_title.hpp"
 
 namespace bullpen {
 namespace {

@@ -14,8 +14,7 @@ struct ProgramStart {
     std::string directory;  ///< The working directory.
     mode_t umask = 0;
 
-    /// Of this process; to be called before its title is set. Not for a process with a second thread, because
-    /// umask(2) can only be asked by setting it.
+    /// Of this process. Not for one with a second thread, because umask(2) can only be asked by setting it.
     static ProgramStart of_this_process();
 
     /// Becomes the program, found as a shell finds it, with one variable more in its environment. Descriptors

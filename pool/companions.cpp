@@ -15,6 +15,7 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "core/shared_array.hpp"
 #include "core/standard_descriptors.hpp"
 #include "core/table_fd.hpp"

@@ -11,6 +11,7 @@
 
 #include "core/channel.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "pool/orders.hpp"
 
 namespace bullpen {

@@ -18,6 +18,7 @@
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "core/standard_descriptors.hpp"
 #include "pool/orders.hpp"
 #include "pool/stray_order.hpp"

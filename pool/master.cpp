@@ -12,6 +12,7 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "core/standard_descriptors.hpp"
 #include "pool/keeper.hpp"
 #include "pool/open_descriptors.hpp"
@@ -43,6 +44,7 @@ int status_of(const siginfo_t& info) noexcept {
 
 Master::Master(MasterOptions options)
     : options_{std::move(options)}, inherited_{list_descriptors()}, inheritance_{Inheritance::receive()} {
+    options_.process_titles ? make_room_for_titles() : refuse_titles();
     std::erase(inherited_, inheritance_.channel());
     news_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!news_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};

@@ -41,6 +41,7 @@ struct MasterOptions {
     std::chrono::milliseconds stopped_timeout{10'000};
     std::chrono::milliseconds master_timeout{10'000};   ///< See Options.
     std::chrono::milliseconds upgrade_timeout{60'000};  ///< For a new program to become ready.
+    bool process_titles = true;                         ///< See Options.
 };
 
 /// run()'s result if an order to stop could not be carried out without loss.

@@ -16,6 +16,7 @@
 #include "core/log.hpp"
 #include "core/printable.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {

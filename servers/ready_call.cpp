@@ -11,6 +11,7 @@
 
 #include "core/log.hpp"
 #include "core/process.hpp"
+#include "core/process_title.hpp"
 
 namespace bullpen {
 

@@ -38,7 +38,8 @@ MasterOptions prepare(ServerOptions options) {
             .pools = with_room(std::move(options.pools), options.make_again != nullptr),
             .drain_timeout = options.drain_timeout,
             .master_timeout = options.master_timeout,
-            .upgrade_timeout = options.upgrade_timeout};
+            .upgrade_timeout = options.upgrade_timeout,
+            .process_titles = options.process_titles};
 }
 
 ServerOptions without_pools(ServerOptions options) {

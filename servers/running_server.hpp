@@ -18,6 +18,7 @@ namespace bullpen {
 
 struct ServerOptions : MasterSettings {
     std::vector<PoolOptions> pools;
+    bool process_titles = true;                             ///< See Options.
     std::function<void(const BoundAddresses&)> on_ready{};  ///< See Options.
 
     // How SIGHUP and `bullpen ctl reload` get other options; without them they are refused. Both functions

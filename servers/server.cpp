@@ -75,6 +75,8 @@ ServerOptions options_of(const std::vector<Part>& parts) {
     for (const Part& part : parts)
         server.pools.push_back(make_pool(part, parts.size() > 1 ? "pool " + part.options.name : ""));
     need_names(parts);
+    server.process_titles =
+        std::all_of(parts.begin(), parts.end(), [](const Part& part) { return part.options.process_titles; });
     take_on_ready(parts, server);
     return server;
 }

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -459,6 +460,16 @@ boost::asio::awaitable<void> logs_in_a_coroutine(bullpen::AsyncConnection& clien
     }
 }
 
+char** argv_of_main = nullptr;
+
+/// Says what main() was called with, and the variable TOLD.
+void tells(Connection& client) {
+    const char* const variable = std::getenv("TOLD");
+    for (char** argument = argv_of_main; *argument != nullptr; ++argument)
+        client.write_all(std::string{*argument} + "\n");
+    client.write_all(variable == nullptr ? "none" : variable);
+}
+
 const std::map<std::string_view, bullpen::Handler> handlers = {
     {"closes_stderr", closes_stderr},
     {"echo", echo},
@@ -476,6 +487,7 @@ const std::map<std::string_view, bullpen::Handler> handlers = {
     {"leaves_options", leaves_options},
     {"ends", ends},
     {"logs", logs},
+    {"tells", tells},
 };
 
 const std::map<std::string_view, bullpen::AsyncHandler> coroutines = {
@@ -498,6 +510,8 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
     } else if (key == "workers") {
         options.limits = {
             .policy = bullpen::SizingPolicy::fixed, .workers_start = number(), .workers_max = number()};
+    } else if (key == "titles") {
+        options.process_titles = value == "on";
     } else if (key == "log") {
         options.log = value;
     } else if (key == "log_level") {
@@ -542,6 +556,7 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
 
 int main(int argc, char** argv) {
     if (argc < 2) return 2;
+    argv_of_main = argv;
     bullpen::Options options;
     options.listen.clear();
     for (const char* const argument : std::span{argv, static_cast<std::size_t>(argc)}.subspan(2)) {

@@ -106,6 +106,13 @@ struct Options {
     std::chrono::seconds master_timeout{10};
     std::chrono::seconds upgrade_timeout{
         60};  ///< For a new program to become ready, see `bullpen ctl upgrade`.
+    /// Whether ps and top show what each process does ("bullpen: worker [web/3]"). The kernel reads that
+    /// where the arguments and the environment were, so serve() moves those strings and points main()'s argv
+    /// and environ to them: argv[1] and getenv() go on to be right, but a pointer to such a string, or a
+    /// string_view of one, that was kept since before serve() finds titles there. Without room in the
+    /// environment (env -i) a title is cut to the length of the command line. False: no process's command
+    /// line or name is touched. The program has no setting for it: nothing of it keeps such a pointer.
+    bool process_titles = true;
 };
 
 }  // namespace bullpen
