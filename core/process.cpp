@@ -24,8 +24,8 @@
 #include <bullpen/address.hpp>
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
+#include "core/order_requests.hpp"
 #include "core/parse_number.hpp"
-#include "core/stop_request.hpp"
 
 namespace bullpen {
 namespace {
@@ -182,7 +182,8 @@ void close_all_except(std::span<const int> kept) noexcept {
     unsigned next = first;
     std::vector<int> sorted{kept.begin(), kept.end()};
     sorted.push_back(log_descriptor());
-    sorted.push_back(stop_request_descriptor());
+    for (const int fd : order_request_descriptors())
+        sorted.push_back(fd);
     std::sort(sorted.begin(), sorted.end());
     for (const int fd : sorted) {
         if (fd < static_cast<int>(next)) continue;

@@ -69,8 +69,9 @@ void unblock_signals() noexcept;
 /// before: then the signal will never come. Call after any change of uid (setuid(2) clears it).
 [[nodiscard]] bool die_with_parent(int signal, pid_t expected) noexcept;
 
-/// Closes all descriptors above 2 but those listed, the log's own and bullpen::stop()'s (close_range(2)). A
-/// child calls it first of all: a channel or a listener that it keeps by mistake stays open for everybody.
+/// Closes all descriptors above 2 but those listed, the log's own and those of bullpen's orders
+/// (close_range(2)). A child calls it first of all: a channel or a listener that it keeps by mistake stays
+/// open for everybody.
 void close_all_except(std::span<const int> kept) noexcept;
 
 /// "was killed by signal 9 (Killed)", "exited with status 1": how a process ended, as waitpid(2) said.

@@ -149,9 +149,11 @@ void Master::start() {
     events_ = std::make_unique<Events>();
     news_watch_.emplace(events_->watch(news_.get()));
     if (logbook_[0].stops.load(relaxed) == 0) {
-        stop_watch_.emplace(events_->watch(stop_request_.fd()));  // Readable for good: heeded once.
+        stop_watch_.emplace(events_->watch(requests_.stop()));
         stop_watch_->arm();
     }
+    reload_watch_.emplace(events_->watch(requests_.reload()));
+    reload_watch_->arm();
     logbook_.keep_from_children();
     reload_.keep_from_children();
     companions_.keep_from_children();
@@ -248,7 +250,7 @@ void Master::heed_orders(TimePoint now) {
     std::uint64_t interrupts = logbook.orders_heard[SIGINT].load(relaxed);
     const auto carry_out = [&](Order order) { return this->carry_out(order, interrupts, now); };
     book_.attend(now, carry_out);
-    if (stop_watch_ && stop_watch_->ready() && book_.heed_stop_request(carry_out)) stop_watch_.reset();
+    heed_requests(carry_out);
     if (!news_watch_->ready()) return;
     std::uint64_t count = 0;
     (void)!::read(news_.get(), &count, sizeof count);
@@ -269,6 +271,17 @@ void Master::heed_orders(TimePoint now) {
                                 ::strsignal(stray->signal) + ") from process " +
                                 std::to_string(stray->sender) + " is ignored: the keeper (pid " +
                                 std::to_string(::getppid()) + ") takes the orders");
+}
+
+/// Heeds bullpen::stop() and bullpen::reload(). A request is settled once it is carried out: if the master
+/// dies in between, its successor hears it again.
+void Master::heed_requests(const OrderBook::CarryOut& carry_out) {
+    if (stop_watch_ && stop_watch_->ready() && book_.heed_request(Order::stop, carry_out))
+        stop_watch_.reset();
+    if (!reload_watch_->ready() || !book_.heed_request(Order::reload, carry_out)) return;
+    requests_.settle_reload();
+    reload_watch_->clear_ready();
+    reload_watch_->arm();
 }
 
 /// `interrupts`: how many SIGINTs have come, with the one that may have given this order.

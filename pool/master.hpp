@@ -14,9 +14,9 @@
 #include <vector>
 
 #include <bullpen/unique_fd.hpp>
+#include "core/order_requests.hpp"
 #include "core/program_start.hpp"
 #include "core/shared_array.hpp"
-#include "core/stop_request.hpp"
 #include "pool/companions.hpp"
 #include "pool/configuration.hpp"
 #include "pool/configuration_check.hpp"
@@ -109,6 +109,7 @@ private:
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) noexcept;
     [[nodiscard]] TimePoint note_time(TimePoint expected) noexcept;
     void heed_orders(TimePoint now);
+    void heed_requests(const OrderBook::CarryOut& carry_out);
     std::optional<Outcome> carry_out(Order order, std::uint64_t interrupts, TimePoint now);
     [[nodiscard]] std::optional<Outcome> begin_reload(TimePoint now);
     void begin_check(TimePoint now);
@@ -144,7 +145,7 @@ private:
     SharedArray<Logbook> logbook_{1};
     SharedArray<ReloadNote> reload_{1};
     UniqueFd news_;  ///< An eventfd by which the keeper wakes the master.
-    StopRequest stop_request_;
+    OrderRequests requests_;
     std::vector<int> opened_before_;     ///< What was open before the first master.
     std::optional<ProgramStart> start_;  ///< Of this program.
     bool is_watched_ = false;            ///< See Keeper.
@@ -153,7 +154,8 @@ private:
     std::unique_ptr<Events> events_;  // Before the pools, whose watches it must outlive.
     std::optional<Events::Watch> news_watch_;
     std::optional<Events::Watch> stop_watch_;  ///< None from the order to stop on.
-    OrderBook book_;                           // After the events, too.
+    std::optional<Events::Watch> reload_watch_;
+    OrderBook book_;           // After the events, too.
     std::list<Pool> pools_;    // A list, because pools never move: their parts refer to each other.
     std::vector<Pool*> live_;  ///< Those that haven't finished.
     Companions companions_{options_.stopped_timeout};

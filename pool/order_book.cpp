@@ -20,8 +20,9 @@ bool OrderBook::heed_signal(int signal, const CarryOut& carry_out) {
     return !order || heed(who, *order, carry_out);
 }
 
-bool OrderBook::heed_stop_request(const CarryOut& carry_out) {
-    return heed("master: bullpen::stop()", Order::stop, carry_out);
+bool OrderBook::heed_request(Order order, const CarryOut& carry_out) {
+    return heed(order == Order::stop ? "master: bullpen::stop()" : "master: bullpen::reload()", order,
+                carry_out);
 }
 
 bool OrderBook::heed(const std::string& who, Order order, const CarryOut& carry_out) {

@@ -45,8 +45,8 @@ public:
     /// Heeds one signal that the keeper has passed on. Returns false if it is to come again later.
     [[nodiscard]] bool heed_signal(int signal, const CarryOut& carry_out);
 
-    /// The same of a call of bullpen::stop() in one of the server's processes.
-    [[nodiscard]] bool heed_stop_request(const CarryOut& carry_out);
+    /// The same of a call of bullpen::stop() or reload() in one of the server's processes.
+    [[nodiscard]] bool heed_request(Order order, const CarryOut& carry_out);
 
     /// Takes what has come by the control socket, and heeds it.
     void attend(TimePoint now, const CarryOut& carry_out);

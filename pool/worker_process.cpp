@@ -19,9 +19,9 @@
 #include <bullpen/clock.hpp>
 #include "core/log.hpp"
 #include "core/meaningless_signals.hpp"
+#include "core/order_requests.hpp"
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
-#include "core/stop_request.hpp"
 #include "core/thread.hpp"
 #include "pool/forked_child.hpp"
 #include "pool/orders.hpp"
@@ -196,7 +196,7 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
     for (const int signal : {SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2})
         keep_action_from_children(signal);
     run_in_children(restore_meaningless_signals);
-    run_in_children(forget_stop_request);
+    run_in_children(forget_order_requests);
     keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);
     keep_from_children(idle_wait_.fd());

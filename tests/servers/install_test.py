@@ -24,7 +24,7 @@ STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by tha
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
 API = {"serve", "log", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
-       "TimedOut", "Server", "stop", "testing"}
+       "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing"}
 
 ASYNC = """
 #include <bullpen/async_connection.hpp>

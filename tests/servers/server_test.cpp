@@ -12,8 +12,8 @@
 #include <thread>
 
 #include <bullpen/async_connection.hpp>
+#include <bullpen/orders.hpp>
 #include <bullpen/serve.hpp>
-#include <bullpen/stop.hpp>
 #include <bullpen/testing.hpp>
 #include "core/shared_array.hpp"
 #include "servers/models/models.hpp"
@@ -263,6 +263,32 @@ TEST_SUITE("servers: a server of several pools") {
 
         options.on_ready = [](const BoundAddresses&) { ::pause(); };
         CHECK(TestServer{options, hello}.stop() == 0);
+    }
+
+    TEST_CASE("reload() in a handler makes the server again, and is refused where that can't be") {
+        Counts made{1};
+        const auto make = [&] {
+            const std::string says = "made " + std::to_string(++made[0]);
+            Server server;
+            server.add({}, [says](Connection& client) {
+                reload();
+                client.write_all(says);
+            });
+            return server;
+        };
+        TestServer server{make};
+        for (std::string said = "made 1"; said != "made 5"; said = server.ask(""))
+            REQUIRE((said == "made 1" || said == "made 3" || said == "made 5"));
+        CHECK(server.stop() == 0);
+
+        TestServer fixed{{}, [](Connection& client) {
+                             reload();
+                             client.write_all("hello");
+                         }};
+        CHECK(fixed.ask("") == "hello");
+        CHECK(fixed.ask("") == "hello");
+        CHECK(fixed.stop() == 0);
+        reload();  // Of nothing.
     }
 
     TEST_CASE("a reload makes the server again: other options, other pools, other handlers") {

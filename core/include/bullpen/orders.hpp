@@ -1,4 +1,4 @@
-/// Stopping a server from within.
+/// Orders to a server from within.
 #pragma once
 
 #include <bullpen/export.hpp>
@@ -11,5 +11,10 @@ namespace bullpen {
 /// more. In a process that belongs to no server, such as a child that a handler has forked, it does nothing.
 /// A handler that has closed all descriptors has closed this one, too.
 BULLPEN_API void stop() noexcept;
+
+/// The same for a reload, as SIGHUP does, of a server that can (`bullpen serve --config`, serve(make)); else
+/// a line in the log says that it can't. The log has the result, and so has
+/// bullpen_config_last_reload_successful. Calls that come during a reload ask for one more.
+BULLPEN_API void reload() noexcept;
 
 }  // namespace bullpen

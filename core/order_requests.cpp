@@ -1,0 +1,66 @@
+#include "core/order_requests.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+#include <bullpen/orders.hpp>
+
+namespace bullpen {
+namespace {
+
+std::atomic<int> stop_descriptor{-1};
+std::atomic<int> reload_descriptor{-1};
+
+UniqueFd make() {
+    UniqueFd made{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (!made) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
+    return made;
+}
+
+void request(const std::atomic<int>& descriptor) noexcept {
+    const int saved = errno;
+    constexpr std::uint64_t one = 1;
+    if (const int fd = descriptor; fd >= 0) (void)!::write(fd, &one, sizeof one);
+    errno = saved;
+}
+
+}  // namespace
+
+OrderRequests::OrderRequests() : stop_{make()}, reload_{make()} {
+    stop_descriptor = stop_.get();
+    reload_descriptor = reload_.get();
+}
+
+OrderRequests::~OrderRequests() {
+    stop_descriptor = -1;
+    reload_descriptor = -1;
+}
+
+void OrderRequests::settle_reload() noexcept {
+    std::uint64_t count = 0;
+    (void)!::read(reload_.get(), &count, sizeof count);
+}
+
+std::array<int, 2> order_request_descriptors() noexcept {
+    return {stop_descriptor, reload_descriptor};
+}
+
+void forget_order_requests() noexcept {
+    for (std::atomic<int>* const descriptor : {&stop_descriptor, &reload_descriptor})
+        if (const int fd = descriptor->exchange(-1); fd >= 0) ::close(fd);
+}
+
+void stop() noexcept {
+    request(stop_descriptor);
+}
+
+void reload() noexcept {
+    request(reload_descriptor);
+}
+
+}  // namespace bullpen
