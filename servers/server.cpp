@@ -98,7 +98,7 @@ int run_server(const std::function<ServerOptions()>& make) {
             Keeper::hold_signals();
             return RunningServer{std::move(options)}.run();
         },
-        ::program_invocation_short_name);
+        std::string{::program_invocation_short_name});  // Titles come to where it lies now.
 }
 
 }  // namespace

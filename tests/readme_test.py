@@ -18,7 +18,7 @@ README = TOP / "README.md"
 SERVE_PAGE = TOP / "servers/README.md"
 METRICS_PAGE = TOP / "metrics/README.md"
 FOLDERS = ("core", "pool", "metrics", "servers", "deploy", "tests")
-PAGES = [README, *sorted(page for folder in FOLDERS for page in (TOP / folder).rglob("README.md"))]
+PAGES = [README, *sorted(page for folder in FOLDERS for page in (TOP / folder).rglob("*.md"))]
 BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
 SANITIZED = Path(os.environ.get("BULLPEN", TOP / "build/sanitized/bullpen")).parent
 ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
@@ -50,6 +50,12 @@ def command_blocks(page):
             for block in blocks("sh", page)]
 
 
+def compile_program(source, program):
+    subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}/core/include",
+                    f"-I{TOP}/servers/include", str(source), "-o", program, str(BUILD / "servers/libbullpen.a"),
+                    "-lprometheus-cpp-core", "-lspdlog", "-lfmt", "-lboost_json"], check=True, timeout=120)
+
+
 def links(page):
     """The files that a page links, code left out."""
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
@@ -75,6 +81,24 @@ class Readme(unittest.TestCase):
         self.background = contextlib.ExitStack()
         self.addCleanup(self.background.close)
 
+    def test_the_programs_of_the_library_s_page_compile_and_do_what_they_say(self):
+        program, test = blocks("cpp", TOP / "servers/API.md")
+        with tempfile.TemporaryDirectory() as home:
+            source = Path(home, "program.cpp")
+            source.write_text("#include <string>\n" + program)
+            compile_program(source, f"{home}/program")
+            source = Path(home, "test.cpp")
+            source.write_text(f"""#undef NDEBUG
+                #include <cassert>
+                #include <bullpen/testing.hpp>
+                int main() {{
+                    bullpen::Options options;
+                    auto handler = [](bullpen::Connection& client) {{ client.write_all("hello"); }};
+                    {test}
+                }}""")
+            compile_program(source, f"{home}/test")
+            subprocess.run([f"{home}/test"], check=True, timeout=60, stderr=subprocess.DEVNULL)
+
     def test_the_ten_lines_compile_and_echo(self):
         [code] = blocks("cpp", README)
         self.assertLessEqual(len(code.strip().splitlines()), 10)
@@ -84,10 +108,7 @@ class Readme(unittest.TestCase):
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
             source.write_text(code.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
-            subprocess.run(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{TOP}/core/include",
-                            f"-I{TOP}/servers/include", str(source), "-o", f"{home}/example",
-                            str(BUILD / "servers/libbullpen.a"), "-lprometheus-cpp-core", "-lspdlog", "-lfmt"],
-                           check=True, timeout=120)
+            compile_program(source, f"{home}/example")
             with ended(subprocess.Popen([f"{home}/example"], stderr=subprocess.DEVNULL,
                                         preexec_fn=end_with(os.getpid()))) as server:
                 def answers():

@@ -245,9 +245,9 @@ TEST_SUITE("core: the log") {
                       {home, "Is a directory"},
                       {home + "/none/log", "No such file or directory"},
                       {fifo, "No such device or address"}};  // Nobody reads it.
-                  for (const auto& [to, why] : wrong)
-                      if (complaint_of<std::runtime_error>([&] { open_log({.to = to}); }) !=
-                          "cannot write the log to " + to + ": " + why)
+                  for (const auto& one : wrong)
+                      if (complaint_of<std::runtime_error>([&] { open_log({.to = one.first}); }) !=
+                          "cannot write the log to " + one.first + ": " + one.second)
                           return false;
                   log(LogLevel::info, "goes on");
                   return contains(read_file(path), "goes on");
