@@ -85,6 +85,7 @@ void set_process_title(std::string_view title) noexcept {
     ::prctl(PR_SET_NAME, name.data());
     std::memset(room.data(), 0, room.size());
     title.copy(room.data(), room.size() - 1);
+    if (title.size() + 1 < start.command_line.size()) start.command_line.back() = '.';  // Shown to no one.
 }
 
 }  // namespace bullpen

@@ -78,6 +78,15 @@ TEST_SUITE("core: process titles") {
         }));
     }
 
+    TEST_CASE("nothing follows a title that is shorter than the command line") {
+        CHECK(holds_in_child([] {
+            make_room_for_titles();
+            set_process_title("short");
+            const std::string line = read_file("/proc/self/cmdline");
+            return line == "short" || line == std::string{"short\0", 6};
+        }));
+    }
+
     TEST_CASE("without room a title is cut to the command line's length") {
         CHECK(holds_in_child([] {
             const std::size_t size = read_file("/proc/self/cmdline").size();
