@@ -223,6 +223,14 @@ void Keeper::reap() {
     if (any) wake_master();
 }
 
+/// Whether another master takes the place of one that has died: not before the server has started. A new
+/// server that has told an old one that it is ready may have its place any moment, unless a master says
+/// otherwise.
+bool Keeper::is_to_go_on(bool has_failed) const noexcept {
+    if (logbook_.is_ready.load(relaxed) != 0 || logbook_.has_taken_over != 0) return true;
+    return logbook_.has_said_ready != 0 && !has_failed;
+}
+
 void Keeper::note_end(int status) {
     constexpr std::chrono::milliseconds short_life{20};
     const std::string who = "the master (pid " + std::to_string(master_) + ")";
@@ -232,7 +240,7 @@ void Keeper::note_end(int status) {
         result_ = WEXITSTATUS(status);
         return;
     }
-    if (logbook_.is_ready.load(relaxed) == 0)
+    if (!is_to_go_on(has_failed))
         throw std::runtime_error{has_failed ? std::string{logbook_.failure.data()}
                                             : who + " " + describe_end(status) + " before it was ready"};
     if (WIFEXITED(status) && WEXITSTATUS(status) == made_room) return;

@@ -73,6 +73,7 @@ private:
     void wait();
     void reap();
     void note_end(int status);
+    [[nodiscard]] bool is_to_go_on(bool has_failed) const noexcept;
     bool is_name(int signal, const siginfo_t& info) noexcept;
     [[nodiscard]] pid_t successor() const noexcept;
     void watch_turns();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/table_fd.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
@@ -45,9 +46,12 @@ struct Logbook {
     SharedWord stops;                ///< The orderly stop has begun (a StopWord; 0: it hasn't),
     SharedCounter lost_before_stop;  ///< Connections until then,
     SharedWord has_stopped;          ///< and is over.
-    SharedWord successor;            ///< The keeper of the new server, which has the listeners (its pid).
-    SharedWord has_taken_over;       ///< This is a new server, and the old one has made way for it;
-    SharedWord watcher;              ///< the keeper that accompanies this server, or 0;
+    SharedWord successor;       ///< The keeper of the new server, which is to have the listeners (its pid),
+    TableFd successor_channel;  ///< the way to it, until this server
+    SharedWord has_made_way;    ///< has made way for it.
+    SharedWord has_said_ready;  ///< This is a new server, which the old one may tell to go from here on;
+    SharedWord has_taken_over;  ///< it was told to, and the old one makes way for it;
+    SharedWord watcher;         ///< the keeper that accompanies this server, or 0;
     SharedWord predecessor_is_gone;  ///< it has ended, and the channel to it is closed.
     SharedWord has_failed;           ///< It couldn't start, for the reason in `failure`.
     std::array<char, 1000> failure;

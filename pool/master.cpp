@@ -192,6 +192,7 @@ void Master::adopt(TimePoint now) {
                std::none_of(pools_.begin(), pools_.end(), has_closed);
     });
     OpenDescriptors open{std::move(opened)};
+    adopt_successor(open);
     companions_.adopt(open);
     for (Pool* const pool : live_)
         pool->adopt(open, now);
@@ -206,7 +207,11 @@ void Master::adopt(TimePoint now) {
         book_.set_phase(Phase::stopping);
         stop_pools(stop->at_once, now);
     }
-    if (has_successor()) book_.set_phase(Phase::stopping);
+    if (has_successor()) {
+        give_way(now);
+        for (Pool* const pool : live_)
+            pool->end_moving(now);
+    }
     constexpr std::uint64_t unheard_orders = 1;
     (void)!::write(news_.get(), &unheard_orders, sizeof unheard_orders);
 }
@@ -608,11 +613,17 @@ void Master::continue_upgrade(TimePoint now) {
     if (!upgrade_) return;
     if (const std::optional<ControlAnswer> failure = upgrade_->attend(now)) return settle_upgrade(*failure);
     if (!upgrade_->is_ready()) return;
-    SharedWord& successor = logbook_[0].successor;
-    successor = static_cast<std::uint32_t>(upgrade_->successor());
-    const SharedWord& watcher = logbook_[0].watcher;
-    if (upgrade_->go(is_watched_ ? ::getppid() : static_cast<pid_t>(watcher))) return give_way(now);
-    successor = 0;
+    Logbook& logbook = logbook_[0];
+    logbook.successor_channel.note(upgrade_->channel());
+    logbook.successor = static_cast<std::uint32_t>(upgrade_->successor());
+    if (upgrade_->go(successors_watcher())) {
+        successor_channel_ = upgrade_->release_channel();
+        give_way(now);
+        return settle_upgrade({0, "the new program (pid " + std::to_string(logbook.successor.load()) +
+                                      ") serves; this one ends when it has served what it has accepted"});
+    }
+    logbook.successor = 0;
+    logbook.successor_channel.forget();
     settle_upgrade({could_not, "the new program has ended when it was to take over"});
 }
 
@@ -626,17 +637,34 @@ void Master::settle_upgrade(const ControlAnswer& answer) noexcept {
     (void)!::write(news_.get(), &postponed_orders, sizeof postponed_orders);
 }
 
+/// The keeper that takes the end of the service for its own, if there is one.
+pid_t Master::successors_watcher() const noexcept {
+    return is_watched_ ? ::getppid() : static_cast<pid_t>(logbook_[0].watcher);
+}
+
+/// For a master whose predecessor died when it was making way: the new server may have been told to go or
+/// not. If it isn't there any more, and this server hasn't made way, it serves on.
+void Master::adopt_successor(OpenDescriptors& open) noexcept {
+    Logbook& logbook = logbook_[0];
+    const int number = logbook.successor_channel.get();
+    logbook.successor_channel.forget();
+    if (!has_successor()) return;  // The channel is a stray.
+    const UniqueFd channel{number >= 0 && open.claim(number) ? number : -1};
+    if (logbook.has_made_way != 0 || (channel && tell_to_go(channel.get(), successors_watcher()))) return;
+    logbook.successor = 0;
+    log(LogLevel::error,
+        "master: upgrade: the new program has ended when it was to take over; this one serves on");
+}
+
 void Master::give_way(TimePoint now) noexcept {
-    successor_channel_ = upgrade_->release_channel();
-    const Logbook& logbook = logbook_[0];
+    Logbook& logbook = logbook_[0];
     if (logbook.watcher != 0)
         Keeper::name_successor(static_cast<pid_t>(logbook.watcher), static_cast<pid_t>(logbook.successor));
-    logbook_[0].lost_before_stop.store(lost_in_all(), relaxed);
+    if (logbook.has_made_way == 0) logbook.lost_before_stop.store(lost_in_all(), relaxed);
     for (Pool* const pool : live_)
         pool->give_way(now, now + options_.drain_timeout);
     companions_.dismiss();
-    settle_upgrade({0, "the new program (pid " + std::to_string(logbook_[0].successor.load()) +
-                           ") serves; this one ends when it has served what it has accepted"});
+    logbook.has_made_way = 1;
     book_.set_phase(Phase::stopping);
     book_.stop_listening();
 }
@@ -668,18 +696,24 @@ void Master::attend_predecessor(TimePoint now) {
     if (is_held() && !has_said_ready_ && std::all_of(live_.begin(), live_.end(), is_ready)) {
         UpgradeMessage message{UpgradeWord::ready};
         message.pid = ::getppid();
+        logbook_[0].has_said_ready = 1;
         has_said_ready_ = send(inheritance_.channel(), message) == Sent::sent;
     }
     if (!predecessor_watch_->ready()) return;
     predecessor_watch_->clear_ready();
     for (;;) {
+        // An order that is obeyed before it is taken is found again by the master after one that dies in
+        // between.
+        const std::optional<UpgradeMessage> next = peek(inheritance_.channel());
+        if (is_held() && next && next->word == UpgradeWord::go) {
+            logbook_[0].watcher = static_cast<std::uint32_t>(next->pid);
+            take_over(now);
+        }
         UpgradeMail mail;
         const Received received = receive(inheritance_.channel(), mail);
         if (received == Received::empty || received == Received::later) return;
-        if (received == Received::message && mail.message.word == UpgradeWord::go) {
-            logbook_[0].watcher = static_cast<std::uint32_t>(mail.message.pid);
-            take_over(now);
-        } else if (received == Received::message && mail.message.word == UpgradeWord::connection) {
+        if (received == Received::message && mail.message.word == UpgradeWord::go) continue;
+        if (received == Received::message && mail.message.word == UpgradeWord::connection) {
             const auto pool = std::find_if(live_.begin(), live_.end(), [&](const Pool* one) {
                 return one->is_serving() && "pool " + one->options().name == mail.message.owner();
             });

@@ -123,6 +123,8 @@ private:
     [[nodiscard]] std::optional<Outcome> begin_upgrade(TimePoint now);
     void continue_upgrade(TimePoint now);
     void settle_upgrade(const ControlAnswer& answer) noexcept;
+    [[nodiscard]] pid_t successors_watcher() const noexcept;
+    void adopt_successor(OpenDescriptors& open) noexcept;
     void give_way(TimePoint now) noexcept;
     void move_clients(TimePoint now) noexcept;
     void attend_predecessor(TimePoint now);

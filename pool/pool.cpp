@@ -155,7 +155,6 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
     workforce_.repeat_orders(now);
     if (stop.gives_way) {
         give_way(now, stop.deadline);
-        end_moving(now);
         return;
     }
     if (stop.begun) begin_stop(now, stop.deadline);

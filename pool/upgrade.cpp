@@ -115,9 +115,7 @@ bool Upgrade::note_child(pid_t pid, int status) {
 }
 
 bool Upgrade::go(pid_t watcher) noexcept {
-    UpgradeMessage message{UpgradeWord::go};
-    message.pid = watcher;
-    if (failure_ || send(channel_.get(), message) != Sent::sent) return false;
+    if (failure_ || !tell_to_go(channel_.get(), watcher)) return false;
     has_begun_ = true;
     return true;
 }

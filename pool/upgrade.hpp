@@ -45,8 +45,11 @@ public:
     [[nodiscard]] bool is_ready() const noexcept { return successor_ != 0; }
     [[nodiscard]] pid_t successor() const noexcept { return successor_; }
 
-    /// Tells the new program to begin; `watcher` is the keeper that will accompany it, or 0. Returns false if
-    /// it isn't there any more. From here on the caller owns the channel.
+    /// The way to the new program.
+    [[nodiscard]] int channel() const noexcept { return channel_.get(); }
+
+    /// Tells the new program to begin, see tell_to_go(). Returns false if it isn't there any more. From here
+    /// on the caller owns the channel.
     [[nodiscard]] bool go(pid_t watcher) noexcept;
     [[nodiscard]] UniqueFd release_channel() noexcept;
 

@@ -1,5 +1,7 @@
 #include "pool/upgrade_channel.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -42,6 +44,19 @@ std::string UpgradeMessage::text() const {
 
 std::string UpgradeMessage::owner() const {
     return {owners.data(), ::strnlen(owners.data(), owners.size())};
+}
+
+bool tell_to_go(int channel, pid_t watcher) noexcept {
+    UpgradeMessage message{UpgradeWord::go};
+    message.pid = watcher;
+    return send(channel, message) == Sent::sent;
+}
+
+std::optional<UpgradeMessage> peek(int channel) noexcept {
+    UpgradeMessage message;
+    const ssize_t size = ::recv(channel, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+    if (size != sizeof message || message.version != upgrade_version) return {};
+    return message;
 }
 
 Sent send(int channel, const UpgradeMessage& message, std::span<const int> descriptors) noexcept {

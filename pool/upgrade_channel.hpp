@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -70,7 +71,15 @@ struct UpgradeMail {
     std::array<UniqueFd, messages_at_once> descriptors;
 };
 
-/// Neither function waits. What has another version, or is none of these messages, is Received::malformed.
+/// Tells the new program to begin; `watcher` is the keeper that will accompany it, or 0. It may be told more
+/// than once. Returns false if it isn't there any more.
+[[nodiscard]] bool tell_to_go(int channel, pid_t watcher) noexcept;
+
+/// The next message, which stays there; without its descriptors.
+std::optional<UpgradeMessage> peek(int channel) noexcept;
+
+/// None of these functions waits. What has another version, or is none of these messages, is
+/// Received::malformed.
 Sent send(int channel, const UpgradeMessage& message, std::span<const int> descriptors = {}) noexcept;
 Received receive(int channel, UpgradeMail& mail) noexcept;
 

@@ -35,6 +35,33 @@ TEST_SUITE("pool: the channel of an upgrade") {
         CHECK(open_descriptors() == before);
     }
 
+    TEST_CASE("a message that is looked at stays, with its descriptors") {
+        const long before = open_descriptors();
+        {
+            const ChannelEnds ends = make_channel();
+            CHECK_FALSE(peek(ends.worker.get()));
+            const std::array<int, 1> one = {STDIN_FILENO};
+            REQUIRE(send(ends.master.get(), UpgradeMessage{UpgradeWord::listener, "unix:/x"}, one) ==
+                    Sent::sent);
+            REQUIRE(tell_to_go(ends.master.get(), 7));
+            for (int i = 0; i < 2; ++i)
+                CHECK(peek(ends.worker.get()).value().text() == "unix:/x");
+            UpgradeMail mail;
+            REQUIRE(receive(ends.worker.get(), mail) == Received::message);
+            CHECK(is_same_socket(mail.descriptors[0].get(), STDIN_FILENO));
+            CHECK(peek(ends.worker.get()).value().word == UpgradeWord::go);
+            CHECK(peek(ends.worker.get()).value().pid == 7);
+        }
+        CHECK(open_descriptors() == before);
+    }
+
+    TEST_CASE("a program that isn't there any more can't be told to go") {
+        ChannelEnds ends = make_channel();
+        ends.worker.reset();
+        CHECK_FALSE(tell_to_go(ends.master.get(), 0));
+        CHECK_FALSE(peek(ends.master.get()));
+    }
+
     TEST_CASE("a text that is too long is cut") {
         CHECK(UpgradeMessage{UpgradeWord::failed, std::string(5000, 'x')}.text() == std::string(511, 'x'));
     }
