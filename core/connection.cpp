@@ -121,7 +121,9 @@ std::optional<Peeked> Connection::peek(std::span<std::byte> buffer, Patience pat
 void Connection::take(std::span<std::byte> peeked) {
     wait_.note_taken(peeked.size());
     while (!peeked.empty()) {
-        const TransferStep step = receive_step(socket_.fd_to_touch(), peeked, 0);
+        // A TCP socket drops them without copying (tcp(7), MSG_TRUNC); a UNIX socket copies the same bytes
+        // again.
+        const TransferStep step = receive_step(socket_.fd_to_touch(), peeked, MSG_TRUNC);
         if (step.outcome == TransferStep::Outcome::interrupted) continue;
         if (step.outcome == TransferStep::Outcome::ended)
             socket_.failure().fail(ECONNRESET, "read from the client");

@@ -80,10 +80,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def started(program):
+def started(program, *arguments):
     """The port on which it serves. At the end it is told to stop, in order."""
     port = free_port()
-    server = subprocess.Popen([program, f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL, preexec_fn=end_with(os.getpid()))
+    server = subprocess.Popen([program, f"127.0.0.1:{port}", *arguments], stderr=subprocess.DEVNULL, preexec_fn=end_with(os.getpid()))
     try:
         yield port
         server.send_signal(signal.SIGTERM)
@@ -115,7 +115,35 @@ def check_echo(program):
             raise AssertionError(f"{program} says {echoed}")
 
 
-CHECKS = {"echo": check_echo}
+def check_key_value(program):
+    with started(program) as port, connected(port) as half, connected(port) as client:
+        half.sendall(b"set half ")
+        client.sendall(b"get a\nset a b c\r\nget a\nset a\nnonsense\n")
+        client.shutdown(socket.SHUT_WR)
+        wrong = b"? expected: get KEY, or set KEY VALUE\n"
+        if (told := answer(client)) != b"-\nok\n=b c\n" + 2 * wrong:
+            raise AssertionError(f"{program} says {told}")
+        half.sendall(b"life\nget half\n")
+        half.shutdown(socket.SHUT_WR)
+        if (told := answer(half)) != b"ok\n=life\n":
+            raise AssertionError(f"{program} says {told}")
+
+
+def check_two_pools(program):
+    with tempfile.TemporaryDirectory() as home, started(program, f"unix:{home}/operator") as port:
+        with connected(port) as client:
+            client.sendall(b"crash\n")
+            answer(client)
+        with connected(port) as client, socket.socket(socket.AF_UNIX) as operator:
+            client.sendall(b"hello\n")
+            client.shutdown(socket.SHUT_WR)
+            operator.connect(f"{home}/operator")
+            operator.sendall(b"stop\n")
+            if (told := (answer(client), operator.recv(100))) != (b"you said hello\n", b"stopping\n"):
+                raise AssertionError(f"{program} says {told}")
+
+
+CHECKS = {"echo": check_echo, "key_value": check_key_value, "two_pools": check_two_pools}
 
 
 @unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")
@@ -233,10 +261,11 @@ class Install(unittest.TestCase):
                 "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
             run("cmake", "--build", build)
             self.check_examples(build)
-            [command] = [each["command"] for each in json.loads((build / "compile_commands.json").read_text())
-                         if "/examples/" in each["file"] or "echo.dir" in each["command"]]
-            flags = {flag for flag in command.split() if re.match(r"-[WfODgm]", flag)}
-            self.assertEqual(flags, set(WARNINGS))
+            commands = [each["command"] for each in json.loads((build / "compile_commands.json").read_text())
+                        if any(f"/{example}.dir/" in each["command"] for example in CHECKS)]
+            self.assertEqual(len(commands), len(CHECKS))
+            for command in commands:
+                self.assertEqual({flag for flag in command.split() if re.match(r"-[WfODgm]", flag)}, set(WARNINGS))
             cache = (build / "CMakeCache.txt").read_text()
             self.assertRegex(cache, r"(?m)^CMAKE_BUILD_TYPE:\w+=$")
             self.assertNotRegex(cache, r"(?mi)^(cli11|tomlplusplus)_")

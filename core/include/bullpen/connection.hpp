@@ -93,7 +93,7 @@ public:
     [[nodiscard]] std::optional<Peeked> peek(std::span<std::byte> buffer, Patience patience,
                                              std::size_t beyond = 0);
 
-    /// Takes `peeked.size()` bytes that peek() has seen; they are read into the same place once more.
+    /// Takes `peeked.size()` bytes that peek() has seen, and that lie where it has put them.
     void take(std::span<std::byte> peeked);
 
     /// Fills the whole buffer within the body limit; false if the client's side ended first.
