@@ -73,7 +73,7 @@ void Door::change(const ListenOptions& options) noexcept {
 
 void Door::own_files() noexcept {
     for (std::size_t i = 0; i < listeners_.size(); ++i)
-        if (is_in_service(i)) listeners_[i].own_file();
+        if (is_in_service(i) && lacks_file_[i] == 0) listeners_[i].own_file();
 }
 
 bool Door::has_closed(int fd) const noexcept {

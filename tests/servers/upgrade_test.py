@@ -155,10 +155,12 @@ class Successes(Upgrades):
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
             old = server.keeper
             new = server.upgrade()
+            killed = []
             for _ in range(2):
-                [master] = wait_until(lambda: [pid for pid, state, parent, _, _ in processes() if parent == old and
-                                               state != "Z" and "bullpen: master" in title(pid)], "the old master")
+                [master] = wait_until(lambda: [pid for pid, _, parent, _, _ in processes() if parent == old and
+                                               pid not in killed and "bullpen: master" in title(pid)], "the old master")
                 os.kill(master, signal.SIGKILL)
+                killed.append(master)
             self.assertEqual(slow.getresponse().status, 200)
             slow.close()
             self.assertEqual(self.get(kept, "/bytes/5")[0], 200)
