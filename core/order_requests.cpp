@@ -1,6 +1,7 @@
 #include "core/order_requests.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -41,9 +42,13 @@ OrderRequests::~OrderRequests() {
     reload_descriptor = -1;
 }
 
+/// Does not rely on O_NONBLOCK: a broken process that shares the eventfd may have emptied it and made it
+/// blocking.
 void OrderRequests::settle_reload() noexcept {
     std::uint64_t count = 0;
-    (void)!::read(reload_.get(), &count, sizeof count);
+    const iovec into{&count, sizeof count};
+    constexpr off_t no_offset = -1;
+    (void)!::preadv2(reload_.get(), &into, 1, no_offset, RWF_NOWAIT);
 }
 
 std::array<int, 2> order_request_descriptors() noexcept {

@@ -168,8 +168,10 @@ int run(int argc, char** argv) {
         return exit_usage;
     }
     // Whatever the shell leaked is no worker's. Only serve may be told to keep something of it.
-    const std::array<int, 1> inherited = {channel_to_predecessor()};
-    if (!program.got_subcommand("serve")) close_all_except(inherited);
+    const std::vector<CLI::App*> given = program.get_subcommands();
+    const bool serves = std::any_of(given.begin(), given.end(),
+                                    [](const CLI::App* command) { return command->get_name() == "serve"; });
+    if (!serves) close_all_except({});
     return exit_status_of(chosen);
 }
 

@@ -19,7 +19,7 @@ def answered(server, word=b"a"):
 class Blocking(unittest.TestCase):
     @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
     def test_an_eventfd_that_was_made_blocking_and_is_emptied_stops_no_client(self):
-        with Hostile("drains_eventfd", "model=prefork", "workers=2", env=NO_LEAK_CHECK) as server:
+        with Hostile("drains_eventfds", "model=prefork", "workers=2", env=NO_LEAK_CHECK) as server:
             with injected(server.master, "read,preadv2:delay_enter=50000", follow=False):
                 with closing(connect(server)) as client:  # The handler empties it in these 50 ms.
                     client.sendall(b"a")

@@ -24,9 +24,9 @@ enum class LogFormat {
 /// has many clients: add its peer_address() to the text. In a thread that the handler has started the line
 /// has the pid alone. Before serve() it goes to stderr, as text; after serve() to where the server's went.
 ///
-/// The text is cut so that its line has at most 4,096 bytes. Control bytes become \xNN in a text; in JSON
-/// they are escaped, and what isn't UTF-8 becomes U+FFFD. A line never waits: if it can't be written at once,
-/// for example into a full pipe, it is dropped. Below the level, the call costs no system call.
+/// The text is cut so that its line has at most 4,096 bytes. Control bytes are shown as hex in a text; in
+/// JSON they are escaped, and what isn't UTF-8 becomes U+FFFD. A line never waits: if it can't be written at
+/// once, for example into a full pipe, it is dropped. Below the level, the call costs no system call.
 BULLPEN_API void log(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace bullpen
