@@ -15,7 +15,7 @@ import unittest
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from harness import descriptors, echo, end_with, fewest_descriptors, processes, title, wait_until
+from harness import Bullpen, descriptors, echo, end_with, fewest_descriptors, processes, title, wait_until
 from upgradable import PROGRAM, Upgradable
 
 LONG = bool(os.environ.get("BULLPEN_LONG"))
