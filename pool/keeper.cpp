@@ -175,7 +175,7 @@ void Keeper::start(const std::function<int()>& master) {
         return;
     }
     const std::string why = std::string{"the master can't be started: "} + std::strerror(errno);
-    if (logbook_.is_ready.load(relaxed) == 0) throw std::runtime_error{why};
+    if (!is_to_go_on(false)) throw std::runtime_error{why};
     log(LogLevel::error, "keeper: " + why);
     next_start_ = started_ + keeper_pause(++short_lives_);
 }

@@ -349,7 +349,7 @@ void Workforce::note_ready() noexcept {
         const auto ready = scoreboard_.row(slot).ready_generation.load(std::memory_order_seq_cst);
         if (ready != seats_[slot].generation) return;
         roster_.place(slot, Stage::ready, Usable::yes);
-        scoreboard_.header().start_failure.write({});
+        if (SharedLine& why = scoreboard_.header().start_failure; why.bytes[0] != 0) why.write({});
     });
 }
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -39,17 +40,16 @@ void append(std::string& to, const std::string& pool, const Address& address) {
     to.append(reinterpret_cast<const char*>(address.data()), size);
 }
 
-constexpr std::string_view end_of_addresses{"\0\0\0\0\0", 1 + sizeof(socklen_t)};
-
-/// For each address the pool's name, a NUL byte, the address's size and the address; metrics have no pool. An
-/// empty size ends them.
+/// The size of what follows, then for each address the pool's name, a NUL byte, the address's size and the
+/// address; metrics have no pool.
 void write_addresses(int to, const BoundAddresses& bound) {
-    std::string bytes;
+    std::string bytes(sizeof(std::uint32_t), '\0');
     for (const BoundAddress& one : bound.pools)
         append(bytes, one.pool, one.address);
     for (const Address& one : bound.metrics)
         append(bytes, {}, one);
-    bytes += end_of_addresses;
+    const auto following = static_cast<std::uint32_t>(bytes.size() - sizeof(std::uint32_t));
+    std::memcpy(bytes.data(), &following, sizeof following);
     for (std::size_t done = 0; done < bytes.size();) {
         const ssize_t size = ::write(to, bytes.data() + done, bytes.size() - done);
         if (size < 0 && errno != EINTR) fail("cannot tell the test the server's addresses");
@@ -57,8 +57,9 @@ void write_addresses(int to, const BoundAddresses& bound) {
     }
 }
 
-/// Until the other side has closed, or all ends with `end`. Throws std::runtime_error if that takes too long.
-std::string read_all(int from, std::string_view end = {}) {
+/// Until the other side has closed, or `is_whole`. Throws std::runtime_error if that takes too long.
+std::string read_all(
+    int from, bool (*is_whole)(std::string_view) = [](std::string_view) { return false; }) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     std::string all;
     for (;;) {
@@ -73,13 +74,23 @@ std::string read_all(int from, std::string_view end = {}) {
         if (size < 0) fail("cannot read what the server says");
         if (size == 0) return all;
         all.append(buffer.data(), static_cast<std::size_t>(size));
-        if (!end.empty() && all.ends_with(end)) return all;
+        if (is_whole(all)) return all;
     }
 }
 
+bool has_all_addresses(std::string_view bytes) {
+    std::uint32_t following = 0;
+    if (bytes.size() < sizeof following) return false;
+    std::memcpy(&following, bytes.data(), sizeof following);
+    return bytes.size() == sizeof following + following;
+}
+
+/// None, if the server has ended before it had said all.
 BoundAddresses read_addresses(std::string_view bytes) {
     BoundAddresses bound;
-    while (bytes.size() > end_of_addresses.size()) {
+    if (!has_all_addresses(bytes)) return bound;
+    bytes.remove_prefix(sizeof(std::uint32_t));
+    while (!bytes.empty()) {
         const std::string pool{bytes.substr(0, bytes.find('\0'))};
         bytes.remove_prefix(pool.size() + 1);
         socklen_t size = 0;
@@ -117,11 +128,10 @@ std::string ask_at(const Address& address, std::string_view bytes) {
     ::shutdown(socket.get(), SHUT_WR);
     return read_all(socket.get());
 }
-using OnReady = std::function<void(const BoundAddresses&)>;
 
 /// Makes the server one whose addresses are free, so that tests can run side by side, and are told to `test`.
 Server prepared(Server server, std::vector<Part>& parts, int test) {
-    OnReady on_ready;
+    std::function<void(const BoundAddresses&)> on_ready;
     for (Part& part : parts) {
         part.options.metrics = "127.0.0.1:0";
         for (std::string& listen : part.options.listen)
@@ -190,7 +200,7 @@ void TestServer::start(const std::function<int(int test)>& serve) {
     }
     theirs.reset();
     try {
-        bound_ = read_addresses(read_all(ours.get(), end_of_addresses));
+        bound_ = read_addresses(read_all(ours.get(), has_all_addresses));
     } catch (...) {
         stop();
         throw;

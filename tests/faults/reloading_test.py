@@ -1,7 +1,6 @@
 """The master is killed before and after each of its system calls in a reload: nobody is lost, nor is the reload."""
 
 import http.client
-import os
 import signal
 import socket
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from faults import LONG
 from harness import Bullpen, wait_until
-from stepping import Steps, is_possible
+from stepping import Kill, Steps, is_possible
 
 
 def free_port():
@@ -54,23 +53,14 @@ class Reloads(unittest.TestCase):
                 while struck == number // self.STEP:  # Until a reload is over before it is struck.
                     root = ("new", "old")[struck % 2]
                     write(root)
-                    seen = 0
-
-                    def strike(pid, _):
-                        nonlocal seen, struck
-                        seen += 1
-                        if seen <= number:
-                            return False
-                        struck += 1
-                        os.kill(pid, signal.SIGKILL)
-                        return True
-
+                    kill = Kill(number + 1)
                     with self.subTest(call=number):
-                        with Steps([server.master], strike):
+                        with Steps([server.master], kill):
                             server.terminate(signal.SIGHUP)
                             wait_until(lambda: "serving" in server.ctl("status")[1] and self.body(server) == root,
                                        "the new root")
                         self.assertEqual(get(kept), (200, root))
+                    struck += kill.place is not None
                     number += self.STEP
                 print(f"\n{struck} kills", end="", flush=True)
                 self.assertGreater(struck, 40 if LONG else 8)

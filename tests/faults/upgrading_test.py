@@ -12,7 +12,7 @@ from pathlib import Path
 
 from faults import LONG
 from harness import processes, title, wait_until
-from stepping import Steps, is_possible
+from stepping import Kill, Steps, is_possible
 from upgradable import Upgradable
 
 
@@ -42,25 +42,13 @@ class Upgrades(unittest.TestCase):
             with Upgradable(home, "--root", home, "--workers", "2") as server:
                 number = struck = 0
                 while struck == number // step:
-                    seen = 0
-
-                    def strike(pid, _):
-                        nonlocal seen, struck
-                        if struck > number // step or not is_victim(pid):
-                            return False
-                        seen += 1
-                        if seen <= number:
-                            return False
-                        struck += 1
-                        os.kill(pid, signal.SIGKILL)
-                        return True
-
+                    kill = Kill(number + 1)
                     before = server.keeper
                     with self.subTest(call=number):
                         master = wait_until(lambda: next(iter(masters_of(before)), None), "a master")
-                        with Steps([master], strike, children):
+                        with Steps([master], lambda pid, stop: is_victim(pid) and kill(pid, stop), children):
                             os.kill(before, signal.SIGUSR2)
-                            wait_until(lambda: struck > number // step or self.has_gone_over(server, before), "the end")
+                            wait_until(lambda: kill.place or self.has_gone_over(server, before), "the end")
                         for _ in range(3):
                             self.assertEqual(self.get(server.port), (200, b"hello"))
                         # Whoever serves can be upgraded, once what was under way is over.
@@ -68,6 +56,7 @@ class Upgrades(unittest.TestCase):
                         self.assertNotEqual(server.keeper, before)
                         self.assertEqual(self.get(server.port), (200, b"hello"))
                         self.assertEqual(server.total("bullpen_connections_lost_total"), 0)
+                    struck += kill.place is not None
                     number += step
                 print(f"\n{struck} kills", end="", flush=True)
                 self.assertGreater(struck, 40 if LONG else 6)
@@ -83,7 +72,7 @@ class Upgrades(unittest.TestCase):
                 is_master[pid] = title(pid).startswith("bullpen: master")
             return is_master.get(pid, False)
 
-        self.sweep(3 if LONG else 30, True, is_victim)
+        self.sweep(3 if LONG else 90, True, is_victim)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,22 @@ TEST_SUITE("servers: a server for tests") {
         CHECK_THROWS_AS((void)server.connect(), std::system_error);
     }
 
+    TEST_CASE("a test learns the addresses of many listeners") {
+        Options options;
+        options.listen.assign(15, "127.0.0.1:0");
+        Server many;
+        for (int i = 0; i < 20; ++i) {
+            options.name = std::string(200, 'n') + std::to_string(i);
+            options.limits = {.policy = SizingPolicy::fixed, .workers_start = 1, .workers_max = 1};
+            many.add(options, hello);
+        }
+        TestServer server{std::move(many)};
+        CHECK(server.bound().pools.size() == 300);
+        CHECK(server.bound().metrics.size() == 1);
+        CHECK(server.ask("", options.name) == "hello");
+        CHECK(server.stop() == 0);
+    }
+
     TEST_CASE("several run side by side, at UNIX sockets, too") {
         const std::string path = "/tmp/bullpen-testing-" + std::to_string(::getpid());
         const TestServer one{{}, hello};
