@@ -339,7 +339,9 @@ std::vector<MetricFamily> PoolMetrics::Collect() const {
     add_listen_queues(families);
     add_slots(families);
     add_server(families, version_);
-    return families.take();
+    std::vector<MetricFamily> all = families.take();
+    of_handlers_.add_to(all, pools_);
+    return all;
 }
 
 }  // namespace bullpen

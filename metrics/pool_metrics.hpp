@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "metrics/handler_metrics.hpp"
 #include "metrics/pool_view.hpp"
 
 namespace bullpen {
@@ -23,6 +24,7 @@ public:
 private:
     const std::vector<PoolView>& pools_;
     std::string version_;
+    mutable HandlerMetrics of_handlers_;
     mutable std::vector<Snapshot> last_;  ///< One for each pool, taken by the last Collect().
 };
 

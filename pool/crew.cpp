@@ -20,6 +20,7 @@ Crew::Crew(WorkerProcess& process)
       vacant_{process.workers()} {
     if (!left_) throw std::system_error{errno, std::generic_category(), "cannot create an eventfd"};
     keep_from_children(left_.get());
+    WorkerProcess::count_for_none();
     for (std::uint32_t index = 0; index < process_.workers(); ++index) {
         members_[index].worker = &process_.worker(index);
         vacant_.insert(index);
@@ -96,6 +97,7 @@ void Crew::run(std::uint32_t index, const Body& body) {
     { const std::lock_guard once_all_exist{mutex_}; }
     const WorkerSeat& seat = process_.seat();
     const LogsFor worker{{.pool = seat.pool, .slot = seat.first_slot + index}};
+    process_.count_for(index);
     body(*members_[index].worker);
     {
         const std::lock_guard guard{mutex_};

@@ -52,7 +52,7 @@ std::optional<std::uint64_t> Rows::held_by_acceptor(std::uint32_t slot) const no
 
 bool Rows::is_possible(std::uint32_t slot, std::uint64_t given) const noexcept {
     const ScoreboardRow& row = scoreboard_.row(slot);
-    const auto counts_no_more = [given](const Histogram& histogram) {
+    const auto counts_no_more = [given](const DurationHistogram& histogram) {
         std::uint64_t sum = 0;
         for (const auto& count : histogram.counts) {
             const std::uint64_t more = count.load(relaxed);

@@ -30,12 +30,25 @@ constexpr std::size_t head_size(std::uint32_t slots) noexcept {
     return scoreboard_page + (table + scoreboard_page - 1) / scoreboard_page * scoreboard_page;
 }
 
-constexpr std::size_t stride_of(std::uint32_t depth) noexcept {
-    return sizeof(ScoreboardRow) + WorkerPages::size(depth);
+constexpr std::size_t series_at(SlotSizes sizes) noexcept {
+    return sizeof(ScoreboardRow) + WorkerPages::size(sizes.depth);
 }
 
-constexpr std::size_t whole_size(std::uint32_t slots, std::uint32_t depth) noexcept {
-    return head_size(slots) + slots * stride_of(depth);
+constexpr std::size_t series_size(SlotSizes sizes) noexcept {
+    return std::size_t{sizes.series_kib} * 1024;
+}
+
+constexpr std::size_t stride_of(SlotSizes sizes) noexcept {
+    return series_at(sizes) + series_size(sizes);
+}
+
+constexpr std::size_t whole_size(std::uint32_t slots, SlotSizes sizes) noexcept {
+    return head_size(slots) + slots * stride_of(sizes);
+}
+
+constexpr std::uint32_t whole_pages(std::uint32_t kib) noexcept {
+    constexpr std::uint32_t page_kib = scoreboard_page / 1024;
+    return (kib + page_kib - 1) / page_kib * page_kib;
 }
 
 template <typename Type>
@@ -70,12 +83,12 @@ struct Scoreboard::Mapping {
     ipc::mapped_region row;   ///< In a worker: its rows.
 };
 
-Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth)
+Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth, std::uint32_t series_kib)
     : memory_{::memfd_create("bullpen-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING)},
       slots_{slots},
-      depth_{depth} {
+      sizes_{.depth = depth, .series_kib = whole_pages(series_kib)} {
     if (!memory_) fail(errno, "cannot create the scoreboard");
-    const std::size_t size = whole_size(slots, depth);
+    const std::size_t size = whole_size(slots, sizes_);
     if (const int error = ::posix_fallocate(memory_.get(), 0, static_cast<off_t>(size)); error != 0)
         fail(error, "cannot allocate the scoreboard, " + std::to_string(size / 1024) +
                         " KiB in memory, for which the limit of a file's size (ulimit -f) holds, too");
@@ -87,6 +100,7 @@ Scoreboard::Scoreboard(std::uint32_t slots, std::uint32_t depth)
     header().workers_max = slots;
     header().depth = 1;
     header().pages_depth = depth;
+    header().series_kib = sizes_.series_kib;
     header().started_ns = monotonic_ns();
 }
 
@@ -136,11 +150,15 @@ void Scoreboard::roll_back() noexcept {
 }
 
 WorkerPages Scoreboard::pages(std::uint32_t slot) noexcept {
-    return {&row(slot) + 1, depth_};
+    return {&row(slot) + 1, sizes_.depth};
+}
+
+SeriesMemory Scoreboard::series(std::uint32_t slot) noexcept {
+    return {reinterpret_cast<std::byte*>(&row(slot)) + series_at(sizes_), series_size(sizes_)};
 }
 
 std::size_t Scoreboard::row_stride() const noexcept {
-    return stride_of(depth_);
+    return stride_of(sizes_);
 }
 
 const ScoreboardRow& Scoreboard::row(std::uint32_t slot) const noexcept {
@@ -166,17 +184,18 @@ struct ScoreboardReader::Mapping {
 
 namespace {
 
-std::uint32_t depth_in(int memory) {
-    const ipc::mapped_region header = map(memory, ipc::read_only, scoreboard_page);
-    return at<const ScoreboardHeader>(header, 0)->pages_depth;
+SlotSizes sizes_in(int memory) {
+    const ipc::mapped_region region = map(memory, ipc::read_only, scoreboard_page);
+    const auto& header = *at<const ScoreboardHeader>(region, 0);
+    return {.depth = header.pages_depth, .series_kib = header.series_kib};
 }
 
 }  // namespace
 
 ScoreboardReader::ScoreboardReader(int memory, std::uint32_t slots)
     : slots_{slots},
-      depth_{depth_in(memory)},
-      mapping_{new Mapping{map(memory, ipc::read_only, whole_size(slots, depth_))}} {}
+      sizes_{sizes_in(memory)},
+      mapping_{new Mapping{map(memory, ipc::read_only, whole_size(slots, sizes_))}} {}
 
 ScoreboardReader::~ScoreboardReader() = default;
 ScoreboardReader::ScoreboardReader(ScoreboardReader&&) noexcept = default;
@@ -190,7 +209,12 @@ const SlotEntry& ScoreboardReader::entry(std::uint32_t slot) const noexcept {
 }
 
 const ScoreboardRow& ScoreboardReader::row(std::uint32_t slot) const noexcept {
-    return *at<const ScoreboardRow>(mapping_->all, head_size(slots_) + slot * stride_of(depth_));
+    return *at<const ScoreboardRow>(mapping_->all, head_size(slots_) + slot * stride_of(sizes_));
+}
+
+SeriesReading ScoreboardReader::series(std::uint32_t slot) const {
+    const std::size_t place = head_size(slots_) + slot * stride_of(sizes_) + series_at(sizes_);
+    return SeriesMemory{at<std::byte>(mapping_->all, place), series_size(sizes_)}.read();
 }
 
 }  // namespace bullpen

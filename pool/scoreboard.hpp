@@ -1,10 +1,11 @@
 /// The scoreboard: a pool's numbers in shared memory, which any process may read and none can lock.
 ///
 /// A memfd of whole pages: one page for the header, some for the slots' table and, for each slot, one for its
-/// row and some behind it for its WorkerPages. Every field is a lock-free atomic with exactly one writer: the
-/// master writes the header and the table, a worker its own row and pages. The master writes those only while
-/// no worker occupies the slot (after waitpid, before fork). So a process that is killed at any instruction
-/// leaves nothing locked. Counters are cumulative over the slot's life.
+/// row, some behind it for its WorkerPages, and some for the metrics of its handlers (SeriesMemory). Every
+/// field is a lock-free atomic with exactly one writer: the master writes the header and the table, a worker
+/// its own row and pages. The master writes those only while no worker occupies the slot (after waitpid,
+/// before fork). So a process that is killed at any instruction leaves nothing locked. Counters are
+/// cumulative over the slot's life.
 #pragma once
 
 #include <array>
@@ -19,9 +20,10 @@
 #include <bullpen/unique_fd.hpp>
 #include "core/activity.hpp"
 #include "core/request_note.hpp"
+#include "core/series_memory.hpp"
 #include "core/shared_array.hpp"
 #include "core/shared_line.hpp"
-#include "pool/histogram.hpp"
+#include "pool/duration_histogram.hpp"
 #include "pool/refusal.hpp"
 #include "pool/worker_pages.hpp"
 
@@ -79,6 +81,7 @@ struct ScoreboardHeader {
     SharedWord hands_off;        ///< 1: the master accepts (and counts in `accepted`); 0: the workers do.
     SharedWord depth;            ///< The most connections of a slot at once: served, or in its channel.
     SharedWord pages_depth;      ///< For how many connections a slot has WorkerPages; 0: it has none.
+    SharedWord series_kib;       ///< The size of a slot's SeriesMemory, in whole pages.
     SharedCounter started_ns;    ///< CLOCK_MONOTONIC when the pool was made.
     SharedCounter heartbeat_ns;  ///< CLOCK_MONOTONIC of the master's last turn.
 
@@ -141,11 +144,11 @@ struct alignas(scoreboard_page) ScoreboardRow {
     SharedCounter client_aborted;  ///< The client left in the middle.
     SharedCounter refused;         ///< Closed unserved because the server stops.
     std::array<SharedCounter, limits_count> timed_out;
-    SharedCounter busy_ns;      ///< Time with a connection in a handler, without the current busy spell.
-    SharedCounter begun_at_ns;  ///< When the current busy spell began (CLOCK_MONOTONIC); 0: idle.
-    RequestNote note;           ///< The request being served, if the handler names it.
-    Histogram queue_wait;       ///< From accept (or when a parked client spoke) to the handler's begin.
-    Histogram service;          ///< From the handler's begin to its end.
+    SharedCounter busy_ns;         ///< Time with a connection in a handler, without the current busy spell.
+    SharedCounter begun_at_ns;     ///< When the current busy spell began (CLOCK_MONOTONIC); 0: idle.
+    RequestNote note;              ///< The request being served, if the handler names it.
+    DurationHistogram queue_wait;  ///< From accept (or when a parked client spoke) to the handler's begin.
+    DurationHistogram service;     ///< From the handler's begin to its end.
 };
 static_assert(sizeof(ScoreboardRow) == scoreboard_page,
               "a row is one page: its owner can write nothing else");
@@ -160,13 +163,20 @@ inline std::uint64_t outcomes(const ScoreboardRow& row) noexcept {
     return sum;
 }
 
+/// The sizes of what lies behind a slot's row.
+struct SlotSizes {
+    std::uint32_t depth = 0;       ///< Of its WorkerPages, in connections.
+    std::uint32_t series_kib = 0;  ///< Of its SeriesMemory.
+};
+
 /// The master's scoreboard, all of it writable. Made before the first fork.
 class Scoreboard {
 public:
     /// Allocates all pages now, so that a full memory file system is a start-up error and not a later SIGBUS,
     /// and seals the memfd: no process can resize it or map it writable again. Each slot has WorkerPages for
-    /// `depth` connections. Throws std::system_error.
-    explicit Scoreboard(std::uint32_t slots, std::uint32_t depth = 1);
+    /// `depth` connections, and a SeriesMemory of `series_kib`, rounded up to whole pages. Throws
+    /// std::system_error.
+    explicit Scoreboard(std::uint32_t slots, std::uint32_t depth = 1, std::uint32_t series_kib = 0);
     ~Scoreboard();
     Scoreboard(Scoreboard&&) noexcept;
     Scoreboard& operator=(Scoreboard&&) = delete;
@@ -177,6 +187,7 @@ public:
     [[nodiscard]] ScoreboardRow& row(std::uint32_t slot) noexcept;
     [[nodiscard]] const ScoreboardRow& row(std::uint32_t slot) const noexcept;
     [[nodiscard]] WorkerPages pages(std::uint32_t slot) noexcept;
+    [[nodiscard]] SeriesMemory series(std::uint32_t slot) noexcept;
 
     /// The size of a row with the pages behind it, to the next row.
     [[nodiscard]] std::size_t row_stride() const noexcept;
@@ -251,7 +262,7 @@ private:
 
     UniqueFd memory_;
     std::uint32_t slots_;
-    std::uint32_t depth_;
+    SlotSizes sizes_;
     std::uint32_t first_kept_ = 0;
     int changes_ = 0;  ///< The number of living Change objects.
     SharedArray<Undo> undo_{1};
@@ -271,11 +282,12 @@ public:
     [[nodiscard]] const ScoreboardHeader& header() const noexcept;
     [[nodiscard]] const SlotEntry& entry(std::uint32_t slot) const noexcept;
     [[nodiscard]] const ScoreboardRow& row(std::uint32_t slot) const noexcept;
+    [[nodiscard]] SeriesReading series(std::uint32_t slot) const;
 
 private:
     struct Mapping;
     std::uint32_t slots_;
-    std::uint32_t depth_;
+    SlotSizes sizes_;
     std::unique_ptr<Mapping> mapping_;
 };
 

@@ -31,7 +31,7 @@ void copy(const std::array<SharedCounter, size>& from, std::array<std::uint64_t,
         to[i] = load(from[i]);
 }
 
-HistogramNumbers copy(const Histogram& shared) noexcept {
+HistogramNumbers copy(const DurationHistogram& shared) noexcept {
     HistogramNumbers numbers;
     copy(shared.counts, numbers.counts);
     numbers.sum_ns = load(shared.sum_ns);

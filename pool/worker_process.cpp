@@ -133,6 +133,10 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
     for (std::uint32_t i = 0; i < seat_.slots; ++i)
         workers_.emplace_back(*this, scoreboard.row(seat_.first_slot + i), pages_of(scoreboard, seat_, i),
                               seat_.channels.empty() ? -1 : seat_.channels[i]);
+    for (std::uint32_t i = 0; i < seat_.slots; ++i)
+        series_.emplace_back(scoreboard.series(seat_.first_slot + i), seat_.generation);
+    metrics::count_in(&series_.front());
+    count_for(0);
     if (seat_.batch) {
         const sched_param no_priority{};
         ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
@@ -161,6 +165,7 @@ bool WorkerProcess::prepare() noexcept {
         if (options_.design.form == Form::asynchronous) async_handler_ = options_.async_handler(of_process);
         for (std::uint32_t i = 0; options_.design.form == Form::blocking && i < workers(); ++i) {
             WorkerContext of_worker = context(i);
+            count_for(i);
             worker(i).serve_by(options_.handler(of_worker));
         }
         return true;
@@ -197,6 +202,7 @@ void WorkerProcess::keep_all_from_children(std::size_t row_stride) {
         keep_action_from_children(signal);
     run_in_children(restore_meaningless_signals);
     run_in_children(forget_order_requests);
+    run_in_children(metrics::count_nothing);
     keep_from_children(&worker().row(), workers() * row_stride);
     keep_from_children(seat_.wake);
     keep_from_children(idle_wait_.fd());

@@ -20,6 +20,7 @@
 #include <bullpen/time_limits.hpp>
 #include "core/channel.hpp"
 #include "core/listener.hpp"
+#include "core/series_store.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/pool_options.hpp"
@@ -129,6 +130,12 @@ public:
         if (change_awaited_.load(std::memory_order_seq_cst) && change_awaited_.exchange(false)) on_change_();
     }
 
+    /// From here on the calling thread is this worker's: what it counts in metrics is, too.
+    void count_for(std::uint32_t worker) noexcept { series_[worker].own_by_this_thread(); }
+
+    /// From here on it is no worker's.
+    static void count_for_none() noexcept { metrics::own_series = {}; }
+
     // For Crew, whose sizer starts and retires workers.
 
     /// Sets what the thread that makes the first change after await_change() calls.
@@ -152,6 +159,7 @@ private:
     IdleWait idle_wait_;
     Acceptor acceptor_;
     std::deque<Worker> workers_;
+    std::deque<metrics::SeriesStore> series_;  ///< A worker's each.
     std::optional<Client> forked_for_;
     std::atomic<bool> change_awaited_{false};
     std::function<void()> on_change_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <bullpen/serve.hpp>
+#include "core/metrics.hpp"
 #include "core/second_thread.hpp"
 #include "core/standard_descriptors.hpp"
 #include "pool/keeper.hpp"
@@ -68,7 +69,12 @@ void need_names(const std::vector<Part>& parts) {
                                "'; each needs a name of its own"};
 }
 
+void need_sound_metrics() {
+    if (std::string wrong = metrics::mistake_in_metrics(); !wrong.empty()) throw std::invalid_argument{wrong};
+}
+
 ServerOptions options_of(const std::vector<Part>& parts) {
+    need_sound_metrics();
     if (parts.empty()) throw SettingError{"the server has no pool; add() adds one"};
     ServerOptions server;
     static_cast<MasterSettings&>(server) = common_settings(parts);

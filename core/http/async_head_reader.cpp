@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <bullpen/clock.hpp>
+#include "core/http/http_metrics.hpp"
 #include "core/transfer_progress.hpp"
 
 namespace bullpen::http {
@@ -19,6 +20,7 @@ boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
             co_await client_.read_next(buffer_.room(), client_.limits().idle, first ? for_the_first : none);
         if (size.value_or(0) == 0) co_return Outcome::end;
         buffer_.add(*size);
+        count_received(*size);
     }
     const TimePoint deadline = Clock::now() + client_.limits().header;
     for (;;) {
@@ -26,6 +28,7 @@ boost::asio::awaitable<AsyncHeadReader::Outcome> AsyncHeadReader::next() {
         const std::size_t size = co_await client_.read_before(buffer_.room(), deadline, Limit::header);
         if (size == 0) co_return buffer_.outcome_at_end();
         buffer_.add(size);
+        count_received(size);
     }
 }
 
@@ -37,6 +40,7 @@ boost::asio::awaitable<bool> AsyncHeadReader::pass_body() {
         size = co_await client_.read_before(room.first(std::min(room.size(), body_)),
                                             progress.deadline_after(size), Limit::body);
         if (size == 0) co_return false;
+        count_received(size);
     }
     co_return true;
 }

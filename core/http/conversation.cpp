@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/http/http_metrics.hpp"
 #include "core/transfer_progress.hpp"
 
 namespace bullpen::http {
@@ -118,6 +119,7 @@ std::optional<Next> Conversation::serve_request() {
         client_.wait_at_most({Limit::write});  // The request stays unread and is answered then.
         return Next::await_output;
     }
+    count_request(head, answer.bytes);
     has_request_ = *found == HeadBuffer::Outcome::head;
     request_body_size_ = answer.request_body_size;
     return send(std::move(answer));
@@ -135,6 +137,7 @@ std::optional<Next> Conversation::send(Answer answer) {
     memory_.linger = answer.linger;
     if (answer.is_in_one_piece()) return send_or_keep(answer.bytes, !answer.keep_alive);
     client_.write_before_more(answer.bytes);
+    count_sent(answer.bytes.size());
     take_request();
     if (answer.file_size > 0) {
         begin(Memory::Phase::sending, answer.file_offset, answer.file_size);
@@ -152,6 +155,7 @@ std::optional<Next> Conversation::send(Answer answer) {
 /// later.
 std::optional<Next> Conversation::send_or_keep(std::string_view bytes, bool last) {
     const std::size_t sent = client_.write_some(bytes, last);
+    count_sent(sent);
     take_request();
     if (sent == bytes.size()) return after_answer();
     client_.file() = file_with(bytes.substr(sent));
@@ -190,6 +194,7 @@ void Conversation::begin(Memory::Phase phase, std::uint64_t offset, std::uint64_
 
 /// Returns false if the connection should be parked until the client takes more.
 bool Conversation::moved_on(std::size_t size, std::size_t wanted) noexcept {
+    count_sent(size);
     memory_.offset += size;
     memory_.left -= std::min<std::uint64_t>(size, memory_.left);
     if (size == wanted || !client_.can_be_parked()) return true;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <bullpen/clock.hpp>
+#include "core/http/http_metrics.hpp"
 #include "core/transfer_progress.hpp"
 
 namespace bullpen::http {
@@ -47,6 +48,7 @@ std::optional<HeadReader::Outcome> HeadReader::next(HeadProgress& progress) {
 void HeadReader::take(HeadProgress& progress, std::uint32_t body_size) {
     progress.body = body_size - static_cast<std::uint32_t>(buffer_.skip_body(body_size));
     client_.take(buffer_.up_to_end());
+    count_received(buffer_.up_to_end().size());
 }
 
 /// Takes what is there of the last request's body. It has the time of every body that is read
@@ -65,6 +67,7 @@ HeadReader::Body HeadReader::pass_body(HeadProgress& progress) {
     if (peeked->size == 0) return Body::ended;
     const auto size = std::min<std::size_t>(peeked->size, progress.body);
     client_.take(room.first(size));
+    count_received(size);
     progress.body -= static_cast<std::uint32_t>(size);
     const TimePoint next = extended(deadline, Clock::now(), limits.body, limits.body_rate, size);
     progress.deadline_ns =

@@ -4,6 +4,7 @@
 
 #include "core/http/async_conversation.hpp"
 #include "core/http/conversation.hpp"
+#include "core/http/http_metrics.hpp"
 #include "servers/services/file_responder.hpp"
 #include "servers/services/file_site.hpp"
 #include "servers/services/own_program.hpp"
@@ -20,6 +21,7 @@ boost::asio::awaitable<void> converse(AsyncConnection& client, std::shared_ptr<h
 }  // namespace
 
 Handler make_http(const ServiceOptions& options) {
+    http::define_metrics();
     return [site = std::make_shared<http::FileSite>(options)](Connection& client) {
         http::FileResponder responder{*site};
         return http::converse(client, responder);
@@ -27,6 +29,7 @@ Handler make_http(const ServiceOptions& options) {
 }
 
 AsyncHandler make_async_http(const ServiceOptions& options) {
+    http::define_metrics();
     return [site = std::make_shared<http::FileSite>(options)](AsyncConnection& client) {
         return converse(client, site);
     };

@@ -184,7 +184,7 @@ constexpr std::array of_workers = {"service",      "program",        "scheduling
                                    "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
                                    "linger_total"};
 /// What can't change in a pool that is there.
-constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock"};
+constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock", "metrics_kib"};
 
 /// A directory that was put in the place of another has the same name. `changed` also tells a file whose
 /// contents are others.
@@ -362,6 +362,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          1,
          1'000'000,
          {&multiplexes}},
+        {"metrics_kib", at<pool, &O::metrics_kib>, "KIB", "memory for own metrics in a worker", 0, 4096},
         {"queue_ahead", at<pool, &O::queue_ahead>, "N", "prefork: clients queued at a busy worker", 0, 16},
         {"accept_lock",
          at<pool, &O::accept_lock>,

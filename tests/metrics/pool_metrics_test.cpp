@@ -175,6 +175,7 @@ TEST_SUITE("the pool's metrics") {
             {R"(bullpen_slot_busy_seconds_total{pool="web",slot="0"})", 3},
             {R"(bullpen_slot_busy_seconds_total{pool="web",slot="1"})", 0.25},
             {R"(bullpen_log_lines_dropped_total)", 9},
+            {R"(bullpen_metric_series_refused_total{pool="web"})", 0},
             {R"(bullpen_config_last_reload_successful)", 1},
             {R"(bullpen_config_last_reload_timestamp_seconds)", 1'700'000'000},
             {R"(bullpen_build_info{version="1.2.3"})", 1},

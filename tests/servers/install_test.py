@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 from pathlib import Path
 
 from harness import TOP, end_with, wait_until
@@ -24,7 +25,7 @@ STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by tha
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
 API = {"serve", "log", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
-       "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing"}
+       "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing", "metrics"}
 
 ASYNC = """
 #include <bullpen/async_connection.hpp>
@@ -143,7 +144,24 @@ def check_two_pools(program):
                 raise AssertionError(f"{program} says {told}")
 
 
-CHECKS = {"echo": check_echo, "key_value": check_key_value, "two_pools": check_two_pools}
+def check_own_metrics(program):
+    metrics = free_port()
+    with started(program, f"127.0.0.1:{metrics}") as port, connected(port) as client:
+        client.sendall(b"10 + 32\n10 - 32\n1 + 1\n1 x 1\nnonsense\n")
+        client.shutdown(socket.SHUT_WR)
+        wrong = b"? expected: NUMBER + NUMBER\n"
+        if (told := answer(client)) != b"42\n-22\n2\n" + 2 * wrong:
+            raise AssertionError(f"{program} says {told}")
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=30) as page:
+            text = page.read().decode()
+        for line in ('calculator_answers_total{pool="default",operation="+"} 2', 'calculator_answers_total{pool="default",operation="-"} 1',
+                     'calculator_answers_total{pool="default",operation="none"} 2', 'calculator_questions{pool="default"} 0',
+                     'calculator_seconds_count{pool="default"} 5', "# HELP calculator_seconds Time to answer a question."):
+            if line not in text.splitlines():
+                raise AssertionError(f"{line} is missing in {text}")
+
+
+CHECKS = {"echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics, "two_pools": check_two_pools}
 
 
 @unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")

@@ -65,6 +65,9 @@ struct Options {
     /// was taken or answered before (see Connection::peek). Not if the worker called exit() or the master
     /// ended it. A connection that no worker had begun with goes to another one always. http sets 1.
     int retry_crashed = 0;
+    /// KiB of shared memory in which each worker keeps its own metrics (bullpen/metrics.hpp): 16 have room
+    /// for some 200 counters or 30 histograms, each set of labels counted. 0: they count nothing.
+    int metrics_kib = 16;
     bool parks_files = false;  ///< The handler leaves files with connections that wait (Connection::file()).
                                ///< Each connection is then admitted at the price of two descriptors.
 

@@ -1,11 +1,19 @@
 /// A configuration file for one's own program. Not in a library that was built without toml++ (see
 /// BULLPEN_PROGRAM in bullpen's CMakeLists.txt).
 ///
-///     # shop.toml                            bullpen::serve([] {
-///     [master]                                   bullpen::Server server;
-///     metrics = "127.0.0.1:9464"                 for (const auto& options :
-///     bullpen::load_options("shop.toml")) [pool.web]                                     server.add(options,
-///     answer); listen = "0.0.0.0:8080"                    return server; workers_max = 32 });
+///     # shop.toml
+///     [master]
+///     metrics = "127.0.0.1:9464"
+///     [pool.web]
+///     listen = "0.0.0.0:8080"
+///     workers_max = 32
+///
+///     bullpen::serve([] {
+///         bullpen::Server server;
+///         for (const bullpen::Options& options : bullpen::load_options("shop.toml"))
+///             server.add(options, answer);
+///         return server;
+///     });
 #pragma once
 
 #include <string>

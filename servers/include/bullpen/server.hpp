@@ -2,8 +2,8 @@
 ///
 ///     bullpen::Server server;
 ///     server.add({.name = "web", .listen = {"0.0.0.0:8080"}}, answer);
-///     server.add({.name = "admin", .listen = {"unix:/run/shop/admin"}, .limits = {.workers_max = 2}},
-///     command); return server.run();
+///     server.add({.name = "admin", .listen = {"unix:/run/shop/admin"}}, command);
+///     return server.run();
 #pragma once
 
 #include <functional>

@@ -1,7 +1,10 @@
 /// For tests of one's own server.
 ///
-///     bullpen::testing::TestServer server{{}, [](bullpen::Connection& client) { client.write_all("hello");
-///     }}; CHECK(server.ask("") == "hello"); CHECK(server.metric("bullpen_connections_total") == 1);
+///     void hello(bullpen::Connection& client) { client.write_all("hello"); }
+///
+///     bullpen::testing::TestServer server{{}, hello};
+///     CHECK(server.ask("") == "hello");
+///     CHECK(server.metric("bullpen_connections_accepted_total") == 1);
 ///     CHECK(server.stop() == 0);
 #pragma once
 
@@ -58,7 +61,7 @@ public:
     [[nodiscard]] std::string ask(std::string_view bytes, std::string_view pool = {}) const;
 
     /// The sum of the metric's samples, of all pools and labels or of those whose labels contain the text,
-    /// as in metric("bullpen_connections_total", "pool=\"web\""); 0 if there is none.
+    /// as in metric("bullpen_connections_accepted_total", "pool=\"web\""); 0 if there is none.
     [[nodiscard]] double metric(std::string_view name, std::string_view label = {}) const;
 
     /// What its metrics address answers to GET: the head and the body. As "/readyz".

@@ -34,7 +34,7 @@ constexpr std::uint64_t bucket_end_ns(std::size_t bucket) noexcept {
 
 /// Lies in shared memory. One process records, any process reads. A reader sees each count whole, but the
 /// counts not all at one instant.
-struct Histogram {
+struct DurationHistogram {
     std::array<std::atomic<std::uint64_t>, histogram_buckets> counts;
     std::atomic<std::uint64_t> sum_ns;
 

@@ -1,4 +1,4 @@
-#include "pool/histogram.hpp"
+#include "pool/duration_histogram.hpp"
 
 #include <doctest/doctest.h>
 
@@ -39,7 +39,7 @@ TEST_SUITE("pool: histograms") {
     }
 
     TEST_CASE("recording counts once and adds to the sum") {
-        const auto histogram = std::make_unique<Histogram>();
+        const auto histogram = std::make_unique<DurationHistogram>();
         histogram->record(1'500);
         histogram->record(1'500);
         CHECK(histogram->counts[bucket_of(1'500)] == 2);
