@@ -56,7 +56,8 @@ Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds dra
                  connections_,
                  roster_,
                  {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
-      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_},
+      recalls_{options_, shape_, scoreboard_, roster_, workforce_},
+      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_, recalls_},
       sizer_{options_},
       shutdown_{options_.stop_settle},
       gauges_{options_, shape_, scoreboard_} {
@@ -207,7 +208,7 @@ void Pool::end_overdue_workers(TimePoint now) noexcept {
 
 void Pool::relieve_stuck_workers(TimePoint now) noexcept {
     handoffs_.relieve(now);
-    handoffs_.recall_awaiting(!shutdown_.is_serving(), now);
+    recalls_.attend(!shutdown_.is_serving(), now);
 }
 
 void Pool::attend_lobby(TimePoint now) noexcept {
@@ -335,7 +336,8 @@ TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
         1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
                      connections_.farewells().prepare_to_wait(now), handoffs_.prepare_to_wait(now),
-                     workforce_.prepare_to_wait(now), next_handing_out(now), next_resize(now)});
+                     recalls_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
+                     next_resize(now)});
 }
 
 /// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the

@@ -25,6 +25,7 @@
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/present_pool.hpp"
+#include "pool/recalls.hpp"
 #include "pool/roster.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/shutdown.hpp"
@@ -324,6 +325,7 @@ private:
     Lobby lobby_;
     Roster roster_;
     Workforce workforce_;
+    Recalls recalls_;
     Handoffs handoffs_;
     Sizer sizer_;
     Shutdown shutdown_;
