@@ -673,7 +673,7 @@ bool Pool::continue_renewal(TimePoint now) noexcept {
     return true;
 }
 
-void Pool::leave() noexcept {
+void Pool::leave_sources() noexcept {
     sources_left_count_[0] = admission_.leave({sources_left_.begin(), sources_left_.end()});
 }
 

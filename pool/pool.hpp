@@ -22,6 +22,7 @@
 #include "pool/handoffs.hpp"
 #include "pool/lobby.hpp"
 #include "pool/opened_listeners.hpp"
+#include "pool/passed_listener.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/present_pool.hpp"
@@ -31,7 +32,6 @@
 #include "pool/shutdown.hpp"
 #include "pool/sizer.hpp"
 #include "pool/status.hpp"
-#include "pool/upgrade.hpp"
 #include "pool/upgrade_channel.hpp"
 #include "pool/wake_up.hpp"
 #include "pool/workforce.hpp"
@@ -248,7 +248,7 @@ public:
     [[nodiscard]] bool has_failed_to_renew() const noexcept { return renewal_failed_; }
 
     /// Before this master makes room for another: leaves it what is remembered of the sources of clients.
-    void leave() noexcept;
+    void leave_sources() noexcept;
 
     /// Publishes whether the last reload was successful, and when a configuration was last put into effect.
     void publish_reload(bool successful, std::uint64_t in_effect_since_s) noexcept;
