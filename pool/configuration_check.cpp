@@ -143,7 +143,7 @@ bool ConfigurationCheck::take_messages() {
             return true;
         }
         if (!envelope.descriptors[0] || came_.size() == ReloadNote::listeners_most) return true;
-        came_.push_back({.socket = std::move(envelope.descriptors[0]),
+        came_.push_back({.listener = std::move(envelope.descriptors[0]),
                          .pool = static_cast<std::uint32_t>(message.handoff),
                          .text = message.listener});
     }
@@ -153,15 +153,15 @@ CheckResult ConfigurationCheck::result() {
     if (!verdict_) return fail({could_not, "the process that checked the configuration has died"});
     if (*verdict_ != 0) return fail({*verdict_, said_.text()});
     over_ = true;
-    return {.answer = {}, .sockets = std::move(came_)};
+    return {.answer = {}, .listeners = std::move(came_)};
 }
 
 /// The files of UNIX sockets go with their listeners.
 CheckResult ConfigurationCheck::fail(ControlAnswer why) noexcept {
     if (!verdict_) ::kill(pid_, SIGKILL);
     over_ = true;
-    for (NewSocket& one : came_)
-        Listener::adopt(std::move(one.socket)).close();
+    for (NewListener<UniqueFd>& one : came_)
+        Listener::adopt(std::move(one.listener)).close();
     came_.clear();
     return {.answer = std::move(why)};
 }

@@ -13,22 +13,16 @@
 #include "pool/configuration.hpp"
 #include "pool/control_line.hpp"
 #include "pool/events.hpp"
+#include "pool/new_listener.hpp"
 #include "pool/opened_listeners.hpp"
 #include "pool/present_pool.hpp"
 #include "pool/reload_note.hpp"
 
 namespace bullpen {
 
-/// A listener that the child has opened, and the indexes of its pool and of its text in Options::listen.
-struct NewSocket {
-    UniqueFd socket;
-    std::uint32_t pool = 0;
-    std::uint32_t text = 0;
-};
-
 struct CheckResult {
     ControlAnswer answer;  ///< With exit status 0 the configuration is good, and its text is in the note.
-    std::vector<NewSocket> sockets{};
+    std::vector<NewListener<UniqueFd>> listeners{};
 };
 
 /// Lives in the master, which never waits for the child: a name server that doesn't answer, a file that is a
@@ -61,7 +55,7 @@ private:
     std::optional<Events::Watch> watch_;
     pid_t pid_ = 0;
     TimePoint deadline_;
-    std::vector<NewSocket> came_;
+    std::vector<NewListener<UniqueFd>> came_;
     std::vector<Listener> opened_;  ///< In the child, which ends without closing them in order.
     std::optional<int> verdict_;    ///< The exit status for bullpen ctl.
     bool over_ = false;

@@ -65,7 +65,8 @@ bool has_possible_notes(const WorkerPages& pages, std::uint64_t last_handoff) no
 }  // namespace
 
 Handoffs::Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
-                   Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce)
+                   Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce,
+                   Recalls& recalls)
     : options_{options},
       shape_{shape},
       scoreboard_{scoreboard},
@@ -73,7 +74,10 @@ Handoffs::Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboar
       lobby_{lobby},
       roster_{roster},
       workforce_{workforce},
-      doubts_(shape.slots) {}
+      recalls_{recalls},
+      doubts_{options, shape, scoreboard, roster, workforce},
+      handed_at_(shape.slots),
+      unsure_{shape.slots} {}
 
 /// A connection with a file goes alone: its message has two descriptors.
 std::size_t Handoffs::give(std::uint32_t slot, std::span<const Place> clients, TimePoint now) noexcept {
@@ -117,7 +121,7 @@ bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoin
     if (sent == Sent::sent) {
         for (const Place client : clients)
             connections_.at(client).was_given = connections_.at(client).sent = true;
-        doubts_[slot].handed_at = now;
+        handed_at_[slot] = now;
         add(scoreboard_.header().handoffs, count);
         return true;
     }
@@ -141,11 +145,12 @@ void Handoffs::note_progress(TimePoint now) noexcept {
         roster_.note_awaiting(slot, scoreboard_.row(slot).awaiting_since_ns.load(relaxed) != 0);
         const char* const why = take_completions(slot, now);
         if (why == nullptr) return;
-        if (doubts_[slot].asked_at) settle_doubt(slot);
+        doubts_.drop(slot);
         workforce_.replace(slot, why);
     });
-    for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
-        if (doubts_[slot].asked_at) note_answer(slot, now);
+    doubts_.note_answers(now, [&](std::uint32_t slot) {
+        if (unsure_.contains(slot)) settle_unsure(slot, now);
+    });
 }
 
 bool Handoffs::has_news() const noexcept {
@@ -158,7 +163,7 @@ bool Handoffs::has_news() const noexcept {
 
 /// Whether the slot's worker is about to be replaced, so that its pages are no longer read.
 bool Handoffs::is_being_replaced(std::uint32_t slot) const noexcept {
-    return !roster_.is_usable(slot) && !doubts_[slot].asked_at;
+    return !roster_.is_usable(slot) && !doubts_.is_asked(slot);
 }
 
 /// Accepts what the worker has published since the last look. Returns why it must be replaced, or null. The
@@ -249,7 +254,7 @@ bool Handoffs::take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEn
 void Handoffs::rebalance(TimePoint now) noexcept {
     if (roster_.ahead().empty()) return;
     roster_.ahead().for_each([&](std::uint32_t slot) {
-        const bool stealing = roster_.has_idle() && now - doubts_[slot].handed_at >= options_.steal_after;
+        const bool stealing = roster_.has_idle() && now - handed_at_[slot] >= options_.steal_after;
         if (!stealing && now - roster_.moved_at(slot) < options_.stalled_after) return;
         ConnectionList taken{connections_};
         take_back(slot, taken, now);
@@ -270,113 +275,19 @@ void Handoffs::rebalance(TimePoint now) noexcept {
 void Handoffs::relieve(TimePoint now) noexcept {
     if (!shape_.hands_off()) return;
     roster_.owing().for_each([&](std::uint32_t slot) { relieve(slot, now); });
-    for (std::uint32_t slot = 0; asked_ > 0 && slot < shape_.slots; ++slot)
-        if (doubts_[slot].asked_at) judge(slot, now);
-}
-
-/// A worker that waits for room says that it waits, too, also with await_next 0.
-std::chrono::milliseconds Handoffs::shortest_recall_pause() const noexcept {
-    return std::max(options_.await_next, std::chrono::milliseconds{1});
-}
-
-void Handoffs::recall_awaiting(bool at_once, TimePoint now) noexcept {
-    if (!shape_.parks || roster_.owing().empty() || (!at_once && now < next_recall_)) return;
-    const std::uint64_t latest_begin = to_ns(at_once ? now : now - options_.await_next);
-    bool any = false;
-    roster_.owing().for_each([&](std::uint32_t slot) {
-        const std::uint64_t since = scoreboard_.row(slot).awaiting_since_ns.load(relaxed);
-        if (since == 0) return;
-        any = true;
-        Doubt& doubt = doubts_[slot];
-        if (since == doubt.recalled || since > latest_begin) return;
-        doubt.recalled = since;
-        send_message(workforce_.channel(slot).master.get(), {.kind = MessageKind::recall}, {});
-    });
-    const auto longest = options_.stuck_after / 2;
-    recall_pause_ = any ? shortest_recall_pause() : std::min(2 * recall_pause_, longest);
-    next_recall_ = now + recall_pause_;
-}
-
-/// Whether the row's counts say that the worker has received what it was given. A hint only: the channel
-/// decides.
-bool Handoffs::holds_what_it_was_given(std::uint32_t slot) const noexcept {
-    const SlotAccount& account = roster_.account(slot);
-    const std::uint64_t serves =
-        scoreboard_.row(slot).begun.load(relaxed) - account.finished() - account.returned() - account.lost();
-    return serves >= std::min(account.outstanding(), shape_.capacity);
+    doubts_.judge(now);
 }
 
 void Handoffs::relieve(std::uint32_t slot, TimePoint now) noexcept {
-    if (doubts_[slot].asked_at || !roster_.is_usable(slot) ||
-        now - roster_.moved_at(slot) < options_.stuck_after || holds_what_it_was_given(slot))
+    if (doubts_.is_asked(slot) || !roster_.is_usable(slot) ||
+        now - roster_.moved_at(slot) < options_.stuck_after || doubts_.holds_what_it_was_given(slot))
         return;
     const std::uint64_t before = roster_.account(slot).outstanding();
     take_back_all(slot, now);
     if (roster_.account(slot).outstanding() != before)
         log(LogLevel::warning, workforce_.name_of(slot) +
                                    " is stuck: it does not receive its client, which goes to another worker");
-    ask(slot, now);
-}
-
-/// Asks the slot's worker for an answer; until then it is given no connection.
-void Handoffs::ask(std::uint32_t slot, TimePoint now) noexcept {
-    Doubt& doubt = doubts_[slot];
-    doubt.questions = scoreboard_.row(slot).answers.load(relaxed) + 1;
-    doubt.asked_at = now;
-    doubt.answered_at = {};
-    doubt.generation = workforce_.generation(slot);
-    ++asked_;
-    roster_.set_usable(slot, Usable::no);
-    // What was taken back with the client may have been the order to retire.
-    const bool leaves = roster_.draining().contains(slot);
-    const MessageKind kind = leaves ? MessageKind::retire : MessageKind::answer;
-    send_message(workforce_.channel(slot).master.get(), {.kind = kind, .generation = doubt.generation}, {});
-}
-
-/// Called each turn until the question is settled: by an answer of a worker that has all that it was given,
-/// by the worker's death, or by its replacement.
-void Handoffs::note_answer(std::uint32_t slot, TimePoint now) noexcept {
-    Doubt& doubt = doubts_[slot];
-    if (doubt.generation != workforce_.generation(slot) || workforce_.pid(slot) == 0)
-        return settle_doubt(slot);  // It is dead.
-    if (doubt.answered_at != TimePoint{} ||
-        scoreboard_.row(slot).answers.load(std::memory_order_seq_cst) != doubt.questions)
-        return;
-    doubt.answered_at = now;
-    if (doubt.has_unsure) settle_unsure(slot, now);
-    if (roster_.account(slot).outstanding() > 0 && !holds_what_it_was_given(slot)) return;  // See judge().
-    settle_doubt(slot);
-    roster_.set_usable(slot, Usable::yes);
-}
-
-void Handoffs::settle_doubt(std::uint32_t slot) noexcept {
-    doubts_[slot].asked_at.reset();
-    --asked_;
-}
-
-/// Judges a worker that was asked. A worker receives in order, so when it answers it has begun with all
-/// connections received before the question; and an idle worker that isn't stopped answers at once. Otherwise
-/// another process has received what was meant for it.
-void Handoffs::judge(std::uint32_t slot, TimePoint now) noexcept {
-    const Doubt& doubt = doubts_[slot];
-    const bool answered = doubt.answered_at != TimePoint{};
-    if (roster_.account(slot).outstanding() > 0 && holds_what_it_was_given(slot)) {
-        if (!answered) return;  // Busy; it answers when it has finished.
-        settle_doubt(slot);
-        roster_.set_usable(slot, Usable::yes);
-        return;
-    }
-    if (workforce_.is_stopped(slot)) return;  // Workforce::end_stopped() ends it.
-    const bool robbed = answered ? now - doubt.answered_at >= options_.stuck_after / 2
-                                 : now - *doubt.asked_at >= options_.stopped_timeout;
-    if (!robbed) return;
-    settle_doubt(slot);
-    workforce_.replace_in_order(slot, "another process has taken from its channel", now);
-}
-
-void Handoffs::forgive(std::chrono::nanoseconds gap) noexcept {
-    for (Doubt& doubt : doubts_)
-        if (doubt.asked_at) *doubt.asked_at += gap;
+    doubts_.ask(slot, now);
 }
 
 void Handoffs::take_back_all(std::uint32_t slot, TimePoint now) noexcept {
@@ -433,7 +344,7 @@ void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, Time
         if (received == Received::malformed) continue;
         const Scoreboard::Change change{scoreboard_};
         for (const Message& message : envelope.messages()) {
-            if (message.kind == MessageKind::recall) doubts_[slot].recalled = 0;  // It is given again.
+            if (message.kind == MessageKind::recall) recalls_.repeat(slot);
             if (message.kind != MessageKind::connection) continue;
             if (const auto client = roster_.account(slot).take_back(message.handoff))
                 take(*client, slot, taken, now);
@@ -481,8 +392,8 @@ void Handoffs::adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint 
     put_first(taken);
     unsure.for_each([&](std::uint32_t slot) {
         take_back_all(slot, now);
-        doubts_[slot].has_unsure = true;
-        if (!doubts_[slot].asked_at) ask(slot, now);
+        unsure_.insert(slot);
+        if (!doubts_.is_asked(slot)) doubts_.ask(slot, now);
     });
     if (!file) return;
     // It came before the completion that is the next one of its slot.
@@ -502,7 +413,7 @@ void Handoffs::adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint 
 /// The worker has answered, so that it has told of all that it had received: what it doesn't know of was
 /// never sent.
 void Handoffs::settle_unsure(std::uint32_t slot, TimePoint now) noexcept {
-    doubts_[slot].has_unsure = false;
+    unsure_.erase(slot);
     SlotAccount& account = roster_.account(slot);
     ConnectionList taken{connections_};
     for (std::size_t i = 0; i < account.given().size();) {
@@ -533,7 +444,7 @@ bool Handoffs::knows_of(std::uint32_t slot, std::uint64_t handoff) noexcept {
 
 void Handoffs::settle(std::uint32_t slot, Death& death, TimePoint now) noexcept {
     if (shape_.pick == Pick::never || !scoreboard_.pages(slot)) return;
-    doubts_[slot].has_unsure = false;
+    unsure_.erase(slot);
     // A worker that has written nonsense over its pages may have told of more connections than they say now.
     const bool nonsense = take_completions(slot, now) != nullptr ||
                           !has_possible_notes(scoreboard_.pages(slot), roster_.account(slot).handoffs());
@@ -620,7 +531,7 @@ TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
         next = now + (roster_.has_idle() ? options_.steal_after : options_.stalled_after);
     constexpr std::chrono::milliseconds until_there_is_memory{10};
     if (out_of_memory_) next = std::min(next, now + until_there_is_memory);
-    if (asked_ > 0) next = std::min(next, now + options_.stuck_after / 2);
+    next = std::min(next, doubts_.prepare_to_wait(now));
     if (!roster_.owing().empty()) {
         // A worker that ends a connection wakes the master only if that waits for room: the copy of the
         // socket is closed at this look at the latest. It comes the more seldom, the longer nothing has
@@ -630,8 +541,6 @@ TimePoint Handoffs::prepare_to_wait(TimePoint now) const noexcept {
         const std::chrono::nanoseconds quiet = now - roster_.moved_at();
         next = std::min(next, now + std::clamp(quiet / 2, std::min(soonest, latest), latest));
     }
-    if (shape_.parks && !roster_.owing().empty())
-        next = std::min(next, std::max(next_recall_, now + shortest_recall_pause()));
     return next;
 }
 

@@ -9,11 +9,14 @@
 #include <bullpen/clock.hpp>
 #include "core/channel.hpp"
 #include "pool/connections.hpp"
+#include "pool/doubts.hpp"
 #include "pool/fate.hpp"
 #include "pool/lobby.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
+#include "pool/recalls.hpp"
 #include "pool/roster.hpp"
+#include "pool/slot_set.hpp"
 #include "pool/workforce.hpp"
 
 namespace bullpen {
@@ -24,7 +27,7 @@ namespace bullpen {
 class Handoffs {
 public:
     Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,
-             Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce);
+             Connections& connections, Lobby& lobby, Roster& roster, Workforce& workforce, Recalls& recalls);
 
     /// Hands connections, messages_at_once at most, to the slot's worker. Returns how many of them, the first
     /// ones, it has now: less than all if its channel takes no more.
@@ -56,18 +59,11 @@ public:
     void rebalance(TimePoint now) noexcept;
 
     /// Takes back the connections that a worker has not received for stuck_after, because it is stopped or
-    /// gets no CPU, and gives it no more until it answers a question. The worker is replaced if another
-    /// process reads its channel: if it has answered, or hasn't within stopped_timeout, and connections are
-    /// neither in its hands nor in the channel.
+    /// gets no CPU, and gives it no more until it answers a question (see Doubts).
     void relieve(TimePoint now) noexcept;
 
-    /// Ends the workers' waits for a next request that have lasted for await_next, or all (`at_once`). Looks
-    /// at the rows every await_next while a worker waits so; while none does, the pause doubles up to
-    /// stuck_after / 2.
-    void recall_awaiting(bool at_once, TimePoint now) noexcept;
-
     /// Moves the deadlines of answers by `gap`, during which the master itself wasn't running.
-    void forgive(std::chrono::nanoseconds gap) noexcept;
+    void forgive(std::chrono::nanoseconds gap) noexcept { doubts_.forgive(gap); }
 
     /// Takes back all connections that the slot's worker has not begun with: they go first.
     void take_back_all(std::uint32_t slot, TimePoint now) noexcept;
@@ -81,16 +77,6 @@ public:
     [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) const noexcept;
 
 private:
-    /// What the master needs to find out whether a slot's worker is stuck or robbed.
-    struct Doubt {
-        TimePoint handed_at{};        ///< When the last connection was handed over.
-        std::uint32_t questions = 0;  ///< What the row's `answers` must reach to answer the last question.
-        std::optional<TimePoint> asked_at;  ///< When the last question was asked; empty once it is settled.
-        TimePoint answered_at{};
-        std::uint32_t generation = 0;  ///< Names the worker that was asked.
-        bool has_unsure = false;       ///< It isn't known whether all that the slot was given was sent.
-        std::uint64_t recalled = 0;    ///< When the wait began that the worker was last told to end.
-    };
     [[nodiscard]] bool is_being_replaced(std::uint32_t slot) const noexcept;
     const char* take_completions(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool accept(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
@@ -113,12 +99,6 @@ private:
     void take(Place client, std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
     void withdraw(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept;
     void relieve(std::uint32_t slot, TimePoint now) noexcept;
-    void ask(std::uint32_t slot, TimePoint now) noexcept;
-    void judge(std::uint32_t slot, TimePoint now) noexcept;
-    [[nodiscard]] std::chrono::milliseconds shortest_recall_pause() const noexcept;
-    void settle_doubt(std::uint32_t slot) noexcept;
-    void note_answer(std::uint32_t slot, TimePoint now) noexcept;
-    [[nodiscard]] bool holds_what_it_was_given(std::uint32_t slot) const noexcept;
 
     const PoolOptions& options_;
     const PoolShape& shape_;
@@ -127,10 +107,10 @@ private:
     Lobby& lobby_;
     Roster& roster_;
     Workforce& workforce_;
-    std::vector<Doubt> doubts_;
-    int asked_ = 0;  ///< The number of slots with a question that is not settled.
-    std::chrono::milliseconds recall_pause_{1};
-    TimePoint next_recall_{};
+    Recalls& recalls_;
+    Doubts doubts_;
+    std::vector<TimePoint> handed_at_;  ///< By slot, when the last connection was handed over.
+    SlotSet unsure_;  ///< After a master's death: it isn't known whether all that they were given was sent.
     bool out_of_memory_ = false;  ///< At the last look into a channel the kernel was out of memory.
 };
 

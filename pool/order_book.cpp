@@ -51,10 +51,12 @@ void OrderBook::settle_stop(const ControlAnswer& answer) {
 
 void OrderBook::settle_reload(const ControlAnswer& answer) {
     if (control_) control_->answer_all(Order::reload, answer);
+    if (phase_ == Phase::reloading) phase_ = Phase::starting;  // See Master::heed_orders().
 }
 
 void OrderBook::settle_upgrade(const ControlAnswer& answer) {
     if (control_) control_->answer_all(Order::upgrade, answer);
+    if (phase_ == Phase::upgrading) phase_ = Phase::starting;
 }
 
 void OrderBook::stop_listening() noexcept {

@@ -51,7 +51,8 @@ public:
     /// Takes what has come by the control socket, and heeds it.
     void attend(TimePoint now, const CarryOut& carry_out);
 
-    /// Answers those who wait for the end of a stop, or of a reload.
+    /// Answers those who wait for the end of a stop, a reload or an upgrade, and ends the phase of the latter
+    /// two: orders that waited are to be looked at again.
     void settle_stop(const ControlAnswer& answer);
     void settle_reload(const ControlAnswer& answer);
     void settle_upgrade(const ControlAnswer& answer);

@@ -21,18 +21,6 @@ PoolOptions checked(PoolOptions options) {
 }
 
 constexpr TimePoint not_at_all = TimePoint::min();
-constexpr std::chrono::milliseconds between_renewals{5};  ///< Two looks at workers that become ready.
-
-// The two halves of SizeNote::word.
-std::uint32_t orders_carried_out(std::uint64_t word) noexcept {
-    return static_cast<std::uint32_t>(word);
-}
-int workers_more(std::uint64_t word) noexcept {
-    return static_cast<int>(word >> 32U);
-}
-std::uint64_t size_word(std::uint32_t orders, int workers) noexcept {
-    return std::uint64_t{static_cast<std::uint32_t>(workers)} << 32U | orders;
-}
 
 }  // namespace
 
@@ -57,8 +45,11 @@ Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds dra
                  connections_,
                  roster_,
                  {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
-      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_},
+      recalls_{options_, shape_, scoreboard_, roster_, workforce_},
+      handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_, recalls_},
       sizer_{options_},
+      renewer_{options_, shape_, workforce_},
+      size_{options_, shape_},
       shutdown_{options_.stop_settle},
       gauges_{options_, shape_, scoreboard_} {
     scoreboard_.header().listeners = static_cast<std::uint32_t>(listeners().size());
@@ -100,13 +91,12 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     sizer_.begin(now);
     gauges_.begin(now);
     gauges_.publish_limits();
-    begin_renewal(now);
+    renewer_.begin(now);
 }
 
 void Pool::adopt(OpenDescriptors& open, TimePoint now) {
     scoreboard_.roll_back();
-    if (const int workers = workers_more(size_[0].word); workers != 0)
-        options_.limits = changed_by(options_.limits, workers, workers_most()).value_or(options_.limits);
+    size_.adopt();
     door_.adopt(open);
     connections_.adopt(open);
     take_over_sources();
@@ -173,7 +163,7 @@ void Pool::start_workers(TimePoint now) noexcept {
 void Pool::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
     workforce_.forgive(gap, now);
     handoffs_.forgive(gap);
-    renewed_at_ += gap;
+    renewer_.forgive(gap);
 }
 
 void Pool::note_progress(TimePoint now) noexcept {
@@ -208,7 +198,7 @@ void Pool::end_overdue_workers(TimePoint now) noexcept {
 
 void Pool::relieve_stuck_workers(TimePoint now) noexcept {
     handoffs_.relieve(now);
-    handoffs_.recall_awaiting(!shutdown_.is_serving(), now);
+    recalls_.attend(!shutdown_.is_serving(), now);
 }
 
 void Pool::attend_lobby(TimePoint now) noexcept {
@@ -336,7 +326,8 @@ TimePoint Pool::prepare_to_wait(TimePoint now) noexcept {
         1000};  // Needed if a worker is killed between raising its count and waking the master.
     return std::min({now + longest, door_.prepare_to_wait(now), lobby_.prepare_to_wait(now),
                      connections_.farewells().prepare_to_wait(now), handoffs_.prepare_to_wait(now),
-                     workforce_.prepare_to_wait(now), next_handing_out(now), next_resize(now)});
+                     recalls_.prepare_to_wait(now), workforce_.prepare_to_wait(now), next_handing_out(now),
+                     next_resize(now)});
 }
 
 /// Sets the wake-up words, then looks at the counts once more: a worker that raises a count later wakes the
@@ -407,7 +398,7 @@ void Pool::resize(TimePoint now) noexcept {
         if (wanted && !roster_.has_room() && roster_.starting().empty()) workforce_.grow(1, now);
         return;
     }
-    if (renewing_ && shutdown_.is_serving() && continue_renewal(now)) return;
+    if (renewer_.is_under_way() && shutdown_.is_serving() && renewer_.attend(now)) return;
     if (!sizer_.is_due(now) || !workforce_.may_start(now)) return;
     if (shape_.sizes_itself) {
         sizer_.begin_decision(now);
@@ -445,7 +436,7 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
     if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || !may_start_workers())
         return TimePoint::max();
-    if (renewing_ && shutdown_.is_serving()) return now + between_renewals;
+    if (renewer_.is_under_way() && shutdown_.is_serving()) return now + Renewer::between_looks;
     if (roster_.surplus() > 0) return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
     if (!roster_.may_grow()) return TimePoint::max();
     if (!workforce_.may_start(now)) return TimePoint::max();  // Workforce::prepare_to_wait() says when.
@@ -517,16 +508,8 @@ bool Pool::is_stopped() const noexcept {
 
 // The reload.
 
-/// The slots beyond are for new workers beside those that leave.
-int Pool::workers_most() const noexcept {
-    const int reserved = shape_.sizes_itself || options_.design.delivery == Delivery::fork
-                             ? 0
-                             : options_.reserve * options_.threads;
-    return static_cast<int>(shape_.slots) - reserved;
-}
-
 PresentPool Pool::present() const {
-    return {.options = options_, .texts = listener_texts_, .workers_most = workers_most()};
+    return {.options = options_, .texts = listener_texts_, .workers_most = workers_most(options_, shape_)};
 }
 
 Pool::Change Pool::prepare_change(PoolOptions wanted, OpenedListeners added) const {
@@ -568,7 +551,7 @@ bool Pool::change(Change&& change, std::chrono::seconds drain_timeout) noexcept 
     connections_.set_refusal(options_.refusal);
     door_.change(options_.listen_options);
     workforce_.set_drain_timeout(drain_timeout);
-    size_[0].word = size_word(orders_carried_out(size_[0].word), 0);
+    size_.forget_changes();
     return change.new_listeners;
 }
 
@@ -637,42 +620,7 @@ void Pool::give_way(TimePoint now, TimePoint deadline) noexcept {
     if (!options_.design.master_accepts()) workforce_.retire_all(now);
 }
 
-// The renewal after a reload.
-
-/// In a model that forks for each client there is nothing to replace, and a single process of threads can't
-/// be.
-void Pool::begin_renewal(TimePoint now) noexcept {
-    const RenewalCounts counts = workforce_.count_editions();
-    renewing_ = counts.stale > 0 && shape_.pick != Pick::vacant && !shape_.sizes_itself;
-    const int most = options_.limits.workers_max / static_cast<int>(shape_.slots_of_a_process);
-    processes_wanted_ = std::min(counts.stale + counts.fresh_starting + counts.fresh_ready, most);
-    renewed_at_ = now;
-}
-
-/// Returns false if the renewal is over, or given up because no new worker becomes ready.
-bool Pool::continue_renewal(TimePoint now) noexcept {
-    RenewalCounts counts = workforce_.count_editions();
-    counts.wanted = processes_wanted_;
-    renewing_ = counts.stale > 0;
-    if (!renewing_) return false;
-    if (counts.fresh_ready > renewed_) renewed_at_ = now;
-    renewed_ = counts.fresh_ready;
-    if (now - renewed_at_ >= options_.renewal_timeout) {
-        log(LogLevel::error, "pool " + options_.name +
-                                 ": no worker becomes ready that was started with the new configuration; the "
-                                 "others serve on with the old one");
-        renewal_failed_ = true;
-        renewing_ = false;
-        return false;
-    }
-    const Renewal plan = plan_renewal(counts, std::max(1, options_.reserve));
-    workforce_.retire_stale(plan.retire, now);
-    if (plan.start > 0 && workforce_.may_start(now))
-        workforce_.grow(plan.start * static_cast<int>(shape_.slots_of_a_process), now);
-    return true;
-}
-
-void Pool::leave() noexcept {
+void Pool::leave_sources() noexcept {
     sources_left_count_[0] = admission_.leave({sources_left_.begin(), sources_left_.end()});
 }
 
@@ -711,29 +659,9 @@ PoolStatus Pool::status() {
 }
 
 ControlAnswer Pool::change_size(int processes, std::uint64_t number) {
-    constexpr int refused = 2;
-    const std::string pool = "pool " + options_.name + ": ";
-    if (options_.design.workers_fixed > 0 || shape_.sizes_itself || shape_.pick == Pick::vacant)
-        return {refused, pool + "model " + std::string{options_.design.name} +
-                             " has no number of workers that could be changed"};
-    const auto order = static_cast<std::uint32_t>(number);
-    if (orders_carried_out(size_[0].word) <= order) {
-        const int workers = processes * static_cast<int>(shape_.slots_of_a_process);
-        const std::optional<PoolLimits> changed = changed_by(options_.limits, workers, workers_most());
-        const int before = workers_more(size_[0].word);
-        size_[0].word = size_word(order + 1, changed ? before + workers : before);
-        if (!changed)
-            return {refused, pool +
-                                 (processes > 0 ? "there is no room for one worker more: workers-max is "
-                                                : "it can't have one worker less, with ") +
-                                 std::to_string(options_.limits.workers_max)};
-        options_.limits = *changed;
-        gauges_.publish_limits();
-    }
-    const PoolLimits& now = options_.limits;
-    if (now.policy == SizingPolicy::fixed) return {0, pool + std::to_string(now.workers_max) + " workers"};
-    return {0, pool + "from " + std::to_string(now.spare_min) + " to " + std::to_string(now.spare_max) +
-                   " spare workers"};
+    ControlAnswer answer = size_.carry_out(processes, number);
+    gauges_.publish_limits();
+    return answer;
 }
 
 }  // namespace bullpen

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -22,15 +21,18 @@
 #include "pool/handoffs.hpp"
 #include "pool/lobby.hpp"
 #include "pool/opened_listeners.hpp"
+#include "pool/passed_listener.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
 #include "pool/present_pool.hpp"
+#include "pool/recalls.hpp"
+#include "pool/renewer.hpp"
 #include "pool/roster.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/shutdown.hpp"
+#include "pool/size_orders.hpp"
 #include "pool/sizer.hpp"
 #include "pool/status.hpp"
-#include "pool/upgrade.hpp"
 #include "pool/upgrade_channel.hpp"
 #include "pool/wake_up.hpp"
 #include "pool/workforce.hpp"
@@ -242,12 +244,12 @@ public:
     [[nodiscard]] bool has_finished() const noexcept { return stop_[0].has_finished; }
 
     /// Whether workers from before the last change() are still to be replaced.
-    [[nodiscard]] bool is_renewing() const noexcept { return renewing_; }
+    [[nodiscard]] bool is_renewing() const noexcept { return renewer_.is_under_way(); }
     /// Whether the last renewal was given up, because no new worker became ready.
-    [[nodiscard]] bool has_failed_to_renew() const noexcept { return renewal_failed_; }
+    [[nodiscard]] bool has_failed_to_renew() const noexcept { return renewer_.has_failed(); }
 
     /// Before this master makes room for another: leaves it what is remembered of the sources of clients.
-    void leave() noexcept;
+    void leave_sources() noexcept;
 
     /// Publishes whether the last reload was successful, and when a configuration was last put into effect.
     void publish_reload(bool successful, std::uint64_t in_effect_since_s) noexcept;
@@ -261,9 +263,7 @@ public:
 
     [[nodiscard]] PoolStatus status();
 
-    /// Changes the limits by so many processes' workers: workers_max of a pool of fixed size, else spare_min
-    /// and spare_max. The answer says what they are now, or why they can't be changed. `number` is how many
-    /// such orders came before: one that a dead master had carried out isn't carried out again.
+    /// See SizeOrders.
     ControlAnswer change_size(int processes, std::uint64_t number);
 
 private:
@@ -277,15 +277,6 @@ private:
         bool has_finished = false;  ///< It is a removed pool of which nothing is left.
     };
 
-    /// What a successor must know of the orders that changed the pool's size: one word, so that an order is
-    /// carried out or not.
-    struct SizeNote {
-        std::atomic<std::uint64_t> word;  ///< The number of orders, and above that the workers more or less.
-    };
-
-    [[nodiscard]] int workers_most() const noexcept;
-    void begin_renewal(TimePoint now) noexcept;
-    bool continue_renewal(TimePoint now) noexcept;
     [[nodiscard]] bool may_start_workers() const noexcept {
         return !held_ || options_.design.master_accepts();
     }
@@ -324,11 +315,13 @@ private:
     Lobby lobby_;
     Roster roster_;
     Workforce workforce_;
+    Recalls recalls_;
     Handoffs handoffs_;
     Sizer sizer_;
+    Renewer renewer_;
+    SizeOrders size_;
     Shutdown shutdown_;
     SharedArray<StopNote> stop_{1};
-    SharedArray<SizeNote> size_{1};
     SharedArray<SourceLimits::Record> sources_left_{options_.admission.sources.sources_max};
     SharedArray<SharedCounter> sources_left_count_{1};
     Gauges gauges_;
@@ -336,11 +329,6 @@ private:
     bool wanted_ = false;    ///< That was less than standing_still ago.
     TimePoint watched_door_at_{};
     bool held_ = false;
-    bool renewing_ = false;
-    bool renewal_failed_ = false;
-    TimePoint renewed_at_{};    ///< When the renewal began, or a new worker was last ready.
-    int renewed_ = 0;           ///< New processes that are ready.
-    int processes_wanted_ = 0;  ///< As many as there were when it began.
 };
 
 }  // namespace bullpen

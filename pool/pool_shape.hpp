@@ -75,4 +75,13 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
     return shape;
 }
 
+/// The most workers that the pool may have by its limits. The slots beyond are for new workers beside those
+/// that leave.
+inline int workers_most(const PoolOptions& options, const PoolShape& shape) noexcept {
+    const int reserved = shape.sizes_itself || options.design.delivery == Delivery::fork
+                             ? 0
+                             : options.reserve * options.threads;
+    return static_cast<int>(shape.slots) - reserved;
+}
+
 }  // namespace bullpen

@@ -9,7 +9,7 @@
 namespace bullpen {
 
 Reconfiguration::Reconfiguration(std::list<Pool>& pools, Configuration wanted,
-                                 std::vector<AddedListener> added, std::size_t open)
+                                 std::vector<NewListener<Listener>> added, std::size_t open)
     : pools_{pools}, wanted_{std::move(wanted)} {
     std::vector<OpenedListeners> listeners = listeners_for(std::move(added));
     for (std::size_t i = 0; i < listeners.size(); ++i)
@@ -31,9 +31,9 @@ Pool* Reconfiguration::present(const std::string& name) const {
 
 /// What each wanted pool gets: the listeners that were opened for it, and twins of those that another pool
 /// gives away.
-std::vector<OpenedListeners> Reconfiguration::listeners_for(std::vector<AddedListener> added) {
+std::vector<OpenedListeners> Reconfiguration::listeners_for(std::vector<NewListener<Listener>> added) {
     std::vector<OpenedListeners> listeners(wanted_.pools.size());
-    for (AddedListener& one : added) {
+    for (NewListener<Listener>& one : added) {
         if (one.pool >= listeners.size() || one.text >= wanted_.pools[one.pool].listen.size()) continue;
         listeners[one.pool].texts.push_back(wanted_.pools[one.pool].listen[one.text]);
         listeners[one.pool].listeners.push_back(std::move(one.listener));

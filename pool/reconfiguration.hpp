@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <list>
 #include <string>
 #include <vector>
@@ -10,23 +9,17 @@
 #include "core/listener.hpp"
 #include "pool/configuration.hpp"
 #include "pool/descriptor_budget.hpp"
+#include "pool/new_listener.hpp"
 #include "pool/pool.hpp"
 
 namespace bullpen {
-
-/// A listener that is open already, and the indexes of its pool and of its text in Options::listen.
-struct AddedListener {
-    Listener listener;
-    std::uint32_t pool = 0;
-    std::uint32_t text = 0;
-};
 
 /// Runs in the keeper, while no master lives.
 class Reconfiguration {
 public:
     /// Makes everything that the change needs, and changes nothing. `open` is the number of descriptors that
     /// are no pool's. Throws a std::exception whose sentence says what is wrong.
-    Reconfiguration(std::list<Pool>& pools, Configuration wanted, std::vector<AddedListener> added,
+    Reconfiguration(std::list<Pool>& pools, Configuration wanted, std::vector<NewListener<Listener>> added,
                     std::size_t open);
 
     /// Gives pools that stay their new options and listeners, tells those that aren't wanted any more to
@@ -46,7 +39,7 @@ private:
     };
 
     [[nodiscard]] Pool* present(const std::string& name) const;
-    std::vector<OpenedListeners> listeners_for(std::vector<AddedListener> added);
+    std::vector<OpenedListeners> listeners_for(std::vector<NewListener<Listener>> added);
     void plan(PoolOptions options, OpenedListeners added);
     void share_descriptors_among(std::size_t open);
 

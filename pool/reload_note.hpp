@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/table_fd.hpp"
+#include "pool/new_listener.hpp"
 #include "pool/orders.hpp"
 #include "pool/scoreboard.hpp"
 
@@ -38,12 +39,6 @@ struct ReloadNote {
         }
         [[nodiscard]] std::string text() const { return {bytes.data(), std::min(size, bytes.size())}; }
     };
-    /// An opened listener, and the indexes of its pool and of its text in Options::listen.
-    struct NewListener {
-        TableFd socket;
-        std::uint32_t pool = 0;
-        std::uint32_t text = 0;
-    };
     /// A client of `bullpen ctl` that has not been answered.
     struct Asker {
         TableFd socket;
@@ -57,7 +52,7 @@ struct ReloadNote {
     SharedWord wanted;
     SharedWord settled;
     SharedWord new_listeners_count;
-    std::array<NewListener, listeners_most> new_listeners;
+    std::array<NewListener<TableFd>, listeners_most> new_listeners;
     SharedWord askers_count;  ///< Whom a master that has made room leaves to its successor.
     std::array<Asker, askers_most> askers;
     SharedWord has_failed;          ///< The last reload has.

@@ -1,128 +1,140 @@
 #include "pool/upgrade.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
+#include <exception>
+#include <span>
+#include <string>
+#include <utility>
 
-#include "core/channel.hpp"
-#include "core/meaningless_signals.hpp"
-#include "core/process.hpp"
+#include "core/log.hpp"
+#include "pool/keeper.hpp"
 #include "pool/upgrade_channel.hpp"
 
 namespace bullpen {
 namespace {
 
-constexpr int could_not = 1;
-
-/// The new program's process until it is that program.
-int become(const ProgramStart& start, int channel) {
-    constexpr int not_started = 127;
-    ::fcntl(channel, F_SETFD, 0);
-    restore_meaningless_signals();
-    unblock_signals();
-    std::string variable{upgrade_variable};
-    variable.append("=").append(std::to_string(channel));
-    start.become(variable);
-    const std::string why = std::strerror(errno);
-    std::string what{"the program"};
-    if (!start.arguments.empty()) what = start.arguments.front();
-    (void)send(channel, UpgradeMessage{UpgradeWord::failed, what + " cannot be started: " + why});
-    return not_started;
-}
+constexpr int could_not = 1;  ///< An exit status of `bullpen ctl`.
 
 }  // namespace
 
-Upgrade::Upgrade(const ProgramStart& start, std::vector<PassedListener> listeners, Events& events,
-                 TimePoint deadline)
-    : listeners_{std::move(listeners)}, deadline_{deadline} {
-    ChannelEnds ends = make_channel();
-    channel_ = std::move(ends.master);
-    watch_.emplace(events.watch(channel_.get()));
-    const auto live = [&] { return become(start, ends.worker.get()); };
-    if (!spawn_sibling(live, pid_))
-        throw std::system_error{errno, std::generic_category(), "cannot start the new program"};
-    ends.worker.reset();
-    pass_listeners();
+Upgrade::Upgrade(const MasterOptions& options, Logbook& logbook, Pools& pools, OrderBook& book,
+                 Companions& companions, const News& news)
+    : options_{options},
+      logbook_{logbook},
+      pools_{pools},
+      book_{book},
+      companions_{companions},
+      news_{news} {}
+
+void Upgrade::note_program() {
+    start_ = ProgramStart::of_this_process();
+    is_watched_ = Keeper::is_watched();
 }
 
-Upgrade::~Upgrade() {
-    if (!has_begun_ && pid_ != 0) ::kill(pid_, SIGKILL);
+void Upgrade::start(Events& events) noexcept {
+    events_ = &events;
+    if (has_successor()) companions_.hold();
 }
 
-TimePoint Upgrade::prepare_to_wait(TimePoint now) {
-    constexpr std::chrono::milliseconds retry{10};
-    watch_->arm();
-    return passed_ <= listeners_.size() ? std::min(deadline_, now + retry) : deadline_;
-}
-
-void Upgrade::pass_listeners() noexcept {
-    while (passed_ <= listeners_.size()) {
-        const bool all = passed_ == listeners_.size();
-        UpgradeMessage message{UpgradeWord::all_listeners};
-        if (!all)
-            message =
-                UpgradeMessage{UpgradeWord::listener, listeners_[passed_].text, listeners_[passed_].owner};
-        const std::array<int, 1> socket = {all ? -1 : listeners_[passed_].socket};
-        if (send(channel_.get(), message, std::span{socket}.first(all ? 0 : 1)) != Sent::sent) return;
-        ++passed_;
+std::optional<Outcome> Upgrade::begin(TimePoint now) {
+    log(LogLevel::info, "master: starting the program anew, to take over");
+    std::vector<PassedListener> listeners = passed_on_;
+    for (const Pool* const pool : pools_.live())
+        for (const PassedListener& listener : pool->listeners_to_pass_on())
+            listeners.push_back(listener);
+    try {
+        program_ = std::make_unique<NewProgram>(*start_, std::move(listeners), *events_,
+                                                now + options_.upgrade_timeout);
+    } catch (const std::exception& error) {
+        settle({could_not, error.what()});
     }
+    return {};
 }
 
-std::optional<ControlAnswer> Upgrade::attend(TimePoint now) {
-    pass_listeners();
-    if (watch_->ready()) {
-        watch_->clear_ready();
-        for (bool more = true; more && !failure_;) {
-            UpgradeMail mail;
-            switch (receive(channel_.get(), mail)) {
-                case Received::message:
-                    if (mail.message.word == UpgradeWord::failed)
-                        failure_ = ControlAnswer{could_not, "the new program: " + mail.message.text()};
-                    if (mail.message.word == UpgradeWord::ready)
-                        successor_ = static_cast<pid_t>(mail.message.pid);
-                    break;
-                case Received::empty:
-                case Received::later: more = false; break;
-                case Received::malformed:
-                    failure_ = ControlAnswer{could_not,
-                                             "the new program speaks another version of the "
-                                             "upgrade's messages"};
-                    break;
-                default: failure_ = ControlAnswer{could_not, "the new program has ended before it was ready"};
-            }
-        }
+void Upgrade::attend(TimePoint now) {
+    if (!program_) return;
+    if (const std::optional<ControlAnswer> failure = program_->attend(now)) return settle(*failure);
+    if (!program_->is_ready()) return;
+    logbook_.successor_channel.note(program_->channel());
+    logbook_.successor = static_cast<std::uint32_t>(program_->successor());
+    if (program_->go(successors_watcher())) {
+        channel_ = program_->release_channel();
+        give_way(now);
+        return settle({0, "the new program (pid " + std::to_string(logbook_.successor.load()) +
+                              ") serves; this one ends when it has served what it has accepted"});
     }
-    if (!failure_ && now >= deadline_)
-        failure_ = ControlAnswer{could_not, "the new program isn't ready in time"};
-    return failure_;
+    logbook_.successor = 0;
+    logbook_.successor_channel.forget();
+    settle({could_not, "the new program has ended when it was to take over"});
 }
 
-bool Upgrade::note_child(pid_t pid, int status) {
-    if (pid != pid_) return false;
-    if (WIFSTOPPED(status) || WIFCONTINUED(status)) return true;
-    pid_ = 0;
-    if (!failure_ && successor_ != pid)
-        return true;  // What it has said comes first; then the channel's end says that it has ended.
-    if (!failure_) failure_ = ControlAnswer{could_not, "the new program " + describe_end(status)};
-    return true;
+void Upgrade::give_up() noexcept {
+    if (program_) settle({could_not, "it is given up, because the server stops"});
 }
 
-bool Upgrade::go(pid_t watcher) noexcept {
-    if (failure_ || !tell_to_go(channel_.get(), watcher)) return false;
-    has_begun_ = true;
-    return true;
+void Upgrade::settle(const ControlAnswer& answer) noexcept {
+    program_.reset();
+    log(answer.exit_status == 0 ? LogLevel::info : LogLevel::error,
+        "master: upgrade: " + answer.message + (answer.exit_status == 0 ? "" : "; this one serves on"));
+    book_.settle_upgrade(answer);
+    news_.announce();
 }
 
-UniqueFd Upgrade::release_channel() noexcept {
-    watch_.reset();
-    return std::move(channel_);
+/// The keeper that takes the end of the service for its own, if there is one.
+pid_t Upgrade::successors_watcher() const noexcept {
+    return is_watched_ ? ::getppid() : static_cast<pid_t>(logbook_.watcher);
+}
+
+void Upgrade::adopt(OpenDescriptors& open) noexcept {
+    const int number = logbook_.successor_channel.get();
+    logbook_.successor_channel.forget();
+    if (!has_successor()) return;  // The channel is a stray.
+    const UniqueFd channel{number >= 0 && open.claim(number) ? number : -1};
+    if (logbook_.has_made_way != 0 || (channel && tell_to_go(channel.get(), successors_watcher()))) return;
+    logbook_.successor = 0;
+    log(LogLevel::error,
+        "master: upgrade: the new program has ended when it was to take over; this one serves on");
+}
+
+void Upgrade::go_on(TimePoint now) noexcept {
+    if (!has_successor()) return;
+    give_way(now);
+    for (Pool* const pool : pools_.live())
+        pool->end_moving(now);
+}
+
+void Upgrade::give_way(TimePoint now) noexcept {
+    if (logbook_.watcher != 0)
+        Keeper::name_successor(static_cast<pid_t>(logbook_.watcher), static_cast<pid_t>(logbook_.successor));
+    if (logbook_.has_made_way == 0) logbook_.lost_before_stop.store(pools_.lost(), std::memory_order_relaxed);
+    for (Pool* const pool : pools_.live())
+        pool->give_way(now, now + options_.drain_timeout);
+    companions_.dismiss();
+    logbook_.has_made_way = 1;
+    book_.set_phase(Phase::stopping);
+    book_.stop_listening();
+}
+
+void Upgrade::move_clients(TimePoint now) noexcept {
+    if (!channel_) return;
+    Sent last = Sent::sent;
+    for (Pool* const pool : pools_.live()) {
+        UpgradeMessage message{UpgradeWord::connection, "", "pool " + pool->options().name};
+        pool->move_clients([&](const MovedConnection& moved, int socket, int file) {
+            if (last != Sent::sent) return false;
+            message.connection = moved;
+            const std::array<int, 2> descriptors = {socket, file};
+            const std::span all = std::span{descriptors}.first(file < 0 ? 1 : 2);
+            last = send(channel_.get(), message, all);
+            return last == Sent::sent;
+        });
+    }
+    if (last != Sent::closed) return;
+    channel_.reset();
+    for (Pool* const pool : pools_.live())
+        pool->end_moving(now);
 }
 
 }  // namespace bullpen

@@ -1,70 +1,96 @@
-/// An upgrade, on the side of the old server: the new program, until it can take its place.
+/// The upgrade: how this server makes way for a new program that takes its place.
 #pragma once
 
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include <bullpen/clock.hpp>
 #include <bullpen/unique_fd.hpp>
 #include "core/program_start.hpp"
-#include "pool/control_line.hpp"
+#include "pool/companions.hpp"
 #include "pool/events.hpp"
+#include "pool/logbook.hpp"
+#include "pool/master_options.hpp"
+#include "pool/new_program.hpp"
+#include "pool/news.hpp"
+#include "pool/open_descriptors.hpp"
+#include "pool/order_book.hpp"
+#include "pool/passed_listener.hpp"
+#include "pool/pools.hpp"
 
 namespace bullpen {
 
-/// A listener that the new program gets. The socket is borrowed.
-struct PassedListener {
-    std::string owner;  ///< See UpgradeMessage.
-    std::string text;   ///< It was opened from.
-    int socket = -1;
-};
-
-/// Lives in the master, which never waits for the new program: one that is missing, crashes or hangs ends the
-/// upgrade with a sentence, and the old server goes on.
+/// The old server's side of an upgrade (see Takeover). Made in the keeper's image. The store of
+/// Logbook::successor is the point of no return: from there on this server makes way, whichever of its
+/// masters lives.
 class Upgrade {
 public:
-    /// Starts the program, as a child of the keeper. Throws std::system_error if the system lacks a resource.
-    Upgrade(const ProgramStart& start, std::vector<PassedListener> listeners, Events& events,
-            TimePoint deadline);
-    ~Upgrade();  ///< Kills the program if it hasn't become the new server.
-    Upgrade(const Upgrade&) = delete;
-    Upgrade& operator=(const Upgrade&) = delete;
+    Upgrade(const MasterOptions& options, Logbook& logbook, Pools& pools, OrderBook& book,
+            Companions& companions, const News& news);
 
-    [[nodiscard]] TimePoint prepare_to_wait(TimePoint now);
+    /// A listener that isn't a pool's, for the new program.
+    void pass_on(PassedListener listener) { passed_on_.push_back(std::move(listener)); }
 
-    /// Takes what has come. Returns why it has failed, if it has.
-    std::optional<ControlAnswer> attend(TimePoint now);
+    /// Notes how this program was started. Called before the first master.
+    void note_program();
+
+    /// Whether a new server has the listeners, with their files.
+    [[nodiscard]] bool has_successor() const noexcept { return logbook_.successor != 0; }
+
+    /// See Keeper.
+    [[nodiscard]] bool is_watched() const noexcept { return is_watched_; }
+
+    // In a master.
+
+    /// For one whose predecessor died when it was making way: the new server may have been told to go or not.
+    /// If it isn't there any more, and this server hasn't made way, it serves on.
+    void adopt(OpenDescriptors& open) noexcept;
+
+    /// The same, once the pools go on.
+    void go_on(TimePoint now) noexcept;
+
+    void start(Events& events) noexcept;
+
+    [[nodiscard]] std::optional<Outcome> begin(TimePoint now);
+
+    /// Sends the new server the connections that wait for their client. Those for which the channel has no
+    /// room now are moved in a later turn, or end as at a stop.
+    void move_clients(TimePoint now) noexcept;
+
+    /// One step, until the new program is ready or has failed.
+    void attend(TimePoint now);
+
+    /// Ends it, because the server stops.
+    void give_up() noexcept;
 
     /// Notes a report of waitpid(2). Returns false if the pid is another's.
-    bool note_child(pid_t pid, int status);
+    bool note_child(pid_t pid, int status) { return program_ && program_->note_child(pid, status); }
 
-    /// Whether the new program is ready: then go() makes it the new server.
-    [[nodiscard]] bool is_ready() const noexcept { return successor_ != 0; }
-    [[nodiscard]] pid_t successor() const noexcept { return successor_; }
-
-    /// The way to the new program.
-    [[nodiscard]] int channel() const noexcept { return channel_.get(); }
-
-    /// Tells the new program to begin, see tell_to_go(). Returns false if it isn't there any more. From here
-    /// on the caller owns the channel.
-    [[nodiscard]] bool go(pid_t watcher) noexcept;
-    [[nodiscard]] UniqueFd release_channel() noexcept;
+    /// Returns when to look again even if nothing happens.
+    [[nodiscard]] TimePoint prepare_to_wait(TimePoint now) {
+        return program_ ? program_->prepare_to_wait(now) : TimePoint::max();
+    }
 
 private:
-    void pass_listeners() noexcept;
+    void settle(const ControlAnswer& answer) noexcept;
+    [[nodiscard]] pid_t successors_watcher() const noexcept;
+    void give_way(TimePoint now) noexcept;
 
-    UniqueFd channel_;
-    std::optional<Events::Watch> watch_;
-    std::vector<PassedListener> listeners_;
-    std::size_t passed_ = 0;  ///< How many; one more than there are says that these were all.
-    pid_t pid_ = 0;
-    pid_t successor_ = 0;  ///< The new keeper, once it is ready.
-    TimePoint deadline_;
-    std::optional<ControlAnswer> failure_;
-    bool has_begun_ = false;
+    const MasterOptions& options_;
+    Logbook& logbook_;
+    Pools& pools_;
+    OrderBook& book_;
+    Companions& companions_;
+    const News& news_;
+    std::vector<PassedListener> passed_on_;
+    std::optional<ProgramStart> start_;  ///< Of this program.
+    bool is_watched_ = false;
+    Events* events_ = nullptr;
+    std::unique_ptr<NewProgram> program_;
+    UniqueFd channel_;  ///< To the new server, for connections that are moved there.
 };
 
 }  // namespace bullpen

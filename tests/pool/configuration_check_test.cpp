@@ -50,7 +50,7 @@ Checked checked(const ConfigurationSource& source, const std::vector<PresentPool
 ControlAnswer failure_of(const ConfigurationSource& source, const std::vector<PresentPool>& present = {},
                          std::chrono::milliseconds patience = 20s) {
     const Checked checked_one = checked(source, present, patience);
-    CHECK(checked_one.result.sockets.empty());
+    CHECK(checked_one.result.listeners.empty());
     return checked_one.result.answer;
 }
 
@@ -72,13 +72,13 @@ TEST_SUITE("pool: the configuration check") {
             const Checked good = checked({[] { return "127.0.0.2:0"; }, one_pool});
             CHECK(good.result.answer.exit_status == 0);
             CHECK(good.said == "127.0.0.2:0");
-            REQUIRE(good.result.sockets.size() == 2);
+            REQUIRE(good.result.listeners.size() == 2);
             for (std::uint32_t text : {0U, 1U}) {
-                CHECK(good.result.sockets[text].pool == 0);
-                CHECK(good.result.sockets[text].text == text);
+                CHECK(good.result.listeners[text].pool == 0);
+                CHECK(good.result.listeners[text].text == text);
             }
-            CHECK(Address::of_socket(good.result.sockets[0].socket.get()).host() == "127.0.0.2");
-            CHECK(Address::of_socket(good.result.sockets[1].socket.get()).port() != 0);
+            CHECK(Address::of_socket(good.result.listeners[0].listener.get()).host() == "127.0.0.2");
+            CHECK(Address::of_socket(good.result.listeners[1].listener.get()).port() != 0);
         }
         CHECK(open_descriptors() == before);
     }
@@ -92,10 +92,10 @@ TEST_SUITE("pool: the configuration check") {
             return configuration;
         };
         const Checked good = checked({[] { return "127.0.0.2:0"; }, same}, present);
-        REQUIRE(good.result.sockets.size() == 1);
-        CHECK(good.result.sockets[0].text == 1);
+        REQUIRE(good.result.listeners.size() == 1);
+        CHECK(good.result.listeners[0].text == 1);
         present[1].texts = {"127.0.0.1:0"};  // Of a pool that is no more wanted.
-        CHECK(checked({[] { return "127.0.0.2:0"; }, same}, present).result.sockets.empty());
+        CHECK(checked({[] { return "127.0.0.2:0"; }, same}, present).result.listeners.empty());
         const auto both = [&](const std::string& text) {
             Configuration configuration = same(text);
             configuration.pools.push_back(configuration.pools[0]);
@@ -103,7 +103,7 @@ TEST_SUITE("pool: the configuration check") {
             configuration.pools[1].listen = {"127.0.0.1:0"};
             return configuration;
         };
-        CHECK(checked({[] { return "127.0.0.2:0"; }, both}, present).result.sockets.size() == 1);
+        CHECK(checked({[] { return "127.0.0.2:0"; }, both}, present).result.listeners.size() == 1);
     }
 
     TEST_CASE("what a pool that is there can't change is refused") {
@@ -161,8 +161,8 @@ TEST_SUITE("pool: the configuration check") {
         const std::string path = "/tmp/bullpen-check-" + std::to_string(::getpid());
         {
             Checked good = checked({[&] { return "unix:" + path; }, one_pool});
-            REQUIRE(good.result.sockets.size() == 2);
-            const Listener adopted = Listener::adopt(std::move(good.result.sockets[0].socket));
+            REQUIRE(good.result.listeners.size() == 2);
+            const Listener adopted = Listener::adopt(std::move(good.result.listeners[0].listener));
             CHECK(::access(path.c_str(), F_OK) == 0);
         }
         CHECK(::access(path.c_str(), F_OK) != 0);

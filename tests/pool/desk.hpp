@@ -56,7 +56,8 @@ struct Desk {
     const std::vector<Listener> none;
     pid_t last_pid = std::numeric_limits<pid_t>::max();  ///< No process has such a number.
     Workforce workforce;
-    Handoffs handoffs{options, shape, board, connections, lobby, roster, workforce};
+    Recalls recalls{options, shape, board, roster, workforce};
+    Handoffs handoffs{options, shape, board, connections, lobby, roster, workforce, recalls};
 
     explicit Desk(PoolOptions with = pool_with(2))
         : options{std::move(with)},
