@@ -8,7 +8,7 @@
 
 namespace bullpen::metrics {
 
-constinit thread_local OwnSeries own_series{};
+__thread OwnSeries own_series;
 
 namespace {
 

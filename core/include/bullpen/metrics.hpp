@@ -61,10 +61,11 @@ struct Series {
 
 /// The series of the thread's own worker; none in a thread that is no worker.
 struct OwnSeries {
-    SeriesStore* store = nullptr;
-    const std::atomic<const Series*>* unlabelled = nullptr;  ///< By Metric::number; null: not made yet.
+    SeriesStore* store;
+    const std::atomic<const Series*>* unlabelled;  ///< By Metric::number; null: not made yet.
 };
-extern BULLPEN_API constinit thread_local OwnSeries own_series __attribute__((tls_model("initial-exec")));
+/// __thread, because an extern thread_local is read through a function.
+extern BULLPEN_API __thread OwnSeries own_series __attribute__((tls_model("initial-exec")));
 
 struct Metric {
     const MetricDefinition* definition;
