@@ -114,10 +114,11 @@ struct Game {
     void look() {
         desk.handoffs.note_progress(now);
         desk.handoffs.rebalance(now);
-        desk.handoffs.recall_awaiting(false, now);
+        desk.recalls.attend(false, now);
         desk.handoffs.relieve(now);
         (void)desk.handoffs.has_news();
-        must(desk.handoffs.prepare_to_wait(now) >= now, "the master looks again later");
+        must(std::min(desk.handoffs.prepare_to_wait(now), desk.recalls.prepare_to_wait(now)) >= now,
+             "the master looks again later");
     }
 
     void check_books() {
