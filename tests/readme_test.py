@@ -24,8 +24,9 @@ BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
 SANITIZED = Path(os.environ.get("BULLPEN", TOP / "build/sanitized/bullpen")).parent
 ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
 PORTS = (8080, 8007, 9464)  # Of the servers that the pages start.
-# Of promtool, prometheus, doctest, cmake and pkg-config.
-OTHERS_FLAGS = {"--config", "--source-file", "--install", "--prefix", "--cflags", "--libs", "--static"}
+# Of promtool, prometheus, doctest, cmake, ctest, curl and pkg-config.
+OTHERS_FLAGS = {"--config", "--source-file", "--install", "--prefix", "--cflags", "--libs", "--static", "--build", "--test-dir",
+                "--output-on-failure", "--retry", "--retry-delay", "--retry-connrefused"}
 
 
 @contextlib.contextmanager
