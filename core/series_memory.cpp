@@ -124,7 +124,9 @@ struct SeriesMemory::Head {
 SeriesReading SeriesMemory::read() const {
     SeriesReading reading;
     if (size_ == 0) return reading;
-    const std::size_t used = std::min<std::size_t>(words_[used_at].load(std::memory_order_acquire), size_);
+    const std::size_t used = words_[used_at].load(std::memory_order_acquire);
+    reading.is_sound = used <= size_;
+    if (!reading.is_sound) return reading;
     reading.refused = words_[refused_at].load(relaxed);
     std::vector<std::uint64_t> copy;  // A broken worker may go on writing.
     for (std::size_t i = 0; i < used; ++i)
@@ -164,7 +166,9 @@ SeriesReading SeriesMemory::read() const {
 }
 
 void SeriesMemory::clear() const noexcept {
-    if (size_ > 0) words_[used_at].store(records_at, std::memory_order_release);
+    if (size_ == 0) return;
+    words_[refused_at].store(0, relaxed);
+    words_[used_at].store(records_at, std::memory_order_release);
 }
 
 bool SeriesMemory::append(const MetricDefinition& metric) const {

@@ -34,6 +34,21 @@ std::vector<double> both(const MetricDefinition& metric, const std::vector<std::
     return values;
 }
 
+/// A number of more than 2^53 can't have been counted in one's.
+bool is_count(std::uint64_t value) noexcept {
+    return value <= std::uint64_t{1} << 53;
+}
+
+/// False for values that a broken worker has written.
+bool are_counts(const MetricDefinition& metric, const std::vector<std::uint64_t>& words) noexcept {
+    if (metric.kind == MetricKind::gauge) return true;
+    const std::size_t own = metric.own_words();
+    const std::size_t counts = metric.kind == MetricKind::histogram ? own - 1 : own;
+    for (std::size_t i = 0; i < counts; ++i)
+        if (!is_count(words[i]) || !is_count(words[own + i])) return false;
+    return true;
+}
+
 double together(OverWorkers over, double one, double other) noexcept {
     switch (over) {
         case OverWorkers::sum: break;
@@ -139,7 +154,7 @@ void HandlerMetrics::read(const PoolView& pool) {
             static_cast<Stage>(entry.stage.load(std::memory_order_relaxed)) != Stage::vacant;
         const std::uint32_t generation = entry.generation.load(std::memory_order_relaxed);
         const SeriesReading reading = pool.board.series(slot);
-        of_refused.values[0] += reading.refused;
+        if (is_count(reading.refused)) of_refused.values[0] += reading.refused;
         for (const SeriesReading::Record& record : reading.records) {
             const MetricDefinition& definition = reading.definitions[record.definition];
             if (definition.kind == MetricKind::gauge && (!has_worker || record.generation != generation))
@@ -152,6 +167,7 @@ void HandlerMetrics::read(const PoolView& pool) {
 
 void HandlerMetrics::add(const SeriesReading::Record& record, const MetricDefinition& definition,
                          const std::string& pool) {
+    if (!are_counts(definition, record.values)) return;
     std::string key = definition.name;
     std::vector<ClientMetric::Label> labels{{"pool", to_utf8(pool)}};
     for (std::size_t i = 0; i < record.labels.size(); ++i)
