@@ -29,10 +29,19 @@ struct MetricDefinition {
 
     bool operator==(const MetricDefinition&) const = default;
 
-    /// The words of a series that the worker's own thread writes: a histogram's are its buckets' counts, with
-    /// +Inf, and behind them the sum of the values.
+    /// The counts of a series: of a histogram one for each bucket, with +Inf.
+    [[nodiscard]] std::size_t counts() const noexcept {
+        switch (kind) {
+            case MetricKind::counter: return 1;
+            case MetricKind::gauge: return 0;
+            case MetricKind::histogram: break;
+        }
+        return bounds.size() + 1;
+    }
+    /// The words of a series that the worker's own thread writes: the counts, and behind them the number that
+    /// a gauge is, or the sum of a histogram's values.
     [[nodiscard]] std::size_t own_words() const noexcept {
-        return kind == MetricKind::histogram ? bounds.size() + 2 : 1;
+        return counts() + (kind == MetricKind::counter ? 0 : 1);
     }
     /// With those that other threads write behind them. A gauge has one word for all.
     [[nodiscard]] std::size_t words() const noexcept {

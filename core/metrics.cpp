@@ -27,20 +27,22 @@ Definitions& definitions() {
 }
 
 std::atomic<SeriesStore*> store_of_process{nullptr};
+std::atomic<SeriesStore*> store_of_nobody{nullptr};
 std::atomic<bool> counts{true};
 
-/// What is counted outside of workers. A series that was found there is looked up again in a worker.
-SeriesStore& store_of_nobody() {
+/// For what is counted outside of workers. A series that was found there is looked up again in a worker.
+SeriesStore& make_store_of_nobody() {
     constexpr std::size_t words = 8192;
     static auto* const memory = new std::array<MetricWord, words>{};
     static auto* const one = new SeriesStore{{memory->data(), sizeof *memory}, 0};
+    store_of_nobody = one;
     return *one;
 }
 
 /// Where to count in a series that isn't of the calling thread's worker.
 const Series& series_for(const Series& series) noexcept {
     if (!counts.load(relaxed) || &series == &sink()) return sink();
-    if (series.store != &store_of_nobody()) return series;
+    if (series.store != store_of_nobody.load()) return series;
     SeriesStore* const here = own_series.store != nullptr ? own_series.store : store_of_process.load();
     if (here == nullptr) return series;
     const auto& known = static_cast<const KnownSeries&>(series);
@@ -114,7 +116,7 @@ Metric define_built_in(std::string_view name, std::string_view help,
 const Series& find_series(const Metric& metric, std::span<const std::string_view> values) noexcept {
     if (!counts.load(relaxed) || metric.number == 0) return sink();
     SeriesStore* const here = own_series.store != nullptr ? own_series.store : store_of_process.load();
-    return (here != nullptr ? *here : store_of_nobody()).find(metric, values);
+    return (here != nullptr ? *here : make_store_of_nobody()).find(metric, values);
 }
 
 void count_elsewhere(const Series& series, std::uint64_t amount) noexcept {

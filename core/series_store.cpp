@@ -84,13 +84,16 @@ std::optional<std::size_t> SeriesStore::take_over(const MetricDefinition& metric
 
 std::optional<std::size_t> SeriesStore::make(const MetricDefinition& metric,
                                              const std::vector<std::string>& labels) {
-    auto defined = std::find(definitions_.begin(), definitions_.end(), metric);
+    const auto defined = std::find(definitions_.begin(), definitions_.end(), metric);
+    const auto number = static_cast<std::size_t>(defined - definitions_.begin());
     if (defined == definitions_.end()) {
-        if (!memory_.append(metric)) return {};
-        defined = definitions_.insert(definitions_.end(), metric);
+        definitions_.push_back(metric);
+        if (!memory_.append(metric)) {
+            definitions_.pop_back();
+            return {};
+        }
     }
-    return memory_.append(metric, static_cast<std::size_t>(defined - definitions_.begin()), labels,
-                          generation_);
+    return memory_.append(metric, number, labels, generation_);
 }
 
 }  // namespace bullpen::metrics

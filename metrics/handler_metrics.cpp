@@ -17,6 +17,8 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
+constexpr std::size_t sums_max = 100'000;
+
 const MetricDefinition refused{
     .name = "bullpen_metric_series_refused_total",
     .help = "Tries to count in a handler's metric with labels for which a worker had no room."};
@@ -25,27 +27,23 @@ const MetricDefinition refused{
 std::vector<double> both(const MetricDefinition& metric, const std::vector<std::uint64_t>& words) {
     if (metric.kind == MetricKind::gauge) return {std::bit_cast<double>(words[0])};
     const std::size_t own = metric.own_words();
-    const std::size_t counts = metric.kind == MetricKind::histogram ? own - 1 : own;
     std::vector<double> values;
-    for (std::size_t i = 0; i < counts; ++i)
+    for (std::size_t i = 0; i < metric.counts(); ++i)
         values.push_back(static_cast<double>(words[i] + words[own + i]));
-    for (std::size_t i = counts; i < own; ++i)
+    for (std::size_t i = metric.counts(); i < own; ++i)
         values.push_back(std::bit_cast<double>(words[i]) + std::bit_cast<double>(words[own + i]));
     return values;
 }
 
-/// A number of more than 2^53 can't have been counted in one's.
+/// A number of more than 2^53 can't have been counted.
 bool is_count(std::uint64_t value) noexcept {
     return value <= std::uint64_t{1} << 53;
 }
 
 /// False for values that a broken worker has written.
 bool are_counts(const MetricDefinition& metric, const std::vector<std::uint64_t>& words) noexcept {
-    if (metric.kind == MetricKind::gauge) return true;
-    const std::size_t own = metric.own_words();
-    const std::size_t counts = metric.kind == MetricKind::histogram ? own - 1 : own;
-    for (std::size_t i = 0; i < counts; ++i)
-        if (!is_count(words[i]) || !is_count(words[own + i])) return false;
+    for (std::size_t i = 0; i < metric.counts(); ++i)
+        if (!is_count(words[i]) || !is_count(words[metric.own_words() + i])) return false;
     return true;
 }
 
@@ -119,6 +117,8 @@ void HandlerMetrics::add_to(std::vector<MetricFamily>& families, const std::vect
         sum.is_set = false;
     for (const PoolView& pool : pools)
         read(pool);
+    // A broken worker may write other labels each time.
+    if (sums_.size() > sums_max) std::erase_if(sums_, [](const auto& one) { return !one.second.is_set; });
 
     std::string taken;
     for (const MetricFamily& family : families)

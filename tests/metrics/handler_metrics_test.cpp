@@ -128,6 +128,28 @@ TEST_SUITE("the metrics of handlers") {
         CHECK(contains(workers.text(), "kind=\"book\"} 15\n"));
     }
 
+    TEST_CASE(
+        "a number that can't have been counted isn't shown, and labels that come and go are forgotten") {
+        Workers workers{1};
+        workers.in(0, [] { Shop{}.orders.with("book").add(5); });
+        CHECK(contains(workers.text(), "kind=\"book\"} 5\n"));
+        const SeriesMemory memory = workers.board.series(0);
+        memory.word(memory.read().records[0].place) = ~std::uint64_t{0};
+        CHECK(contains(workers.text(), "kind=\"book\"} 5\n"));
+
+        const MetricDefinition metric{.name = "many_total", .help = "Many.", .labels = {"of"}};
+        for (int number = 0; number < 110'000;) {
+            memory.clear();
+            REQUIRE(memory.append(metric));
+            while (memory.append(metric, 0, {std::to_string(number)}, 1))
+                ++number;
+            (void)workers.text();
+        }
+        const std::string text = workers.text();
+        CHECK(contains(text, "many_total{"));
+        CHECK_FALSE(contains(text, "of=\"0\""));
+    }
+
     TEST_CASE("no metric takes a name that is taken, and no two series are one") {
         Workers workers{2};
         const auto append = [&](std::uint32_t slot, const MetricDefinition& metric,

@@ -9,6 +9,27 @@ using namespace bullpen;
 using namespace bullpen::at_desk;
 using namespace bullpen::in_lobby;
 
+namespace {
+
+/// A worker that has a connection, and awaits its next request.
+struct Waiting {
+    Desk desk{[] {
+        PoolOptions options = pool_with(2);
+        options.await_next = 4ms;
+        return options;
+    }()};
+    Guest guest = desk.give(0);
+
+    Waiting() { (void)desk.receive(0); }
+
+    void since(TimePoint begin_of_wait) {
+        desk.board.row(0).awaiting_since_ns =
+            static_cast<std::uint64_t>(begin_of_wait.time_since_epoch().count());
+    }
+};
+
+}  // namespace
+
 TEST_SUITE("pool: recalling connections from workers that await a next request") {
     TEST_CASE("with nothing handed over there is nothing to look at") {
         const Desk desk;
@@ -40,15 +61,8 @@ TEST_SUITE("pool: recalling connections from workers that await a next request")
     }
 
     TEST_CASE("a worker that has waited for await_next is told so, once for each wait") {
-        PoolOptions options = pool_with(2);
-        options.await_next = 4ms;
-        Desk desk{options};
-        const Guest guest = desk.give(0);
-        (void)desk.receive(0);
-        const auto wait_since = [&desk](TimePoint since) {
-            desk.board.row(0).awaiting_since_ns =
-                static_cast<std::uint64_t>(since.time_since_epoch().count());
-        };
+        Waiting waiting;
+        Desk& desk = waiting.desk;
         const auto is_recalled = [&desk](TimePoint now, bool at_once = false) {
             desk.recalls.attend(at_once, now);
             Envelope envelope;
@@ -56,25 +70,22 @@ TEST_SUITE("pool: recalling connections from workers that await a next request")
             if (any) CHECK(envelope.message().kind == MessageKind::recall);
             return any;
         };
-        wait_since(begin);
+        waiting.since(begin);
         CHECK_FALSE(is_recalled(begin + 3ms));
         CHECK(is_recalled(begin + 10ms));
         CHECK_FALSE(is_recalled(begin + 20ms));
-        wait_since(begin + 21ms);
+        waiting.since(begin + 21ms);
         CHECK_FALSE(is_recalled(begin + 24ms));
         CHECK(is_recalled(begin + 24ms, true));
         CHECK_FALSE(is_recalled(begin + 40ms));
-        wait_since(begin + 50ms);
+        waiting.since(begin + 50ms);
         CHECK(is_recalled(begin + 60ms));
     }
 
     TEST_CASE("one whose order was taken out of the channel, with a client behind it, is told so again") {
-        PoolOptions options = pool_with(2);
-        options.await_next = 4ms;
-        Desk desk{options};
-        const Guest guest = desk.give(0);
-        (void)desk.receive(0);
-        desk.board.row(0).awaiting_since_ns = static_cast<std::uint64_t>(begin.time_since_epoch().count());
+        Waiting waiting;
+        Desk& desk = waiting.desk;
+        waiting.since(begin);
         desk.recalls.attend(false, begin + 10ms);
         const Guest ahead = desk.give(0);
         desk.handoffs.take_back_all(0, begin + 11ms);
