@@ -27,6 +27,13 @@ LOST = ("closed", "gone", "full")  # What is written there never arrives.
 PATIENCE = 60
 
 
+def is_listened_on(path):
+    """The file is there from bind(2) on, which is a moment too early."""
+    with open("/proc/net/unix", encoding="utf-8") as sockets:
+        accepting = "00010000"  # The flag __SO_ACCEPTCON, see proc(5).
+        return any(line.split()[3] == accepting and line.endswith(f" {path}\n") for line in sockets)
+
+
 class Outputs:
     """Descriptors 0, 1 and 2 of a kind each."""
 
@@ -111,7 +118,7 @@ class Descriptors(unittest.TestCase):
     def check(self, running):
         for kinds, path, outputs, process in running:
             with self.subTest(kinds=kinds):
-                wait_until(lambda: process.poll() is not None or os.path.exists(path), "the socket")
+                wait_until(lambda: process.poll() is not None or is_listened_on(path), "the socket")
                 self.assertEqual(echo(path), b"hello")
                 for pid, _, parent, group, _ in list(processes()):
                     if group == process.pid:
@@ -419,7 +426,7 @@ class Limits(unittest.TestCase):
                     process = outputs.start("unshare", "--mount", "sh", "-c", script, OPTIMISED, "serve", "--model", model,
                                             "--metrics", "off", "--control", "off", "--listen", f"unix:{path}",
                                             *service)
-                    wait_until(lambda: process.poll() is not None or os.path.exists(path), "the socket")
+                    wait_until(lambda: process.poll() is not None or is_listened_on(path), "the socket")
                     self.assertEqual(echo(path), b"hello")
                     process.terminate()
                     self.assertEqual(process.wait(PATIENCE), 0)
