@@ -223,12 +223,12 @@ void Keeper::reap() {
     if (any) wake_master();
 }
 
-/// Whether another master takes the place of one that has died: not before the server has started. A new
-/// server that has told an old one that it is ready may have its place any moment, unless a master says
-/// otherwise.
+/// Whether another master takes the place of one that has died: not before the server has started. One that
+/// was about to say that it has may have been heard, unless it says itself that it has failed; and a new
+/// server that has told an old one that it is ready may have its place any moment.
 bool Keeper::is_to_go_on(bool has_failed) const noexcept {
-    if (logbook_.is_ready.load(relaxed) != 0 || logbook_.has_taken_over != 0) return true;
-    return logbook_.has_said_ready != 0 && !has_failed;
+    if (logbook_.has_announced.load(relaxed) != 0 || logbook_.has_taken_over != 0) return true;
+    return (logbook_.is_ready.load(relaxed) != 0 || logbook_.has_said_ready != 0) && !has_failed;
 }
 
 void Keeper::note_end(int status) {

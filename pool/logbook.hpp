@@ -42,7 +42,8 @@ struct Logbook {
     SharedCounter turns;  ///< How many it has had: if they stand still, it is replaced.
     SharedCounter reports_heard;
     std::array<SharedCounter, signals> orders_heard;
-    SharedWord is_ready;             ///< A master has got through its start: the next ones only go on.
+    SharedWord is_ready;             ///< A master has got through its start: if it dies, others go on,
+    SharedWord has_announced;        ///< and has said so, to its end: the next ones needn't.
     SharedWord stops;                ///< The orderly stop has begun (a StopWord; 0: it hasn't),
     SharedCounter lost_before_stop;  ///< Connections until then,
     SharedWord has_stopped;          ///< and is over.

@@ -117,11 +117,11 @@ int Master::serve(const std::function<void()>& ready) {
 void Master::start(const std::function<void()>& ready) {
     set_process_title("bullpen: master");
     const TimePoint now = Clock::now();
-    const auto begin = [this, &ready] {
-        ready();
+    const auto announce = [this, &ready] {
         logbook_[0].is_ready.store(1, relaxed);
+        ready();
+        logbook_[0].has_announced.store(1, relaxed);
     };
-    const bool goes_on = logbook_[0].is_ready.load(relaxed) != 0;
     pools_.begin();
     if (logbook_[0].masters.load(relaxed) > 1) adopt(now);
     events_ = std::make_unique<Events>();
@@ -138,12 +138,12 @@ void Master::start(const std::function<void()>& ready) {
         pool->start(*events_, inherited(), now);
     reload_.start(*events_);
     upgrade_.start(*events_);
-    takeover_.start(*events_, begin);
+    takeover_.start(*events_, announce);
     if (!takeover_.is_awaited() && !has_successor()) book_.watch_by(*events_);
     companions_.attend(now);
     for (Pool* const pool : pools_.live())
         pool->start_workers(now);
-    if (!goes_on && !takeover_.is_awaited()) begin();
+    if (logbook_[0].has_announced.load(relaxed) == 0 && !takeover_.is_awaited()) announce();
     reload_.go_on(now);
 }
 

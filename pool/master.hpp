@@ -81,8 +81,8 @@ public:
     /// Serves until it is told to stop (pool/orders.hpp), then stops in order and returns 0, or exit_lost if
     /// connections were lost in the stop.
     /// The caller's process becomes the keeper. `ready` is called in the master once the first workers have
-    /// been forked and nothing can fail any more. Throws std::runtime_error if a resource is lacking, and
-    /// then before the first worker.
+    /// been forked and nothing can fail any more; if the master dies in that call, the next one makes it
+    /// again. Throws std::runtime_error if a resource is lacking, and then before the first worker.
     int run(const std::function<void()>& ready = [] {});
 
 private:

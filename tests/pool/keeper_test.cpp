@@ -85,6 +85,40 @@ TEST_SUITE("pool: the keeper") {
         CHECK(WEXITSTATUS(status) == 7);
     }
 
+    TEST_CASE("a master that dies while it says that the server is ready is followed by one that says so") {
+        SharedArray<std::atomic<int>> said{1};
+        const auto die_at_first = [&said] {
+            if (++said[0] == 1) ::raise(SIGKILL);
+        };
+        RunningMaster master{{pool_of(1, echo)}, std::chrono::seconds{30}, die_at_first};
+        REQUIRE(eventually([&] { return said[0] == 2; }));
+        const UniqueFd client = master.connect();
+        say(client, "a");
+        ::shutdown(client.get(), SHUT_WR);
+        CHECK(RunningMaster::answer(client.get()) == "a");
+        kill_master(master);
+        CHECK(master.stop() == 0);
+        CHECK(said[0] == 2);
+    }
+
+    TEST_CASE("a server that can't say that it is ready ends with the reason") {
+        const auto child = spawn_child([] {
+            unblock_signals();
+            try {
+                Master master{{.pools = {pool_of(1, echo)}}};
+                master.run([] { throw std::runtime_error{"no room for a pid file"}; });
+            } catch (const std::runtime_error& error) {
+                return std::string_view{error.what()} == "no room for a pid file" ? 7 : 1;
+            }
+            return 0;
+        });
+        REQUIRE(child);
+        int status = 0;
+        REQUIRE(::waitpid(*child, &status, 0) == *child);
+        REQUIRE(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 7);
+    }
+
     TEST_CASE("a parked connection stays parked, and its next request is served") {
         RunningMaster master{{pool_that_obeys(1)}};
         const UniqueFd client = master.connect();

@@ -57,8 +57,9 @@ inline pid_t master_below(pid_t keeper) {
 /// killed.
 class RunningMaster {
 public:
-    explicit RunningMaster(std::vector<PoolOptions> pools,
-                           std::chrono::seconds drain_timeout = std::chrono::seconds{30}) {
+    explicit RunningMaster(
+        std::vector<PoolOptions> pools, std::chrono::seconds drain_timeout = std::chrono::seconds{30},
+        const std::function<void()>& ready = [] {}) {
         Master master{{.pools = std::move(pools), .drain_timeout = drain_timeout}};
         for (const Pool& pool : master.pools()) {
             addresses_.push_back(pool.listeners().front().address());
@@ -69,7 +70,7 @@ public:
             if (!die_with_parent(SIGKILL, maker)) return 1;  // A test that is killed leaves no master behind.
             set_log_level(LogLevel::error);
             unblock_signals();
-            return master.run();
+            return master.run(ready);
         });
     }
     ~RunningMaster() {
