@@ -161,7 +161,31 @@ def check_own_metrics(program):
                 raise AssertionError(f"{line} is missing in {text}")
 
 
-CHECKS = {"echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics, "two_pools": check_two_pools}
+def check_own_test(program):
+    said = run(program)
+    if said.count("ok      ") != 8:
+        raise AssertionError(f"{program} says {said}")
+
+
+def check_crash(program):
+    with tempfile.TemporaryDirectory() as home, started(program, f"{home}/crashed_once") as port:
+        def told(wish):
+            with connected(port) as client:
+                client.sendall(wish + b"\n")
+                return answer(client)
+        for wish in (b"throw", b"abort", b"exit", b"hang", b"flaky"):
+            with connected(port) as other:
+                if (ended := told(wish)) != (b"all is well\n" if wish == b"flaky" else b""):
+                    raise AssertionError(f"{program}: {wish} is told {ended}")
+                other.sendall(b"hello\n")
+                if (heard := answer(other)) != b"all is well\n":
+                    raise AssertionError(f"{program}: beside {wish} is told {heard}")
+        if not os.path.exists(f"{home}/crashed_once"):
+            raise AssertionError("nobody has crashed before its bytes were taken")
+
+
+CHECKS = {"crash": check_crash, "echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics,
+          "own_test": check_own_test, "two_pools": check_two_pools}
 
 
 @unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")
