@@ -13,16 +13,21 @@
 namespace bullpen {
 namespace {
 
-constexpr std::string_view unix_prefix = "unix:";
-
-Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    if (name_of(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-    return {reinterpret_cast<const sockaddr*>(&storage), size};
+const char* prefix_of(int type) noexcept {
+    return type == SOCK_SEQPACKET ? "seqpacket:" : "unix:";
 }
 
 }  // namespace
+
+Address Address::ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    if (name_of(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+    Address address{reinterpret_cast<const sockaddr*>(&storage), size};
+    socklen_t type_size = sizeof address.type_;
+    if (address.family() == AF_UNIX) ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &address.type_, &type_size);
+    return address;
+}
 
 Address Address::of_socket(int fd) noexcept {
     return ask(fd, ::getsockname);
@@ -37,16 +42,21 @@ Address::Address(const sockaddr* address, socklen_t size) noexcept
     std::memcpy(&storage_, address, size_);
 }
 
-Address Address::unix_path(std::string_view path) {
+Address Address::unix_name(std::string_view name, int type) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    const bool has_nul = path.find('\0') != std::string_view::npos;
-    if (path.empty() || path.size() >= sizeof address.sun_path || has_nul)
-        throw AddressError{"'" + printable(std::string{unix_prefix}.append(path)) +
-                           "' is not an address: a UNIX socket's path has 1 to 107 bytes, and no NUL"};
-    std::memcpy(address.sun_path, path.data(), path.size());
-    const auto size = offsetof(sockaddr_un, sun_path) + path.size() + 1;
-    return {reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)};
+    const bool is_abstract = name.starts_with('@');
+    const bool has_nul = name.find('\0') != std::string_view::npos;
+    if (name.size() <= (is_abstract ? 1 : 0) || name.size() >= sizeof address.sun_path || has_nul)
+        throw AddressError{"'" + printable(std::string{prefix_of(type)}.append(name)) +
+                           "' is not an address: a UNIX socket's path, or its name after @, has 1 to 107 "
+                           "bytes, and no NUL"};
+    std::memcpy(address.sun_path, name.data(), name.size());
+    if (is_abstract) address.sun_path[0] = '\0';
+    const auto size = offsetof(sockaddr_un, sun_path) + name.size() + (is_abstract ? 0 : 1);
+    Address made{reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)};
+    made.type_ = type;
+    return made;
 }
 
 const sockaddr* Address::data() const noexcept {
@@ -66,10 +76,15 @@ Address Address::with_port(std::uint16_t port) const noexcept {
     return other;
 }
 
-std::string Address::path() const {
+std::string_view Address::unix_bytes() const noexcept {
     if (family() != AF_UNIX || size_ <= offsetof(sockaddr_un, sun_path)) return {};
     const auto* address = reinterpret_cast<const sockaddr_un*>(&storage_);
-    return {address->sun_path, ::strnlen(address->sun_path, size_ - offsetof(sockaddr_un, sun_path))};
+    return {address->sun_path, size_ - offsetof(sockaddr_un, sun_path)};
+}
+
+std::string Address::path() const {
+    const std::string_view bytes = unix_bytes();
+    return std::string{bytes.substr(0, bytes.find('\0'))};
 }
 
 std::string Address::host() const {
@@ -80,7 +95,11 @@ std::string Address::host() const {
 }
 
 std::string Address::text() const {
-    if (family() == AF_UNIX) return std::string{unix_prefix} + path();
+    if (family() == AF_UNIX) {
+        const std::string_view bytes = unix_bytes();
+        const bool is_abstract = bytes.starts_with('\0');
+        return prefix_of(type_) + (is_abstract ? "@" + printable(bytes.substr(1)) : path());
+    }
     const std::string numeric = host();
     if (numeric.empty()) return "unknown";
     return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());

@@ -128,7 +128,8 @@ void Connection::take(std::span<std::byte> peeked) {
         if (step.outcome == TransferStep::Outcome::ended)
             socket_.failure().fail(ECONNRESET, "read from the client");
         if (step.bytes == 0) socket_.failure().fail(step.error, "read from the client");
-        peeked = peeked.subspan(step.bytes);
+        peeked =
+            peeked.subspan(std::min(step.bytes, peeked.size()));  // Of a longer message its rest is gone.
     }
 }
 

@@ -39,8 +39,8 @@ timeval to_timeval(std::chrono::milliseconds span) {
     return {.tv_sec = span.count() / 1000, .tv_usec = (span.count() % 1000) * 1000};
 }
 
-UniqueFd new_socket(int family) {
-    UniqueFd fd{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+UniqueFd new_socket(const Address& address) {
+    UniqueFd fd{::socket(address.family(), address.type() | SOCK_CLOEXEC, 0)};
     if (!fd) fail(errno, "cannot create a socket");
     return fd;
 }
@@ -56,9 +56,10 @@ bool bind_to(int fd, const Address& address) noexcept {
 
 /// Whether somebody answers at the address within a moment. A stopping server's filter drops our SYN.
 bool answers(const Address& address) {
-    const UniqueFd probe{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    const UniqueFd probe{::socket(address.family(), address.type() | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (::connect(probe.get(), address.data(), address.size()) == 0) return true;
-    if (errno == EAGAIN) return true;  // A UNIX socket with a full backlog is very much alive.
+    // A UNIX socket with a full backlog is very much alive, and so is one of another type.
+    if (errno == EAGAIN || errno == EPROTOTYPE) return true;
     if (errno != EINPROGRESS) return false;
     constexpr int patience_ms = 100;  // A living listener's kernel answers a local SYN in microseconds.
     pollfd writable{.fd = probe.get(), .events = POLLOUT, .revents = 0};
@@ -133,7 +134,7 @@ std::string privileged_port_hint(const Address& address) {
 /// With everything that a client's socket is to inherit.
 UniqueFd new_tcp_socket(const Address& address, const ListenOptions& options) {
     constexpr int on = 1;
-    UniqueFd fd = new_socket(address.family());
+    UniqueFd fd = new_socket(address);
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, on, "SO_REUSEADDR");
     if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
     if (options.no_delay) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
@@ -176,10 +177,18 @@ void remove_dead_socket(const Address& address) {
     if (::unlink(path.c_str()) != 0) fail(errno, "cannot remove the old socket " + path);
 }
 
+/// A name without a file goes with its socket: there is nothing to lock, to replace or to remove.
+UniqueFd open_abstract(const Address& address, const ListenOptions& options) {
+    UniqueFd fd = new_socket(address);
+    if (!bind_to(fd.get(), address) || ::listen(fd.get(), options.backlog) != 0)
+        fail(errno, "cannot listen on " + address.text());
+    return fd;
+}
+
 UniqueFd open_unix(const Address& address, const ListenOptions& options) {
     const SocketLock lock{address.path(), options.lock_patience};
     remove_dead_socket(address);
-    UniqueFd fd = new_socket(AF_UNIX);
+    UniqueFd fd = new_socket(address);
     ::fchmod(fd.get(), options.unix_mode);  // The file is born with these bits less the umask,
     if (!bind_to(fd.get(), address)) fail(errno, "cannot listen on " + address.text());
     ::chmod(address.path().c_str(), options.unix_mode);  // and never has more.
@@ -277,7 +286,7 @@ std::optional<ListenQueue> tcp_queue(int fd) noexcept {
 }  // namespace
 
 Listener Listener::open(const Address& address, const ListenOptions& options) {
-    if (address.family() == AF_UNIX) {
+    if (!address.path().empty()) {
         Listener listener{open_unix(address, options), address};
         listener.own_file();
         return listener;
@@ -286,7 +295,8 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
     constexpr std::chrono::milliseconds pause{50};
     for (int attempt = 1;; ++attempt) {
         try {
-            UniqueFd fd = open_tcp(address, options);
+            UniqueFd fd =
+                address.family() == AF_UNIX ? open_abstract(address, options) : open_tcp(address, options);
             const Address bound = Address::of_socket(fd.get());
             return {std::move(fd), bound};
         } catch (const std::system_error& error) {
@@ -326,7 +336,7 @@ void Listener::change(const ListenOptions& options) noexcept {
     ::listen(fd(), options.backlog);
     const int seconds = static_cast<int>(options.defer_accept.count());
     if (address_.family() == AF_UNIX)
-        ::chmod(address_.path().c_str(), options.unix_mode);
+        (void)(address_.path().empty() || ::chmod(address_.path().c_str(), options.unix_mode) == 0);
     else
         ::setsockopt(fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
@@ -342,9 +352,11 @@ std::optional<ListenQueue> Listener::queue() const noexcept {
     return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
 }
 
+/// One that lets in nobody is readable always, and only its queue tells.
 bool Listener::has_clients() const noexcept {
-    pollfd readable{.fd = fd(), .events = POLLIN, .revents = 0};
-    return ::poll(&readable, 1, 0) == 1;
+    pollfd readable{.fd = fd(), .events = POLLIN | POLLRDHUP, .revents = 0};
+    if (::poll(&readable, 1, 0) != 1) return false;
+    return (readable.revents & POLLRDHUP) == 0 || queue().value_or(ListenQueue{}).length > 0;
 }
 
 bool Listener::has_accepted(int socket) const noexcept {
@@ -378,10 +390,12 @@ Listener Listener::open_sibling(const ListenOptions& options) const {
 }
 
 void Listener::stop_new_clients() noexcept {
-    if (address_.family() == AF_UNIX)
+    if (address_.family() != AF_UNIX)
+        drop_new_syns(fd());
+    else if (!address_.path().empty())
         remove_socket_file();
     else
-        drop_new_syns(fd());
+        ::shutdown(fd(), SHUT_RD);
 }
 
 void Listener::stop_as_sibling() noexcept {

@@ -27,8 +27,9 @@ public:
     /// Binds and listens: SO_REUSEADDR, IPV6_V6ONLY always on, CLOEXEC, blocking. A UNIX socket's file is
     /// replaced only if it is a socket, owned by this user, and nobody answers on it; two starting servers
     /// exclude each other by a SocketLock. A port whose present listener is stopping in order
-    /// (stop_new_clients) may be taken over by the same user; any other taken port throws, after half a
-    /// second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one sentence.
+    /// (stop_new_clients) may be taken over by the same user; any other taken port or name throws, after
+    /// half a second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one
+    /// sentence.
     static Listener open(const Address& address, const ListenOptions& options);
 
     /// Takes over a listening socket that another process of this server has opened so, with its file.
@@ -87,7 +88,9 @@ public:
 
     /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs
     /// are dropped by a socket filter (the client's retry reaches a successor, which may bind from now on), a
-    /// UNIX socket's file is removed. Closing instead would reset everyone in the backlog.
+    /// UNIX socket's file is removed. One without a file is shut down: it refuses clients, and once its
+    /// backlog is empty accept(2) fails with EINVAL; a successor can't bind before it is closed. Closing
+    /// instead would reset everyone in the backlog.
     void stop_new_clients() noexcept;
 
     /// Lets sibling listeners of the same user bind this TCP port beside this one; the kernel then deals the

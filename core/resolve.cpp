@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -15,7 +16,9 @@ namespace bullpen {
 namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
-constexpr std::string_view allowed_forms = "expected HOST:PORT, [V6]:PORT or unix:/path";
+constexpr std::string_view seqpacket_prefix = "seqpacket:";
+constexpr std::string_view allowed_forms =
+    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name or seqpacket:/path";
 
 struct HostPort {
     std::string host;
@@ -71,18 +74,22 @@ HostPort parse(std::string_view text) {
     return parts;
 }
 
+/// Nothing if it is another kind of address.
+std::optional<Address> unix_address(std::string_view text) {
+    if (text.starts_with(unix_prefix)) return Address::unix_name(text.substr(unix_prefix.size()));
+    if (text.starts_with(seqpacket_prefix))
+        return Address::unix_name(text.substr(seqpacket_prefix.size()), SOCK_SEQPACKET);
+    return {};
+}
+
 }  // namespace
 
 void check_address(std::string_view text) {
-    if (text.starts_with(unix_prefix))
-        Address::unix_path(text.substr(unix_prefix.size()));
-    else
-        parse(text);
+    if (!unix_address(text)) parse(text);
 }
 
 std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
-    if (text.starts_with(unix_prefix)) return {Address::unix_path(text.substr(unix_prefix.size()))};
-
+    if (const std::optional<Address> local = unix_address(text)) return {*local};
     const HostPort parts = parse(text);
     const LookedUp found = look_up(parts.host, parts.port, patience);
     if (found.overdue)

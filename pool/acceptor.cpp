@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
@@ -73,13 +74,18 @@ Client Acceptor::try_accept() noexcept {
         return {.socket = std::move(socket),
                 .since_ns = monotonic_ns(),
                 .has_options = listener.address().family() != AF_UNIX};
-    nobody_came_ = errno == EAGAIN;
+    nobody_came_ = errno == EAGAIN || errno == EINVAL;  // See Listener::stop_new_clients().
     if (is_shortage(errno)) {
         constexpr useconds_t pause_us = 100'000;
         log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
         ::usleep(pause_us);
     }
     return {};
+}
+
+bool Acceptor::has_clients() const noexcept {
+    return std::any_of(listeners_.begin(), listeners_.end(),
+                       [](const Listener& listener) { return listener.has_clients(); });
 }
 
 /// Waits until a listener has a client and makes it the ready one. If several have clients, they take turns.

@@ -69,7 +69,7 @@ public:
             switch (leave()) {
                 case Leave::now: return {};
                 case Leave::when_empty:
-                    if (!wait_for_client(0)) return {};
+                    if (!has_clients()) return {};
                     break;
                 case Leave::no: {
                     if (!nobody_came_) break;
@@ -83,6 +83,7 @@ public:
 
 private:
     Client try_accept() noexcept;
+    [[nodiscard]] bool has_clients() const noexcept;
     [[nodiscard]] bool wait_for_client(int timeout_ms) noexcept;
 
     std::span<const Listener> listeners_;

@@ -14,11 +14,26 @@ NetworkSet networks_for(const std::string& listener, const std::vector<Admission
     return NetworkSet{std::move(networks)};
 }
 
-void check(const std::vector<AdmissionRule>& rules, const std::vector<std::string>& listeners) {
-    for (const AdmissionRule& rule : rules)
+std::vector<id_t> ids_for(const std::string& listener, const std::vector<LocalRule>& rules) {
+    std::vector<id_t> ids;
+    for (const LocalRule& rule : rules)
+        if (rule.listener.empty() || rule.listener == listener) ids.push_back(rule.id);
+    return ids;
+}
+
+std::string text_of(const AdmissionRule& rule) {
+    return rule.network.text();
+}
+std::string text_of(const LocalRule& rule) {
+    return std::to_string(rule.id);
+}
+
+template <typename Rule>
+void check(const std::vector<Rule>& rules, const std::vector<std::string>& listeners) {
+    for (const Rule& rule : rules)
         if (!rule.listener.empty() &&
             std::find(listeners.begin(), listeners.end(), rule.listener) == listeners.end())
-            throw std::invalid_argument{"a rule for " + rule.network.text() + " is for the listener '" +
+            throw std::invalid_argument{"a rule for " + text_of(rule) + " is for the listener '" +
                                         rule.listener + "', which the pool doesn't have"};
 }
 
@@ -28,19 +43,23 @@ Admission::Admission(AdmissionOptions options, const std::vector<std::string>& l
     : sources_{std::move(options.sources)},
       early_drop_{options.early_drop},
       enabled_{sources_.enabled() || early_drop_.begin > 0 || !options.allow.empty() ||
-               !options.deny.empty()},
+               !options.deny.empty() || !options.allow_uid.empty() || !options.allow_gid.empty()},
       random_{std::random_device{}()} {
     check(options.allow, listeners);
     check(options.deny, listeners);
+    check(options.allow_uid, listeners);
+    check(options.allow_gid, listeners);
     for (const std::string& listener : listeners)
-        lists_.push_back({networks_for(listener, options.allow), networks_for(listener, options.deny)});
+        lists_.push_back({networks_for(listener, options.allow),
+                          networks_for(listener, options.deny),
+                          {ids_for(listener, options.allow_uid), ids_for(listener, options.allow_gid)}});
 }
 
-std::optional<Refusal> Admission::admit(const Peer& peer, std::size_t listener, int unserved,
+std::optional<Refusal> Admission::admit(int socket, const Peer& peer, std::size_t listener, int unserved,
                                         TimePoint now) noexcept {
     assert(listener < lists_.size());
     if (!enabled_) return {};
-    if (denies(lists_[listener], peer)) return Refusal::denied;
+    if (denies(lists_[listener], socket, peer)) return Refusal::denied;
     if (const int percent = drop_percent(early_drop_, unserved); percent > 0) {
         if (sources_.is_banned(peer, now)) return Refusal::banned;
         if (roll_percent() < percent) return Refusal::startups;
@@ -48,8 +67,8 @@ std::optional<Refusal> Admission::admit(const Peer& peer, std::size_t listener, 
     return sources_.admit(peer, now);
 }
 
-bool Admission::denies(const Lists& lists, const Peer& peer) const noexcept {
-    if (!peer.has_address) return false;
+bool Admission::denies(const Lists& lists, int socket, const Peer& peer) const noexcept {
+    if (!peer.has_address) return lists.local.restrict() && !lists.local.admit(socket);
     return lists.deny.contains(peer.address) || (!lists.allow.empty() && !lists.allow.contains(peer.address));
 }
 

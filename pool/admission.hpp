@@ -11,6 +11,7 @@
 #include <bullpen/admission_options.hpp>
 #include <bullpen/clock.hpp>
 #include "core/network_set.hpp"
+#include "pool/local_lists.hpp"
 #include "pool/peer.hpp"
 #include "pool/refusal.hpp"
 #include "pool/source_limits.hpp"
@@ -18,7 +19,8 @@
 namespace bullpen {
 
 /// Lives in the master, which asks it about each client that it has accepted. Clients of a UNIX socket have
-/// no address: only early drop applies to them, not the lists and the limits of sources.
+/// no address: early drop and the lists of users and groups apply to them, not those of networks and the
+/// limits of sources.
 class Admission {
 public:
     /// `listeners` has, for each of the pool's listeners in their order, the text in Options::listen from
@@ -29,11 +31,11 @@ public:
     /// Whether any option is set. If not, admit() admits every client and doesn't look at the peer.
     [[nodiscard]] bool enabled() const noexcept { return enabled_; }
 
-    /// Admits a new client of the listener of that index, or returns why not. `unserved` is the number of the
-    /// pool's admitted clients that no worker has begun with, without this one. For a client that was
-    /// admitted, ended() must be called exactly once, even if it is refused later for another reason; for a
-    /// client that wasn't, never.
-    std::optional<Refusal> admit(const Peer& peer, std::size_t listener, int unserved,
+    /// Admits a new client (its socket, borrowed) of the listener of that index, or returns why not.
+    /// `unserved` is the number of the pool's admitted clients that no worker has begun with, without this
+    /// one. For a client that was admitted, ended() must be called exactly once, even if it is refused later
+    /// for another reason; for a client that wasn't, never.
+    std::optional<Refusal> admit(int socket, const Peer& peer, std::size_t listener, int unserved,
                                  TimePoint now) noexcept;
     void ended(const Peer& peer) noexcept { sources_.ended(peer); }
 
@@ -51,9 +53,10 @@ private:
     struct Lists {
         NetworkSet allow;
         NetworkSet deny;
+        LocalLists local;
     };
 
-    [[nodiscard]] bool denies(const Lists& lists, const Peer& peer) const noexcept;
+    [[nodiscard]] bool denies(const Lists& lists, int socket, const Peer& peer) const noexcept;
     [[nodiscard]] int roll_percent() noexcept;
 
     std::vector<Lists> lists_;  ///< By the listener's index.

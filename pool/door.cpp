@@ -150,7 +150,7 @@ std::optional<Place> Door::let_in(TimePoint now) noexcept {
         const std::optional<Place> client = accept(now);
         if (!client || !admission_.enabled()) return client;
         ConnectionEntry& entry = connections_.at(*client);
-        const auto refusal = admission_.admit(entry.peer, entry.listener, unserved, now);
+        const auto refusal = admission_.admit(entry.socket.get(), entry.peer, entry.listener, unserved, now);
         if (!refusal) return client;
         entry.admitted = false;
         connections_.end(*client, Ending::refused(*refusal));
@@ -204,6 +204,7 @@ std::optional<Place> Door::accept_from(std::size_t index, TimePoint now) noexcep
         }
         switch (errno) {
             case EINTR: continue;
+            case EINVAL:  // It lets in nobody any more.
             case EAGAIN: state.known_waiting = 0; break;
             case EMFILE:  // It lasts until something is closed; retrying at once would only use CPU.
             case ENFILE:

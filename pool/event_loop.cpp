@@ -143,7 +143,7 @@ asio::awaitable<void> EventLoop::Machinery::accept_from(const Listener& listener
         } else if (is_shortage(errno)) {
             log(LogLevel::warning, "cannot accept: out of descriptors or memory; trying again");
             co_await pause(std::chrono::milliseconds{100});
-        } else if (errno == EAGAIN && worker.leave() != Leave::no) {
+        } else if ((errno == EAGAIN || errno == EINVAL) && worker.leave() != Leave::no) {
             break;
         }
         if (worker.leave() == Leave::no) co_await readiness.readable();

@@ -13,7 +13,7 @@ enum class Refusal : std::uint8_t {
     source,       ///< Too many connections at once from its source.
     rate,         ///< Too many new connections a second from its source.
     banned,       ///< Its source was refused too often.
-    denied,       ///< The listener's lists exclude its address.
+    denied,       ///< The listener's lists exclude its address or its user.
     connections,  ///< The server has connections_max open connections.
     stopping,     ///< The server stops.
 };

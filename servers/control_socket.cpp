@@ -123,7 +123,7 @@ std::optional<Address> control_address(const std::string& setting, const std::st
     if (!directory) return {};
     const std::string path = *directory + "/" + name + ".sock";
     try {
-        return Address::unix_path(path);
+        return Address::unix_name(path);
     } catch (const AddressError&) {
         throw std::invalid_argument{"the name '" + name + "' is too long: the path of the control socket, " +
                                     path + ", may have 107 bytes and would have " +

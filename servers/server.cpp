@@ -18,8 +18,8 @@
 #include "servers/exit_status.hpp"
 #include "servers/running_server.hpp"
 #include "servers/server_pools.hpp"
+#include "servers/settings/make_pool.hpp"
 #include "servers/settings/setting_value.hpp"
-#include "servers/settings/settings.hpp"
 
 namespace bullpen {
 namespace {

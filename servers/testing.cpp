@@ -108,7 +108,7 @@ BoundAddresses read_addresses(std::string_view bytes) {
 }
 
 UniqueFd connect_to(const Address& address) {
-    UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    UniqueFd socket{::socket(address.family(), address.type() | SOCK_CLOEXEC, 0)};
     if (!socket) fail("cannot create a socket");
     const timeval timeout{.tv_sec = patience.count(), .tv_usec = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
@@ -135,7 +135,8 @@ Server prepared(Server server, std::vector<Part>& parts, int test) {
     for (Part& part : parts) {
         part.options.metrics = "127.0.0.1:0";
         for (std::string& listen : part.options.listen)
-            if (!listen.starts_with("unix:")) listen = listen.substr(0, listen.rfind(':')) + ":0";
+            if (!listen.starts_with("unix:") && !listen.starts_with("seqpacket:"))
+                listen = listen.substr(0, listen.rfind(':')) + ":0";
         if (part.options.on_ready) on_ready = std::exchange(part.options.on_ready, nullptr);
     }
     if (!parts.empty())

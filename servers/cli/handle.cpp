@@ -17,11 +17,11 @@
 namespace bullpen {
 namespace {
 
-bool is_connected_stream(int fd) noexcept {
+bool is_connected(int fd) noexcept {
     int type = 0;
     socklen_t size = sizeof type;
-    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
-           Address::of_peer(fd).family() != AF_UNSPEC;
+    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           (type == SOCK_STREAM || type == SOCK_SEQPACKET) && Address::of_peer(fd).family() != AF_UNSPEC;
 }
 
 /// inetd puts the client on stderr, too: nothing that we say is for him.
@@ -39,8 +39,12 @@ Handler make_handler(const HandleArguments& arguments) {
     if (service.make == nullptr)
         throw std::invalid_argument{"the service " + arguments.service +
                                     " has no handler of its own: bullpen serve runs its program"};
+    if (service.make_program == nullptr)
+        throw std::invalid_argument{"the service " + arguments.service +
+                                    " is not for a process of each client, which shares nothing with others: "
+                                    "bullpen serve has models for it"};
     PoolSettings settings;
-    apply_flags(settings, http_settings(), arguments.flags);
+    apply_flags(settings, service_settings(), arguments.flags);
     try {
         return service.make(settings.of_service);
     } catch (const OptionError& error) {
@@ -52,8 +56,10 @@ Handler make_handler(const HandleArguments& arguments) {
 
 void declare_handle(CLI::App& program, HandleArguments& arguments, std::function<int()>& chosen) {
     CLI::App& handle = *program.add_subcommand("handle", "Serve the one client on descriptor 0 (inetd)");
-    handle.add_option("SERVICE", arguments.service, "http, echo or work")->required()->type_name("");
-    declare_flags(handle, http_settings(), arguments.flags);
+    handle.add_option("SERVICE", arguments.service, "http, echo, daytime, ..., see bullpen serve --help")
+        ->required()
+        ->type_name("");
+    declare_flags(handle, service_settings(), arguments.flags);
     handle.footer(
         "For inetd, xinetd, tcpserver and systemd (Accept=yes, StandardInput=socket):\n"
         "descriptor 0 is the connection. Ends when the client is served.");
@@ -62,9 +68,9 @@ void declare_handle(CLI::App& program, HandleArguments& arguments, std::function
 
 int run_handle(const HandleArguments& arguments) {
     const Handler handler = make_handler(arguments);
-    if (!is_connected_stream(STDIN_FILENO))
+    if (!is_connected(STDIN_FILENO))
         throw std::invalid_argument{
-            "handle: descriptor 0 is no connected stream socket; inetd, xinetd, tcpserver or systemd "
+            "handle: descriptor 0 is no connected socket; inetd, xinetd, tcpserver or systemd "
             "(Accept=yes, StandardInput=socket) makes it one"};
     keep_stderr_from_client();
     if (const int flags = ::fcntl(STDIN_FILENO, F_GETFL); (flags & O_NONBLOCK) != 0)

@@ -11,13 +11,13 @@ namespace bullpen {
 
 struct HandleArguments {
     std::string service;
-    FlagValues flags{};  ///< Of http_settings().
+    FlagValues flags{};  ///< Of service_settings().
 };
 
 void declare_handle(CLI::App& program, HandleArguments& arguments, std::function<int()>& chosen);
 
 /// Exit status 0 when the client is served, also if it left or fell silent; 1 if the handler threw something
-/// else. Throws std::invalid_argument if descriptor 0 is no connected stream socket or there is no such
+/// else. Throws std::invalid_argument if descriptor 0 is no connected socket or there is no such
 /// service.
 int run_handle(const HandleArguments& arguments);
 

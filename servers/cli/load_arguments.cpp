@@ -217,7 +217,7 @@ LoadOptions load_options_from(const LoadArguments& arguments) {
     const std::vector<Address> sources =
         arguments.source.empty() ? std::vector<Address>{} : resolve_source(arguments.source);
     options.server = arguments.unix_socket.empty() ? choose_address(url.address, sources)
-                                                   : Address::unix_path(arguments.unix_socket);
+                                                   : Address::unix_name(arguments.unix_socket);
     if (!sources.empty()) options.source = choose_source(sources, options.server);
     return options;
 }

@@ -1,5 +1,7 @@
 /// The `bullpen` program: reads the command line and calls the command it names.
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -23,6 +25,7 @@
 #include "servers/cli/setting_flags.hpp"
 #include "servers/exit_status.hpp"
 #include "servers/models/models.hpp"
+#include "servers/services/service.hpp"
 #include "servers/settings/nearest.hpp"
 
 namespace bullpen {
@@ -32,7 +35,8 @@ constexpr int exit_usage = 2;
 
 void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<int()>& chosen) {
     CLI::App& serve = *program.add_subcommand("serve", "Serve clients until SIGTERM or Ctrl-C");
-    serve.add_option("service", arguments.service, "http (the default), echo, work or exec")->type_name("");
+    serve.add_option("service", arguments.service, "what is served: http (the default), or see below")
+        ->type_name("");
     serve
         .add_option("program", arguments.pool["program"],
                     "exec -- PROGRAM ARG...: what it starts for each client")
@@ -43,13 +47,17 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
         ->type_name("FILE");
     serve.add_option("--pool", arguments.pool_name, "the pool of the file that pool flags are for")
         ->type_name("POOL");
-    serve.footer(
-        "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"
-        "4 workers at the start, 2 to 6 spare ones, at most 64; metrics at\n"
-        "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.\n"
-        "\n"
-        "Exit status: 0 after an orderly stop, 1 if it could not start, 2 wrong usage or\n"
-        "configuration, 3 if the stop lost connections (drain_timeout, a second Ctrl-C).");
+    std::string names = "Services:\n";
+    for (const Service& service : services())
+        names += fmt::format("  {:<18}{}\n", service.name, service.summary);
+    serve.footer(names +
+                 "\n"
+                 "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"
+                 "4 workers at the start, 2 to 6 spare ones, at most 64; metrics at\n"
+                 "http://127.0.0.1:9464/metrics. Stop it with SIGTERM or Ctrl-C: nothing is lost.\n"
+                 "\n"
+                 "Exit status: 0 after an orderly stop, 1 if it could not start, 2 wrong usage or\n"
+                 "configuration, 3 if the stop lost connections (drain_timeout, a second Ctrl-C).");
     serve.callback([&] {
         if (!arguments.service.empty()) arguments.pool["service"] = {arguments.service};
         chosen = [&] { return run_serve(arguments); };

@@ -16,6 +16,7 @@
 #include "servers/control_socket.hpp"
 #include "servers/running_server.hpp"
 #include "servers/settings/config_file.hpp"
+#include "servers/settings/make_pool.hpp"
 #include "servers/settings/sample_file.hpp"
 
 namespace bullpen {

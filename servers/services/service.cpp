@@ -34,6 +34,15 @@ const std::vector<Service>& services() {
         {.name = "exec",
          .summary = "a program for each client: exec -- PROGRAM ARG…",
          .make_program = make_exec_program},
+        daytime_service(),
+        time_service(),
+        qotd_service(),
+        discard_service(),
+        chargen_service(),
+        sequence_number_service(),
+        uptime_service(),
+        process_count_service(),
+        remote_command_service(),
     };
     return table;
 }

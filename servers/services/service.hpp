@@ -28,6 +28,13 @@ struct ServiceOptions {
     std::string fallback{};                ///< A file below the root, served where nothing is found.
     http::ContentCodings precompressed{};  ///< Of files that lie beside a file, the best first.
 
+    std::string quotes{};  ///< qotd: a file of quotes in the form of fortune(6).
+    // remote-command:
+    std::string command_user{};          ///< Whom commands run as; empty: as the server, if that isn't root.
+    std::string command_shell = "off";   ///< What reads the command; off: nobody, its words are executed.
+    int command_timeout = 60;            ///< Seconds, of time and of CPU time.
+    int command_output = 1024;           ///< KiB.
+    int command_memory = 512;            ///< MiB of address space for each process.
     std::vector<std::string> program{};  ///< exec: the program for each client, and its arguments.
 };
 
@@ -58,5 +65,16 @@ Program make_echo_program(const ServiceOptions& options);
 Program make_http_program(const ServiceOptions& options);
 Program make_work_program(const ServiceOptions& options);
 Program make_exec_program(const ServiceOptions& options);
+
+// The small services.
+Service daytime_service();
+Service time_service();
+Service qotd_service();
+Service discard_service();
+Service chargen_service();
+Service sequence_number_service();
+Service uptime_service();
+Service process_count_service();
+Service remote_command_service();
 
 }  // namespace bullpen

@@ -28,14 +28,14 @@ struct Setting {
     using Member = T& (*)(Owner&);
     /// The member's type says how its text is read and written. A duration is counted in seconds where the
     /// argument is "S", and else in milliseconds.
-    using Field =
-        std::variant<Member<int>, Member<std::size_t>, Member<std::chrono::milliseconds>,
-                     Member<std::chrono::seconds>, Member<mode_t>, Member<std::string>,
-                     Member<std::vector<std::string>>, Member<HandoffWhen>, Member<AcceptLockKind>,
-                     Member<Scheduling>, Member<LogLevel>, Member<LogFormat>, Member<EarlyDrop>,
-                     Member<SourcePrefixes>, Member<std::vector<AdmissionRule>>, Member<std::vector<Network>>,
-                     Member<http::Links>, Member<http::Charset>, Member<http::ContentCodings>,
-                     Member<std::vector<http::AddedHeader>>, Member<std::vector<http::ErrorPage>>>;
+    using Field = std::variant<Member<int>, Member<std::size_t>, Member<std::chrono::milliseconds>,
+                               Member<std::chrono::seconds>, Member<mode_t>, Member<std::string>,
+                               Member<std::vector<std::string>>, Member<HandoffWhen>, Member<AcceptLockKind>,
+                               Member<Scheduling>, Member<LogLevel>, Member<LogFormat>, Member<EarlyDrop>,
+                               Member<SourcePrefixes>, Member<std::vector<AdmissionRule>>,
+                               Member<std::vector<LocalRule>>, Member<std::vector<Network>>,
+                               Member<http::Links>, Member<http::Charset>, Member<http::ContentCodings>,
+                               Member<std::vector<http::AddedHeader>>, Member<std::vector<http::ErrorPage>>>;
 
     std::string_view key;
     Field field;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "core/account.hpp"
 #include "core/parse_number.hpp"
 #include "core/printable.hpp"
 #include "servers/settings/nearest.hpp"
@@ -68,9 +69,11 @@ constexpr const auto& words_for(http::Links) noexcept {
     return link_words;
 }
 
-AdmissionRule to_rule(std::string_view text) {
+/// What stands before the @, and the listener behind it.
+template <typename Rule, typename Read>
+Rule to_rule(std::string_view text, Read read) {
     const auto at = text.find('@');
-    AdmissionRule rule{Network::parse(text.substr(0, at))};
+    Rule rule{read(text.substr(0, at))};
     if (at == std::string_view::npos) return rule;
     rule.listener = text.substr(at + 1);
     if (rule.listener.empty())
@@ -99,6 +102,9 @@ mode_t to_mode(std::string_view text) {
 
 std::string text_of(const AdmissionRule& rule) {
     return rule.network.text() + (rule.listener.empty() ? "" : "@" + rule.listener);
+}
+std::string text_of(const LocalRule& rule) {
+    return std::to_string(rule.id) + (rule.listener.empty() ? "" : "@" + rule.listener);
 }
 std::string text_of(const Network& network) {
     return network.text();
@@ -156,7 +162,9 @@ T parsed(std::string_view text, const Setting<Owner>& setting) {
     } else if constexpr (std::is_same_v<T, SourcePrefixes>) {
         return to_prefixes(text);
     } else if constexpr (std::is_same_v<T, AdmissionRule>) {
-        return to_rule(text);
+        return to_rule<AdmissionRule>(text, Network::parse);
+    } else if constexpr (std::is_same_v<T, LocalRule>) {
+        return to_rule<LocalRule>(text, setting.key == "allow_uid" ? parse_user : parse_group);
     } else if constexpr (std::is_same_v<T, Network> || reads_itself<T>) {
         return T::parse(text);
     } else {

@@ -1,7 +1,5 @@
 #include "servers/settings/settings.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 
@@ -10,9 +8,6 @@
 #include "core/resolve.hpp"
 #include "core/utf8.hpp"
 #include "servers/models/models.hpp"
-#include "servers/services/form.hpp"
-#include "servers/services/option_error.hpp"
-#include "servers/settings/nearest.hpp"
 #include "servers/settings/setting_value.hpp"
 
 namespace bullpen {
@@ -75,16 +70,6 @@ auto& at(PoolSettings& settings) {
     return (settings.*....*path);
 }
 
-/// For saying what is wrong with a setting.
-struct Place {
-    std::string_view text;
-    std::string (*spell)(std::string_view);
-
-    [[noreturn]] void reject(const std::string& sentence) const {
-        throw SettingError{(text.empty() ? "" : std::string{text} + ": ") + sentence};
-    }
-};
-
 void check_texts(std::string_view key, const std::vector<std::string>& texts) {
     if (key == "log")
         if (const std::string wrong = log_complaint(texts.back()); !wrong.empty())
@@ -101,120 +86,16 @@ void store(Owner& owner, const Setting<Owner>& setting, const std::vector<std::s
         set_value(owner, setting, texts);
         check_texts(setting.key, texts);
     } catch (const std::invalid_argument& error) {
-        Place{place, nullptr}.reject(error.what());
+        throw SettingError{(place.empty() ? "" : std::string{place} + ": ") + error.what()};
     }
 }
 
-template <typename Owner>
-void check_number(const Setting<Owner>& setting, const Owner& owner, const Place& where) {
-    try {
-        check_range(setting, owner);
-    } catch (const std::invalid_argument& error) {
-        where.reject(where.spell(setting.key) + ": " + error.what());
-    }
-}
-
-void check_limits(const PoolOptions& pool, const Place& where) {
-    const PoolLimits& limits = pool.limits;
-    if (limits.policy == SizingPolicy::fixed) return;
-    const auto spelled = [&](std::string_view key, int value, int by_default) {
-        return where.spell(key) + " (" + std::to_string(value) +
-               (value == by_default ? ", the default)" : ")");
-    };
-    const PoolLimits usual;
-    if (limits.spare_min > limits.spare_max)
-        where.reject(spelled("spare_min", limits.spare_min, usual.spare_min) + " is above " +
-                     spelled("spare_max", limits.spare_max, usual.spare_max) + "; it must not be");
-    if (limits.workers_start > limits.workers_max && limits.workers_start != usual.workers_start)
-        where.reject(spelled("workers_start", limits.workers_start, usual.workers_start) + " is above " +
-                     spelled("workers_max", limits.workers_max, usual.workers_max) + "; it must not be");
-}
-
-void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, const PoolOptions& pool,
-                 const Place& where) {
-    for (const AdmissionRule& rule : rules) {
-        const std::string& wanted = rule.listener;
-        if (wanted.empty()) continue;
-        const std::vector<std::string>& known = pool.listen;
-        if (std::find(known.begin(), known.end(), wanted) == known.end())
-            where.reject(where.spell(key) + ": " + no_such("listener", wanted, {known.begin(), known.end()}));
-        if (wanted.starts_with("unix:"))
-            where.reject(where.spell(key) + ": the clients of " + wanted +
-                         " have no address; expected a TCP listener after the @");
-    }
-}
-
-void set_workers(PoolOptions& pool, const PoolSettings& settings, const Place& where) {
-    if (settings.workers == 0) return;
-    for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
-        if (settings.given.contains(other))
-            where.reject(where.spell("workers") + " makes a pool of fixed size and can't go with " +
-                         where.spell(other));
-    pool.limits.policy = SizingPolicy::fixed;
-    pool.limits.workers_max = pool.limits.workers_start = settings.workers;
-}
-
-/// What the service says itself, where the user doesn't.
-void set_service(PoolOptions& pool, const PoolSettings& settings, const Service& service,
-                 const Place& where) {
-    const HandoffWhen chosen = pool.handoff_when;
-    const int retries = pool.retry_crashed;
-    try {
-        if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
-            where.reject(lacking);
-    } catch (const OptionError& error) {
-        where.reject(where.spell(error.key()) + ": " + error.what());
-    }
-    if (settings.given.contains("handoff_when")) pool.handoff_when = chosen;
-    if (settings.given.contains("retry_crashed")) pool.retry_crashed = retries;
-}
-
-/// The rows for http follow that of the model.
-std::vector<Setting<PoolSettings>> with_http_settings(std::vector<Setting<PoolSettings>> rows) {
+/// The rows for the services follow that of the model.
+std::vector<Setting<PoolSettings>> with_service_settings(std::vector<Setting<PoolSettings>> rows) {
     const auto model =
         std::find_if(rows.begin(), rows.end(), [](const auto& row) { return row.key == "model"; });
-    rows.insert(model + 1, http_settings().begin(), http_settings().end());
+    rows.insert(model + 1, service_settings().begin(), service_settings().end());
     return rows;
-}
-
-/// What workers are started with, besides all that is of the service http; the others change in a pool that
-/// is there, or in its master.
-constexpr std::array of_workers = {"service",      "program",        "scheduling",   "await_next",
-                                   "idle_timeout", "header_timeout", "body_timeout", "body_rate",
-                                   "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
-                                   "linger_total"};
-/// What can't change in a pool that is there.
-constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock", "metrics_kib"};
-
-/// A directory that was put in the place of another has the same name. `changed` also tells a file whose
-/// contents are others.
-std::string identity_of(const std::string& path, bool changed) {
-    struct stat found {};
-    if (path.empty() || ::stat(path.c_str(), &found) != 0) return {};
-    std::string identity = " (" + std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
-    if (changed)
-        identity += " " + std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec) +
-                    " " + std::to_string(found.st_size);
-    return identity + ")";
-}
-
-/// Sets PoolOptions::of_workers and of_pool.
-void note_texts(PoolOptions& pool, PoolSettings settings) {
-    settings.pool.model = pool.model;
-    const auto is_in = [](const auto& keys, std::string_view key) {
-        return std::find(keys.begin(), keys.end(), key) != keys.end();
-    };
-    for (const Setting<PoolSettings>& setting : http_settings()) {
-        pool.of_workers.push_back({std::string{setting.key}, text_of(setting, settings)});
-        std::string& text = pool.of_workers.back().text;
-        if (setting.key == "root") text += identity_of(settings.of_service.root, false);
-        if (setting.key == "types") text += identity_of(settings.of_service.types, true);
-    }
-    for (const Setting<PoolSettings>& setting : pool_settings()) {
-        const SettingText text{std::string{setting.key}, text_of(setting, settings)};
-        if (is_in(of_workers, setting.key)) pool.of_workers.push_back(text);
-        if (is_in(of_pool, setting.key)) pool.of_pool.push_back(text);
-    }
 }
 
 }  // namespace
@@ -245,6 +126,7 @@ template <typename Owner>
 bool Setting<Owner>::is_list() const noexcept {
     return std::holds_alternative<Member<std::vector<std::string>>>(field) ||
            std::holds_alternative<Member<std::vector<AdmissionRule>>>(field) ||
+           std::holds_alternative<Member<std::vector<LocalRule>>>(field) ||
            std::holds_alternative<Member<std::vector<Network>>>(field) ||
            std::holds_alternative<Member<std::vector<http::AddedHeader>>>(field) ||
            std::holds_alternative<Member<std::vector<http::ErrorPage>>>(field);
@@ -253,7 +135,7 @@ bool Setting<Owner>::is_list() const noexcept {
 template struct Setting<PoolSettings>;
 template struct Setting<MasterSettings>;
 
-const std::vector<Setting<PoolSettings>>& http_settings() {
+const std::vector<Setting<PoolSettings>>& service_settings() {
     using P = PoolSettings;
     using S = ServiceOptions;
     constexpr auto service = &P::of_service;
@@ -296,6 +178,28 @@ const std::vector<Setting<PoolSettings>>& http_settings() {
          R"("index.html")"},
         {"precompressed", at<service, &S::precompressed>, "LIST",
          "which of br,zst,gz lie beside files; or off"},
+        {"quotes",
+         at<service, &S::quotes>,
+         "FILE",
+         "quotes for qotd, % between them (fortune(6))",
+         0,
+         0,
+         {},
+         R"("/usr/share/games/fortunes/fortunes")"},
+        {"command_user",
+         at<service, &S::command_user>,
+         "USER",
+         "remote-command: whom commands run as",
+         0,
+         0,
+         {},
+         R"("nobody")"},
+        {"command_shell", at<service, &S::command_shell>, "SHELL", "remote-command: what reads them; or off"},
+        {"command_timeout", at<service, &S::command_timeout>, "S", "remote-command: time for one", 1, day},
+        {"command_output", at<service, &S::command_output>, "KIB", "remote-command: output of one", 1,
+         1 << 30},
+        {"command_memory", at<service, &S::command_memory>, "MIB", "remote-command: memory of a process", 1,
+         1 << 30},
     };
     return table;
 }
@@ -312,8 +216,8 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
     constexpr auto times = &O::time_limits;
     constexpr auto admission = &O::admission;
     constexpr auto sources = &AdmissionOptions::sources;
-    static const std::vector<Setting<P>> table = with_http_settings({
-        {"service", at<&P::service>, "SERVICE", "what is served: http, echo, work or exec"},
+    static const std::vector<Setting<P>> table = with_service_settings({
+        {"service", at<&P::service>, "SERVICE", "what is served, see bullpen serve --help"},
         {"program",
          at<&P::of_service, &S::program>,
          "ARG",
@@ -322,7 +226,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          {},
          R"(["/bin/cat", "-u"])"},
-        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT or unix:/path; repeatable"},
+        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT, unix:/path ...; repeatable"},
         {"model", at<pool, &O::model>, "MODEL", "the design, see bullpen models"},
         {"workers",
          at<&P::workers>,
@@ -390,6 +294,22 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          {&accepts},
          R"(["10.6.6.0/24"])"},
+        {"allow_uid",
+         at<pool, admission, &AdmissionOptions::allow_uid>,
+         "USER[@ADDR]",
+         "UNIX: only these users, by name or uid",
+         0,
+         0,
+         {&accepts},
+         R"(["www-data", "0@unix:/run/web"])"},
+        {"allow_gid",
+         at<pool, admission, &AdmissionOptions::allow_gid>,
+         "GROUP[@ADDR]",
+         "UNIX: only these groups, by name or gid",
+         0,
+         0,
+         {&accepts},
+         R"(["www-data"])"},
         {"trusted_proxies",
          at<pool, admission, sources, &SourceOptions::trusted>,
          "CIDR",
@@ -530,70 +450,6 @@ void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
 void set_from_text(MasterSettings& settings, const Setting<MasterSettings>& setting,
                    const std::vector<std::string>& texts, std::string_view place) {
     store(settings, setting, texts, place);
-}
-
-void check(const PoolOptions& pool, std::string_view place, std::string (*spell)(std::string_view key)) {
-    const Place where{place, spell};
-    PoolSettings settings;
-    settings.pool = pool;
-    settings.workers = 1;  // Is in the limits.
-    for (const Setting<PoolSettings>& setting : pool_settings()) {
-        check_number(setting, settings, where);
-        for (const Fit* fit : setting.fits)
-            if (fit != nullptr && !fit->fits(pool.design) &&
-                text_of(setting, settings) != text_of(setting, PoolSettings{}))
-                where.reject(fit->complaint(spell(setting.key), pool.design));
-    }
-    if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
-        where.reject(spell("name") + ": " + wrong);
-    if (const std::string wrong = log_complaint(pool.log); !wrong.empty())
-        where.reject(spell("log") + ": " + wrong);
-    if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
-    const MasterSettings master = master_settings_of(pool);
-    for (const Setting<MasterSettings>& setting : master_settings())
-        check_number(setting, master, where);
-    check_limits(pool, where);
-    check_rules("allow", pool.admission.allow, pool, where);
-    check_rules("deny", pool.admission.deny, pool, where);
-    const SourceOptions& sources = pool.admission.sources;
-    if (sources.ban.count() > 0 && sources.connections_max == 0 && sources.rate_max == 0)
-        where.reject(spell("source_ban") + " needs " + spell("source_connections") + " or " +
-                     spell("source_rate") + ", whose refusals it counts");
-}
-
-PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
-                      std::string (*spell)(std::string_view key)) {
-    const Place where{place, spell};
-    const Service& service = choose("service", settings.service, services(), place);
-    const std::vector<std::string>& program = settings.of_service.program;
-    if (!program.empty() && service.name != "exec")
-        where.reject("unexpected argument '" + program.front() + "': only service exec starts a program");
-    PoolOptions pool = settings.pool;
-    pool.name = name;
-    const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
-    if (only_a_program && !settings.given.contains("model")) pool.model = inetd.name;
-    pool.design = choose("model", pool.model, models(), place);
-    set_workers(pool, settings, where);
-    set_service(pool, settings, service, where);
-    check(pool, place, spell);
-    note_texts(pool, settings);
-    return pool;
-}
-
-PoolOptions make_pool(const Options& options, Form form, std::string_view place) {
-    static int made = 0;
-    const Place where{place, spell_as_key};
-    PoolOptions pool;
-    static_cast<Options&>(pool) = options;
-    pool.design = choose("model", pool.model, models(), place);
-    if (pool.design.form != form) where.reject("model " + pool.model + " doesn't run this kind of handler");
-    if (form == Form::program && (pool.on_worker_start || pool.on_worker_stop))
-        where.reject("on_worker_start and on_worker_stop can't go with model " + pool.model +
-                     ", whose workers are programs");
-    check(pool, place, spell_as_key);
-    note_texts(pool, PoolSettings{.pool = pool});
-    pool.of_workers.push_back({"handler", std::to_string(++made)});
-    return pool;
 }
 
 }  // namespace bullpen

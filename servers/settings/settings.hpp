@@ -1,5 +1,4 @@
-/// What a user can set: one table for flags, configuration file, help, checks and the sample file, and the
-/// one function that makes a pool of it.
+/// What a user can set: one table for flags, configuration file, help, checks and the sample file.
 #pragma once
 
 #include <chrono>
@@ -38,7 +37,8 @@ struct Settings {
 };
 
 const std::vector<Setting<PoolSettings>>& pool_settings();
-const std::vector<Setting<PoolSettings>>& http_settings();  ///< Those of pool_settings() for service http.
+const std::vector<Setting<PoolSettings>>&
+service_settings();  ///< Those of pool_settings() for the services of this program.
 
 /// Stores what the user gave for one setting; `place` begins the sentence of the SettingError ("--workers").
 void set_from_text(PoolSettings& settings, const Setting<PoolSettings>& setting,
@@ -52,19 +52,5 @@ std::string name_complaint(const std::string& name);
 
 /// How a setting is called now that once was called `key`; empty if none was. Both with underscores.
 std::string_view new_name_of(std::string_view key) noexcept;
-
-/// The options of the pool that the program, a configuration file and a comparison run: service, model and
-/// limits put together and checked. `spell` writes a key the way this user gave it ("--spare-min",
-/// "spare_min"); `place` begins the sentence of the SettingError.
-PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
-                      std::string (*spell)(std::string_view key));
-
-/// Every range, what goes with which model, and what only shows when all settings are together (spare_min
-/// above spare_max …). make_pool() calls it, and serve() for a user of the library. Throws SettingError.
-void check(const PoolOptions& pool, std::string_view place, std::string (*spell)(std::string_view key));
-
-/// The options of a pool of a user of the library, without its handler, which is of that form. Its workers
-/// are replaced by each reload, because handlers can't be compared.
-PoolOptions make_pool(const Options& options, Form form, std::string_view place = {});
 
 }  // namespace bullpen

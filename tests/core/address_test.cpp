@@ -23,7 +23,8 @@ std::string complaint(std::string_view text) {
 TEST_SUITE("core: addresses") {
     TEST_CASE("what is printed can be read back") {
         for (const char* text :
-             {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock"}) {
+             {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock", "unix:@web",
+              "seqpacket:/run/web.sock", "seqpacket:@web"}) {
             REQUIRE(resolve(text).size() == 1);
             CHECK(resolve(text).front().text() == text);
         }
@@ -36,6 +37,10 @@ TEST_SUITE("core: addresses") {
         CHECK(resolve("[::1]:81").front().port() == 81);
         CHECK(resolve("unix:/a b").front().path() == "/a b");
         CHECK(resolve("unix:/a").front().port() == 0);
+        CHECK(resolve("unix:/a").front().type() == SOCK_STREAM);
+        CHECK(resolve("seqpacket:/a").front().type() == SOCK_SEQPACKET);
+        CHECK(resolve("seqpacket:/a").front().path() == "/a");
+        CHECK(resolve("unix:@a").front().path().empty());
         CHECK(resolve("127.0.0.1:1").front().path().empty());
         CHECK(Address{}.text() == "unknown");
     }
@@ -59,8 +64,8 @@ TEST_SUITE("core: addresses") {
     TEST_CASE("what is no address is rejected with a sentence that quotes it") {
         for (const char* text :
              {"", "8080", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:100000",
-              "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1",
-              "unix:", "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
+              "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1", "unix:", "unix:@",
+              "seqpacket:", "seqpacket:@", "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
             CAPTURE(text);
             CHECK(complaint(text).starts_with("'" + std::string{text} + "' is not an address: "));
         }
@@ -100,5 +105,7 @@ TEST_SUITE("core: addresses") {
     TEST_CASE("a UNIX socket's path has at most 107 bytes") {
         CHECK(complaint("unix:/" + std::string(106, 'x')).empty());
         CHECK(contains(complaint("unix:/" + std::string(107, 'x')), "107"));
+        CHECK(complaint("unix:@" + std::string(106, 'x')).empty());
+        CHECK(contains(complaint("seqpacket:@" + std::string(107, 'x')), "107"));
     }
 }

@@ -37,7 +37,7 @@ int error_of(const std::string& text) {
 
 /// A client that has connected, or an empty descriptor if nobody let it in within a moment.
 UniqueFd connect_to(const Address& address) {
-    UniqueFd client{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    UniqueFd client{::socket(address.family(), address.type() | SOCK_CLOEXEC, 0)};
     const timeval moment{.tv_sec = 0, .tv_usec = 300'000};
     ::setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof moment);
     if (::connect(client.get(), address.data(), address.size()) != 0) client.reset();
@@ -196,7 +196,7 @@ TEST_SUITE("core: listeners") {
         const std::string path = directory.path + "/s";
         {
             const UniqueFd dead{::socket(AF_UNIX, SOCK_STREAM, 0)};
-            const Address address = Address::unix_path(path);
+            const Address address = Address::unix_name(path);
             REQUIRE(::bind(dead.get(), address.data(), address.size()) == 0);
         }
         {
@@ -209,6 +209,40 @@ TEST_SUITE("core: listeners") {
         { const UniqueFd plain{::open(path.c_str(), O_CREAT | O_WRONLY, 0600)}; }
         CHECK(error_of("unix:" + path) == EEXIST);
         CHECK(std::filesystem::exists(path));
+    }
+
+    TEST_CASE("a name without a file goes with its socket, which stops new clients and serves its backlog") {
+        for (const char* kind : {"unix:@", "seqpacket:@"}) {
+            const std::string text = kind + ("bullpen-test-" + std::to_string(::getpid()));
+            CAPTURE(text);
+            Listener listener = listen_on(text);
+            CHECK(listener.address().text() == text);
+            CHECK_FALSE(std::filesystem::exists(text.substr(text.find('@'))));
+            CHECK_FALSE(listener.has_clients());
+            const UniqueFd client = connect_to(listener.address());
+            REQUIRE(client);
+            CHECK(error_of(text) == EADDRINUSE);
+            listener.stop_new_clients();
+            CHECK_FALSE(connect_to(listener.address()));
+            CHECK(listener.has_clients());
+            CHECK(accepts_one(listener));
+            CHECK_FALSE(listener.has_clients());
+            CHECK_FALSE(accepts_one(listener));
+            CHECK(errno == EINVAL);
+            listener.close();
+            CHECK(connect_to(listen_on(text).address()));
+        }
+    }
+
+    TEST_CASE("a seqpacket listener is one, and keeps the file of a stream listener as that one does") {
+        TemporaryDirectory directory;
+        const Listener listener = listen_on("seqpacket:" + directory.path + "/s");
+        CHECK(Address::of_socket(listener.fd()).type() == SOCK_SEQPACKET);
+        const UniqueFd client = connect_to(listener.address());
+        REQUIRE(client);
+        CHECK(Address::of_peer(client.get()).text() == listener.address().text());
+        CHECK(error_of("unix:" + directory.path + "/s") == EADDRINUSE);
+        CHECK(error_of("seqpacket:" + directory.path + "/s") == EADDRINUSE);
     }
 
     TEST_CASE("a stopping server never removes its successor's socket file") {

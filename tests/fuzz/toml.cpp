@@ -9,6 +9,7 @@
 
 #include <bullpen/unique_fd.hpp>
 #include "servers/settings/config_file.hpp"
+#include "servers/settings/make_pool.hpp"
 #include "tests/fuzz/property.hpp"
 
 using namespace bullpen;

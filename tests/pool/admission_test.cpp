@@ -29,8 +29,8 @@ TEST_SUITE("pool: admission") {
     TEST_CASE("everybody is admitted by default") {
         Admission admission{{}, one_listener};
         CHECK_FALSE(admission.enabled());
-        CHECK(admission.admit(from("1.2.3.4"), 0, 1'000'000, start) == admitted);
-        CHECK(admission.admit(Peer{}, 0, 1'000'000, start) == admitted);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 1'000'000, start) == admitted);
+        CHECK(admission.admit(-1, Peer{}, 0, 1'000'000, start) == admitted);
         admission.ended(from("1.2.3.4"));
         admission.sweep(start);
     }
@@ -45,16 +45,16 @@ TEST_SUITE("pool: admission") {
     TEST_CASE("if there is a list of those allowed, only they come in, and deny wins") {
         Admission admission{{.allow = {rule("10.0.0.0/8"), rule("::1")}, .deny = {rule("10.6.0.0/16")}},
                             one_listener};
-        CHECK(admission.admit(from("10.1.2.3"), 0, 0, start) == admitted);
-        CHECK(admission.admit(from("::1"), 0, 0, start) == admitted);
-        CHECK(admission.admit(from("11.1.2.3"), 0, 0, start) == Refusal::denied);
-        CHECK(admission.admit(from("10.6.2.3"), 0, 0, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("10.1.2.3"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("::1"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("11.1.2.3"), 0, 0, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("10.6.2.3"), 0, 0, start) == Refusal::denied);
     }
 
     TEST_CASE("without such a list everybody comes in who is not denied") {
         Admission admission{{.deny = {rule("10.6.0.0/16")}}, one_listener};
-        CHECK(admission.admit(from("11.1.2.3"), 0, 0, start) == admitted);
-        CHECK(admission.admit(from("10.6.2.3"), 0, 0, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("11.1.2.3"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("10.6.2.3"), 0, 0, start) == Refusal::denied);
     }
 
     TEST_CASE("a rule may be for one listener as it is written, which may be several") {
@@ -62,12 +62,12 @@ TEST_SUITE("pool: admission") {
                              .deny = {rule("11.0.0.0/8", "[::]:81"), rule("12.0.0.0/8")}},
                             {"localhost:80", "localhost:80", "[::]:81"}};
         for (const std::size_t listener : {0U, 1U}) {
-            CHECK(admission.admit(from("10.1.2.3"), listener, 0, start) == admitted);
-            CHECK(admission.admit(from("1.1.2.3"), listener, 0, start) == Refusal::denied);
+            CHECK(admission.admit(-1, from("10.1.2.3"), listener, 0, start) == admitted);
+            CHECK(admission.admit(-1, from("1.1.2.3"), listener, 0, start) == Refusal::denied);
         }
-        CHECK(admission.admit(from("1.1.2.3"), 2, 0, start) == admitted);
-        CHECK(admission.admit(from("11.1.2.3"), 2, 0, start) == Refusal::denied);
-        CHECK(admission.admit(from("12.1.2.3"), 2, 0, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("1.1.2.3"), 2, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("11.1.2.3"), 2, 0, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("12.1.2.3"), 2, 0, start) == Refusal::denied);
     }
 
     TEST_CASE("a rule for a listener that isn't there is an error") {
@@ -82,7 +82,7 @@ TEST_SUITE("pool: admission") {
         const auto dropped_of_1000 = [&](int unserved) {
             int dropped = 0;
             for (int i = 0; i < 1000; ++i)
-                dropped += admission.admit(from("1.2.3.4"), 0, unserved, start) == Refusal::startups;
+                dropped += admission.admit(-1, from("1.2.3.4"), 0, unserved, start) == Refusal::startups;
             return dropped;
         };
         CHECK(dropped_of_1000(9) == 0);
@@ -96,11 +96,11 @@ TEST_SUITE("pool: admission") {
     TEST_CASE("who is dropped is not counted as one of its source's connections") {
         Admission admission{{.sources = {.connections_max = 1}, .early_drop = EarlyDrop::parse("1")},
                             one_listener};
-        CHECK(admission.admit(from("1.2.3.4"), 0, 1, start) == Refusal::startups);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == admitted);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == Refusal::source);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 1, start) == Refusal::startups);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == Refusal::source);
         admission.ended(from("1.2.3.4"));
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == admitted);
     }
 
     TEST_CASE("the lists are asked first, then the bans, then chance, then the limits") {
@@ -108,11 +108,11 @@ TEST_SUITE("pool: admission") {
                              .sources = {.connections_max = 1, .ban = 60s, .ban_after = 1},
                              .early_drop = EarlyDrop::parse("1")},
                             one_listener};
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == admitted);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 1, start) == Refusal::startups);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == Refusal::source);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 1, start) == Refusal::banned);
-        CHECK(admission.admit(from("10.2.3.4"), 0, 1, start) == Refusal::denied);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 1, start) == Refusal::startups);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == Refusal::source);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 1, start) == Refusal::banned);
+        CHECK(admission.admit(-1, from("10.2.3.4"), 0, 1, start) == Refusal::denied);
     }
 
     TEST_CASE("lists and limits don't concern clients of a UNIX socket, early drop does") {
@@ -122,14 +122,14 @@ TEST_SUITE("pool: admission") {
                              .early_drop = EarlyDrop::parse("3")},
                             {"unix:/x"}};
         for (int i = 0; i < 10; ++i)
-            CHECK(admission.admit(Peer{}, 0, 2, start) == admitted);
-        CHECK(admission.admit(Peer{}, 0, 3, start) == Refusal::startups);
+            CHECK(admission.admit(-1, Peer{}, 0, 2, start) == admitted);
+        CHECK(admission.admit(-1, Peer{}, 0, 3, start) == Refusal::startups);
     }
 
     TEST_CASE("a sweep forgets sources") {
         Admission admission{{.sources = {.connections_max = 1}}, one_listener};
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start) == admitted);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start) == admitted);
         admission.sweep(start + 1h);
-        CHECK(admission.admit(from("1.2.3.4"), 0, 0, start + 1h) == Refusal::source);
+        CHECK(admission.admit(-1, from("1.2.3.4"), 0, 0, start + 1h) == Refusal::source);
     }
 }

@@ -302,7 +302,7 @@ TEST_SUITE("pool: the table of connections") {
         Table table{10, "", {.sources = {.connections_max = 2}}};
         const auto come = [&table] {
             const Place place = table.add();
-            if (table.admission.admit(somebody, 0, 0, now)) table.connections.at(place).admitted = false;
+            if (table.admission.admit(-1, somebody, 0, 0, now)) table.connections.at(place).admitted = false;
             return place;
         };
         const auto is_admitted = [&](Place place) { return table.connections.at(place).admitted; };

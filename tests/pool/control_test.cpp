@@ -60,7 +60,7 @@ private:
         REQUIRE(::mkdtemp(name.data()) != nullptr);
         return name;
     }
-    [[nodiscard]] Address address() const { return Address::unix_path(directory_ + "/socket"); }
+    [[nodiscard]] Address address() const { return Address::unix_name(directory_ + "/socket"); }
 
     EventsInTest events_;
     std::string directory_;

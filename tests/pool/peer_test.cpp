@@ -11,7 +11,7 @@ TEST_SUITE("pool: peers") {
     TEST_CASE("a peer says what its address says") {
         for (const char* text : {"127.0.0.1:8080", "[::1]:81", "unix:"}) {
             const Address address =
-                std::string_view{text} == "unix:" ? Address::unix_path("/x") : resolve(text).front();
+                std::string_view{text} == "unix:" ? Address::unix_name("/x") : resolve(text).front();
             const Peer peer = Peer::of(address.data(), address.size());
             CHECK(peer.text() == text);
             CHECK(peer.port == address.port());

@@ -128,7 +128,7 @@ class Handle(unittest.TestCase):
         for stdin in (subprocess.DEVNULL, listening, datagrams[0]):
             done = subprocess.run([PROGRAM, "handle", "echo"], stdin=stdin, capture_output=True, text=True, timeout=TIMEOUT)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
-            self.assertRegex(done.stderr, r"\Abullpen: handle: descriptor 0 is no connected stream socket[^\n]*\n\Z")
+            self.assertRegex(done.stderr, r"\Abullpen: handle: descriptor 0 is no connected socket[^\n]*\n\Z")
         for arguments, expected in [((), "SERVICE is required"), (("ehco",), "did you mean echo?"),
                                     (("exec",), "exec has no handler"), (("echo", "--rot", "x"), "did you mean --root"),
                                     (("http", "--file-cache", "-1"), "--file-cache: expected a number from 0 to 86400, got -1")]:

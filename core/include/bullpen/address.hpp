@@ -1,4 +1,4 @@
-/// Where a server listens or a client comes from: IPv4, IPv6 or a UNIX socket's path.
+/// Where a server listens or a client comes from: IPv4, IPv6 or a UNIX socket's name.
 #pragma once
 
 #include <sys/socket.h>
@@ -28,14 +28,18 @@ public:
     /// Copies what getsockname(2), accept(2) or getaddrinfo(3) filled in.
     Address(const sockaddr* address, socklen_t size) noexcept;
 
-    /// A UNIX socket's path, at most 107 bytes (sun_path's limit, unix(7)); longer throws AddressError.
-    static Address unix_path(std::string_view path);
+    /// A UNIX socket's path, or "@NAME" for a name without a file (abstract, unix(7)). At most 107 bytes
+    /// (sun_path's limit); longer throws AddressError. `type`: SOCK_STREAM, or SOCK_SEQPACKET for a socket
+    /// that keeps the bounds of messages (TLPI 61.13.5).
+    static Address unix_name(std::string_view name, int type = SOCK_STREAM);
 
     /// The address of a socket and of its peer (getsockname, getpeername); "unknown" if there is none.
     static Address of_socket(int fd) noexcept;
     static Address of_peer(int fd) noexcept;
 
     [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
+    /// Of the socket that has it: SOCK_STREAM or SOCK_SEQPACKET.
+    [[nodiscard]] int type() const noexcept { return type_; }
     [[nodiscard]] const sockaddr* data() const noexcept;
     [[nodiscard]] socklen_t size() const noexcept { return size_; }
 
@@ -48,16 +52,20 @@ public:
     /// The numeric host, without brackets; empty for anything but an IP address.
     [[nodiscard]] std::string host() const;
 
-    /// The socket file's path; empty for anything but a UNIX socket that has a name.
+    /// The socket file's path; empty for anything but a UNIX socket that has one.
     [[nodiscard]] std::string path() const;
 
-    /// "127.0.0.1:8080", "[::1]:8080", "unix:/run/web.sock", "unix:" (a client without a name) or
-    /// "unknown". Options::listen takes what this prints.
+    /// "127.0.0.1:8080", "[::1]:8080", "unix:/run/web.sock", "unix:@web", "seqpacket:/run/web.sock", "unix:"
+    /// (a client without a name) or "unknown". Options::listen takes what this prints.
     [[nodiscard]] std::string text() const;
 
 private:
+    static Address ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept;
+    [[nodiscard]] std::string_view unix_bytes() const noexcept;
+
     sockaddr_storage storage_{};
     socklen_t size_ = 0;
+    int type_ = SOCK_STREAM;
 };
 
 }  // namespace bullpen

@@ -1,6 +1,8 @@
 /// Which clients get in, where the master accepts.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -16,10 +18,21 @@ struct AdmissionRule {
     std::string listener = {};  ///< One of Options::listen, as it is written there; empty: all.
 };
 
+/// An entry of the lists `allow_uid` and `allow_gid`.
+struct LocalRule {
+    id_t id = 0;  ///< Of a user or a group.
+    std::string listener =
+        {};  ///< A UNIX one of Options::listen, as it is written there; empty: all of them.
+};
+
 /// Everything is off by default.
 struct AdmissionOptions {
     std::vector<AdmissionRule> allow = {};  ///< A listener with such rules admits only their networks.
     std::vector<AdmissionRule> deny = {};   ///< Takes precedence over allow.
+    /// A UNIX listener with such rules admits only processes of these users, or in these groups (the
+    /// effective ids of the process as of its connect, and its supplementary groups: unix(7), SO_PEERCRED).
+    std::vector<LocalRule> allow_uid = {};
+    std::vector<LocalRule> allow_gid = {};
     SourceOptions sources = {};
     EarlyDrop early_drop = {};
 };

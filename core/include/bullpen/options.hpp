@@ -29,7 +29,7 @@ enum class Scheduling {
 
 struct Options {
     std::string name = "default";  ///< The pool's name in logs and metrics.
-    /// HOST:PORT, [V6]:PORT or unix:/path, one or several.
+    /// HOST:PORT, [V6]:PORT, unix:/path, unix:@name (no file) or seqpacket:/path, one or several.
     std::vector<std::string> listen = {"127.0.0.1:8080"};
     std::string model = "prefork";  ///< One of those that `bullpen models` lists.
 
@@ -91,7 +91,7 @@ struct Options {
     // Of the whole server. Pools of one Server say the same, or leave the default.
     /// Called with the addresses that were bound (port 0 is a port that was free) once the server can take
     /// clients: in a process of its own, which ends with it, so that it may block. What it throws is logged.
-    /// Called again by a new program after an upgrade.
+    /// Called again by a new program after an upgrade, and if the master dies in that moment.
     std::function<void(const BoundAddresses&)> on_ready = {};
     std::string metrics = "off";  ///< Where Prometheus may scrape (/metrics, /healthz, /readyz), or "off".
     /// The directory of the control socket for `bullpen ctl --name NAME`, where NAME is the pool's; "auto" is

@@ -4,7 +4,7 @@
 
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
-#include "servers/settings/settings.hpp"
+#include "servers/settings/make_pool.hpp"
 
 namespace bullpen {
 namespace {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "servers/cli/serve.hpp"
+#include "servers/settings/make_pool.hpp"
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "servers/settings/settings.hpp"
+#include "servers/settings/make_pool.hpp"
 #include "tests/complaint.hpp"
 
 namespace bullpen {

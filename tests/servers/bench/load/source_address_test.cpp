@@ -37,7 +37,7 @@ TEST_SUITE("cli: the load client's source") {
         };
         CHECK_THROWS_AS(source_of("not an address", server), std::invalid_argument);
         CHECK_THROWS_AS(source_of("::1", server), std::invalid_argument);
-        CHECK_THROWS_AS(source_of("127.0.0.1", Address::unix_path("/x")), std::invalid_argument);
+        CHECK_THROWS_AS(source_of("127.0.0.1", Address::unix_name("/x")), std::invalid_argument);
         CHECK_THROWS_AS(source_of("192.0.2.1", server), std::system_error);  // TEST-NET-1.
     }
 

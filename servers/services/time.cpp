@@ -1,0 +1,34 @@
+/// time: the seconds since 1900 as four bytes (RFC 868).
+#include <cstdint>
+#include <ctime>
+
+#include "servers/services/own_program.hpp"
+#include "servers/services/service.hpp"
+#include "servers/services/short_answer.hpp"
+
+namespace bullpen {
+namespace {
+
+constexpr std::uint64_t from_1900_to_1970 = 2'208'988'800;
+
+/// In network byte order. It begins again at 0 on 2036-02-07, as the RFC has it.
+std::string seconds_since_1900() {
+    const auto seconds =
+        static_cast<std::uint32_t>(static_cast<std::uint64_t>(std::time(nullptr)) + from_1900_to_1970);
+    std::string bytes;
+    for (const unsigned shift : {24U, 16U, 8U, 0U})
+        bytes += static_cast<char>(seconds >> shift & 0xffU);
+    return bytes;
+}
+
+}  // namespace
+
+Service time_service() {
+    return {.name = "time",
+            .summary = "the seconds since 1900, four bytes (RFC 868)",
+            .make = [](const ServiceOptions&) { return make_short_answer(seconds_since_1900); },
+            .make_async = [](const ServiceOptions&) { return make_async_short_answer(seconds_since_1900); },
+            .make_program = [](const ServiceOptions&) { return own_program("time"); }};
+}
+
+}  // namespace bullpen

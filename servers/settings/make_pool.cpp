@@ -1,0 +1,221 @@
+#include "servers/settings/make_pool.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+
+#include "servers/models/models.hpp"
+#include "servers/services/form.hpp"
+#include "servers/services/option_error.hpp"
+#include "servers/settings/nearest.hpp"
+#include "servers/settings/setting_value.hpp"
+
+namespace bullpen {
+namespace {
+
+/// For saying what is wrong with a setting.
+struct Place {
+    std::string_view text;
+    std::string (*spell)(std::string_view);
+
+    [[noreturn]] void reject(const std::string& sentence) const {
+        throw SettingError{(text.empty() ? "" : std::string{text} + ": ") + sentence};
+    }
+};
+
+template <typename Owner>
+void check_number(const Setting<Owner>& setting, const Owner& owner, const Place& where) {
+    try {
+        check_range(setting, owner);
+    } catch (const std::invalid_argument& error) {
+        where.reject(where.spell(setting.key) + ": " + error.what());
+    }
+}
+
+void check_limits(const PoolOptions& pool, const Place& where) {
+    const PoolLimits& limits = pool.limits;
+    if (limits.policy == SizingPolicy::fixed) return;
+    const auto spelled = [&](std::string_view key, int value, int by_default) {
+        return where.spell(key) + " (" + std::to_string(value) +
+               (value == by_default ? ", the default)" : ")");
+    };
+    const PoolLimits usual;
+    if (limits.spare_min > limits.spare_max)
+        where.reject(spelled("spare_min", limits.spare_min, usual.spare_min) + " is above " +
+                     spelled("spare_max", limits.spare_max, usual.spare_max) + "; it must not be");
+    if (limits.workers_start > limits.workers_max && limits.workers_start != usual.workers_start)
+        where.reject(spelled("workers_start", limits.workers_start, usual.workers_start) + " is above " +
+                     spelled("workers_max", limits.workers_max, usual.workers_max) + "; it must not be");
+}
+
+bool is_unix(std::string_view listener) noexcept {
+    return listener.starts_with("unix:") || listener.starts_with("seqpacket:");
+}
+
+void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, const PoolOptions& pool,
+                 const Place& where) {
+    for (const AdmissionRule& rule : rules) {
+        const std::string& wanted = rule.listener;
+        if (wanted.empty()) continue;
+        const std::vector<std::string>& known = pool.listen;
+        if (std::find(known.begin(), known.end(), wanted) == known.end())
+            where.reject(where.spell(key) + ": " + no_such("listener", wanted, {known.begin(), known.end()}));
+        if (is_unix(wanted))
+            where.reject(where.spell(key) + ": the clients of " + wanted +
+                         " have no address; expected a TCP listener after the @");
+    }
+}
+
+void check_rules(std::string_view key, const std::vector<LocalRule>& rules, const PoolOptions& pool,
+                 const Place& where) {
+    const std::vector<std::string>& known = pool.listen;
+    for (const LocalRule& rule : rules) {
+        const std::string& wanted = rule.listener;
+        if (wanted.empty() && std::none_of(known.begin(), known.end(), is_unix))
+            where.reject(where.spell(key) +
+                         ": the pool has no UNIX listener, and the clients of others have " + "no user");
+        if (wanted.empty()) continue;
+        if (std::find(known.begin(), known.end(), wanted) == known.end())
+            where.reject(where.spell(key) + ": " + no_such("listener", wanted, {known.begin(), known.end()}));
+        if (!is_unix(wanted))
+            where.reject(where.spell(key) + ": the clients of " + wanted +
+                         " have no user; expected a UNIX listener after the @");
+    }
+}
+
+void set_workers(PoolOptions& pool, const PoolSettings& settings, const Place& where) {
+    if (settings.workers == 0) return;
+    for (const char* other : {"workers_start", "spare_min", "spare_max", "workers_max"})
+        if (settings.given.contains(other))
+            where.reject(where.spell("workers") + " makes a pool of fixed size and can't go with " +
+                         where.spell(other));
+    pool.limits.policy = SizingPolicy::fixed;
+    pool.limits.workers_max = pool.limits.workers_start = settings.workers;
+}
+
+/// What the service says itself, where the user doesn't.
+void set_service(PoolOptions& pool, const PoolSettings& settings, const Service& service,
+                 const Place& where) {
+    const HandoffWhen chosen = pool.handoff_when;
+    const int retries = pool.retry_crashed;
+    try {
+        if (const std::string lacking = set_form(pool, service, settings.of_service); !lacking.empty())
+            where.reject(lacking);
+    } catch (const OptionError& error) {
+        where.reject(where.spell(error.key()) + ": " + error.what());
+    }
+    if (settings.given.contains("handoff_when")) pool.handoff_when = chosen;
+    if (settings.given.contains("retry_crashed")) pool.retry_crashed = retries;
+}
+
+/// What workers are started with, besides all that is of a service; the others change in a pool that
+/// is there, or in its master.
+constexpr std::array of_workers = {"service",      "program",        "scheduling",   "await_next",
+                                   "idle_timeout", "header_timeout", "body_timeout", "body_rate",
+                                   "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
+                                   "linger_total"};
+/// What can't change in a pool that is there.
+constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock", "metrics_kib"};
+
+/// A directory that was put in the place of another has the same name. `changed` also tells a file whose
+/// contents are others.
+std::string identity_of(const std::string& path, bool changed) {
+    struct stat found {};
+    if (path.empty() || ::stat(path.c_str(), &found) != 0) return {};
+    std::string identity = " (" + std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
+    if (changed)
+        identity += " " + std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec) +
+                    " " + std::to_string(found.st_size);
+    return identity + ")";
+}
+
+/// Sets PoolOptions::of_workers and of_pool.
+void note_texts(PoolOptions& pool, PoolSettings settings) {
+    settings.pool.model = pool.model;
+    const auto is_in = [](const auto& keys, std::string_view key) {
+        return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
+    for (const Setting<PoolSettings>& setting : service_settings()) {
+        pool.of_workers.push_back({std::string{setting.key}, text_of(setting, settings)});
+        std::string& text = pool.of_workers.back().text;
+        if (setting.key == "root") text += identity_of(settings.of_service.root, false);
+        if (setting.key == "types") text += identity_of(settings.of_service.types, true);
+        if (setting.key == "quotes") text += identity_of(settings.of_service.quotes, true);
+    }
+    for (const Setting<PoolSettings>& setting : pool_settings()) {
+        const SettingText text{std::string{setting.key}, text_of(setting, settings)};
+        if (is_in(of_workers, setting.key)) pool.of_workers.push_back(text);
+        if (is_in(of_pool, setting.key)) pool.of_pool.push_back(text);
+    }
+}
+
+}  // namespace
+
+void check(const PoolOptions& pool, std::string_view place, std::string (*spell)(std::string_view key)) {
+    const Place where{place, spell};
+    PoolSettings settings;
+    settings.pool = pool;
+    settings.workers = 1;  // Is in the limits.
+    for (const Setting<PoolSettings>& setting : pool_settings()) {
+        check_number(setting, settings, where);
+        for (const Fit* fit : setting.fits)
+            if (fit != nullptr && !fit->fits(pool.design) &&
+                text_of(setting, settings) != text_of(setting, PoolSettings{}))
+                where.reject(fit->complaint(spell(setting.key), pool.design));
+    }
+    if (const std::string wrong = name_complaint(pool.name); !wrong.empty())
+        where.reject(spell("name") + ": " + wrong);
+    if (const std::string wrong = log_complaint(pool.log); !wrong.empty())
+        where.reject(spell("log") + ": " + wrong);
+    if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
+    const MasterSettings master = master_settings_of(pool);
+    for (const Setting<MasterSettings>& setting : master_settings())
+        check_number(setting, master, where);
+    check_limits(pool, where);
+    check_rules("allow", pool.admission.allow, pool, where);
+    check_rules("deny", pool.admission.deny, pool, where);
+    check_rules("allow_uid", pool.admission.allow_uid, pool, where);
+    check_rules("allow_gid", pool.admission.allow_gid, pool, where);
+    const SourceOptions& sources = pool.admission.sources;
+    if (sources.ban.count() > 0 && sources.connections_max == 0 && sources.rate_max == 0)
+        where.reject(spell("source_ban") + " needs " + spell("source_connections") + " or " +
+                     spell("source_rate") + ", whose refusals it counts");
+}
+
+PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std::string_view place,
+                      std::string (*spell)(std::string_view key)) {
+    const Place where{place, spell};
+    const Service& service = choose("service", settings.service, services(), place);
+    const std::vector<std::string>& program = settings.of_service.program;
+    if (!program.empty() && service.name != "exec")
+        where.reject("unexpected argument '" + program.front() + "': only service exec starts a program");
+    PoolOptions pool = settings.pool;
+    pool.name = name;
+    const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
+    if (only_a_program && !settings.given.contains("model")) pool.model = inetd.name;
+    pool.design = choose("model", pool.model, models(), place);
+    set_workers(pool, settings, where);
+    set_service(pool, settings, service, where);
+    check(pool, place, spell);
+    note_texts(pool, settings);
+    return pool;
+}
+
+PoolOptions make_pool(const Options& options, Form form, std::string_view place) {
+    static int made = 0;
+    const Place where{place, spell_as_key};
+    PoolOptions pool;
+    static_cast<Options&>(pool) = options;
+    pool.design = choose("model", pool.model, models(), place);
+    if (pool.design.form != form) where.reject("model " + pool.model + " doesn't run this kind of handler");
+    if (form == Form::program && (pool.on_worker_start || pool.on_worker_stop))
+        where.reject("on_worker_start and on_worker_stop can't go with model " + pool.model +
+                     ", whose workers are programs");
+    check(pool, place, spell_as_key);
+    note_texts(pool, PoolSettings{.pool = pool});
+    pool.of_workers.push_back({"handler", std::to_string(++made)});
+    return pool;
+}
+
+}  // namespace bullpen
