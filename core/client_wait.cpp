@@ -128,8 +128,10 @@ std::optional<Peeked> ClientWait::look(ClientSocket& socket, std::span<std::byte
     expected_ = size.value_or(0);
     if (!size) return {};
     if (*size == 0 || *size > beyond) return Peeked{*size, *size == 0};
-    if (socket.has_ended()) return Peeked{*size, true};
-    return {};
+    if (!socket.has_ended()) return {};
+    // Once more for what has come with the end since that look.
+    const auto last = socket.receive(buffer, MSG_PEEK | MSG_DONTWAIT);
+    return Peeked{last.value_or(*size), true};
 }
 
 void ClientWait::note_taken(std::size_t bytes) noexcept {

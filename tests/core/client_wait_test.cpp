@@ -114,6 +114,24 @@ TEST_SUITE("core: waiting for a client") {
         }
     }
 
+    TEST_CASE("what comes together with the client's end is seen with it") {
+        for (int round = 0; round < 300; ++round) {  // Each may be looked at between the bytes and the end.
+            ConnectionPair pair = tcp_pair({.parks = true, .await_next = milliseconds{0}});
+            std::vector<std::byte> buffer(16);
+            say(pair.client, "half");
+            REQUIRE(pair.server.peek(buffer, {Limit::header}));
+            std::thread client{[&] {
+                CHECK(::send(pair.client.get(), "rest", 4, MSG_MORE) == 4);
+                ::shutdown(pair.client.get(), SHUT_WR);  // In one segment.
+            }};
+            std::optional<Peeked> peeked;
+            while (!peeked)
+                peeked = pair.server.peek(buffer, {Limit::header, Clock::now() + for_ever}, 4);
+            client.join();
+            REQUIRE(text_of(buffer, peeked->size) == "halfrest");
+        }
+    }
+
     TEST_CASE("who is in the middle of something runs into that limit, and at a stop is waited for") {
         const std::atomic<std::uint32_t> none{0};
         const std::atomic<std::uint32_t> yes{1};
