@@ -56,13 +56,13 @@ std::size_t Connection::read_some(std::span<std::byte> buffer) {
     socket_.failure().time_out(Limit::read, "the client sent nothing within the read limit");
 }
 
-std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline) {
+std::size_t Connection::read_before(std::span<std::byte> buffer, TimePoint deadline, Limit counted_as) {
     if (has_unread())
-        return read_behind_unread(buffer,
-                                  [&](std::span<std::byte> rest) { return read_before(rest, deadline); });
+        return read_behind_unread(
+            buffer, [&](std::span<std::byte> rest) { return read_before(rest, deadline, counted_as); });
     wait_.want_input(socket_, 1);
     if (const auto size = wait_.receive_until(socket_, buffer, deadline)) return *size;
-    socket_.failure().time_out(Limit::read, ClientWait::incomplete);
+    socket_.failure().time_out(counted_as, ClientWait::incomplete);
 }
 
 bool Connection::read_exactly(std::span<std::byte> buffer) {

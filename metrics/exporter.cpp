@@ -25,6 +25,7 @@
 #include <bullpen/clock.hpp>
 #include <bullpen/unique_fd.hpp>
 #include "core/http/async_conversation.hpp"
+#include "core/http/read_only_responder.hpp"
 #include "metrics/health.hpp"
 #include "metrics/pool_metrics.hpp"
 
@@ -92,7 +93,7 @@ private:
 
 /// A connection and what answers it; in the list of all, those that asked last at the end, until it is
 /// closed.
-class Client final : public http::Responder,
+class Client final : public http::ReadOnlyResponder,
                      public intrusive::list_base_hook<intrusive::link_mode<intrusive::auto_unlink>> {
 public:
     using List = intrusive::list<Client, intrusive::constant_time_size<false>>;

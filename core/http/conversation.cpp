@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/http/body_reader.hpp"
 #include "core/http/http_metrics.hpp"
 #include "core/transfer_progress.hpp"
 
@@ -89,6 +90,7 @@ private:
     }
 
     std::optional<Next> serve_request();
+    Answer answer_with(BodyWanted wanted);
     std::optional<Next> send(Answer answer);
     void take_request();
     void remember() noexcept { std::memcpy(client_.state().data(), &memory_, sizeof memory_); }
@@ -114,15 +116,29 @@ std::optional<Next> Conversation::serve_request() {
     if (*found == HeadBuffer::Outcome::end) return Next::close;
     const std::string_view head = heads_.head();
     client_.begin_request(head.substr(0, head.find('\r')));
+    has_request_ = *found == HeadBuffer::Outcome::head;
     Answer answer = responder_.answer(*found, head, heads_.has_more(), client_.draining());
+    if (answer.body_wanted) answer = answer_with(*answer.body_wanted);
     if (!answer.is_in_one_piece() && client_.can_be_parked() && !client_.is_writable()) {
         client_.wait_at_most({Limit::write});  // The request stays unread and is answered then.
         return Next::await_output;
     }
     count_request(head, answer.bytes);
-    has_request_ = *found == HeadBuffer::Outcome::head;
     request_body_size_ = answer.request_body_size;
     return send(std::move(answer));
+}
+
+/// Takes the request with its body, which a worker that crashes afterwards has lost.
+Answer Conversation::answer_with(BodyWanted wanted) {
+    BodyReader reader{client_, wanted};
+    request_body_size_ = static_cast<std::uint32_t>(reader.begin_with(heads_.behind_head()));
+    take_request();
+    switch (reader.read()) {
+        case BodyReader::Outcome::too_long: return responder_.refuse_body(Status::content_too_large);
+        case BodyReader::Outcome::malformed: return responder_.refuse_body(Status::bad_request);
+        case BodyReader::Outcome::whole: break;
+    }
+    return responder_.answer_body(reader.body(), heads_.has_more(), client_.draining());
 }
 
 /// Takes the request out of the kernel's buffer once its answer has begun to leave: if the worker crashes

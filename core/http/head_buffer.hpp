@@ -57,6 +57,9 @@ public:
     /// The head that was found, from its request line to its empty line; valid until begin_next().
     [[nodiscard]] std::string_view head() const noexcept { return unused().substr(0, head_size_); }
 
+    /// What has arrived after it, its body included.
+    [[nodiscard]] std::string_view behind_head() const noexcept { return unused().substr(head_size_); }
+
     /// Whether bytes have arrived after the head and its body.
     [[nodiscard]] bool has_more() const noexcept { return unused().size() > head_size_ + body_size_; }
 

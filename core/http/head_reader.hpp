@@ -43,6 +43,9 @@ public:
     [[nodiscard]] std::string_view head() const noexcept { return buffer_.head(); }
     [[nodiscard]] bool has_more() const noexcept { return buffer_.has_more(); }
 
+    /// What has arrived after the head, as far as it was seen.
+    [[nodiscard]] std::string_view behind_head() const noexcept { return buffer_.behind_head(); }
+
 private:
     enum class Body { passed, ended, awaited };
     [[nodiscard]] Body pass_body(HeadProgress& progress);

@@ -13,6 +13,7 @@ std::string_view status_text(Status status) noexcept {
         case Status::not_found: return "404 Not Found";
         case Status::method_not_allowed: return "405 Method Not Allowed";
         case Status::precondition_failed: return "412 Precondition Failed";
+        case Status::content_too_large: return "413 Content Too Large";
         case Status::uri_too_long: return "414 URI Too Long";
         case Status::range_not_satisfiable: return "416 Range Not Satisfiable";
         case Status::head_too_large: return "431 Request Header Fields Too Large";

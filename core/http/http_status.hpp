@@ -17,6 +17,7 @@ enum class Status : std::uint16_t {
     not_found = 404,
     method_not_allowed = 405,
     precondition_failed = 412,
+    content_too_large = 413,
     uri_too_long = 414,
     range_not_satisfiable = 416,
     head_too_large = 431,

@@ -8,7 +8,6 @@
 #include <system_error>
 #include <variant>
 
-#include "core/http/authority.hpp"
 #include "core/http/http_date.hpp"
 #include "core/http/status_page.hpp"
 #include "core/log.hpp"
@@ -32,79 +31,58 @@ Answer Responder::answer(HeadBuffer::Outcome found, std::string_view head, bool 
     const std::variant<Request, Status> parsed = parse_request(head);
     const Request* request = std::get_if<Request>(&parsed);
     if (request == nullptr) return refuse(std::get<Status>(parsed));
+    client_keeps_alive_ = request->keep_alive;
     keep_alive_ = request->keep_alive && (!request->has_body || may_be_thrown_away(*request)) && !draining;
     linger_ = request->has_body || has_more;
     request_body_size_ = keep_alive_ ? static_cast<std::uint32_t>(request->content_length) : 0;
     is_http_1_0_ = request->is_http_1_0;
     is_head_ = request->method == Method::head;
-    return answer_or_status(*request);
+    target_ = request->target;
+    return answer_or_status([&] { return answer_request(*request, head); });
+}
+
+Answer Responder::answer_body(std::string_view body, bool has_more, bool draining) {
+    keep_alive_ = client_keeps_alive_ && !draining;
+    linger_ = has_more;
+    request_body_size_ = 0;
+    return answer_or_status([&] { return answer_with(body); });
 }
 
 /// Nothing has been sent yet: the client is owed an answer, whatever happens here.
-Answer Responder::answer_or_status(const Request& request) {
+template <typename Make>
+Answer Responder::answer_or_status(Make make) {
     try {
-        return answer(request);
+        return make();
     } catch (const std::bad_alloc& error) {
-        return answer_trouble(request, Status::unavailable, error.what());
+        return answer_trouble(Status::unavailable, error.what());
     } catch (const std::system_error& error) {
-        return answer_trouble(request, status_of_trouble(error.code().value()), error.what());
+        return answer_trouble(status_of_trouble(error.code().value()), error.what());
     } catch (const std::exception& error) {
-        return answer_trouble(request, Status::internal_error, error.what());
+        return answer_trouble(Status::internal_error, error.what());
     }
 }
 
-Answer Responder::answer_trouble(const Request& request, Status status, const char* what) {
+Answer Responder::answer_trouble(Status status, const char* what) {
     log(LogLevel::warning,
-        "answered " + std::string{status_text(status)} + " for " + std::string{request.target} + ": " + what);
+        "answered " + std::string{status_text(status)} + " for " + std::string{target_} + ": " + what);
     return status_page(status);
-}
-
-Answer Responder::answer(const Request& request) {
-    if (request.method == Method::unknown) return status_page(Status::not_implemented);
-    if (request.method == Method::connect)
-        return status_page(is_authority(request.target, Port::required) ? Status::method_not_allowed
-                                                                        : Status::bad_request);
-    if (request.method == Method::options && request.target == "*") return answer_options(nullptr);
-    const auto target = parse_request_target(request.target);
-    if (!target) return status_page(Status::bad_request);
-    const bool asks_for_a_file = request.method == Method::get || request.method == Method::head;
-    if (target->has_dot_segments)
-        return asks_for_a_file ? answer_dot_segments(*target) : status_page(Status::bad_request);
-    if (request.method == Method::options) return answer_options(&*target);
-    if (!asks_for_a_file) return status_page(Status::method_not_allowed);
-    if (target->has_encoded_slash) return answer_not_found(request);
-    return respond(request, *target);
-}
-
-Answer Responder::answer_options(const RequestTarget* target) {
-    ResponseHead head = begin(Status::ok);
-    head.add("Allow", implemented_methods);
-    head.add("Content-Length", std::uint64_t{0});
-    if (target != nullptr) add_headers(head, target->path);
-    return finish(head);
-}
-
-/// A redirect, because a proxy in front may have rules for the path that is meant.
-Answer Responder::answer_dot_segments(const RequestTarget& target) {
-    const std::optional<std::string> path = without_dot_segments(target.encoded_path);
-    if (!path) return status_page(Status::bad_request);
-    ResponseHead head = begin(Status::moved_permanently);
-    head.add("Location", *path + std::string{target.query});
-    add_headers(head, target.path);
-    return status_page(head, Status::moved_permanently);
 }
 
 /// The last answer of a connection, to bytes that are no valid request: where the next begins is unknown.
 Answer Responder::refuse(Status error) {
+    is_head_ = false;
+    return refuse_body(error);
+}
+
+Answer Responder::refuse_body(Status error) {
     keep_alive_ = false;
     linger_ = true;
     request_body_size_ = 0;
-    is_head_ = false;
     return status_page(error);
 }
 
-ResponseHead Responder::begin(Status status) {
-    ResponseHead head{buffer_, status};
+ResponseHead Responder::begin(std::string_view status_text) {
+    ResponseHead head{buffer_, status_text};
     head.add_server_lines();
     head.add("Date", http_date_now());
     if (!keep_alive_) head.add("Connection", "close");

@@ -13,13 +13,12 @@
 #include "core/http/answer.hpp"
 #include "core/http/head_buffer.hpp"
 #include "core/http/request.hpp"
-#include "core/http/request_target.hpp"
 #include "core/http/response_head.hpp"
 
 namespace bullpen::http {
 
 /// Answers the requests of one connection, one after the other. This class does what is the same for every
-/// service: bad requests, methods, the headers of every answer, keep-alive. A service overrides respond().
+/// service: bad requests, the headers of every answer, keep-alive.
 class Responder {
 public:
     Responder() noexcept {}  // Not defaulted: buffer_ would be filled with zeros.
@@ -32,9 +31,16 @@ public:
     static constexpr std::uint32_t request_body_max = 64 * 1024;
 
     /// The answer to `found`, which may be any outcome but end. While the server is draining, the answer is
-    /// the connection's last.
+    /// the connection's last. If it has a `body_wanted`, it is none yet: then comes answer_body() or
+    /// refuse_body().
     [[nodiscard]] Answer answer(HeadBuffer::Outcome found, std::string_view head, bool has_more,
                                 bool draining);
+
+    /// The answer to the request whose body was wanted and now read, and whose head must still be there.
+    [[nodiscard]] Answer answer_body(std::string_view body, bool has_more, bool draining);
+
+    /// The last answer of a connection: to a request whose body is none, is too long, or ends too early.
+    [[nodiscard]] Answer refuse_body(Status error);
 
     /// The body that answers with a body_size send repeatedly; one for all answers of a service.
     [[nodiscard]] virtual std::string_view repeated_body() const noexcept { return {}; }
@@ -44,9 +50,12 @@ protected:
     // one, sendfile(2) saves more than the second call costs.
     static constexpr std::size_t small_body_max = 32 * 1024;
 
-    /// The answer to a GET or HEAD of a well-formed target without dot segments. What it throws is answered
-    /// with a status.
-    virtual Answer respond(const Request& request, const RequestTarget& target) = 0;
+    /// The answer to a valid request, of whatever method and target. What it throws is answered with a
+    /// status.
+    virtual Answer answer_request(const Request& request, std::string_view head) = 0;
+
+    /// The answer to a request whose body was wanted; called for no other.
+    virtual Answer answer_with(std::string_view /*body*/) { return status_page(Status::internal_error); }
 
     struct Page {
         std::string_view text;
@@ -57,18 +66,12 @@ protected:
     /// borrows it. Throws nothing.
     [[nodiscard]] virtual std::optional<Page> page_for(Status) { return {}; }
 
-    /// Adds the headers that a service has for the answers of this path with a status below 400, but for
-    /// those that respond() makes.
-    virtual void add_headers(ResponseHead&, const std::string& /*path*/) const {}
-
-    /// The answer to a GET or HEAD of a path at which nothing can be. Throws as respond() does.
-    virtual Answer answer_not_found(const Request&) { return status_page(Status::not_found); }
-
     /// What to answer when a system call for an answer has failed with this errno value.
     [[nodiscard]] static Status status_of_trouble(int error) noexcept;
 
     /// Begins a head with the headers that every answer has.
-    [[nodiscard]] ResponseHead begin(Status status);
+    [[nodiscard]] ResponseHead begin(Status status) { return begin(status_text(status)); }
+    [[nodiscard]] ResponseHead begin(std::string_view status_text);
 
     /// An answer of the head alone, because there is no body or the request was HEAD.
     [[nodiscard]] Answer finish(ResponseHead& head);
@@ -89,18 +92,21 @@ protected:
     [[nodiscard]] Answer status_page(Status status);
     [[nodiscard]] Answer status_page(ResponseHead& head, Status status);
 
+    /// The log gets to know what it was.
+    [[nodiscard]] Answer answer_trouble(Status status, const char* what);
+
     [[nodiscard]] bool is_head() const noexcept { return is_head_; }
 
 private:
-    [[nodiscard]] Answer answer(const Request& request);
-    [[nodiscard]] Answer answer_options(const RequestTarget* target);  ///< Null: of the whole server.
-    [[nodiscard]] Answer answer_dot_segments(const RequestTarget& target);
-    [[nodiscard]] Answer answer_or_status(const Request& request);
-    [[nodiscard]] Answer answer_trouble(const Request& request, Status status, const char* what);
+    template <typename Make>
+    [[nodiscard]] Answer answer_or_status(Make make);
+
     [[nodiscard]] Answer refuse(Status error);
 
     static constexpr std::size_t head_room = 6 * 1024;
 
+    std::string_view target_;  ///< Of the request that is being answered.
+    bool client_keeps_alive_ = false;
     bool keep_alive_ = false;
     bool linger_ = false;
     std::uint32_t request_body_size_ = 0;

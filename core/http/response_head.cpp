@@ -7,9 +7,9 @@
 
 namespace bullpen::http {
 
-ResponseHead::ResponseHead(std::span<char> room, Status status) : room_{room} {
+ResponseHead::ResponseHead(std::span<char> room, std::string_view status_text) : room_{room} {
     append("HTTP/1.1 ");
-    append(status_text(status));
+    append(status_text);
     append("\r\n");
 }
 

@@ -13,7 +13,10 @@ namespace bullpen::http {
 /// std::length_error when the buffer is full.
 class ResponseHead {
 public:
-    ResponseHead(std::span<char> room, Status status);
+    ResponseHead(std::span<char> room, Status status) : ResponseHead{room, status_text(status)} {}
+
+    /// `status_text`: the code and its phrase.
+    ResponseHead(std::span<char> room, std::string_view status_text);
 
     void add(std::string_view name, std::string_view value);
     void add(std::string_view name, std::uint64_t value);

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "servers/services/token.hpp"
+#include "core/http/token.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -6,14 +6,14 @@
 #include <string>
 #include <string_view>
 
-#include "core/http/responder.hpp"
+#include "core/http/read_only_responder.hpp"
 #include "servers/services/byte_range.hpp"
 #include "servers/services/content_coding.hpp"
 #include "servers/services/file_site.hpp"
 
 namespace bullpen::http {
 
-class FileResponder final : public Responder {
+class FileResponder final : public ReadOnlyResponder {
 public:
     /// Borrows the site.
     explicit FileResponder(FileSite& site) noexcept : site_{site} {}

@@ -6,9 +6,9 @@
 #include <system_error>
 #include <utility>
 
+#include "core/http/token.hpp"
 #include "core/read_file.hpp"
 #include "servers/services/option_error.hpp"
-#include "servers/services/token.hpp"
 
 namespace bullpen::http {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/http/async_conversation.hpp"
 #include "core/http/conversation.hpp"
-#include "core/http/responder.hpp"
+#include "core/http/read_only_responder.hpp"
 #include "core/parse_number.hpp"
 #include "servers/services/own_program.hpp"
 #include "servers/services/service.hpp"
@@ -54,7 +54,7 @@ void compute(std::uint64_t microseconds) noexcept {
     } while (thread_cpu_ns() < end_ns);
 }
 
-class WorkResponder final : public Responder {
+class WorkResponder final : public ReadOnlyResponder {
     Answer respond(const Request&, const RequestTarget& target) override {
         const std::string_view path = target.path;
         const std::size_t slash = std::min(path.find('/'), path.size());

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/http/head_buffer.hpp"
-#include "core/http/responder.hpp"
+#include "core/http/read_only_responder.hpp"
 #include "tests/fuzz/property.hpp"
 
 using namespace bullpen::http;
@@ -59,7 +59,7 @@ void check_request(std::string_view head, const Request& request) {
     must(request.has_body || request.content_length == 0, "only a body has a length");
 }
 
-class Answering final : public Responder {
+class Answering final : public ReadOnlyResponder {
     Answer respond(const Request&, const RequestTarget& target) override {
         return target.path.size() % 2 == 0 ? status_page(Status::not_found)
                                            : page(Status::ok, "text/plain", "hello");

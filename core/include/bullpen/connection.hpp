@@ -56,8 +56,10 @@ public:
     [[nodiscard]] std::size_t read_some(std::span<std::byte> buffer);
 
     /// As read_some, but with a deadline in place of the read limit, which a client that sends byte by byte
-    /// can't stretch: for what must be there as a whole by then.
-    [[nodiscard]] std::size_t read_before(std::span<std::byte> buffer, TimePoint deadline);
+    /// can't stretch: for what must be there as a whole by then. `counted_as` is the limit that is said to
+    /// have run out.
+    [[nodiscard]] std::size_t read_before(std::span<std::byte> buffer, TimePoint deadline,
+                                          Limit counted_as = Limit::read);
 
     /// Gives back what the handler has read and can't use yet: the next read begins with it, and waits for
     /// what follows; at the client's end it returns what was unread alone, and then 0. As long as there is

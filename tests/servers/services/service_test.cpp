@@ -10,7 +10,7 @@
 #include <string>
 #include <thread>
 
-#include "core/http/responder.hpp"
+#include "core/http/read_only_responder.hpp"
 #include "servers/services/file_identity.hpp"
 #include "servers/services/option_error.hpp"
 #include "tests/complaint.hpp"
@@ -36,7 +36,7 @@ std::string without_date(std::string answer) {
 }
 
 /// Whose every answer is 503.
-class Unavailable final : public http::Responder {
+class Unavailable final : public http::ReadOnlyResponder {
 public:
     std::string whole_answer() {
         return std::string{

@@ -1,0 +1,19 @@
+#include <bullpen/http_handler.hpp>
+
+#include "core/http/conversation.hpp"
+#include "core/http/function_responder.hpp"
+#include "core/http/http_metrics.hpp"
+
+namespace bullpen {
+
+HttpHandler::HttpHandler(std::shared_ptr<void> function, Call call, HttpOptions options)
+    : function_{std::move(function)}, call_{call}, options_{options} {
+    http::define_metrics();
+}
+
+Next HttpHandler::operator()(Connection& client) const {
+    http::FunctionResponder responder{*this, client};
+    return http::converse(client, responder);
+}
+
+}  // namespace bullpen
