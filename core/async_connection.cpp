@@ -26,6 +26,9 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
+constexpr milliseconds drain_look_interval{1000};
+constexpr const char* kept_waiting = "the client kept the server waiting for longer than the limit";
+
 }  // namespace
 
 /// The socket in the event loop's care, and the deadline of the wait that is on. The timer isn't touched by
@@ -50,9 +53,9 @@ public:
         co_return error ? self->end(error) : ssize_t{0};
     }
 
-    [[nodiscard]] bool is_writable() noexcept {
-        pollfd room{.fd = fd(), .events = POLLOUT, .revents = 0};
-        return ::poll(&room, 1, 0) > 0;
+    [[nodiscard]] bool is_ready(short events) noexcept {
+        pollfd client{.fd = fd(), .events = events, .revents = 0};
+        return ::poll(&client, 1, 0) > 0;
     }
 
     /// Ends a wait as if its deadline had passed.
@@ -121,6 +124,53 @@ int AsyncConnection::fd() noexcept {
     return socket();
 }
 
+int AsyncConnection::nonblocking_fd() {
+    waiter();  // Makes it non-blocking.
+    return fd();
+}
+
+AsyncConnection::Awaitable<bool> AsyncConnection::wait_readable(Patience patience) {
+    const TimePoint deadline = patience.until.value_or(Clock::now() + limits_.of(patience.limit));
+    const bool looks = patience.limit == Limit::idle && !server_.tells_drain;
+    for (;;) {
+        const bool let_go = is_let_go(patience.limit);
+        const TimePoint now = Clock::now();
+        TimePoint until = exchanged_ ? deadline : std::min(deadline, stop_patience_.end().value_or(deadline));
+        if (looks) until = std::min(until, now + drain_look_interval);
+        is_between_requests_ = patience.limit == Limit::idle;
+        const bool ready = co_await is_ready_by(true, let_go ? now : until);
+        is_between_requests_ = false;
+        if (ready) break;
+        if (let_go && patience.limit == Limit::idle) co_return false;
+        if (let_go) failure_.time_out(Limit::idle, "the server stops, and the client has sent nothing yet");
+        if (now >= deadline) failure_.time_out(patience.limit, kept_waiting);
+    }
+    exchanged_ = true;
+    handoff_.touch();
+    co_return true;
+}
+
+/// Whether no more requests of this client will be answered, or it has had its time to send the first one.
+bool AsyncConnection::is_let_go(Limit limit) {
+    return exchanged_ ? limit == Limit::idle && draining() : stop_patience_.is_over(server_);
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::wait_writable(Patience patience) {
+    const TimePoint deadline = patience.until.value_or(Clock::now() + limits_.of(patience.limit));
+    if (!co_await is_ready_by(false, deadline)) failure_.time_out(patience.limit, kept_waiting);
+    handoff_.touch();
+}
+
+/// Whether it is readable or writable by then; looked at once more if the event loop is late.
+AsyncConnection::Awaitable<bool> AsyncConnection::is_ready_by(bool for_input, TimePoint until) {
+    calls_in_a_row_ = 0;
+    const auto what = for_input ? asio::socket_base::wait_read : asio::socket_base::wait_write;
+    const bool waits = Clock::now() < until;
+    const ssize_t error = waits ? co_await Waiter::ready(waiter(), what, until) : -ETIME;
+    if (error < 0 && error != -ETIME) failure_.fail(static_cast<int>(-error), "wait for the client");
+    co_return error == 0 || waiter()->is_ready(for_input ? POLLIN : POLLOUT);
+}
+
 AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_some(std::span<std::byte> buffer) {
     if (has_had_its_turn()) co_await give_way();
     if (const auto size = try_receive(buffer)) co_return *size;
@@ -141,7 +191,6 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<s
 
 AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_next(
     std::span<std::byte> buffer, milliseconds idle_limit, milliseconds stop_patience) {
-    constexpr milliseconds drain_look_interval{1000};
     handoff_.keep({.parking = {}, .state = state_}, exchanged_);
     if (stop_patience.count() > 0)  // Else there is mostly nothing yet; receive_until() looks by itself.
         if (const auto size = try_receive(buffer)) co_return *size;
@@ -361,7 +410,7 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
             is_sending_ = true;
             error = co_await Waiter::ready(waiter(), asio::socket_base::wait_write, deadline);
             is_sending_ = false;
-        } else if (!progress.is_stuck() && waiter()->is_writable()) {
+        } else if (!progress.is_stuck() && waiter()->is_ready(POLLOUT)) {
             error = 0;
         } else {
             failure_.time_out(Limit::write, "the client takes what it asked for too slowly");

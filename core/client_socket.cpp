@@ -1,6 +1,7 @@
 #include <bullpen/detail/client_socket.hpp>
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -71,6 +72,14 @@ void ClientSocket::set_low_water(std::size_t bytes) const noexcept {
     ::setsockopt(fd(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
 }
 
+/// FIONBIO leaves the other flags of the open file alone, which stays with the connection wherever it goes.
+void ClientSocket::set_nonblocking(bool on) noexcept {
+    if (on == nonblocking_) return;
+    int value = on ? 1 : 0;
+    ::ioctl(fd(), FIONBIO, &value);
+    nonblocking_ = on;
+}
+
 void ClientSocket::end_output() noexcept {
     ::shutdown(fd_to_touch(), SHUT_WR);
     output_ended_ = true;
@@ -105,10 +114,13 @@ bool ClientSocket::wait_for(short events, std::chrono::nanoseconds at_most) cons
     return ::ppoll(&client, 1, &span, nullptr) > 0;
 }
 
-void ClientSocket::wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) const noexcept {
+void ClientSocket::wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept {
+    const bool was_nonblocking = nonblocking_;
+    set_nonblocking(false);
     const PeekFrom there{fd(), offset, at_most};
     std::byte byte;
     static_cast<void>(::recv(fd(), &byte, 1, MSG_PEEK));
+    set_nonblocking(was_nonblocking);
 }
 
 bool ClientSocket::has_ended() const noexcept {

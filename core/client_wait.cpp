@@ -100,7 +100,7 @@ std::optional<Peeked> ClientWait::peek_within_limit(ClientSocket& socket, std::s
     const bool knows_no_low_water = beyond > 0 && Address::of_socket(socket.fd()).family() == AF_UNIX;
     const bool hurry = limit == Limit::idle && is_let_go(socket);
     next_look_ = {};
-    int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(begun, deadline);
+    int flags = knows_no_low_water || hurry ? MSG_DONTWAIT : flags_of_first(socket, begun, deadline);
     bool waited = flags == 0;
     bool over = false;
     for (bool gives_up = gave_up_;; waited = true) {
@@ -140,7 +140,7 @@ void ClientWait::note_taken(std::size_t bytes) noexcept {
 
 std::optional<std::size_t> ClientWait::receive_until(ClientSocket& socket, std::span<std::byte> buffer,
                                                      TimePoint deadline) {
-    int flags = flags_of_first(Clock::now(), deadline);
+    int flags = flags_of_first(socket, Clock::now(), deadline);
     for (bool over = false;;) {
         if (const auto size = socket.receive(buffer, std::exchange(flags, MSG_DONTWAIT))) return size;
         if (over) return {};
@@ -159,8 +159,9 @@ void ClientWait::end_if_silent_at_stop(ClientSocket& socket) {
 
 /// The first call waits by itself where its slice ends before the deadline: most clients move within it, and
 /// cost no poll(2) then. Later ones don't, so that a silent client wakes its worker once and not each slice.
-int ClientWait::flags_of_first(TimePoint now, TimePoint deadline) const noexcept {
-    return server_.slice.count() > 0 && deadline - now > server_.slice ? 0 : MSG_DONTWAIT;
+int ClientWait::flags_of_first(const ClientSocket& socket, TimePoint now, TimePoint deadline) const noexcept {
+    const bool waits = server_.slice.count() > 0 && !socket.is_nonblocking();
+    return waits && deadline - now > server_.slice ? 0 : MSG_DONTWAIT;
 }
 
 void ClientWait::until_writable(ClientSocket& socket, WriteProgress& progress, std::size_t written) const {
@@ -194,18 +195,41 @@ bool ClientWait::wait_here(ClientSocket& socket, Await what) {
     if (gave_up_) return false;
     const short events = what == Await::input ? POLLIN : POLLOUT;
     const Limit limit = what == Await::input ? parking_.limit : Limit::write;
-    TimePoint now = Clock::now();
-    const TimePoint deadline = deadline_from(now, limit);
     say_nothing_is_worked_on();
+    return until_ready(socket, events, limit, deadline_from(Clock::now(), limit));
+}
+
+bool ClientWait::until_readable(ClientSocket& socket, Patience patience) {
+    want_input(socket, 1);
+    const TimePoint deadline = patience.until.value_or(Clock::now() + limits_.of(patience.limit));
+    if (patience.limit == Limit::idle) say_nothing_is_worked_on();
+    if (!until_ready(socket, POLLIN, patience.limit, deadline)) return false;
+    socket.set_exchanged();
+    return true;
+}
+
+void ClientWait::until_writable(ClientSocket& socket, Patience patience) const {
+    const TimePoint begun = Clock::now();
+    const TimePoint deadline = patience.until.value_or(begun + limits_.of(patience.limit));
+    for (TimePoint now = begun;; now = Clock::now()) {
+        if (socket.wait_for(POLLOUT, std::max<nanoseconds>(deadline - now, nanoseconds{0}))) return;
+        if (now >= deadline) socket.failure().time_out(patience.limit, kept_waiting);
+    }
+}
+
+/// False: the connection is to be closed.
+bool ClientWait::until_ready(ClientSocket& socket, short events, Limit limit, TimePoint deadline) {
     next_look_ = {};
-    for (;; now = Clock::now()) {
+    for (;;) {
+        const TimePoint now = Clock::now();
         const bool over = now >= deadline;
         const nanoseconds left = over ? nanoseconds{0} : deadline - now;
-        if (socket.wait_for(events, limit == Limit::idle ? next_look(left) : left)) return true;
-        if (over)
-            socket.failure().time_out(limit, "the client kept the server waiting for longer than the limit");
+        const bool looks = limit == Limit::idle || !socket.exchanged();
+        if (socket.wait_for(events, looks ? next_look(left) : left)) return true;
+        if (over) socket.failure().time_out(limit, kept_waiting);
         gave_up_ = others_need_worker(socket, limit) && !socket.wait_for(events, nanoseconds{0});
         if (gave_up_) return false;
+        if (limit != Limit::idle) end_if_silent_at_stop(socket);
     }
 }
 
@@ -256,15 +280,7 @@ void ClientWait::set_deadline(TimePoint deadline) noexcept {
 
 TimePoint ClientWait::deadline_from(TimePoint begin, Limit limit) const noexcept {
     if (parking_.deadline_ns != 0) return TimePoint{nanoseconds{parking_.deadline_ns}};
-    switch (limit) {
-        case Limit::idle: return begin + limits_.idle;
-        case Limit::header: return begin + limits_.header;
-        case Limit::body: return begin + limits_.body;
-        case Limit::write: return begin + limits_.write;
-        case Limit::none:
-        case Limit::read: break;
-    }
-    return begin + limits_.read;
+    return begin + limits_.of(limit);
 }
 
 }  // namespace bullpen

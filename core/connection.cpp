@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,19 +21,20 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile. FIONBIO leaves the other
-/// flags of the open file alone, which stays with the connection wherever it goes.
+/// For sendfile(2), which has no MSG_DONTWAIT. Nobody else has the socket meanwhile.
 class NonblockingWhile {
 public:
-    explicit NonblockingWhile(int socket) noexcept : socket_{socket} { set(1); }
-    ~NonblockingWhile() { set(0); }
+    explicit NonblockingWhile(ClientSocket& socket) noexcept
+        : socket_{socket}, before_{socket.is_nonblocking()} {
+        socket_.set_nonblocking(true);
+    }
+    ~NonblockingWhile() { socket_.set_nonblocking(before_); }
     NonblockingWhile(const NonblockingWhile&) = delete;
     NonblockingWhile& operator=(const NonblockingWhile&) = delete;
 
 private:
-    void set(int nonblocking) const noexcept { ::ioctl(socket_, FIONBIO, &nonblocking); }
-
-    int socket_;
+    ClientSocket& socket_;
+    bool before_;
 };
 
 }  // namespace
@@ -45,6 +45,22 @@ Connection::Connection(UniqueFd socket, ServerView server) noexcept
 void Connection::set_socket_timeouts(milliseconds slice) noexcept {
     wait_.set_slice(slice);
     socket_.set_timeouts(slice);
+}
+
+int Connection::nonblocking_fd() noexcept {
+    socket_.set_nonblocking(true);
+    return fd();
+}
+
+bool Connection::wait_readable(Patience patience) {
+    const bool readable = wait_.until_readable(socket_, patience);
+    if (readable) socket_.handoff().touch();
+    return readable;
+}
+
+void Connection::wait_writable(Patience patience) {
+    wait_.until_writable(socket_, patience);
+    socket_.handoff().touch();
 }
 
 std::size_t Connection::read_some(std::span<std::byte> buffer) {
@@ -164,7 +180,7 @@ std::size_t Connection::send_bytes(std::span<const std::byte> bytes, int flags, 
 }
 
 std::size_t Connection::send_file_part(int file, off_t offset, std::size_t count, bool in_part) {
-    const NonblockingWhile in_here{socket_.fd_to_touch()};
+    const NonblockingWhile in_here{socket_};
     const std::size_t sent = send(OutgoingFile{file, offset, count}, in_part);
     if (sent > 0) more_follows_ = false;
     return sent;

@@ -41,7 +41,8 @@ bool ServedConnection::wait_here(Await what) {
     return connection_.wait_.wait_here(connection_.socket_, what);
 }
 
-void ServedConnection::uncork() noexcept {
+void ServedConnection::tidy() noexcept {
+    connection_.socket_.set_nonblocking(false);
     if (connection_.is_corked_ || connection_.more_follows_) connection_.cork(false);
 }
 

@@ -42,8 +42,9 @@ public:
     [[nodiscard]] bool wait_here(Await what);
 
     /// Before it is given back: sends what Connection::cork() or MSG_MORE keeps in the socket, which nobody
-    /// would while the connection is parked. No system call where there can be nothing.
-    void uncork() noexcept;
+    /// would while the connection is parked, and makes the socket blocking, as the next worker expects it. No
+    /// system call where there can be nothing.
+    void tidy() noexcept;
 
     /// The client has sent something, be it its end, or was sent something, in this turn or within the same
     /// request in an earlier one.

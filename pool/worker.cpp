@@ -204,7 +204,7 @@ std::optional<Completion> Worker::give_back(ServedConnection& served, Next next,
     parking.what = next == Next::await_input ? Await::input : Await::output;
     if (served.stopping() && served.exchanged() && parking.limit == Limit::idle) return {};
     if (!handoff || process_.is_orphan()) return {};
-    served.uncork();
+    served.tidy();
     const auto file = pass_file(served, handoff);
     if (!file) return {};
     completion.file = *file;

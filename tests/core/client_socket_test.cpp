@@ -101,7 +101,7 @@ TEST_SUITE("core: a client's socket") {
 
     TEST_CASE("what was set to wait for a byte behind others is as it was before") {
         SocketPair sockets = unix_sockets();
-        const ClientSocket server{std::move(sockets.server)};
+        ClientSocket server{std::move(sockets.server)};
         server.set_timeouts(milliseconds{30});
         say(sockets.client, "half");
         const auto wait = option(server, SO_RCVTIMEO);

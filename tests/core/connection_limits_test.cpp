@@ -65,6 +65,11 @@ TimeLimits all_of(milliseconds limit) {
             .write_rate = unearnable};
 }
 
+void fill(int socket) {
+    while (::send(socket, many_bytes().data(), too_much, MSG_DONTWAIT) > 0)
+        continue;
+}
+
 Wait blocking(const std::string& name, Limit limit, Wants wants,
               const std::function<bool(ServedConnection&, milliseconds)>& call, ServerView view = {}) {
     return {name, limit, wants,
@@ -154,9 +159,47 @@ std::vector<Wait> blocking_waits() {
                  }),
         blocking("wait_here for room", Limit::write, Wants::room,
                  [](ServedConnection& served, milliseconds) {
-                     while (::send(served.connection().fd(), many_bytes().data(), too_much, MSG_DONTWAIT) > 0)
-                         continue;
+                     fill(served.connection().fd());
                      return served.wait_here(Await::output);
+                 }),
+        blocking("wait_readable", Limit::header, Wants::input,
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().wait_readable(Limit::header);
+                 }),
+        blocking("wait_readable between two requests", Limit::idle, Wants::input,
+                 [](ServedConnection& served, milliseconds) {
+                     return served.connection().wait_readable(Limit::idle);
+                 }),
+        blocking("wait_readable until", Limit::body, Wants::input,
+                 [](ServedConnection& served, milliseconds span) {
+                     return served.connection().wait_readable({Limit::body, Clock::now() + span});
+                 }),
+        blocking("wait_writable", Limit::write, Wants::room,
+                 [](ServedConnection& served, milliseconds) {
+                     fill(served.connection().nonblocking_fd());
+                     served.connection().wait_writable();
+                     return true;
+                 }),
+        blocking("wait_writable until", Limit::header, Wants::room,
+                 [](ServedConnection& served, milliseconds span) {
+                     fill(served.connection().nonblocking_fd());
+                     served.connection().wait_writable({Limit::header, Clock::now() + span});
+                     return true;
+                 }),
+        blocking("read_some, non-blocking", Limit::read, Wants::input,
+                 [](ServedConnection& served, milliseconds) {
+                     static_cast<void>(served.connection().nonblocking_fd());
+                     return served.connection().read_some(buffer) > 0;
+                 }),
+        blocking("peek, non-blocking", Limit::idle, Wants::input,
+                 [](ServedConnection& served, milliseconds) {
+                     static_cast<void>(served.connection().nonblocking_fd());
+                     return served.connection().peek(buffer, {}).has_value();
+                 }),
+        blocking("peek beyond, non-blocking", Limit::header, Wants::more_input,
+                 [](ServedConnection& served, milliseconds) {
+                     static_cast<void>(served.connection().nonblocking_fd());
+                     return served.connection().peek(buffer, {Limit::header}, 4).has_value();
                  }),
         blocking("write_all", Limit::write, Wants::room,
                  [](ServedConnection& served, milliseconds) {
@@ -204,6 +247,20 @@ std::vector<Wait> asynchronous_waits() {
         asynchronous("async read_exactly, the rest", Limit::body, Wants::more_input,
                      [=](AsyncConnection& server, milliseconds) -> awaitable<bool> {
                          co_return co_await server.read_exactly(first(5));
+                     }),
+        asynchronous("async wait_readable", Limit::header, Wants::input,
+                     [](AsyncConnection& server, milliseconds) -> awaitable<bool> {
+                         co_return co_await server.wait_readable(Limit::header);
+                     }),
+        asynchronous("async wait_readable between two requests", Limit::idle, Wants::input,
+                     [](AsyncConnection& server, milliseconds) -> awaitable<bool> {
+                         co_return co_await server.wait_readable(Limit::idle);
+                     }),
+        asynchronous("async wait_writable", Limit::write, Wants::room,
+                     [](AsyncConnection& server, milliseconds) -> awaitable<bool> {
+                         fill(server.nonblocking_fd());
+                         co_await server.wait_writable();
+                         co_return true;
                      }),
         asynchronous("async write_all", Limit::write, Wants::room,
                      [](AsyncConnection& server, milliseconds) -> awaitable<bool> {

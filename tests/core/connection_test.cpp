@@ -211,12 +211,12 @@ TEST_SUITE("core: connections") {
         pair.server.cork(true);
         pair.server.write_all("answer");
         CHECK(unsent(pair.server.fd()) == 6);
-        pair.worker.uncork();
+        pair.worker.tidy();
         CHECK(!corked(pair.server.fd()));
         CHECK(unsent(pair.server.fd()) == 0);
         pair.server.write_before_more("answer");
         CHECK(unsent(pair.server.fd()) == 6);
-        pair.worker.uncork();
+        pair.worker.tidy();
         CHECK(unsent(pair.server.fd()) == 0);
     }
 

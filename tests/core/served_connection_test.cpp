@@ -1,9 +1,13 @@
 #include "core/served_connection.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include <bullpen/clock.hpp>
@@ -77,6 +81,36 @@ TEST_SUITE("core: served connections") {
         CHECK(!served.has_file_from_before());
         served.connection().file() = std::move(kept);
         CHECK(served.has_file_from_before());
+    }
+
+    TEST_CASE("it is blocking again before it is given back, whatever its handler has asked for") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server)};
+        const auto is_nonblocking = [&] { return (::fcntl(served.fd(), F_GETFL) & O_NONBLOCK) != 0; };
+        CHECK(served.connection().nonblocking_fd() == served.fd());
+        CHECK(is_nonblocking());
+        const UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+        REQUIRE(::ftruncate(file.get(), 1) == 0);
+        served.connection().send_file(file.get(), 0, 1);
+        CHECK(is_nonblocking());
+        served.tidy();
+        CHECK(!is_nonblocking());
+        served.connection().send_file(file.get(), 0, 1);
+        CHECK(!is_nonblocking());
+    }
+
+    TEST_CASE(
+        "between two requests a client that waits is let go where others need the worker, if it can be") {
+        static const std::atomic<std::uint32_t> none{0};
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server), {.spare = &none}};
+        say(sockets.client, "x");
+        CHECK(served.connection().wait_readable(Limit::idle));
+        std::array<std::byte, 1> byte{};
+        REQUIRE(::recv(served.connection().nonblocking_fd(), byte.data(), 1, 0) == 1);
+        CHECK(!served.connection().wait_readable(Limit::idle));
+        CHECK(served.exceeded() == Limit::none);
+        CHECK(!served.wait_here(Await::input));
     }
 
     TEST_CASE("a close reaches the client at once") {

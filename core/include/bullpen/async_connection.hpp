@@ -26,6 +26,7 @@
 #include <bullpen/detail/server_view.hpp>
 #include <bullpen/detail/stop_patience.hpp>
 #include <bullpen/export.hpp>
+#include <bullpen/peek.hpp>
 #include <bullpen/time_limits.hpp>
 #include <bullpen/unique_fd.hpp>
 
@@ -59,8 +60,22 @@ public:
     AsyncConnection& operator=(const AsyncConnection&) = delete;
 
     /// The socket, borrowed, for what this class doesn't offer; -1 once it is closed. Don't close it. The
-    /// server takes it that bytes are read or written with it: see read_next().
+    /// server takes it that bytes are read or written with it: see read_next(). No limit holds for calls on
+    /// it.
     [[nodiscard]] int fd() noexcept;
+
+    /// See Connection::nonblocking_fd(). Throws boost::system::system_error if the event loop has no room.
+    [[nodiscard]] int nonblocking_fd();
+
+    /// See Connection::wait_readable(). With Limit::idle false says that the server stops.
+    Awaitable<bool> wait_readable(Patience patience);
+    Awaitable<bool> wait_readable(Limit limit = Limit::read) { return wait_readable(Patience{limit}); }
+
+    /// See Connection::wait_writable().
+    [[nodiscard]] Awaitable<void> wait_writable(Patience patience);
+    [[nodiscard]] Awaitable<void> wait_writable(Limit limit = Limit::write) {
+        return wait_writable(Patience{limit});
+    }
 
     /// See Connection::detach().
     void detach() noexcept {
@@ -166,6 +181,8 @@ private:
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> send(Outgoing rest);
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer,
                                                                         TimePoint deadline);
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<bool> is_ready_by(bool for_input, TimePoint until);
+    [[nodiscard]] BULLPEN_HIDDEN bool is_let_go(Limit limit);
     [[nodiscard]] BULLPEN_HIDDEN std::chrono::milliseconds patience_at_stop(
         std::chrono::milliseconds after_an_answer) const noexcept;
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> until_writable(WriteProgress& progress, std::size_t written);

@@ -43,9 +43,46 @@ public:
     /// Gives the socket what a TCP client's inherits from its Listener: SO_RCVTIMEO and SO_SNDTIMEO.
     void set_socket_timeouts(std::chrono::milliseconds slice = ListenOptions{}.slice) noexcept;
 
-    /// The socket, borrowed, for what this class doesn't offer. Don't close it; don't set O_NONBLOCK. The
-    /// server takes it that bytes are read or written with it: see peek().
+    using Peeked = bullpen::Peeked;      ///< What peek() saw.
+    using Patience = bullpen::Patience;  ///< How long to wait for what.
+
+    /// The socket, borrowed, for what this class doesn't offer. Don't close it; don't set O_NONBLOCK: see
+    /// nonblocking_fd(). The server takes it that bytes are read or written with it: see peek(). No limit
+    /// holds for calls on it: a blocking one fails with EAGAIN after SO_RCVTIMEO or SO_SNDTIMEO.
     [[nodiscard]] int fd() noexcept { return socket_.lend(); }
+
+    /// The socket, borrowed as by fd(), with O_NONBLOCK set, for code that wants the descriptor (OpenSSL,
+    /// libpq). Where such code can't go on, wait_readable() and wait_writable() wait under the limits:
+    ///
+    ///     SSL_set_fd(tls, client.nonblocking_fd());
+    ///     for (int done = SSL_accept(tls); done != 1; done = SSL_accept(tls))
+    ///         switch (SSL_get_error(tls, done)) {
+    ///             case SSL_ERROR_WANT_READ: client.wait_readable(); break;
+    ///             case SSL_ERROR_WANT_WRITE: client.wait_writable(); break;
+    ///             default: return;
+    ///         }
+    ///
+    /// The flag holds until the handler has returned and the connection is given back; every call of this
+    /// class works as before. What such code keeps in memory (keys, what it has read ahead) isn't there if
+    /// another worker goes on: its handler serves the client to its end and doesn't return
+    /// Next::await_input.
+    [[nodiscard]] int nonblocking_fd() noexcept;
+
+    /// Waits until the socket has input, or the client has ended its side: at most limits()'s `limit` from
+    /// now on, or until `patience.until`, which a client that sends byte by byte can't stretch. Throws
+    /// TimedOut, counted as that limit. Takes nothing; what unread() was given doesn't count.
+    ///
+    /// Limit::idle is for the moment between two requests: false says that the server stops, or has no spare
+    /// worker for others, and that the connection is to be closed. Unlike peek() it is no request boundary.
+    /// With any other limit the result is true. A client that has sent nothing yet has
+    /// ServerView::stop_patience at a stop, whatever the limit.
+    bool wait_readable(Patience patience);
+    bool wait_readable(Limit limit = Limit::read) { return wait_readable(Patience{limit}); }
+
+    /// The same until the socket has room for output. Each call has the whole of the limit, whatever
+    /// limits().write_rate.
+    void wait_writable(Patience patience);
+    void wait_writable(Limit limit = Limit::write) { wait_writable(Patience{limit}); }
 
     /// Leaves the connection to a child process that has the socket: when the handler returns, the worker
     /// closes its descriptor and doesn't end the connection.
@@ -68,9 +105,6 @@ public:
     /// the kernel what is not used, and the worker free. Throws std::bad_alloc.
     void unread(std::span<const std::byte> bytes);
     [[nodiscard]] bool has_unread() const noexcept { return !unread_.empty(); }
-
-    using Peeked = bullpen::Peeked;      ///< What peek() saw.
-    using Patience = bullpen::Patience;  ///< How long to wait for what.
 
     /// Looks at what the client has sent without taking it, as soon as that is more than `beyond` bytes or
     /// the client has ended its side. Nothing: it isn't there; return Next::await_input then, and peek again

@@ -33,6 +33,19 @@ struct TimeLimits {
     /// After the last answer, of a client that may still be sending: the longest silence,
     std::chrono::milliseconds linger{5'000};
     std::chrono::milliseconds linger_total{30'000};  ///< and the longest time in all.
+
+    /// The limit's whole time; of Limit::none, that of `read`.
+    [[nodiscard]] constexpr std::chrono::milliseconds of(Limit limit) const noexcept {
+        switch (limit) {
+            case Limit::idle: return idle;
+            case Limit::header: return header;
+            case Limit::body: return body;
+            case Limit::write: return write;
+            case Limit::none:
+            case Limit::read: break;
+        }
+        return read;
+    }
 };
 
 }  // namespace bullpen

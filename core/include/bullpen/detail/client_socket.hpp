@@ -45,6 +45,10 @@ public:
         return fd_to_touch();
     }
 
+    /// O_NONBLOCK, for the handler's own calls. No system call if it is so already.
+    void set_nonblocking(bool on) noexcept;
+    [[nodiscard]] bool is_nonblocking() const noexcept { return nonblocking_; }
+
     /// SHUT_WR.
     void end_output() noexcept;
 
@@ -78,7 +82,7 @@ public:
 
     /// Of a UNIX socket, which knows no low water: until the byte behind `offset` others, or the end, has
     /// come.
-    void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) const noexcept;
+    void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
 
     /// The client has ended its side. What it sent before may not be read yet.
     [[nodiscard]] bool has_ended() const noexcept;
@@ -96,6 +100,7 @@ private:
     bool exchanged_ = false;
     bool output_ended_ = false;
     bool lent_ = false;
+    bool nonblocking_ = false;
     bool detached_ = false;
     ConnectionFailure failure_;
 };

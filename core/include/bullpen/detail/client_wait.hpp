@@ -23,6 +23,8 @@ class WriteProgress;
 class ClientWait {
 public:
     static constexpr const char* incomplete = "the client hasn't sent the whole of it in time";
+    static constexpr const char* kept_waiting =
+        "the client kept the server waiting for longer than the limit";
 
     explicit ClientWait(ServerView server) noexcept : server_{server} {}
 
@@ -54,7 +56,13 @@ public:
     [[nodiscard]] std::optional<std::size_t> receive_until(ClientSocket& socket, std::span<std::byte> buffer,
                                                            TimePoint deadline);
 
+    /// See Connection::wait_readable().
+    [[nodiscard]] bool until_readable(ClientSocket& socket, Patience patience);
+
     // Room for output.
+
+    /// See Connection::wait_writable().
+    void until_writable(ClientSocket& socket, Patience patience) const;
 
     /// `written`: bytes since it was last called.
     void until_writable(ClientSocket& socket, WriteProgress& progress, std::size_t written) const;
@@ -85,9 +93,11 @@ private:
     [[nodiscard]] Came wait_a_moment(const ClientSocket& socket, short events, TimePoint begun,
                                      std::optional<std::chrono::nanoseconds> at_most) noexcept;
 
+    [[nodiscard]] bool until_ready(ClientSocket& socket, short events, Limit limit, TimePoint deadline);
     void set_deadline(TimePoint deadline) noexcept;
     [[nodiscard]] TimePoint deadline_from(TimePoint begin, Limit limit) const noexcept;
-    [[nodiscard]] int flags_of_first(TimePoint now, TimePoint deadline) const noexcept;
+    [[nodiscard]] int flags_of_first(const ClientSocket& socket, TimePoint now,
+                                     TimePoint deadline) const noexcept;
     [[nodiscard]] std::chrono::nanoseconds next_look(std::chrono::nanoseconds left) noexcept;
     [[nodiscard]] bool is_let_go(const ClientSocket& socket) noexcept;
     [[nodiscard]] bool others_need_worker(const ClientSocket& socket, Limit limit) noexcept;
