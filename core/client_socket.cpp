@@ -1,5 +1,6 @@
 #include <bullpen/detail/client_socket.hpp>
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -97,7 +98,7 @@ std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, in
     if ((flags & MSG_PEEK) == 0) handoff_.touch();
     const TransferStep step = receive_step(fd(), buffer, flags);
     switch (step.outcome) {
-        case TransferStep::Outcome::moved:
+        case TransferStep::Outcome::moved: taken_ = taken_ || (flags & MSG_PEEK) == 0; [[fallthrough]];
         case TransferStep::Outcome::ended: exchanged_ = true; return step.bytes;
         case TransferStep::Outcome::would_block:
         case TransferStep::Outcome::interrupted:
@@ -121,6 +122,11 @@ void ClientSocket::wait_for_byte(std::size_t offset, std::chrono::nanoseconds at
     std::byte byte;
     static_cast<void>(::recv(fd(), &byte, 1, MSG_PEEK));
     set_nonblocking(was_nonblocking);
+}
+
+std::size_t ClientSocket::bytes_there() const noexcept {
+    int bytes = 0;
+    return ::ioctl(fd(), SIOCINQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 bool ClientSocket::has_ended() const noexcept {

@@ -17,9 +17,18 @@ namespace bullpen {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+namespace {
+
+constexpr unsigned skips_max = 31;  // Of Parking::skips.
+
+}  // namespace
+
 std::optional<Peeked> ClientWait::peek(ClientSocket& socket, std::span<std::byte> buffer,
                                        std::size_t beyond) {
-    return server_.parks ? peek_a_moment(socket, buffer, beyond) : peek_within_limit(socket, buffer, beyond);
+    const auto peeked =
+        server_.parks ? peek_a_moment(socket, buffer, beyond) : peek_within_limit(socket, buffer, beyond);
+    has_seen_all_ = !peeked;
+    return peeked;
 }
 
 /// Where the connection can be given back. After an answer the next request is hardly ever there yet: then
@@ -57,15 +66,15 @@ std::optional<Peeked> ClientWait::peek_a_moment(ClientSocket& socket, std::span<
 bool ClientWait::may_await_next() noexcept {
     if (server_.is_draining() || server_.somebody_waits()) return false;
     if (parking_.skips == 0) return true;
-    --parking_.skips;
+    parking_.skips = (parking_.skips - 1U) & skips_max;
     return false;
 }
 
 void ClientWait::note_vain_wait(TimePoint begun) noexcept {
     set_deadline(deadline_from(begun, parking_.limit));
-    constexpr std::uint8_t most = 5;
-    parking_.in_vain = std::min<std::uint8_t>(static_cast<std::uint8_t>(parking_.in_vain + 1), most);
-    parking_.skips = static_cast<std::uint8_t>((1U << parking_.in_vain) - 1);
+    constexpr unsigned most = 5;
+    parking_.in_vain = std::min(parking_.in_vain + 1U, most) & 7U;
+    parking_.skips = ((1U << parking_.in_vain) - 1U) & skips_max;
 }
 
 /// The row says that this worker waits before the worker looks whether it is wanted, so that either the

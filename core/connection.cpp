@@ -136,6 +136,7 @@ std::optional<Peeked> Connection::peek(std::span<std::byte> buffer, Patience pat
 
 void Connection::take(std::span<std::byte> peeked) {
     wait_.note_taken(peeked.size());
+    socket_.set_taken();
     while (!peeked.empty()) {
         // A TCP socket drops them without copying (tcp(7), MSG_TRUNC); a UNIX socket copies the same bytes
         // again.
@@ -257,6 +258,7 @@ bool Connection::linger_a_turn(TimePoint begun) noexcept {
     for (int i = 0; i < pieces_max; ++i) {
         const Discarded discarded = discard_input(socket_.fd_to_touch());
         if (discarded == Discarded::end) return false;
+        if (discarded == Discarded::some) socket_.set_taken();
         if (discarded == Discarded::nothing && !wait_.input_comes_soon(socket_)) break;
     }
     const TimePoint now = Clock::now();

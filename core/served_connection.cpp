@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <utility>
 
 namespace bullpen {
@@ -35,6 +36,29 @@ bool ServedConnection::has_file_from_before() const noexcept {
 bool ServedConnection::may_be_given_back() const noexcept {
     const bool file_may = !connection_.file_ || connection_.wait_.server().parks_files;
     return connection_.can_be_parked() && !connection_.has_unread() && file_may;
+}
+
+SpinningHandler::SpinningHandler()
+    : std::logic_error{
+          "handler returned Next::await_input 16 times in a row and took nothing of what its "
+          "client has sent: take it with read_some() or take(), or wait for more of it with "
+          "peek(buffer, patience, beyond), or return Next::close"} {}
+
+void ServedConnection::check_progress() {
+    constexpr std::uint8_t idle_turns_max = 16;
+    std::uint8_t& idle_turns = parking().idle_turns;
+    const bool idle = is_idle_turn();
+    connection_.socket_.forget_taking();
+    if (!idle)
+        idle_turns = 0;
+    else if (++idle_turns >= idle_turns_max)
+        throw SpinningHandler{};
+}
+
+bool ServedConnection::is_idle_turn() const noexcept {
+    const ClientSocket& socket = connection_.socket_;
+    if (socket.has_taken() || connection_.wait_.has_seen_all()) return false;
+    return socket.bytes_there() >= connection_.wait_.parking().input_at_least || socket.has_ended();
 }
 
 bool ServedConnection::wait_here(Await what) {

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <stdexcept>
+
 #include <bullpen/connection.hpp>
 #include <bullpen/detail/parking.hpp>
 #include <bullpen/detail/server_view.hpp>
@@ -16,6 +18,12 @@ struct FileId {
     dev_t device = 0;
     ino_t inode = 0;
     friend bool operator==(const FileId&, const FileId&) = default;
+};
+
+/// What a handler's failure is that would have spun for ever; its text says what to write instead.
+class SpinningHandler : public std::logic_error {
+public:
+    SpinningHandler();
 };
 
 /// Owns the Connection that the handler is called with.
@@ -34,6 +42,13 @@ public:
     /// After a handler has returned Next::await_input or await_output: whether the connection may be given
     /// back. Where the worker can't, or something that was read would be lost, wait_here() instead.
     [[nodiscard]] bool may_be_given_back() const noexcept;
+
+    /// After a handler has returned Next::await_input: whether it has come any further. A handler that takes
+    /// nothing, though what it waits for is there, would be called again at once and for ever. Throws
+    /// SpinningHandler when it does so for the sixteenth time in a row, in whichever workers. A handler that
+    /// has taken the descriptor isn't judged. No system call where bytes were taken, or peek() found no more
+    /// than its caller had seen.
+    void check_progress();
 
     /// How it waits while it is parked.
     [[nodiscard]] Parking& parking() noexcept { return connection_.wait_.parking(); }
@@ -72,6 +87,8 @@ public:
     void release() noexcept { connection_.socket_.release(); }
 
 private:
+    [[nodiscard]] bool is_idle_turn() const noexcept;
+
     Connection connection_;
     FileId file_before_;
 };

@@ -186,6 +186,7 @@ Next Worker::handle(ServedConnection& served) {
     for (;;) {
         const Next next = handler_(served.connection());
         end_forked_child();
+        if (next == Next::await_input) served.check_progress();
         if (next == Next::close || served.may_be_given_back()) return next;
         if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) return Next::close;
     }
@@ -323,6 +324,8 @@ bool handler_failed() noexcept {
         return false;
     } catch (const TimedOut&) {
         return false;
+    } catch (const SpinningHandler& error) {
+        log(LogLevel::warning, error.what());
     } catch (const std::exception& error) {
         log(LogLevel::warning, "handler threw: " + std::string{error.what()});
     } catch (...) {

@@ -79,10 +79,15 @@ int run_handle(const HandleArguments& arguments) {
     Connection& client = served.connection();
     client.set_socket_timeouts();
     try {
-        for (Next next = handler(client); next != Next::close; next = handler(client))
+        for (Next next = handler(client); next != Next::close; next = handler(client)) {
+            if (next == Next::await_input) served.check_progress();
             if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) break;
+        }
     } catch (const ClientGone&) {
     } catch (const TimedOut&) {
+    } catch (const SpinningHandler& error) {
+        complain(error.what());
+        return 1;
     } catch (const std::exception& error) {
         complain(std::string{"handler threw: "} + error.what());
         return 1;

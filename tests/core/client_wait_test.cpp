@@ -207,12 +207,12 @@ TEST_SUITE("core: waiting for a client") {
         CHECK(waits == "+.+...+.....");
         say(pair.client, "late");  // Looked at without a wait: that it was in time can't be said.
         CHECK(pair.server.peek(buffer, {})->size == 4);
-        CHECK(pair.worker.parking().in_vain == 3);
+        CHECK(+pair.worker.parking().in_vain == 3);
         pair.worker.parking().skips = 0;
         pair.server.take(std::span{buffer}.first(4));
         say(pair.client, "soon");
         CHECK(pair.server.peek(buffer, {})->size == 4);
-        CHECK(pair.worker.parking().in_vain == 0);
+        CHECK(+pair.worker.parking().in_vain == 0);
     }
 
     TEST_CASE("what a vain wait took is taken from the time that the client has in all") {
@@ -251,7 +251,7 @@ TEST_SUITE("core: waiting for a client") {
                 master.join();
             }
             CHECK(awaiting_since_ns == 0);
-            CHECK(pair.worker.parking().in_vain == 0);  // It is no fault of the client's.
+            CHECK(+pair.worker.parking().in_vain == 0);  // It is no fault of the client's.
             say(pair.client, "next");
             CHECK(pair.server.peek(buffer, {})->size == 4);  // First of the two.
         }
@@ -278,7 +278,7 @@ TEST_SUITE("core: waiting for a client") {
             }};
             CHECK(!pair.server.peek(buffer, {}));
             master.join();
-            CHECK(pair.worker.parking().in_vain == (waited.count() == 0 ? 0 : 1));
+            CHECK(+pair.worker.parking().in_vain == (waited.count() == 0 ? 0 : 1));
         }
     }
 

@@ -14,8 +14,9 @@ Resumption some_resumption(std::uint8_t seed) {
     Resumption resumption{.parking = {.deadline_ns = seed * std::uint64_t{1'000'000'007},
                                       .input_at_least = seed + std::uint32_t{1},
                                       .what = seed % 2 == 0 ? Await::input : Await::output,
-                                      .in_vain = seed,
-                                      .skips = seed,
+                                      .in_vain = static_cast<std::uint8_t>(seed & 7U),
+                                      .skips = static_cast<std::uint8_t>(seed & 31U),
+                                      .idle_turns = seed,
                                       .limit = Limit::header}};
     resumption.state.fill(std::byte{seed});
     return resumption;
@@ -27,7 +28,7 @@ bool is_some(const Resumption& resumption, std::uint8_t seed) {
     const Parking& b = wanted.parking;
     return resumption.state == wanted.state && a.deadline_ns == b.deadline_ns &&
            a.input_at_least == b.input_at_least && a.what == b.what && a.in_vain == b.in_vain &&
-           a.skips == b.skips && a.limit == b.limit;
+           a.skips == b.skips && a.idle_turns == b.idle_turns && a.limit == b.limit;
 }
 
 }  // namespace

@@ -8,6 +8,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
 #include <utility>
 
 #include <bullpen/clock.hpp>
@@ -27,8 +30,8 @@ TEST_SUITE("core: served connections") {
         served.go_on_from({.parking = {.in_vain = 2, .skips = 3}, .state = state}, std::move(file));
         CHECK(served.connection().state() == state);
         CHECK(served.connection().file().get() == kept);
-        CHECK(served.parking().in_vain == 2);
-        CHECK(served.parking().skips == 3);
+        CHECK(+served.parking().in_vain == 2);
+        CHECK(+served.parking().skips == 3);
     }
 
     TEST_CASE("a client that was parked before its first request has got nothing yet, any other has") {
@@ -111,6 +114,90 @@ TEST_SUITE("core: served connections") {
         CHECK(!served.connection().wait_readable(Limit::idle));
         CHECK(served.exceeded() == Limit::none);
         CHECK(!served.wait_here(Await::input));
+    }
+
+    TEST_CASE("a handler that takes nothing of what is there is found out at its sixteenth turn") {
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            for (const bool ends : {false, true}) {
+                SocketPair sockets = make();
+                say(sockets.client, "x");
+                ServedConnection served{std::move(sockets.server)};
+                REQUIRE(served.connection().wait_readable());
+                if (ends) {
+                    std::array<std::byte, 1> byte{};
+                    REQUIRE(served.connection().read_some(byte) == 1);
+                    sockets.client.reset();
+                    REQUIRE(served.connection().read_some(byte) == 0);
+                    served.check_progress();
+                }
+                for (int turn = 1; turn < 16; ++turn)
+                    served.check_progress();
+                CHECK_THROWS_AS(served.check_progress(), SpinningHandler);
+            }
+        }
+    }
+
+    TEST_CASE("the turns are counted from worker to worker") {
+        SocketPair sockets = unix_sockets();
+        say(sockets.client, "x");
+        ServedConnection served{std::move(sockets.server)};
+        served.go_on_from({.parking = {.idle_turns = 15}}, {});
+        CHECK_THROWS_AS(served.check_progress(), SpinningHandler);
+    }
+
+    TEST_CASE("a handler that comes further, or waits for more than is there, is never found out") {
+        struct Row {
+            const char* name;
+            std::function<void(Connection&)> turn;
+        };
+        static std::array<std::byte, 64> buffer;
+        std::size_t seen = 0;
+        const auto takes = [](Connection& client) { (void)client.read_some(std::span{buffer}.first(1)); };
+        const auto looks = [&](Connection& client) {
+            while (const auto peeked = client.peek(buffer, {Limit::header}, seen))
+                seen = peeked->size;
+        };
+        const Row rows[] = {
+            {"reads", takes},
+            {"takes what it saw",
+             [](Connection& client) {
+                 REQUIRE(client.peek(buffer, {}));
+                 client.take(std::span{buffer}.first(1));
+             }},
+            {"gives back what it read",
+             [](Connection& client) {
+                 const std::size_t size = client.read_some(buffer);
+                 client.unread(std::span{buffer}.first(size));
+             }},
+            {"asks for more than is there", looks},
+            {"waits for more than is there",
+             [](Connection& client) { client.wait_at_most({Limit::header}, 50); }},
+            {"has the descriptor", [](Connection& client) { (void)client.fd(); }},
+        };
+        for (auto* const make : {tcp_sockets, unix_sockets}) {
+            for (const Row& row : rows) {
+                CAPTURE(std::string{row.name});
+                SocketPair sockets = make();
+                seen = 0;
+                ServedConnection served{std::move(sockets.server), {.parks = true}};
+                for (int turn = 0; turn < 40; ++turn) {
+                    say(sockets.client, "x");
+                    row.turn(served.connection());
+                    CHECK_NOTHROW(served.check_progress());
+                }
+            }
+        }
+    }
+
+    TEST_CASE("a turn that comes further ends the row") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server)};
+        std::array<std::byte, 1> byte{};
+        for (int turn = 0; turn < 40; ++turn) {
+            say(sockets.client, "x");
+            if (turn % 15 == 0) REQUIRE(served.connection().read_some(byte) == 1);
+            CHECK_NOTHROW(served.check_progress());
+        }
     }
 
     TEST_CASE("a close reaches the client at once") {

@@ -20,6 +20,10 @@ enum class Next {
 // serves others; elsewhere the worker itself waits. Connection::state() and file() survive, and nothing else
 // does: see Connection::peek() and unread() for what to do with half a message. A connection with a file() is
 // given back only if Options::parks_files is set; else its worker itself waits.
+//
+// A handler that returns await_input takes what is there (read_some(), take()), or has asked peek() for more
+// than is there. One that doesn't would be called again at once and for ever: at the sixteenth such turn in a
+// row its client is closed and counted as failed, and the log says so.
 
 /// A plain blocking function over one connection. Made from any callable that takes a Connection& and returns
 /// Next, or void for Next::close; it needn't be copyable, and copies of a Handler share it. It runs in a

@@ -87,6 +87,15 @@ public:
     /// The client has ended its side. What it sent before may not be read yet.
     [[nodiscard]] bool has_ended() const noexcept;
 
+    /// The number of bytes that are there to be read (SIOCINQ).
+    [[nodiscard]] std::size_t bytes_there() const noexcept;
+
+    /// Bytes were taken from the socket, or the handler has had the descriptor and may have done so, since
+    /// forget_taking().
+    [[nodiscard]] bool has_taken() const noexcept { return taken_ || lent_; }
+    void set_taken() noexcept { taken_ = true; }
+    void forget_taking() noexcept { taken_ = false; }
+
     /// The client has sent something, be it its end, or was sent something.
     [[nodiscard]] bool exchanged() const noexcept { return exchanged_; }
     void set_exchanged() noexcept { exchanged_ = true; }
@@ -99,6 +108,7 @@ private:
     HandoffProgress handoff_;
     bool exchanged_ = false;
     bool output_ended_ = false;
+    bool taken_ = false;
     bool lent_ = false;
     bool nonblocking_ = false;
     bool detached_ = false;

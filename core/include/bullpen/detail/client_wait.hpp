@@ -37,6 +37,7 @@ public:
 
     /// How the client is waited for, here or while the connection is parked.
     [[nodiscard]] Parking& parking() noexcept { return parking_; }
+    [[nodiscard]] const Parking& parking() const noexcept { return parking_; }
     void wait_at_most(const ClientSocket& socket, Patience patience, std::size_t input_at_least) noexcept;
     void want_input(const ClientSocket& socket, std::size_t at_least) noexcept;
 
@@ -48,6 +49,9 @@ public:
     /// See Connection::peek(), after wait_at_most().
     [[nodiscard]] std::optional<Peeked> peek(ClientSocket& socket, std::span<std::byte> buffer,
                                              std::size_t beyond);
+
+    /// The last peek() found nothing more than its caller had seen.
+    [[nodiscard]] bool has_seen_all() const noexcept { return has_seen_all_; }
 
     /// So many bytes that were seen have been taken.
     void note_taken(std::size_t bytes) noexcept;
@@ -109,6 +113,7 @@ private:
     std::size_t expected_ = SIZE_MAX;         ///< Bytes that a look will most likely find; at first any.
     std::chrono::milliseconds next_look_{0};  ///< The last span of waiting.
     StopPatience stop_patience_;
+    bool has_seen_all_ = false;
     bool gave_up_ = false;  ///< Waiting, where others need the worker more.
 };
 

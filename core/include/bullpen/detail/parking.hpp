@@ -15,8 +15,9 @@ struct Parking {
     std::uint32_t input_at_least =
         1;  ///< For input: the bytes that must be there (SO_RCVLOWAT, which the worker has set).
     Await what = Await::input;
-    std::uint8_t in_vain = 0;   ///< Times in a row that a worker itself waited a moment for this client, and
-    std::uint8_t skips = 0;     ///< how often none is to do so now. ClientWait keeps both.
+    std::uint8_t in_vain : 3 = 0;  ///< Times in a row that a worker itself waited a moment for this client,
+    std::uint8_t skips : 5 = 0;    ///< and how often none is to do so now. ClientWait keeps both.
+    std::uint8_t idle_turns = 0;   ///< In a row: ServedConnection::check_progress().
     Limit limit = Limit::idle;  ///< Counts the connection if the deadline passes; none: it is then completed.
 };
 
