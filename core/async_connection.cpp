@@ -5,16 +5,20 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <stdexcept>
 #include <utility>
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/send_queue.hpp"
 #include "core/transfer_progress.hpp"
 #include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
@@ -27,6 +31,7 @@ using boost::system::error_code;
 using std::chrono::milliseconds;
 
 constexpr milliseconds drain_look_interval{1000};
+constexpr const char* too_slow = "the client takes what it asked for too slowly";
 constexpr const char* kept_waiting = "the client kept the server waiting for longer than the limit";
 
 }  // namespace
@@ -44,12 +49,18 @@ public:
 
     [[nodiscard]] int fd() noexcept { return socket_.is_open() ? socket_.native_handle() : -1; }
 
-    /// 0 or -errno; -ETIME once the deadline has passed.
+    /// 0 or -errno; -ETIME once the deadline has passed. Throws std::logic_error if it is waited for already.
     static Awaitable<ssize_t> ready(std::shared_ptr<Waiter> self, asio::socket_base::wait_type what,
                                     TimePoint deadline) {
-        self->begin(deadline);
+        Wait& wait = what == asio::socket_base::wait_read ? self->input_ : self->room_;
+        if (wait.is_on)
+            throw std::logic_error{
+                "two coroutines wait to read from one connection, or to write to it: use send() instead"};
+        const Begun begun{*self, wait, deadline};
         error_code error;
-        co_await self->socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, error));
+        do  // An interruption may have been meant for the other one.
+            co_await self->socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, error));
+        while (error == asio::error::operation_aborted && self->socket_.is_open() && !wait.is_over);
         co_return error ? self->end(error) : ssize_t{0};
     }
 
@@ -58,10 +69,10 @@ public:
         return ::poll(&client, 1, 0) > 0;
     }
 
-    /// Ends a wait as if its deadline had passed.
+    /// Ends the wait for input as if its deadline had passed.
     void interrupt() noexcept {
-        error_code ignored;
-        socket_.cancel(ignored);
+        input_.is_over = true;
+        cancel();
     }
 
     void close() noexcept {
@@ -73,9 +84,30 @@ public:
 private:
     static constexpr TimePoint never = TimePoint::max();
 
-    void begin(TimePoint deadline) {
-        deadline_ = deadline;
-        if (deadline < armed_for_) arm(deadline);
+    /// A coroutine waits for input, another one for room.
+    struct Wait {
+        TimePoint deadline = never;
+        bool is_on = false;
+        bool is_over = false;  ///< Its deadline has passed, or is taken to have passed.
+    };
+
+    class Begun {
+    public:
+        Begun(Waiter& of, Wait& wait, TimePoint deadline) : wait_{wait} {
+            if (deadline < of.armed_for_) of.arm(deadline);
+            wait_ = {.deadline = deadline, .is_on = true};
+        }
+        ~Begun() { wait_.is_on = false; }
+        Begun(const Begun&) = delete;
+        Begun& operator=(const Begun&) = delete;
+
+    private:
+        Wait& wait_;
+    };
+
+    void cancel() noexcept {
+        error_code ignored;
+        socket_.cancel(ignored);
     }
 
     ssize_t end(const error_code& error) noexcept {
@@ -95,15 +127,22 @@ private:
         const TimePoint now = Clock::now();
         if (now < armed_for_) return;  // It was queued when the timer was armed anew.
         armed_for_ = never;
-        if (now >= deadline_)
-            interrupt();  // Harmless if nobody waits.
-        else if (deadline_ != never)
-            arm(deadline_);
+        TimePoint next = never;
+        for (Wait* const wait : {&input_, &room_}) {
+            if (!wait->is_on || wait->is_over) continue;
+            wait->is_over = now >= wait->deadline;
+            if (wait->is_over)
+                cancel();
+            else
+                next = std::min(next, wait->deadline);
+        }
+        if (next != never) arm(next);
     }
 
     asio::generic::stream_protocol::socket socket_;
     asio::steady_timer timer_;
-    TimePoint deadline_ = never;
+    Wait input_;
+    Wait room_;
     TimePoint armed_for_ = never;
 };
 
@@ -167,6 +206,7 @@ AsyncConnection::Awaitable<bool> AsyncConnection::is_ready_by(bool for_input, Ti
     const auto what = for_input ? asio::socket_base::wait_read : asio::socket_base::wait_write;
     const bool waits = Clock::now() < until;
     const ssize_t error = waits ? co_await Waiter::ready(waiter(), what, until) : -ETIME;
+    throw_send_failure();
     if (error < 0 && error != -ETIME) failure_.fail(static_cast<int>(-error), "wait for the client");
     co_return error == 0 || waiter()->is_ready(for_input ? POLLIN : POLLOUT);
 }
@@ -191,7 +231,9 @@ AsyncConnection::Awaitable<std::size_t> AsyncConnection::read_before(std::span<s
 
 AsyncConnection::Awaitable<std::optional<std::size_t>> AsyncConnection::read_next(
     std::span<std::byte> buffer, milliseconds idle_limit, milliseconds stop_patience) {
-    handoff_.keep({.parking = {}, .state = state_}, exchanged_);
+    // What another coroutine is in the middle of sending can't be gone on with.
+    const bool is_boundary = !is_writing_ && (!send_queue_ || send_queue_->empty());
+    if (is_boundary) handoff_.keep({.parking = {}, .state = state_}, exchanged_);
     if (stop_patience.count() > 0)  // Else there is mostly nothing yet; receive_until() looks by itself.
         if (const auto size = try_receive(buffer)) co_return *size;
     TimePoint deadline = Clock::now() + idle_limit;
@@ -236,15 +278,19 @@ AsyncConnection::Awaitable<bool> AsyncConnection::read_exactly(std::span<std::by
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::span<const std::byte> bytes) {
-    return send(OutgoingBytes{bytes, 0});
+    return write(OutgoingBytes{bytes, 0});
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_all(std::string_view text) {
     return write_all(std::as_bytes(std::span{text}));
 }
 
+AsyncConnection::Awaitable<void> AsyncConnection::write_kept(std::string text) {
+    co_await write_all(std::string_view{text});
+}
+
 AsyncConnection::Awaitable<void> AsyncConnection::write_before_more(std::string_view head) {
-    return send(OutgoingBytes{std::as_bytes(std::span{head}), MSG_MORE});
+    return write(OutgoingBytes{std::as_bytes(std::span{head}), MSG_MORE});
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::write_last(std::string_view bytes) {
@@ -254,11 +300,31 @@ AsyncConnection::Awaitable<void> AsyncConnection::write_last(std::string_view by
 
 AsyncConnection::Awaitable<void> AsyncConnection::send_file(int file, off_t offset, std::size_t count) {
     waiter();  // Makes the socket non-blocking.
-    return send(OutgoingFile{file, offset, count});
+    return write(OutgoingFile{file, offset, count});
 }
 
+/// Between the first and the last byte of a write nothing else is written.
+class AsyncConnection::Writing {
+public:
+    explicit Writing(AsyncConnection& of) : connection_{of} {
+        if (std::exchange(of.is_writing_, true))
+            throw std::logic_error{"two coroutines write to one connection at once: use send() instead"};
+    }
+    ~Writing() {
+        connection_.is_writing_ = false;
+        if (connection_.send_queue_) connection_.start_draining();
+    }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+private:
+    AsyncConnection& connection_;
+};
+
 template <typename Outgoing>
-AsyncConnection::Awaitable<void> AsyncConnection::send(Outgoing rest) {
+AsyncConnection::Awaitable<void> AsyncConnection::write(Outgoing rest) {
+    if (send_queue_) co_await flush();
+    const Writing writing{*this};
     WriteProgress progress{limits_};
     std::size_t written = 0;
     while (rest.left() > 0) {
@@ -270,6 +336,135 @@ AsyncConnection::Awaitable<void> AsyncConnection::send(Outgoing rest) {
         if (step.outcome == TransferStep::Outcome::would_block)
             co_await until_writable(progress, std::exchange(written, 0));
     }
+}
+
+AsyncConnection::SendQueue& AsyncConnection::send_queue() {
+    if (!send_queue_) send_queue_ = std::make_shared<SendQueue>(*this, executor_);
+    return *send_queue_;
+}
+
+bool AsyncConnection::send(std::string bytes) {
+    return send(std::make_shared<const std::string>(std::move(bytes)));
+}
+
+bool AsyncConnection::send(std::shared_ptr<const std::string> bytes) {
+    SendQueue& queue = send_queue();
+    if (socket() < 0 || send_failure_) return false;
+    if (bytes->empty()) return true;
+    if (bytes->size() > send_queue_max_ - std::min(send_queue_max_, queue.bytes())) return false;
+    queue.push(std::move(bytes));
+    start_draining();
+    return !send_failure_;
+}
+
+/// What the client takes at once leaves at once.
+void AsyncConnection::start_draining() noexcept {
+    if (send_queue_->is_draining || is_writing_ || send_failure_ || send_queued()) return;
+    try {
+        asio::co_spawn(executor_, drain(send_queue_), asio::detached);
+        send_queue_->is_draining = true;
+    } catch (...) {
+        fail_sending();
+    }
+}
+
+/// False: something is left, and the client takes nothing now.
+bool AsyncConnection::send_queued() noexcept {
+    try {
+        while (!send_queue_->empty()) {
+            OutgoingBytes piece = send_queue_->first();
+            handoff_.touch();
+            const TransferStep step = send_step(piece, socket(), failure_);
+            exchanged_ = exchanged_ || step.bytes > 0;
+            send_queue_->note_sent(step.bytes);
+            if (step.outcome == TransferStep::Outcome::would_block) return false;
+        }
+        send_queue_->emptied.cancel();
+    } catch (...) {
+        fail_sending();
+    }
+    return true;
+}
+
+/// After each wait the connection may be gone.
+AsyncConnection::Awaitable<void> AsyncConnection::drain(std::shared_ptr<SendQueue> queue) {
+    try {
+        WriteProgress progress{queue->connection->limits_};
+        for (std::size_t before = queue->bytes(); queue->connection != nullptr;) {
+            if (queue->connection->send_queued()) break;
+            const std::size_t written = before - std::min(before, queue->bytes());
+            before = queue->bytes();
+            const TimePoint until = queue->connection->room_until(progress, written);
+            queue->connection->is_sending_ = true;
+            const ssize_t error =
+                co_await Waiter::ready(queue->connection->waiter(), asio::socket_base::wait_write, until);
+            if (queue->connection == nullptr) co_return;
+            queue->connection->is_sending_ = false;
+            if (error == 0) progress.go_on();
+        }
+    } catch (...) {
+        if (queue->connection != nullptr) queue->connection->fail_sending();
+    }
+    queue->is_draining = false;
+}
+
+/// Until when the client has time to take what is queued. Throws TimedOut once its time is over.
+TimePoint AsyncConnection::room_until(WriteProgress& progress, std::size_t written) {
+    const TimePoint deadline = progress.deadline_after(socket(), written);
+    const bool has_time = Clock::now() < deadline;
+    if (!has_time && (progress.is_stuck() || !waiter()->is_ready(POLLOUT)))
+        failure_.time_out(Limit::write, too_slow);
+    return deadline;
+}
+
+/// In a catch-all. A call of the handler that waits is woken, and throws the same.
+void AsyncConnection::fail_sending() noexcept {
+    send_failure_ = std::current_exception();
+    ::shutdown(socket(), SHUT_RDWR);
+    send_queue_->clear();
+}
+
+AsyncConnection::Awaitable<void> AsyncConnection::flush() {
+    while (send_queue_ && !send_queue_->empty() && !send_failure_) {
+        const std::shared_ptr<SendQueue> queue = send_queue_;
+        calls_in_a_row_ = 0;
+        error_code ignored;
+        co_await queue->emptied.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        if (queue->connection == nullptr)
+            throw std::system_error{ECANCELED, std::generic_category(), OutgoingBytes::what};
+    }
+    throw_send_failure();
+}
+
+void AsyncConnection::throw_send_failure() const {
+    if (send_failure_) std::rethrow_exception(send_failure_);
+}
+
+AsyncConnection::Sender AsyncConnection::sender() {
+    static_cast<void>(send_queue());
+    return Sender{send_queue_};
+}
+
+AsyncConnection::Sender::Sender(std::weak_ptr<SendQueue> queue) noexcept : queue_{std::move(queue)} {}
+
+bool AsyncConnection::Sender::send(std::string bytes) const {
+    AsyncConnection* const open = connection();
+    return open != nullptr && open->send(std::move(bytes));
+}
+
+bool AsyncConnection::Sender::send(std::shared_ptr<const std::string> bytes) const {
+    AsyncConnection* const open = connection();
+    return open != nullptr && open->send(std::move(bytes));
+}
+
+bool AsyncConnection::Sender::is_open() const noexcept {
+    const AsyncConnection* const open = connection();
+    return open != nullptr && !open->send_failure_;
+}
+
+AsyncConnection* AsyncConnection::Sender::connection() const noexcept {
+    const std::shared_ptr<SendQueue> queue = queue_.lock();
+    return queue ? queue->connection : nullptr;
 }
 
 AsyncConnection::Awaitable<void> AsyncConnection::sleep_for(std::chrono::nanoseconds span) {
@@ -317,6 +512,10 @@ void AsyncConnection::notice_drain() noexcept {
 }
 
 Closed AsyncConnection::close() noexcept {
+    if (send_queue_) {
+        send_queue_->connection = nullptr;
+        send_queue_->clear();
+    }
     const bool ends = socket() >= 0 && !detached_;
     const Closed how = ends ? end_connection(socket(), handoff_, lent_, output_ended_) : Closed::in_order;
     if (waiter_) waiter_->close();
@@ -343,6 +542,7 @@ std::optional<std::size_t> AsyncConnection::try_receive(std::span<std::byte> buf
 }
 
 std::size_t AsyncConnection::judge(ssize_t received) {
+    throw_send_failure();
     if (received < 0) failure_.fail(static_cast<int>(-received), "read from the client");
     exchanged_ = true;
     return static_cast<std::size_t>(received);
@@ -413,7 +613,7 @@ AsyncConnection::Awaitable<void> AsyncConnection::until_writable(WriteProgress& 
         } else if (!progress.is_stuck() && waiter()->is_ready(POLLOUT)) {
             error = 0;
         } else {
-            failure_.time_out(Limit::write, "the client takes what it asked for too slowly");
+            failure_.time_out(Limit::write, too_slow);
         }
     }
     if (error < 0) failure_.fail(static_cast<int>(-error), "write to the client");

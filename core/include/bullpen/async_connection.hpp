@@ -11,16 +11,21 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include <bullpen/address.hpp>
 #include <bullpen/async_handler.hpp>
 #include <bullpen/clock.hpp>
 #include <bullpen/connection.hpp>
+#include <bullpen/detail/buffer_mistake.hpp>
 #include <bullpen/detail/client_socket.hpp>
 #include <bullpen/detail/connection_failure.hpp>
 #include <bullpen/detail/server_view.hpp>
@@ -35,9 +40,11 @@ namespace bullpen {
 struct TransferStep;
 class WriteProgress;
 
-/// Owns a connected stream socket, TCP or UNIX. Used by one coroutine at a time, in the one thread that runs
-/// its executor; stays where it was made. Calls that fail throw ClientGone, TimedOut or std::system_error and
-/// leave the connection fit only for closing.
+/// Owns a connected stream socket, TCP or UNIX. Used in the one thread that runs its executor; stays where it
+/// was made. One coroutine may read while another one writes, but two that read, or two that await a write,
+/// throw std::logic_error. A coroutine that uses the connection must have ended when the handler ends; what
+/// goes on for longer, as a chat's other clients do, sends by a sender(). Calls that fail throw ClientGone,
+/// TimedOut or std::system_error and leave the connection fit only for closing.
 ///
 /// Every call tries at once and waits only where the kernel has nothing for it: a client whose request is
 /// there and whose answer fits into the socket's buffer costs the event loop nothing at all. After many calls
@@ -109,6 +116,12 @@ public:
     [[nodiscard]] Awaitable<void> write_all(std::span<const std::byte> bytes);
     [[nodiscard]] Awaitable<void> write_all(std::string_view text);
 
+    /// A text that nobody else has lives in the coroutine.
+    template <std::same_as<std::string> Text>
+    [[nodiscard]] Awaitable<void> write_all(Text&& text) {
+        return write_kept(std::forward<Text>(text));
+    }
+
     /// Writes `head`, which stays in the socket until more follows, so that both leave in one segment
     /// (MSG_MORE).
     [[nodiscard]] Awaitable<void> write_before_more(std::string_view head);
@@ -120,8 +133,47 @@ public:
     /// stays). Throws std::runtime_error if the file has become shorter: the client was promised those bytes.
     [[nodiscard]] Awaitable<void> send_file(int file, off_t offset, std::size_t count);
 
+    /// Sends the bytes without waiting for the client: what it doesn't take now is queued behind what was
+    /// queued or is being written before, and leaves while the coroutines do something else. False, and
+    /// nothing was queued: more than send_queue_max() bytes would wait then, or the connection has ended. So
+    /// what a slow client costs is bounded; the caller drops the message, or closes.
+    ///
+    /// A client that takes what is queued more slowly than the write limit allows is closed, and counted:
+    /// its handler's call that waits, or the next one, throws TimedOut (or ClientGone, if it has left).
+    /// What is still queued when the handler ends is dropped: co_await flush() before. Throws
+    /// std::bad_alloc.
+    bool send(std::string bytes);
+
+    /// The same of bytes that many connections send, of which there is one copy.
+    bool send(std::shared_ptr<const std::string> bytes);
+
+    /// Waits until all that was queued has left for the kernel. Throws as write_all().
+    [[nodiscard]] Awaitable<void> flush();
+
+    /// Bytes that may wait in the queue, 256 KiB unless it is set.
+    [[nodiscard]] std::size_t& send_queue_max() noexcept { return send_queue_max_; }
+
+    /// Sends to a connection that may end at any time, for coroutines of other clients in the same thread.
+    /// Holds nothing of it: once its handler has ended, send() is false.
+    class Sender;
+    [[nodiscard]] Sender sender();
+
     /// Lets time pass for this connection alone.
     [[nodiscard]] Awaitable<void> sleep_for(std::chrono::nanoseconds span);
+
+    // A buffer that isn't one doesn't compile, and the compiler says what to write instead.
+    template <typename Buffer>
+    requires(!detail::WritableBytes<Buffer>) void read_some(Buffer&&) {
+        detail::explain_input_mistake<Buffer>();
+    }
+    template <typename Buffer>
+    requires(!detail::WritableBytes<Buffer>) void read_exactly(Buffer&&) {
+        detail::explain_input_mistake<Buffer>();
+    }
+    template <typename Given>
+    requires(!detail::ReadableBytes<Given>) void write_all(Given&&) {
+        detail::explain_output_mistake<Given>();
+    }
 
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;
@@ -167,6 +219,17 @@ public:
 
 private:
     class BULLPEN_HIDDEN Waiter;
+    class BULLPEN_HIDDEN SendQueue;
+    class BULLPEN_HIDDEN Writing;
+
+    [[nodiscard]] Awaitable<void> write_kept(std::string text);
+    BULLPEN_HIDDEN SendQueue& send_queue();
+    BULLPEN_HIDDEN void start_draining() noexcept;
+    BULLPEN_HIDDEN static Awaitable<void> drain(std::shared_ptr<SendQueue> queue);
+    [[nodiscard]] BULLPEN_HIDDEN bool send_queued() noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN TimePoint room_until(WriteProgress& progress, std::size_t written);
+    BULLPEN_HIDDEN void fail_sending() noexcept;
+    BULLPEN_HIDDEN void throw_send_failure() const;
 
     BULLPEN_HIDDEN const std::shared_ptr<Waiter>& waiter();
     [[nodiscard]] BULLPEN_HIDDEN std::optional<std::size_t> try_receive(std::span<std::byte> buffer);
@@ -178,7 +241,7 @@ private:
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_until(std::span<std::byte> buffer,
                                                                   TimePoint deadline);
     template <typename Outgoing>
-    [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> send(Outgoing rest);
+    [[nodiscard]] BULLPEN_HIDDEN Awaitable<void> write(Outgoing rest);
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<ssize_t> receive_first_until(std::span<std::byte> buffer,
                                                                         TimePoint deadline);
     [[nodiscard]] BULLPEN_HIDDEN Awaitable<bool> is_ready_by(bool for_input, TimePoint until);
@@ -197,14 +260,38 @@ private:
     TimeLimits limits_;
     ConnectionState state_{};
     ConnectionFailure failure_;
+    std::shared_ptr<SendQueue> send_queue_;  ///< Made by the first send() or sender().
+    std::size_t send_queue_max_ = std::size_t{256} * 1024;
+    std::exception_ptr send_failure_;  ///< What a call of the handler throws because of the queue.
     int calls_in_a_row_ = 0;
     bool is_between_requests_ = false;
     bool is_sending_ = false;
+    bool is_writing_ = false;  ///< A call that writes has begun and not ended.
     bool exchanged_ = false;
     bool output_ended_ = false;
     bool lent_ = false;
     bool detached_ = false;
     StopPatience stop_patience_;
+};
+
+/// Copied freely; used in the connection's thread alone.
+class BULLPEN_API AsyncConnection::Sender {
+public:
+    Sender() = default;  ///< To no connection.
+
+    /// See AsyncConnection::send(). False also if the connection has ended.
+    bool send(std::string bytes) const;
+    bool send(std::shared_ptr<const std::string> bytes) const;
+
+    /// The connection hasn't ended, and takes what is sent.
+    [[nodiscard]] bool is_open() const noexcept;
+
+private:
+    friend class AsyncConnection;
+    explicit Sender(std::weak_ptr<SendQueue> queue) noexcept;
+    [[nodiscard]] BULLPEN_HIDDEN AsyncConnection* connection() const noexcept;
+
+    std::weak_ptr<SendQueue> queue_;
 };
 
 }  // namespace bullpen
