@@ -20,7 +20,6 @@ private:
     Answer answer_with(std::string_view body) override;
 
     [[nodiscard]] bool set_target(const Request& request);
-    [[nodiscard]] Answer call();
     [[nodiscard]] Answer to_answer(const HttpAnswer& given);
     [[nodiscard]] Answer with_body(ResponseHead& head, std::string_view body);
 

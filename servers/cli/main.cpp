@@ -15,6 +15,7 @@
 #include "core/process.hpp"
 #include "core/standard_descriptors.hpp"
 #include "pool/inheritance.hpp"
+#include "servers/cli/call.hpp"
 #include "servers/cli/compare.hpp"
 #include "servers/cli/ctl.hpp"
 #include "servers/cli/handle.hpp"
@@ -125,7 +126,7 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
         const std::vector<std::string> extras = program.remaining();
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
-        return "a command is missing: serve, ctl, compare, load or check-config; see bullpen --help";
+        return "a command is missing: serve, ctl, call, compare, load or check-config; see bullpen --help";
     }
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
         what.find("missing") != std::string::npos)
@@ -152,6 +153,7 @@ int run(int argc, char** argv) {
     HandleArguments handled;
     CheckArguments checked;
     CtlArguments control;
+    CallArguments called;
     // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
     if (argc < 2 || argv[1] != std::string_view{"handle"}) {
         declare_serve(program, arguments, chosen);
@@ -160,6 +162,7 @@ int run(int argc, char** argv) {
         declare_models(program, chosen);
         declare_check_config(program, checked, chosen);
         declare_ctl(program, control, chosen);
+        declare_call(program, called, chosen);
     }
     declare_handle(program, handled, chosen);
     try {
