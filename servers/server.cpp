@@ -54,6 +54,8 @@ void take_on_ready(const std::vector<Part>& parts, ServerOptions& server) {
 }
 
 PoolOptions make_pool(const Part& part, const std::string& place) {
+    if (part.form == Form::program && part.program.argv.empty())
+        throw SettingError{"the program has no argv; its first word is the path of an executable file"};
     PoolOptions pool = make_pool(part.options, part.form, place);
     pool.handler = part.handler;
     pool.async_handler = part.async_handler;

@@ -102,6 +102,24 @@ TEST_SUITE("core: handlers of messages") {
         CHECK(server.metric("bullpen_connections_timed_out_total", "limit=\"header\"") == 1);
     }
 
+    TEST_CASE("a client whose line is too long keeps its answer, and its worker only for moments") {
+        Options options = one_worker();
+        options.time_limits.linger = options.time_limits.linger_total = std::chrono::minutes{1};
+        TestServer server{options, by_lines(bracket, {.longest = 10, .too_long = "too long"})};
+        const UniqueFd talker = server.connect();
+        send_all(talker, std::string(100'000, 'x'));
+        CHECK(receive(talker, 100) == "too long");  // Up to the server's end; a reset would destroy it.
+        const UniqueFd next = server.connect();
+        send_all(next, "1\n");
+        CHECK(receive(next, 3) == "[1]");
+        send_all(talker, std::string(100'000, 'x') + "\nline\n");  // Heard, and no line any more.
+        ::shutdown(talker.get(), SHUT_WR);
+        CHECK(receive(talker, 100).empty());
+        ::shutdown(next.get(), SHUT_WR);
+        CHECK(receive(next, 100).empty());
+        CHECK(server.stop() == 0);
+    }
+
     TEST_CASE("frames of each length come whole and once, empty ones, too") {
         const auto check = [](std::size_t length_bytes, Handler handler) {
             CAPTURE(length_bytes);

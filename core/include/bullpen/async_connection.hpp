@@ -288,7 +288,7 @@ public:
 
 private:
     friend class AsyncConnection;
-    explicit Sender(std::weak_ptr<SendQueue> queue) noexcept;
+    BULLPEN_HIDDEN explicit Sender(std::weak_ptr<SendQueue> queue) noexcept;
     [[nodiscard]] BULLPEN_HIDDEN AsyncConnection* connection() const noexcept;
 
     std::weak_ptr<SendQueue> queue_;

@@ -16,6 +16,7 @@
 #include <bullpen/clock.hpp>
 #include <bullpen/connection_error.hpp>
 #include <bullpen/connection_state.hpp>
+#include <bullpen/detail/buffer_mistake.hpp>
 #include <bullpen/detail/client_socket.hpp>
 #include <bullpen/detail/client_wait.hpp>
 #include <bullpen/detail/handoff_note.hpp>
@@ -171,6 +172,20 @@ public:
 
     /// TCP_CORK: while on, only full segments leave; switching off sends the rest. No effect on UNIX sockets.
     void cork(bool on) noexcept;
+
+    // A buffer that isn't one doesn't compile, and the compiler says what to write instead.
+    template <typename Buffer>
+    requires(!detail::WritableBytes<Buffer>) void read_some(Buffer&&) {
+        detail::explain_input_mistake<Buffer>();
+    }
+    template <typename Buffer>
+    requires(!detail::WritableBytes<Buffer>) void read_exactly(Buffer&&) {
+        detail::explain_input_mistake<Buffer>();
+    }
+    template <typename Given>
+    requires(!detail::ReadableBytes<Given>) void write_all(Given&&) {
+        detail::explain_output_mistake<Given>();
+    }
 
     /// Ends our side (FIN); reading goes on.
     void shutdown_write() noexcept;

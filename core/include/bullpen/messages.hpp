@@ -53,8 +53,6 @@ struct Lines {
 /// A length of so many bytes in network byte order, then that many bytes.
 template <std::size_t length_bytes>
 struct Frames {
-    static_assert(length_bytes == 1 || length_bytes == 2 || length_bytes == 4,
-                  "a frame's length has 1, 2 or 4 bytes");
     using Message = Lines::Message;
     /// A frame that is longer than `longest` is as long as that, so that it is found to be too long.
     [[nodiscard]] static std::optional<Message> first_in(std::span<const std::byte> bytes,
@@ -85,6 +83,7 @@ public:
         const std::unique_ptr<std::byte[]> room{new std::byte[options_.longest]};
         Progress progress;
         std::memcpy(&progress, client.state().data(), sizeof progress);
+        if (progress.seen == refused) return linger(client, progress);
         if (progress.seen > options_.longest) progress = {};  // Another worker has corrupted it.
         for (;;) {
             const std::span<std::byte> buffer{room.get(), options_.longest};
@@ -111,19 +110,20 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t refused = UINT64_MAX;  ///< Progress::seen once a message was too long.
+
     /// Kept with the connection.
     struct Progress {
-        std::uint64_t deadline_ns = 0;  ///< Of a message that has begun (CLOCK_MONOTONIC); 0: none has.
-        std::uint64_t seen = 0;         ///< Bytes of it.
+        /// Of a message that has begun (CLOCK_MONOTONIC); since when a client that was refused lingers.
+        std::uint64_t deadline_ns = 0;
+        std::uint64_t seen = 0;  ///< Bytes of the message; 0: none has begun.
 
         [[nodiscard]] Patience patience() const noexcept {
             if (seen == 0) return {};
             return {Limit::header, TimePoint{std::chrono::nanoseconds{deadline_ns}}};
         }
         void begin(std::chrono::milliseconds limit) noexcept {
-            const auto deadline = (Clock::now() + limit).time_since_epoch();
-            if (seen == 0)
-                deadline_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds{deadline}.count());
+            if (seen == 0) deadline_ns = ns_of(Clock::now() + limit);
         }
     };
 
@@ -149,16 +149,34 @@ private:
         return Next::await_input;
     }
 
+    /// A plain close would destroy the answer of a client that is still sending. Where the connection can be
+    /// parked, only moments of the worker are spent on throwing away what comes.
     Next refuse(Connection& client) const {
         if (options_.too_long.empty()) return Next::close;
         client.write_last(options_.too_long);
-        client.linger();
-        return Next::close;
+        if (!client.can_be_parked()) {
+            client.linger();
+            return Next::close;
+        }
+        return linger(client, {.deadline_ns = ns_of(Clock::now()), .seen = refused});
+    }
+
+    static Next linger(Connection& client, const Progress& progress) {
+        std::memcpy(client.state().data(), &progress, sizeof progress);
+        const TimePoint begun{std::chrono::nanoseconds{progress.deadline_ns}};
+        return client.linger_a_turn(begun) ? Next::await_input : Next::close;
+    }
+
+    static std::uint64_t ns_of(TimePoint time) noexcept {
+        return static_cast<std::uint64_t>(std::chrono::nanoseconds{time.time_since_epoch()}.count());
     }
 
     PerMessage per_message_;
     MessageOptions options_;
 };
+
+template <typename Result>
+inline constexpr bool returns_next = std::is_void_v<Result> || std::is_same_v<Result, Next>;
 
 /// `per_line` is called with the client and a std::string_view of each line, without its end, and returns
 /// nothing, or Next::close to end the connection.
@@ -166,14 +184,22 @@ template <typename PerLine>
 auto by_lines(PerLine per_line, MessageOptions options = {}) {
     static_assert(std::is_invocable_v<PerLine&, Connection&, std::string_view>,
                   "by_lines() takes a function of (bullpen::Connection&, std::string_view line)");
+    if constexpr (std::is_invocable_v<PerLine&, Connection&, std::string_view>)
+        static_assert(returns_next<std::invoke_result_t<PerLine&, Connection&, std::string_view>>,
+                      "what by_lines() calls returns nothing, or bullpen::Next");
     return MessageHandler<Lines, PerLine>{std::move(per_line), std::move(options)};
 }
 
 /// The same with a std::span<const std::byte> of each frame, without its length, which has so many bytes.
 template <std::size_t length_bytes = 4, typename PerFrame>
 auto by_frames(PerFrame per_frame, MessageOptions options = {}) {
+    static_assert(length_bytes == 1 || length_bytes == 2 || length_bytes == 4,
+                  "a frame's length has 1, 2 or 4 bytes");
     static_assert(std::is_invocable_v<PerFrame&, Connection&, std::span<const std::byte>>,
                   "by_frames() takes a function of (bullpen::Connection&, std::span<const std::byte> frame)");
+    if constexpr (std::is_invocable_v<PerFrame&, Connection&, std::span<const std::byte>>)
+        static_assert(returns_next<std::invoke_result_t<PerFrame&, Connection&, std::span<const std::byte>>>,
+                      "what by_frames() calls returns nothing, or bullpen::Next");
     return MessageHandler<Frames<length_bytes>, PerFrame>{std::move(per_frame), std::move(options)};
 }
 

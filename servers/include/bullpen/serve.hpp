@@ -9,7 +9,10 @@
 ///     }
 #pragma once
 
+#include <concepts>
+
 #include <bullpen/async_handler.hpp>
+#include <bullpen/detail/handler_mistake.hpp>
 #include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
 #include <bullpen/options.hpp>
@@ -33,5 +36,17 @@ BULLPEN_API int serve(Options options, PerWorker<AsyncHandler> handler);
 /// The same of a program, which is started for each client with the connection as its standard descriptors,
 /// for the model inetd.
 BULLPEN_API int serve(Options options, Program program);
+
+/// Anything else doesn't compile, and the compiler says what to write instead.
+template <typename Given>
+requires(!detail::Servable<Given>) int serve(Options, Given&&) {
+    detail::explain_handler_mistake<Given>();
+    return 2;
+}
+template <typename Given>
+requires(!std::convertible_to<Given, Options>) int serve(Given&&, Options) {
+    static_assert(std::convertible_to<Given, Options>, "the options come first: serve(options, handler)");
+    return 2;
+}
 
 }  // namespace bullpen

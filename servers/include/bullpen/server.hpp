@@ -10,6 +10,7 @@
 #include <memory>
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/detail/handler_mistake.hpp>
 #include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
 #include <bullpen/options.hpp>
@@ -34,6 +35,13 @@ public:
     Server& add(Options options, PerWorker<Handler> handler);
     Server& add(Options options, PerWorker<AsyncHandler> handler);
     Server& add(Options options, Program program);
+
+    /// Anything else doesn't compile, and the compiler says what to write instead.
+    template <typename Given>
+    requires(!detail::Servable<Given>) Server& add(Options, Given&&) {
+        detail::explain_handler_mistake<Given>();
+        return *this;
+    }
 
     /// Serves, see serve() in bullpen/serve.hpp. Wrong options are told here.
     int run();
