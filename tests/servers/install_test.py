@@ -6,11 +6,14 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -93,6 +96,11 @@ def started(program, *arguments):
     finally:
         server.kill()
         server.wait()
+
+
+def needs(source):
+    """What an example links besides Bullpen."""
+    return ["-lssl", "-lcrypto"] if source.stem == "tls_echo" else []
 
 
 def connected(port):
@@ -184,8 +192,60 @@ def check_crash(program):
             raise AssertionError("nobody has crashed before its bytes were taken")
 
 
-CHECKS = {"crash": check_crash, "echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics,
-          "own_test": check_own_test, "two_pools": check_two_pools}
+def certificate(home):
+    """A new key and its certificate, as files."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+        "-subj", "/CN=localhost", "-keyout", f"{home}/key.pem", "-out", f"{home}/certificate.pem")
+    return f"{home}/certificate.pem", f"{home}/key.pem"
+
+
+def check_tls_echo(program):
+    """What is sent comes back; a client that falls silent in the handshake or after it is closed, and holds nobody up."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    with tempfile.TemporaryDirectory() as home, started(program, *certificate(home), "1") as port:
+        with trusting.wrap_socket(connected(port)) as client, connected(port) as silent, connected(port) as half:
+            half.sendall(b"\x16\x03\x01")  # A record begins.
+            bytes_sent = b"hello" * 10_000
+            client.sendall(bytes_sent)
+            got = b""
+            while len(got) < len(bytes_sent):
+                got += client.recv(4096)
+            if got != bytes_sent:
+                raise AssertionError(f"{program} says {got[:100]}")
+            for name, waiting in {"silent": silent, "in the handshake": half, "after the handshake": client}.items():
+                if (told := answer(waiting)) != b"":
+                    raise AssertionError(f"{program} says {told} to a client that is silent {name}")
+
+
+def is_established(port, client):
+    """Whether the server has not ended its side; the client's own says nothing while it doesn't read."""
+    pair = [f"0100007F:{number:04X}" for number in (port, client.getsockname()[1])]
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines())
+    return any(row[1:4] == [*pair, "01"] for row in rows)
+
+
+def check_chat(program):
+    """What one says the others hear, also while one doesn't read: the write limit ends that one alone."""
+    with started(program, "1") as port, connected(port) as hearing, connected(port) as deaf, connected(port) as speaking:
+        def is_heard():
+            deaf.sendall(b"deaf\n")
+            return select.select([hearing], [], [], 0.1)[0]
+        wait_until(is_heard, "a word of the one that will not read")
+        heard = hearing.makefile("rb")
+        line = b"x" * 4000 + b"\n"
+        deadline = time.monotonic() + 60
+        while is_established(port, deaf):
+            speaking.sendall(line)
+            while (got := heard.readline()) == b"deaf\n":
+                pass
+            if got != line or time.monotonic() > deadline:
+                raise AssertionError(f"{program} says {got[:100]}, and keeps a client that doesn't read")
+
+
+CHECKS = {"chat": check_chat, "crash": check_crash, "echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics,
+          "own_test": check_own_test, "tls_echo": check_tls_echo, "two_pools": check_two_pools}
 
 
 @unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")
@@ -291,7 +351,7 @@ class Install(unittest.TestCase):
             copy = self.home / f"pkg-config-{compiler}-{standard}-{link.__name__}"
             shutil.copytree(EXAMPLES, copy)
             for source in copy.glob("*.cpp"):
-                self.compile(source, *link(), compiler=compiler, standard=standard)
+                self.compile(source, *link(), *needs(source), compiler=compiler, standard=standard)
             self.check_examples(copy)
 
     def test_examples_are_built_by_add_subdirectory_which_leaks_nothing(self):
