@@ -18,6 +18,7 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/peer_credentials.hpp"
 #include "core/send_queue.hpp"
 #include "core/transfer_progress.hpp"
 #include "core/transfer_step.hpp"
@@ -505,6 +506,10 @@ Address AsyncConnection::peer_address() const noexcept {
 
 Address AsyncConnection::local_address() const noexcept {
     return Address::of_socket(socket());
+}
+
+std::optional<ucred> AsyncConnection::peer_credentials() const noexcept {
+    return peer_credentials_of(socket());
 }
 
 void AsyncConnection::notice_drain() noexcept {

@@ -10,6 +10,7 @@
 
 #include "core/lingering.hpp"
 #include "core/outgoing.hpp"
+#include "core/peer_credentials.hpp"
 #include "core/request_note.hpp"
 #include "core/transfer_step.hpp"
 #include "core/write_progress.hpp"
@@ -276,11 +277,7 @@ Address Connection::local_address() const noexcept {
 }
 
 std::optional<ucred> Connection::peer_credentials() const noexcept {
-    if (local_address().family() != AF_UNIX) return {};
-    ucred credentials{};
-    socklen_t size = sizeof credentials;
-    if (::getsockopt(socket_.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return {};
-    return credentials;
+    return peer_credentials_of(socket_.fd());
 }
 
 bool Connection::draining() const noexcept {

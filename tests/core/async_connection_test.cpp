@@ -148,6 +148,7 @@ TEST_SUITE("core: asynchronous connections") {
         AsyncConnection server{pair.loop.get_executor(),
                                UniqueFd{::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)}};
         CHECK(server.peer_address().text().find("127.0.0.1:") == 0);
+        CHECK_FALSE(server.peer_credentials());
         CHECK(server.local_address().port() == address.port());
         const auto read_while_it_resets = [&]() -> awaitable<void> {
             boost::asio::post(pair.loop, [&] {

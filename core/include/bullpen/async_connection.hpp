@@ -8,6 +8,8 @@
 ///     }
 #pragma once
 
+#include <sys/socket.h>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
@@ -183,6 +185,9 @@ public:
 
     [[nodiscard]] Address peer_address() const noexcept;   ///< "unknown" once the client has reset.
     [[nodiscard]] Address local_address() const noexcept;  ///< Where the client connected to.
+
+    /// See Connection::peer_credentials().
+    [[nodiscard]] std::optional<ucred> peer_credentials() const noexcept;
 
     [[nodiscard]] TimeLimits& limits() noexcept { return limits_; }
     [[nodiscard]] ConnectionState& state() noexcept { return state_; }
