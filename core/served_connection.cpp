@@ -49,6 +49,7 @@ void ServedConnection::check_progress() {
     std::uint8_t& idle_turns = parking().idle_turns;
     const bool idle = is_idle_turn();
     connection_.socket_.forget_taking();
+    connection_.wait_.forget_looking();
     if (!idle)
         idle_turns = 0;
     else if (++idle_turns >= idle_turns_max)

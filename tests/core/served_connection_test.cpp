@@ -137,6 +137,17 @@ TEST_SUITE("core: served connections") {
         }
     }
 
+    TEST_CASE("that it has looked once is no excuse for later turns") {
+        SocketPair sockets = unix_sockets();
+        ServedConnection served{std::move(sockets.server), {.parks = true}};
+        std::array<std::byte, 1> byte{};
+        REQUIRE(!served.connection().peek(byte, {}));
+        say(sockets.client, "x");
+        for (int turn = 0; turn < 16; ++turn)
+            CHECK_NOTHROW(served.check_progress());
+        CHECK_THROWS_AS(served.check_progress(), SpinningHandler);
+    }
+
     TEST_CASE("the turns are counted from worker to worker") {
         SocketPair sockets = unix_sockets();
         say(sockets.client, "x");

@@ -50,8 +50,9 @@ public:
     [[nodiscard]] std::optional<Peeked> peek(ClientSocket& socket, std::span<std::byte> buffer,
                                              std::size_t beyond);
 
-    /// The last peek() found nothing more than its caller had seen.
+    /// The last peek() since forget_looking() found nothing more than its caller had seen.
     [[nodiscard]] bool has_seen_all() const noexcept { return has_seen_all_; }
+    void forget_looking() noexcept { has_seen_all_ = false; }
 
     /// So many bytes that were seen have been taken.
     void note_taken(std::size_t bytes) noexcept;
