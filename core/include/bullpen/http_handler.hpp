@@ -65,8 +65,8 @@ struct HttpAnswer {
 };
 
 struct HttpOptions {
-    /// Bytes of a request's body, without the chunked coding. A longer one is answered with 413 before it is
-    /// read. Each worker may hold one.
+    /// Bytes of a request's body, without the chunked coding. A longer one is answered with 413 as soon as
+    /// its length, or its next chunk's, says so. Each worker may hold one.
     std::size_t body_max = 1024 * 1024;
 };
 
