@@ -1,12 +1,14 @@
 """What `cmake --install` puts into a prefix is all that a user needs, and adds nothing to his build."""
 
 import contextlib
+import http.client
 import itertools
 import json
 import os
 import re
 import resource
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -26,9 +28,10 @@ VERSION = re.search(r"project\(bullpen VERSION ([\d.]+)", (TOP / "CMakeLists.txt
 COMPILERS = ("g++-12", "clang++-14")
 STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by that name.
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
+LONG = bool(os.environ.get("BULLPEN_LONG"))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
 API = {"serve", "log", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
-       "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing", "metrics"}
+       "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing", "metrics", "HttpFields", "HttpHandler", "http_options"}
 
 ASYNC = """
 #include <bullpen/async_connection.hpp>
@@ -96,11 +99,6 @@ def started(program, *arguments):
     finally:
         server.kill()
         server.wait()
-
-
-def needs(source):
-    """What an example links besides Bullpen."""
-    return ["-lssl", "-lcrypto"] if source.stem == "tls_echo" else []
 
 
 def connected(port):
@@ -244,8 +242,47 @@ def check_chat(program):
                 raise AssertionError(f"{program} says {got[:100]}, and keeps a client that doesn't read")
 
 
-CHECKS = {"chat": check_chat, "crash": check_crash, "echo": check_echo, "key_value": check_key_value, "own_metrics": check_own_metrics,
-          "own_test": check_own_test, "tls_echo": check_tls_echo, "two_pools": check_two_pools}
+def ask(port, method, path, body=None):
+    """The status of the answer, and its body."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as client:
+        client.request(method, path, body)
+        with client.getresponse() as told:
+            return told.status, told.read()
+
+
+def check_answers(program, port, *expected):
+    connected(port).close()
+    for *request, answer in expected:
+        if (told := ask(port, *request)) != answer:
+            raise AssertionError(f"{program} answers {told} to {request}")
+
+
+def check_json_api(program):
+    with started(program) as port:
+        error = b'{"error":"there is no such item"}\n'
+        check_answers(program, port, ("GET", "/items", (200, b"{}\n")), ("GET", "/items/tea", (404, error)),
+                      ("PUT", "/items/tea", b'{"price": 3}', (201, b"")), ("PUT", "/items/tea", b'{"price": 4}', (204, b"")),
+                      ("PUT", "/items/b%2Fc%20d", b"[1]", (201, b"")), ("GET", "/items/tea", (200, b'{"price":4}\n')),
+                      ("HEAD", "/items/tea", (200, b"")), ("GET", "/items", (200, b'{"tea":{"price":4},"b/c d":[1]}\n')),
+                      ("DELETE", "/items/tea", (204, b"")), ("DELETE", "/items/tea", (404, error)), ("POST", "/items", b"1", (405, b"")),
+                      ("POST", "/items/tea", b"1", (405, b"")), ("GET", "/", (404, b'{"error":"there is only /items"}\n')))
+        for body, status in ((b"{", 400), (b"", 400), (b"1" * 5000, 413)):
+            if (told := ask(port, "PUT", "/items/tea", body)[0]) != status:
+                raise AssertionError(f"{program} answers {told} to {body[:10]}")
+
+
+def check_sqlite(program):
+    with tempfile.TemporaryDirectory() as home:
+        for lines in (b"", b"it's me\nAda\n"):  # The second server finds what the first one has written.
+            with started(program, f"{home}/guests.db") as port:
+                check_answers(program, port, ("GET", "/", (200, lines)), ("POST", "/", b"Ada", (204, b"")), ("POST", "/", b"it's me", (204, b"")),
+                              ("GET", "/", (200, b"it's me\nAda\n" + lines)), ("DELETE", "/", (405, b"")), ("GET", "/other", (404, b"")))
+
+
+CHECKS = {"chat": check_chat, "crash": check_crash, "echo": check_echo, "json_api": check_json_api, "key_value": check_key_value,
+          "own_metrics": check_own_metrics, "own_test": check_own_test, "sqlite": check_sqlite, "tls_echo": check_tls_echo,
+          "two_pools": check_two_pools}
+LIBRARIES = {"json_api": ["-lboost_json"], "sqlite": ["-lsqlite3"], "tls_echo": ["-lssl", "-lcrypto"]}  # Of an example's own.
 
 
 @unittest.skipUnless((BUILD / "servers/libbullpen.a").exists(), "build/ holds no library: ninja -C build")
@@ -310,14 +347,42 @@ class Install(unittest.TestCase):
         for hidden in ("send_bytes", "receive_until", "notice_drain", "Waiter", "detail"):
             self.assertFalse([symbol for symbol in symbols if re.search(rf"\b{hidden}\b", symbol.partition("(")[0])])
 
-    def test_examples_are_built_by_find_package(self):
+    def configured(self, name, compiler, standard, *flags):
+        build = self.home / name
+        run("cmake", "-S", EXAMPLES, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_CXX_STANDARD={standard}", *flags)
+        return build
+
+    def by_find_package(self, compiler, standard):
+        return self.configured(f"package-{compiler}-{standard}", compiler, standard, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+                               "-DCMAKE_NO_SYSTEM_FROM_IMPORTED=ON")  # Else the compiler says nothing of our headers.
+
+    def test_headers_are_clean_for_each_compiler_and_standard(self):
+        include = self.prefix / "include"
+        headers = sorted(path.relative_to(include) for path in include.glob("bullpen/*.hpp"))
+        source = self.source("headers", "".join(f"#include <{header}>\n" for header in headers))
         for compiler, standard in MATRIX:
-            build = self.home / f"package-{compiler}-{standard}"
-            run("cmake", "-S", EXAMPLES, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
-                f"-DCMAKE_CXX_STANDARD={standard}", f"-DCMAKE_PREFIX_PATH={self.prefix}",
-                "-DCMAKE_NO_SYSTEM_FROM_IMPORTED=ON")  # Else the compiler says nothing of our headers.
-            run("cmake", "--build", build)
-            self.check_examples(build)
+            run(compiler, STANDARDS[standard], *WARNINGS, *self.pkg_config("--cflags"), "-fsyntax-only", source)
+
+    def test_a_wrong_function_for_http_is_told_what_to_write(self):
+        for function, wanted in (("[](int) { return bullpen::HttpAnswer{}; }", "takes a function of (const bullpen::HttpRequest& request)"),
+                                 ("[](const bullpen::HttpRequest&) { return 1; }", "returns a bullpen::HttpAnswer")):
+            source = self.source("wrong", f"#include <bullpen/http.hpp>\nauto handler = bullpen::http_handler({function});\n")
+            for compiler in COMPILERS:
+                said = subprocess.run([compiler, "-std=c++20", *self.pkg_config("--cflags"), "-fsyntax-only", source], text=True,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False).stderr
+                self.assertIn(wanted, said)
+                self.assertEqual(said.count("error:"), 1, said)
+
+    def test_echo_is_built_by_find_package(self):
+        for compiler, standard in MATRIX:
+            build = self.by_find_package(compiler, standard)
+            run("cmake", "--build", build, "--target", "echo")
+            check_echo(build / "echo")
+
+    def test_all_examples_are_built_by_find_package(self):
+        build = self.by_find_package("g++-12", "20")
+        run("cmake", "--build", build)
+        self.check_examples(build)
 
     def test_the_shared_library_is_a_target_and_needs_no_boost(self):
         project = self.home / "shared"
@@ -346,27 +411,35 @@ class Install(unittest.TestCase):
                                   stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=True).stderr
             self.assertIn(f"found: {int(taken)}", said.replace("TRUE", "1").replace("FALSE", "0"))
 
-    def test_examples_are_built_by_pkg_config(self):
+    def test_echo_is_built_by_pkg_config(self):
+        source = self.source("echo", (EXAMPLES / "echo.cpp").read_text())
         for (compiler, standard), link in itertools.product(MATRIX, (self.from_shared, self.from_archive)):
-            copy = self.home / f"pkg-config-{compiler}-{standard}-{link.__name__}"
-            shutil.copytree(EXAMPLES, copy)
-            for source in copy.glob("*.cpp"):
-                self.compile(source, *link(), *needs(source), compiler=compiler, standard=standard)
-            self.check_examples(copy)
+            check_echo(self.compile(source, *link(), compiler=compiler, standard=standard))
 
-    def test_examples_are_built_by_add_subdirectory_which_leaks_nothing(self):
-        """The library is compiled once for each compiler: its own standard is C++20, whatever the user's."""
-        for compiler, standard in MATRIX:
-            build = self.home / f"subdirectory-{compiler}"
-            run("cmake", "-S", EXAMPLES, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
-                f"-DCMAKE_CXX_STANDARD={standard}", f"-DBULLPEN_SOURCE={TOP}", "-DCMAKE_UNITY_BUILD=ON",
-                "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
-            run("cmake", "--build", build)
-            self.check_examples(build)
+    def test_all_examples_are_built_by_pkg_config(self):
+        copy = self.home / "pkg-config"
+        shutil.copytree(EXAMPLES, copy)
+        for source in copy.glob("*.cpp"):
+            self.compile(source, *self.from_shared(), *LIBRARIES.get(source.stem, []), compiler="clang++-14", standard="23")
+        self.check_examples(copy)
+
+    def test_echo_is_built_by_add_subdirectory_which_leaks_nothing(self):
+        """The library itself is compiled for one standard, because that takes minutes; if BULLPEN_LONG is set, for each."""
+        alone = CHECKS.keys() - LIBRARIES.keys()  # With no flags of another library.
+        for standard in STANDARDS:
+            build = self.configured("subdirectory", "g++-12", standard, f"-DBULLPEN_SOURCE={TOP}", "-DCMAKE_UNITY_BUILD=ON",
+                                    "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+            if LONG or standard == "20":
+                run("cmake", "--build", build, "--target", "echo")
+                check_echo(build / "echo")
+            link = run("ninja", "-C", build, "-t", "commands", "echo").splitlines()[-1].split()
+            self.assertLessEqual({"bullpen/servers/libbullpen.a", "-Wl,--gc-sections"}, set(link))
             commands = [each["command"] for each in json.loads((build / "compile_commands.json").read_text())
-                        if any(f"/{example}.dir/" in each["command"] for example in CHECKS)]
-            self.assertEqual(len(commands), len(CHECKS))
+                        if any(f"/{example}.dir/" in each["command"] for example in alone)]
+            self.assertEqual(len(commands), len(alone))
             for command in commands:
+                if "/echo.dir/" in command:
+                    run(*shlex.split(command), "-fsyntax-only", cwd=build)
                 self.assertEqual({flag for flag in command.split() if re.match(r"-[WfODgm]", flag)}, set(WARNINGS))
             cache = (build / "CMakeCache.txt").read_text()
             self.assertRegex(cache, r"(?m)^CMAKE_BUILD_TYPE:\w+=$")
