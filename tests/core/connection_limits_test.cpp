@@ -358,7 +358,8 @@ TEST_SUITE("core: the limits of connections") {
     }
 
     TEST_CASE("a server that was stopped while it waited serves the client that moved meanwhile") {
-        constexpr milliseconds limit{100};
+        constexpr milliseconds limit{
+            400};  // A transfer must go on at least that often, on a busy machine, too.
         for (auto* const make : {tcp_sockets, unix_sockets}) {
             struct Case {
                 Wait wait;
