@@ -10,6 +10,7 @@ set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
 set(serve servers/include/bullpen ${api})
 set(user servers/include/bullpen core/include/bullpen)
+set(books expect.hpp)  # Not of ours.
 set(library servers servers/include/bullpen metrics ${settings})
 set(text servers/bench/text ${core})
 set(load servers/bench/load core/http/authority.hpp ${core})  # Of HTTP a Host's grammar alone.
@@ -23,7 +24,8 @@ set(cli servers/cli ${compare} ${report})
 set(rooms core/include/bullpen=api core/include/bullpen/detail=api servers/include/bullpen=serve core=core
     core/http=http pool=pool metrics=metrics servers=library servers/models=models servers/services=services
     servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
-    servers/bench/report=report servers/cli=cli servers/examples=user)
+    servers/bench/report=report servers/cli=cli servers/examples=user
+    servers/examples/books=books)
 foreach(room IN LISTS rooms)
     string(REGEX MATCH "^([^=]*)=(.*)$" matched ${room})
     set(folder ${CMAKE_MATCH_1})
