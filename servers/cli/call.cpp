@@ -11,6 +11,7 @@
 #include "servers/cli/command_trailer.hpp"
 #include "servers/cli/connect_retry.hpp"
 #include "servers/cli/exchange.hpp"
+#include "servers/cli/flag_checks.hpp"
 #include "servers/exit_status.hpp"
 #include "servers/settings/nearest.hpp"
 
@@ -134,14 +135,12 @@ void declare_call(CLI::App& program, CallArguments& arguments, std::function<int
     call.add_option("words", arguments.words, "how many numbers, or a command: -- COMMAND ARG...")
         ->type_name("");
     call.add_flag("--no-input", arguments.no_input, "raw and echo: send nothing, and end our side");
-    call.add_option("--retry-for", arguments.retry_for_s, "go on trying to connect for so long")
+    call.add_option("--retry-for", arguments.retry_for_s, "go on trying to connect for so long (0)")
         ->type_name("S")
-        ->check(CLI::Range(0, 86'400))
-        ->capture_default_str();
-    call.add_option("--connect-timeout", arguments.connect_timeout_s, "for one address to answer")
+        ->transform(number_from(0, 86'400));
+    call.add_option("--connect-timeout", arguments.connect_timeout_s, "for one address to answer (10)")
         ->type_name("S")
-        ->check(CLI::Range(1, 3'600))
-        ->capture_default_str();
+        ->transform(number_from(1, 3'600));
     call.footer(
         "raw and echo send stdin, end their side and write what comes, both at once.\n"
         "sequence-number writes the first of the numbers that are ours now.\n"

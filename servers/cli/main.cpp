@@ -50,7 +50,7 @@ void declare_serve(CLI::App& program, ServeArguments& arguments, std::function<i
         ->type_name("POOL");
     std::string names = "Services:\n";
     for (const Service& service : services())
-        names += fmt::format("  {:<18}{}\n", service.name, service.summary);
+        names += fmt::format("  {:<16}{}\n", service.name, service.summary);
     serve.footer(names +
                  "\n"
                  "Without flags: the files below the current directory on http://127.0.0.1:8080/,\n"

@@ -158,6 +158,7 @@ class SmallServices(unittest.TestCase):
 
     def test_the_help_names_each(self):
         said = subprocess.run([PROGRAM, "serve", "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+        self.assertEqual([line for line in said.splitlines() if len(line) > 80], [])
         for service in (*SHORT, "discard", "chargen", "sequence-number"):
             self.assertTrue(re.search(rf"(?m)^  {service} ", said), service)
 
