@@ -1,8 +1,6 @@
 /// daytime: the date and time as a line (RFC 867; UNP 1.5).
 #include <ctime>
 
-#include "servers/services/own_program.hpp"
-#include "servers/services/service.hpp"
 #include "servers/services/short_answer.hpp"
 
 namespace bullpen {
@@ -20,11 +18,7 @@ std::string daytime() {
 }  // namespace
 
 Service daytime_service() {
-    return {.name = "daytime",
-            .summary = "the date and time as a line (RFC 867)",
-            .make = [](const ServiceOptions&) { return make_short_answer(daytime); },
-            .make_async = [](const ServiceOptions&) { return make_async_short_answer(daytime); },
-            .make_program = [](const ServiceOptions&) { return own_program("daytime"); }};
+    return short_answer_service("daytime", "the date and time as a line (RFC 867)", daytime);
 }
 
 }  // namespace bullpen

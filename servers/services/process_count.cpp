@@ -2,8 +2,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "servers/services/own_program.hpp"
-#include "servers/services/service.hpp"
 #include "servers/services/short_answer.hpp"
 
 namespace bullpen {
@@ -23,11 +21,7 @@ std::string process_count() {
 }  // namespace
 
 Service process_count_service() {
-    return {.name = "process-count",
-            .summary = "how many processes the host runs (APUE 16)",
-            .make = [](const ServiceOptions&) { return make_short_answer(process_count); },
-            .make_async = [](const ServiceOptions&) { return make_async_short_answer(process_count); },
-            .make_program = [](const ServiceOptions&) { return own_program("process-count"); }};
+    return short_answer_service("process-count", "how many processes the host runs (APUE 16)", process_count);
 }
 
 }  // namespace bullpen

@@ -6,8 +6,6 @@
 
 #include "core/read_file.hpp"
 #include "servers/services/option_error.hpp"
-#include "servers/services/own_program.hpp"
-#include "servers/services/service.hpp"
 #include "servers/services/short_answer.hpp"
 
 namespace bullpen {
@@ -65,23 +63,17 @@ ShortAnswer quote_of_the_day(const ServiceOptions& options) {
     };
 }
 
-Program qotd_program(const ServiceOptions& options) {
-    (void)quote_of_the_day(options);
-    Program program = own_program("qotd");
-    if (!options.quotes.empty())
-        program.argv.insert(program.argv.end(), {"--quotes", std::filesystem::absolute(options.quotes)});
-    return program;
-}
-
 }  // namespace
 
 Service qotd_service() {
-    return {
-        .name = "qotd",
-        .summary = "the quote of the day (RFC 865)",
-        .make = [](const ServiceOptions& of) { return make_short_answer(quote_of_the_day(of)); },
-        .make_async = [](const ServiceOptions& of) { return make_async_short_answer(quote_of_the_day(of)); },
-        .make_program = qotd_program};
+    Service service = short_answer_service("qotd", "the quote of the day (RFC 865)", quote_of_the_day);
+    service.make_program = [of_the_program = service.make_program](const ServiceOptions& options) {
+        Program program = of_the_program(options);
+        if (!options.quotes.empty())
+            program.argv.insert(program.argv.end(), {"--quotes", std::filesystem::absolute(options.quotes)});
+        return program;
+    };
+    return service;
 }
 
 }  // namespace bullpen

@@ -1,6 +1,7 @@
 /// The services that the bullpen program can serve.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,9 +45,9 @@ struct ServiceOptions {
 struct Service {
     std::string_view name;
     std::string_view summary;  ///< One line for the help.
-    Handler (*make)(const ServiceOptions& options) = nullptr;
-    AsyncHandler (*make_async)(const ServiceOptions& options) = nullptr;
-    Program (*make_program)(const ServiceOptions& options) = nullptr;
+    std::function<Handler(const ServiceOptions& options)> make = nullptr;
+    std::function<AsyncHandler(const ServiceOptions& options)> make_async = nullptr;
+    std::function<Program(const ServiceOptions& options)> make_program = nullptr;
     bool client_speaks_first = false;  ///< A worker is needed only once the client has sent something.
     std::string_view refusal = {};     ///< The bytes that are sent to a client refused for overload.
     bool parks_files = false;          ///< See Options.

@@ -2,8 +2,6 @@
 #include <cstdint>
 #include <ctime>
 
-#include "servers/services/own_program.hpp"
-#include "servers/services/service.hpp"
 #include "servers/services/short_answer.hpp"
 
 namespace bullpen {
@@ -24,11 +22,7 @@ std::string seconds_since_1900() {
 }  // namespace
 
 Service time_service() {
-    return {.name = "time",
-            .summary = "the seconds since 1900, four bytes (RFC 868)",
-            .make = [](const ServiceOptions&) { return make_short_answer(seconds_since_1900); },
-            .make_async = [](const ServiceOptions&) { return make_async_short_answer(seconds_since_1900); },
-            .make_program = [](const ServiceOptions&) { return own_program("time"); }};
+    return short_answer_service("time", "the seconds since 1900, four bytes (RFC 868)", seconds_since_1900);
 }
 
 }  // namespace bullpen

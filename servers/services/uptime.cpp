@@ -7,8 +7,6 @@
 #include <stdexcept>
 
 #include <fmt/format.h>
-#include "servers/services/own_program.hpp"
-#include "servers/services/service.hpp"
 #include "servers/services/short_answer.hpp"
 
 namespace bullpen {
@@ -50,11 +48,7 @@ std::string uptime() {
 }  // namespace
 
 Service uptime_service() {
-    return {.name = "uptime",
-            .summary = "what uptime(1) says, without starting it (APUE 16)",
-            .make = [](const ServiceOptions&) { return make_short_answer(uptime); },
-            .make_async = [](const ServiceOptions&) { return make_async_short_answer(uptime); },
-            .make_program = [](const ServiceOptions&) { return own_program("uptime"); }};
+    return short_answer_service("uptime", "what uptime(1) says, without starting it (APUE 16)", uptime);
 }
 
 }  // namespace bullpen
