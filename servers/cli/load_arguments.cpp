@@ -103,7 +103,7 @@ void check_header(const std::string& header) {
 }
 
 /// A Host among the headers replaces the URL's.
-void take_host(HttpRequest& request) {
+void take_host(LoadRequest& request) {
     std::erase_if(request.headers, [&](const std::string& header) {
         constexpr std::string_view name = "host:";
         if (::strncasecmp(header.c_str(), name.data(), name.size()) != 0) return false;
@@ -119,7 +119,7 @@ std::string made_up(long size) {
 
 std::vector<RequestClass> http_classes(const LoadArguments& arguments, const Url& url) {
     if (!arguments.expect.empty()) reject("--expect: it goes with tcp:// and unix:");
-    HttpRequest request{.method = arguments.method.empty() ? "GET" : arguments.method,
+    LoadRequest request{.method = arguments.method.empty() ? "GET" : arguments.method,
                         .host = url.host,
                         .path = url.path,
                         .headers = arguments.headers};
@@ -130,7 +130,7 @@ std::vector<RequestClass> http_classes(const LoadArguments& arguments, const Url
         reject("--method: expected capital letters, got '" + request.method + "'");
     if (!arguments.message.empty()) request.body = arguments.message;
     if (arguments.size > 0) request.body = made_up(arguments.size);
-    const auto dialogue_of = [](HttpRequest of) {
+    const auto dialogue_of = [](LoadRequest of) {
         if (!of.body && (of.method == "POST" || of.method == "PUT" || of.method == "PATCH")) of.body = "";
         return http_dialogue(of);
     };
@@ -139,7 +139,7 @@ std::vector<RequestClass> http_classes(const LoadArguments& arguments, const Url
     std::vector<RequestClass> classes;
     const std::string& file = arguments.request_file;
     for (const RequestLine& line : parse_request_lines(read_whole(file), file)) {
-        HttpRequest one = request;
+        LoadRequest one = request;
         one.path = line.path;
         if (!line.method.empty()) one.method = line.method;
         classes.push_back({.name = line.name, .dialogue = dialogue_of(one), .weight = line.weight});

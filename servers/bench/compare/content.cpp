@@ -51,7 +51,7 @@ std::uint64_t ask_for_size(const std::string& path, const Handler& handler) {
     connection.set_socket_timeouts();
     connection.write_all(http_dialogue(address.text(), path, {}).last_request);
 
-    HttpAnswer answer;
+    HttpAnswerReader answer;
     AnswerState state = AnswerState::incomplete;
     std::vector<std::byte> buffer(64 * 1024);
     while (state == AnswerState::incomplete) {

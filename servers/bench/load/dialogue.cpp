@@ -7,7 +7,7 @@
 namespace bullpen {
 namespace {
 
-std::string head_of(const HttpRequest& request) {
+std::string head_of(const LoadRequest& request) {
     std::string head = request.method + " " + request.path + " HTTP/1.1\r\nHost: " + request.host + "\r\n";
     for (const std::string& header : request.headers)
         head += header + "\r\n";
@@ -15,14 +15,14 @@ std::string head_of(const HttpRequest& request) {
     return head;
 }
 
-Dialogue http_dialogue(const HttpRequest& request, const HttpExpectation& expected) {
+Dialogue http_dialogue(const LoadRequest& request, const HttpExpectation& expected) {
     const std::string head = head_of(request);
     const std::string body = request.body.value_or("");
     return {
         .request = head + "\r\n" + body,
         .last_request = head + "Connection: close\r\n\r\n" + body,
         .expected = expected,
-        .make_answer = [] { return std::make_unique<HttpAnswer>(); },
+        .make_answer = [] { return std::make_unique<HttpAnswerReader>(); },
     };
 }
 
@@ -33,7 +33,7 @@ Dialogue http_dialogue(const std::string& host, const std::string& path,
     return http_dialogue({.host = host, .path = path}, {.body_size = expected_size});
 }
 
-Dialogue http_dialogue(const HttpRequest& request) {
+Dialogue http_dialogue(const LoadRequest& request) {
     return http_dialogue(request, {.any_status = true, .head_only = request.method == "HEAD"});
 }
 

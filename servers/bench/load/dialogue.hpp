@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "servers/bench/load/http_answer.hpp"
+#include "servers/bench/load/http_answer_reader.hpp"
 
 namespace bullpen {
 
@@ -28,7 +28,7 @@ Dialogue http_dialogue(const std::string& host, const std::string& path,
                        std::optional<std::uint64_t> expected_size);
 
 /// What an HTTP client may say beyond that. A header is "Name: value".
-struct HttpRequest {
+struct LoadRequest {
     std::string method = "GET";
     std::string host = "localhost";
     std::string path = "/";
@@ -37,7 +37,7 @@ struct HttpRequest {
 };
 
 /// Any complete answer is taken; what its status means is the caller's affair.
-Dialogue http_dialogue(const HttpRequest& request);
+Dialogue http_dialogue(const LoadRequest& request);
 
 Dialogue echo_dialogue(std::size_t message_size);
 Dialogue echo_dialogue(std::string message);

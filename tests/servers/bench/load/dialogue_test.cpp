@@ -16,10 +16,10 @@ TEST_SUITE("cli: dialogues") {
 
     TEST_CASE("a request has its method, headers and body") {
         const Dialogue post = http_dialogue(
-            HttpRequest{.method = "POST", .host = "h", .path = "/p", .headers = {"A: b"}, .body = "xyz"});
+            LoadRequest{.method = "POST", .host = "h", .path = "/p", .headers = {"A: b"}, .body = "xyz"});
         CHECK(post.request == "POST /p HTTP/1.1\r\nHost: h\r\nA: b\r\nContent-Length: 3\r\n\r\nxyz");
         CHECK(post.last_request.find("Connection: close\r\n\r\nxyz") != std::string::npos);
         CHECK_FALSE(post.expected.head_only);
-        CHECK(http_dialogue(HttpRequest{.method = "HEAD"}).expected.head_only);
+        CHECK(http_dialogue(LoadRequest{.method = "HEAD"}).expected.head_only);
     }
 }

@@ -65,7 +65,7 @@ TEST_SUITE("cli: idle clients") {
         const ServerProcess server{[](Connection& client) {
             if (read_request(client)) client.write_all("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n");
         }};
-        const LoadOptions options = server.load(http_dialogue(HttpRequest{}), 0);
+        const LoadOptions options = server.load(http_dialogue(LoadRequest{}), 0);
         CHECK(IdleClients{options, 3, always}.count() == 0);
     }
 

@@ -431,7 +431,7 @@ TEST_SUITE("cli: the load client") {
                 client.write_all(i % 2 == 0 ? std::string_view{hello}
                                             : "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n");
         }};
-        LoadOptions options = server.load(http_dialogue(HttpRequest{.host = "x"}), 1, 1, 10);
+        LoadOptions options = server.load(http_dialogue(LoadRequest{.host = "x"}), 1, 1, 10);
         const LoadResult result = run_load(options);
         CHECK(result.requests == 5);
         CHECK(result.connections == 1);

@@ -1,4 +1,4 @@
-#include "servers/bench/load/http_answer.hpp"
+#include "servers/bench/load/http_answer_reader.hpp"
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
@@ -12,7 +12,7 @@ using boost::beast::error_code;
 using boost::beast::string_view;
 
 /// Keeps no field and no body: it counts.
-class HttpAnswer::Parser final : public http::basic_parser<false> {
+class HttpAnswerReader::Parser final : public http::basic_parser<false> {
 public:
     explicit Parser(bool head_only) {
         eager(true);
@@ -95,31 +95,31 @@ bool needs_rewriting(std::string_view head) noexcept {
 
 }  // namespace
 
-HttpAnswer::HttpAnswer(const HttpExpectation& expected) {
+HttpAnswerReader::HttpAnswerReader(const HttpExpectation& expected) {
     expect(expected);
 }
 
-HttpAnswer::~HttpAnswer() = default;
+HttpAnswerReader::~HttpAnswerReader() = default;
 
-void HttpAnswer::expect(const Dialogue& dialogue) {
+void HttpAnswerReader::expect(const Dialogue& dialogue) {
     expect(dialogue.expected);
 }
 
-void HttpAnswer::expect(const HttpExpectation& expected) {
+void HttpAnswerReader::expect(const HttpExpectation& expected) {
     expected_ = expected;
     pending_.clear();
     begun_ = false;
     start();
 }
 
-void HttpAnswer::start() {
+void HttpAnswerReader::start() {
     if (parser_)
         *parser_ = Parser{expected_.head_only};
     else
         parser_ = std::make_unique<Parser>(expected_.head_only);
 }
 
-AnswerState HttpAnswer::take(std::string_view bytes) {
+AnswerState HttpAnswerReader::take(std::string_view bytes) {
     begun_ = begun_ || !bytes.empty();
     const bool whole = pending_.empty();
     if (!whole) pending_ += bytes;  // Rare: a head almost always comes in one piece.
@@ -133,7 +133,7 @@ AnswerState HttpAnswer::take(std::string_view bytes) {
     return pending_.size() > head_max ? AnswerState::wrong : state;
 }
 
-AnswerState HttpAnswer::parse(std::string_view bytes, std::size_t& taken) {
+AnswerState HttpAnswerReader::parse(std::string_view bytes, std::size_t& taken) {
     while (taken < bytes.size()) {
         error_code error;
         const std::string_view rest = bytes.substr(taken);
@@ -155,7 +155,7 @@ AnswerState HttpAnswer::parse(std::string_view bytes, std::size_t& taken) {
 
 /// Of Beast's parser a folded value has 4 KiB at most; unfolded it may be as long as a head. A fold that
 /// has begun to arrive has been left to us as a whole.
-std::size_t HttpAnswer::put_rewritten(std::string_view bytes, error_code& error) {
+std::size_t HttpAnswerReader::put_rewritten(std::string_view bytes, error_code& error) {
     const std::size_t end = bytes.find("\r\n\r\n");
     if (end == bytes.npos) {
         error = http::error::need_more;
@@ -168,26 +168,26 @@ std::size_t HttpAnswer::put_rewritten(std::string_view bytes, error_code& error)
     return parser_->put(boost::asio::buffer(head), error);
 }
 
-AnswerState HttpAnswer::end() const {
+AnswerState HttpAnswerReader::end() const {
     const bool ends_with_connection = parser_->is_header_done() && parser_->need_eof();
     return ends_with_connection ? judge() : AnswerState::incomplete;
 }
 
-AnswerState HttpAnswer::judge() const {
+AnswerState HttpAnswerReader::judge() const {
     const bool right = (expected_.any_status || status() == 200) &&
                        (!expected_.body_size || body_size() == *expected_.body_size);
     return right ? AnswerState::complete : AnswerState::wrong;
 }
 
-bool HttpAnswer::is_last() const {
+bool HttpAnswerReader::is_last() const {
     return parser_->is_header_done() && !parser_->keep_alive();
 }
 
-int HttpAnswer::status() const {
+int HttpAnswerReader::status() const {
     return parser_->status();
 }
 
-std::uint64_t HttpAnswer::body_size() const {
+std::uint64_t HttpAnswerReader::body_size() const {
     return parser_->body_size();
 }
 

@@ -1,4 +1,4 @@
-#include "servers/bench/load/http_answer.hpp"
+#include "servers/bench/load/http_answer_reader.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@ namespace {
 const std::string head = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\n";
 
 AnswerState state_after(std::string_view bytes, std::optional<std::uint64_t> expected_size = 5) {
-    HttpAnswer answer{{.body_size = expected_size}};
+    HttpAnswerReader answer{{.body_size = expected_size}};
     return answer.take(bytes);
 }
 
@@ -21,7 +21,7 @@ TEST_SUITE("cli: answers") {
     TEST_CASE("an HTTP answer is complete with its last byte, however it is cut") {
         const std::string whole = head + "hello";
         for (std::size_t first = 1; first < whole.size(); ++first) {
-            HttpAnswer answer{{.body_size = 5}};
+            HttpAnswerReader answer{{.body_size = 5}};
             CHECK_FALSE(answer.begun());
             CHECK(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
             CHECK(answer.begun());
@@ -29,7 +29,7 @@ TEST_SUITE("cli: answers") {
             CHECK(answer.status() == 200);
             CHECK(answer.body_size() == 5);
         }
-        HttpAnswer by_bytes{{.body_size = 5}};
+        HttpAnswerReader by_bytes{{.body_size = 5}};
         for (std::size_t i = 0; i + 1 < whole.size(); ++i)
             REQUIRE(by_bytes.take(whole.substr(i, 1)) == AnswerState::incomplete);
         CHECK(by_bytes.take("o") == AnswerState::complete);
@@ -49,14 +49,14 @@ TEST_SUITE("cli: answers") {
         CHECK(state_after("HTTP/1.1 200 OK\r\nno colon\r\n\r\n") == AnswerState::wrong);
         CHECK(state_after("HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello") == AnswerState::wrong);
         CHECK(state_after("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello") == AnswerState::wrong);
-        CHECK(state_after(std::string(HttpAnswer::head_max + 1, 'x')) == AnswerState::wrong);
+        CHECK(state_after(std::string(HttpAnswerReader::head_max + 1, 'x')) == AnswerState::wrong);
     }
 
     TEST_CASE("a later minor version is read as 1.1, however the answer is cut") {
         for (char minor = '2'; minor <= '9'; ++minor) {
             const std::string whole = "HTTP/1." + std::string{minor} + head.substr(8) + "hello";
             for (std::size_t first = 1; first < whole.size(); ++first) {
-                HttpAnswer answer{{.body_size = 5}};
+                HttpAnswerReader answer{{.body_size = 5}};
                 CHECK(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
                 CHECK(answer.take(whole.substr(first)) == AnswerState::complete);
                 CHECK_FALSE(answer.is_last());
@@ -67,7 +67,7 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("an answer without a length ends with the connection") {
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         CHECK(answer.take("HTTP/1.1 200 OK\r\n\r\nhel") == AnswerState::incomplete);
         CHECK(answer.take("lo") == AnswerState::incomplete);
         CHECK(answer.end() == AnswerState::complete);
@@ -76,7 +76,7 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("a connection that ends in the middle of an answer leaves it incomplete") {
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         CHECK(answer.end() == AnswerState::incomplete);
         answer.take("HTTP/1.1 200");
         CHECK(answer.end() == AnswerState::incomplete);
@@ -86,7 +86,7 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("a server may announce that it closes, in any case of letters") {
-        HttpAnswer answer{{.body_size = 0}};
+        HttpAnswerReader answer{{.body_size = 0}};
         answer.take("HTTP/1.1 200 OK\r\ncontent-LENGTH: 0\r\nCONNECTION: Close\r\n\r\n");
         CHECK(answer.is_last());
         answer.expect(HttpExpectation{.body_size = 5});
@@ -98,7 +98,7 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("one HTTP answer after the other is read anew") {
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         for (int i = 0; i < 3; ++i) {
             answer.expect(HttpExpectation{.body_size = 5});
             CHECK_FALSE(answer.begun());
@@ -113,7 +113,7 @@ TEST_SUITE("cli: answers") {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
             "3\r\nhel\r\n02;name=value\r\nlo\r\n0\r\nTrailer: x\r\n\r\n";
         for (std::size_t first = 1; first < whole.size(); ++first) {
-            HttpAnswer answer{{.body_size = 5}};
+            HttpAnswerReader answer{{.body_size = 5}};
             REQUIRE(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
             CHECK(answer.end() == AnswerState::incomplete);
             REQUIRE(answer.take(whole.substr(first)) == AnswerState::complete);
@@ -145,7 +145,7 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("a body whose last coding is another one ends with the connection") {
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         CHECK(answer.take("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello") ==
               AnswerState::incomplete);
         CHECK(answer.end() == AnswerState::complete);
@@ -169,7 +169,7 @@ TEST_SUITE("cli: answers") {
             CAPTURE(lines);
             for (const std::string version : {"HTTP/1.1", "HTTP/1.0"})
                 for (const bool head_only : {false, true}) {
-                    HttpAnswer answer{{.any_status = true, .head_only = head_only}};
+                    HttpAnswerReader answer{{.any_status = true, .head_only = head_only}};
                     CHECK(answer.take(version + " 200 OK\r\n" + lines + "\r\n\r\nhello") ==
                           AnswerState::wrong);
                 }
@@ -193,7 +193,7 @@ TEST_SUITE("cli: answers") {
                 CHECK(state_after(whole) == AnswerState::complete);
                 for (std::size_t first = 1; first < whole.size(); ++first) {
                     CAPTURE(first);
-                    HttpAnswer answer{{.body_size = 5}};
+                    HttpAnswerReader answer{{.body_size = 5}};
                     REQUIRE(answer.take(whole.substr(0, first)) == AnswerState::incomplete);
                     REQUIRE(answer.take(whole.substr(first)) == AnswerState::complete);
                 }
@@ -206,7 +206,7 @@ TEST_SUITE("cli: answers") {
         const std::string whole = "HTTP/1.1 200 OK\r\n" + folded + "\r\nContent-Length: 5\r\n\r\nhello";
         CHECK(state_after(whole) == AnswerState::complete);
         CHECK(state_after("HTTP/1.1 103 Early\r\n" + folded + "\r\n\r\n" + whole) == AnswerState::complete);
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         for (std::size_t i = 0; i + 1 < whole.size(); ++i)
             REQUIRE(answer.take(whole.substr(i, 1)) == AnswerState::incomplete);
         CHECK(answer.take("o") == AnswerState::complete);
@@ -218,23 +218,23 @@ TEST_SUITE("cli: answers") {
     }
 
     TEST_CASE("answers to HEAD, and those of 204 and 304, have no body whatever their length says") {
-        HttpAnswer to_head{{.any_status = true, .head_only = true}};
+        HttpAnswerReader to_head{{.any_status = true, .head_only = true}};
         CHECK(to_head.take(head) == AnswerState::complete);
-        HttpAnswer answer{{.any_status = true}};
+        HttpAnswerReader answer{{.any_status = true}};
         CHECK(answer.take("HTTP/1.1 204 No Content\r\n\r\n") == AnswerState::complete);
         answer.expect(HttpExpectation{.any_status = true});
         CHECK(answer.take("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n") == AnswerState::complete);
     }
 
     TEST_CASE("an interim answer is not the answer") {
-        HttpAnswer answer{{.body_size = 5}};
+        HttpAnswerReader answer{{.body_size = 5}};
         CHECK(answer.take("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") == AnswerState::incomplete);
         CHECK(answer.take("HTTP/1.1 100 Continue\r\n\r\n" + head + "hello") == AnswerState::complete);
         CHECK(answer.status() == 200);
     }
 
     TEST_CASE("where any status will do, it is said which it was") {
-        HttpAnswer answer{{.any_status = true}};
+        HttpAnswerReader answer{{.any_status = true}};
         CHECK(answer.take("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n") == AnswerState::complete);
         CHECK(answer.status() == 503);
     }

@@ -21,12 +21,12 @@ struct HttpExpectation {
 };
 
 /// Its status, whether the connection ends with it, and the number of its body's bytes.
-class HttpAnswer final : public AnswerReader {
+class HttpAnswerReader final : public AnswerReader {
 public:
     static constexpr std::size_t head_max = 16 * 1024;  ///< Bytes of a head, and of a line between chunks.
 
-    explicit HttpAnswer(const HttpExpectation& expected = {});
-    ~HttpAnswer() override;
+    explicit HttpAnswerReader(const HttpExpectation& expected = {});
+    ~HttpAnswerReader() override;
 
     void expect(const Dialogue& dialogue) override;
     void expect(const HttpExpectation& expected);
