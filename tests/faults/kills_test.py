@@ -133,7 +133,7 @@ class Retries(unittest.TestCase):
                     self.assertIn(self.ask(server, b"s"), (b"", None))
                     wait_until(lambda: server.total("bullpen_connections_lost_total", reason="signal") == 1, "its loss")
                     self.assertEqual(begun(), retries + 1)
-                    self.assertEqual(deaths(server, "signal"), retries + 1)
+                    wait_until(lambda r=retries: deaths(server, "signal") == r + 1, "the last worker's burial")
                     logged = re.findall(r"killed by signal 11 .* it had the request \"die as s\"", server.stderr)
                     self.assertEqual(len(logged), retries + 1, server.stderr)
                     server.check_conservation()
