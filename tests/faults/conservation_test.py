@@ -18,15 +18,16 @@ SLOW_TO_START = {"fork": 10, "inetd": 25, "thread": 2}  # So many times fewer.
 
 
 class Leavers(threading.Thread):
-    """Clients that reset, leave in the middle of a head, or close without a word, until told to stop."""
+    """Clients that reset, leave in the middle of a head, or close without a word, until told to stop. So many times fewer,
+    that the server needn't start programs for them alone."""
 
-    def __init__(self, server):
+    def __init__(self, server, few):
         super().__init__()
-        self.server, self.stopping = server, threading.Event()
+        self.server, self.pause, self.stopping = server, 0.002 * few, threading.Event()
 
     def run(self):
         number = 0
-        while not self.stopping.wait(0.002):
+        while not self.stopping.wait(self.pause):
             number += 1
             try:
                 with connect(self.server) as client:
@@ -40,7 +41,7 @@ class Leavers(threading.Thread):
 class Strikes(threading.Thread):
     """SIGKILL for one worker after the other, until told to stop."""
 
-    def __init__(self, server):
+    def __init__(self, server, _):
         super().__init__()
         self.server, self.stopping = server, threading.Event()
 
@@ -58,7 +59,7 @@ class EveryScrape(unittest.TestCase):
         few = SLOW_TO_START.get(model_of(case), 1)
         with Bullpen("work", *flags_of(case), *flags, program=OPTIMISED) as server, ExitStack() as stack:
             scraper = Scraper(server, stack)
-            disturbers = [kind(server) for kind in weather]
+            disturbers = [kind(server, few) for kind in weather]
             for each in disturbers:
                 each.start()
             loads = [load(server, "--connections", str(CONNECTIONS // few), "--concurrency", "8"),

