@@ -24,7 +24,7 @@ const std::vector<Service>& services() {
          .make_async = make_async_echo,
          .make_program = make_echo_program},
         {.name = "work",
-         .summary = "HTTP answers of a given time or size: /bytes/N, /cpu/US, /sleep/MS",
+         .summary = "HTTP answers to measure: /bytes/N, /cpu/US, /sleep/MS",
          .make = make_work,
          .make_async = make_async_work,
          .make_program = make_work_program,
