@@ -20,7 +20,7 @@ OPTIMISED = os.environ.get("BULLPEN_OPTIMISED", BULLPEN)
 SOME = ["iterative", "fork", "prefork"]
 THREE = ["--models", ",".join(SOME)]
 QUICK = ["--connections", "1000", "--workers", "4", "--repeat", "1"]
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def children_of(pid):
