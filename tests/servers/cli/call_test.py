@@ -115,7 +115,7 @@ class Call(unittest.TestCase):
                 (("echo",), 2, "ADDR"),
                 (("remote-command", "127.0.0.1:1"), 2, "remote-command takes a command"),
                 (("sequence-number", "127.0.0.1:1", "1", "2"), 2, "sequence-number takes how many numbers"),
-                (("raw", "--retry-for", "-1", "127.0.0.1:1"), 2, "--retry-for: expected a number from 0 to 86400, got '-1'"),
+                (("raw", "--retry-for", "-1", "127.0.0.1:1"), 2, "--retry-for: expected a number from 0 to 86400, got -1"),
                 (("raw", "127.0.0.1:1"), 1, "cannot connect to 127.0.0.1:1: Connection refused")):
             with self.subTest(arguments=arguments):
                 done = call(*arguments)
