@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import unittest
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from harness import Bullpen, wait_until
@@ -262,8 +262,9 @@ class Storms(unittest.TestCase):
                 kills = 0
                 while kills < STORM_KILLS:
                     if victims := server.workers():
-                        os.kill(random.choice(victims), signal.SIGKILL)
-                        kills += 1
+                        with suppress(ProcessLookupError):  # It has left by itself.
+                            os.kill(random.choice(victims), signal.SIGKILL)
+                            kills += 1
                     time.sleep(0.05)  # The rate of the storm, not a wait for something.
                 for each in visitors:
                     each.stopping = True
