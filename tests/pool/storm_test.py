@@ -278,7 +278,7 @@ class Stops(unittest.TestCase):
                 for client in held:
                     client.sendall(b"x")
                     self.assertEqual(client.recv(1), b"x")
-                waiting = [connect(server) for _ in range(40 if model == "inetd" else 200)]  # With sanitizers a program starts slowly.
+                waiting = [connect(server) for _ in range(10 if model == "inetd" else 200)]  # With sanitizers a program starts slowly.
                 for client in waiting:
                     client.sendall(b"hello")
                     client.shutdown(socket.SHUT_WR)
