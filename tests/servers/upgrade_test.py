@@ -132,7 +132,7 @@ class Successes(Upgrades):
     def test_what_has_begun_is_finished_by_the_old_server(self):
         with self.start("work", "--workers", "1") as server:
             slow = self.connect(server)
-            slow.request("GET", "/sleep/2500")
+            slow.request("GET", "/sleep/8000")
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
             old = server.keeper
             server.upgrade()
@@ -341,7 +341,7 @@ class Failures(Upgrades):
 
     def test_a_new_program_that_is_no_good_leaves_the_old_server_as_it_was(self):
         config = self.home / "c.toml"
-        good = f'[master]\nupgrade_timeout = 1\n[pool.web]\nlisten = "127.0.0.1:0"\nroot = "{self.home}/www"\nworkers = 2\n'
+        good = f'[master]\nupgrade_timeout = 5\n[pool.web]\nlisten = "127.0.0.1:0"\nroot = "{self.home}/www"\nworkers = 2\n'
         config.write_text(good)
         with self.start("--config", str(config)) as server, self.clients(server.port):
             fewest = len(descriptors(server.pid))
