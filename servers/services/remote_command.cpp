@@ -160,29 +160,28 @@ std::string run(Connection& client, const Terms& terms, const std::string& comma
 }
 
 /// Of a command that isn't whole; kept with the connection, which is parked meanwhile.
-struct Progress {
+struct HalfCommand {
     std::uint64_t seen = 0;         ///< Bytes of it.
     std::uint64_t deadline_ns = 0;  ///< When it must be whole (CLOCK_MONOTONIC), once it has begun.
 };
 
 /// The command's size once it is there to its end, or longer than it may be.
 std::optional<std::size_t> await_whole(Connection& client, std::span<std::byte> buffer) {
-    Progress progress;
-    std::memcpy(&progress, client.state().data(), sizeof progress);
-    if (progress.seen > command_most) progress = {};  // Another worker has corrupted it.
+    HalfCommand half;
+    std::memcpy(&half, client.state().data(), sizeof half);
+    if (half.seen > command_most) half = {};  // Another worker has corrupted it.
     for (;;) {
         Patience patience;
-        if (progress.seen > 0)
-            patience = {Limit::header, TimePoint{std::chrono::nanoseconds{progress.deadline_ns}}};
-        const auto peeked = client.peek(buffer, patience, progress.seen);
+        if (half.seen > 0) patience = {Limit::header, TimePoint{std::chrono::nanoseconds{half.deadline_ns}}};
+        const auto peeked = client.peek(buffer, patience, half.seen);
         if (!peeked) return {};
         if (peeked->ended || peeked->size > command_most) return peeked->size;
-        if (progress.seen == 0) {
+        if (half.seen == 0) {
             const auto deadline = (Clock::now() + client.limits().header).time_since_epoch();
-            progress.deadline_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds{deadline}.count());
+            half.deadline_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds{deadline}.count());
         }
-        progress.seen = peeked->size;
-        std::memcpy(client.state().data(), &progress, sizeof progress);
+        half.seen = peeked->size;
+        std::memcpy(client.state().data(), &half, sizeof half);
     }
 }
 
