@@ -109,6 +109,18 @@ def fewest_descriptors(pid):
     return min(looks, key=len)
 
 
+def held_connections(pid):
+    """The TCP sockets of the process that don't listen: a master's last sign of a connection, which its source has as
+    long as that."""
+    others = set()
+    for table, column in (("tcp", 9), ("tcp6", 9), ("unix", 6)):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if table == "unix" or words[3] == "0A":  # LISTEN
+                others.add(f"socket:[{words[column]}]")
+    return {fd for fd, what in descriptors(pid).items() if what.startswith("socket:") and what not in others}
+
+
 def echo(address, data=b"hello"):
     """Sends data to the service echo (a TCP address or a UNIX socket's path), ends our side, and returns what comes
     back; b"" if the connection was lost in order."""

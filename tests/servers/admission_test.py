@@ -9,7 +9,7 @@ import urllib.request
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from harness import TOP, Bullpen, wait_until
+from harness import TOP, Bullpen, held_connections, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 
@@ -40,8 +40,8 @@ def refused(server, reason):
 
 
 def wait_for_rest(server):
-    """Until every end has been counted: the sources have as many connections as it seems from outside."""
-    wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "no connection in flight")
+    """Until the master has heard of every end: a child counts its client's before it ends itself."""
+    wait_until(lambda: not held_connections(server.master), "no connection that the master holds")
 
 
 class Settings(unittest.TestCase):
