@@ -8,6 +8,7 @@ set(metrics metrics pool/scoreboard.hpp pool/snapshot.hpp pool/histogram.hpp ${h
 set(models servers/models ${pool})
 set(services servers/services ${http} ${pool})
 set(settings servers/settings ${models} ${services})
+set(inetd servers/inetd ${settings})
 set(serve servers/include/bullpen ${api})
 set(user servers/include/bullpen core/include/bullpen)
 set(books expect.hpp)  # Not of ours.
@@ -19,11 +20,11 @@ set(report servers/bench/report ${text})  # Of compare, the numbers and what the
 foreach(numbers comparison contest design fairness ranking remarks verdict)
     list(APPEND report servers/bench/compare/${numbers}.hpp)
 endforeach()
-set(cli servers/cli ${compare} ${report})
+set(cli servers/cli ${inetd} ${compare} ${report})
 
 set(rooms core/include/bullpen=api core/include/bullpen/detail=api servers/include/bullpen=serve core=core
     core/http=http pool=pool metrics=metrics servers=library servers/models=models servers/services=services
-    servers/settings=settings servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
+    servers/settings=settings servers/inetd=inetd servers/bench/text=text servers/bench/load=load servers/bench/compare=compare
     servers/bench/report=report servers/cli=cli servers/examples=user
     servers/examples/books=books)
 foreach(room IN LISTS rooms)
