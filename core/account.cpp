@@ -17,10 +17,10 @@ namespace {
 /// (uid_t)-1 and (gid_t)-1 mean "as it is" to the kernel.
 constexpr id_t none = static_cast<id_t>(-1);
 
-/// Calls a function like getpwnam_r(3) with a buffer that is large enough.
+/// Calls a function like getpwnam_r(3) with a buffer that is large enough, which has the entry's texts.
 template <typename Entry, typename Ask>
-bool look_up(Entry& entry, Ask ask) {
-    std::vector<char> buffer(1024);
+bool look_up(Entry& entry, std::vector<char>& buffer, Ask ask) {
+    buffer.resize(1024);
     for (;;) {
         Entry* found = nullptr;
         const int error = ask(&entry, buffer.data(), buffer.size(), &found);
@@ -39,24 +39,32 @@ bool look_up(Entry& entry, Ask ask) {
 uid_t parse_user(std::string_view text) {
     if (const auto number = parse_number<uid_t>(text); number && *number != none) return *number;
     passwd entry{};
+    std::vector<char> texts;
     const std::string name{text};
-    if (!look_up(entry, [&](auto... rest) { return ::getpwnam_r(name.c_str(), rest...); }))
+    if (!look_up(entry, texts, [&](auto... rest) { return ::getpwnam_r(name.c_str(), rest...); }))
         reject(text, "user");
     return entry.pw_uid;
 }
 
 Account parse_account(std::string_view text) {
+    return parse_named_account(text);
+}
+
+NamedAccount parse_named_account(std::string_view text) {
     passwd entry{};
+    std::vector<char> texts;
     const uid_t user = parse_user(text);
-    if (!look_up(entry, [&](auto... rest) { return ::getpwuid_r(user, rest...); })) reject(text, "user");
-    return {.user = user, .group = entry.pw_gid};
+    if (!look_up(entry, texts, [&](auto... rest) { return ::getpwuid_r(user, rest...); }))
+        reject(text, "user");
+    return {{.user = user, .group = entry.pw_gid}, entry.pw_name, entry.pw_dir};
 }
 
 gid_t parse_group(std::string_view text) {
     if (const auto number = parse_number<gid_t>(text); number && *number != none) return *number;
     group entry{};
+    std::vector<char> texts;
     const std::string name{text};
-    if (!look_up(entry, [&](auto... rest) { return ::getgrnam_r(name.c_str(), rest...); }))
+    if (!look_up(entry, texts, [&](auto... rest) { return ::getgrnam_r(name.c_str(), rest...); }))
         reject(text, "group");
     return entry.gr_gid;
 }

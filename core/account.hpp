@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <string_view>
 
 namespace bullpen {
@@ -18,5 +19,11 @@ struct Account {
 };
 /// One that the host knows, so that it has a group.
 Account parse_account(std::string_view text);
+
+struct NamedAccount : Account {
+    std::string name;
+    std::string home;
+};
+NamedAccount parse_named_account(std::string_view text);
 
 }  // namespace bullpen

@@ -14,6 +14,7 @@ namespace bullpen {
 namespace {
 
 const char* prefix_of(int type) noexcept {
+    if (type == SOCK_DGRAM) return "unixgram:";
     return type == SOCK_SEQPACKET ? "seqpacket:" : "unix:";
 }
 
@@ -59,6 +60,12 @@ Address Address::unix_name(std::string_view name, int type) {
     return made;
 }
 
+Address Address::with_type(int type) const noexcept {
+    Address other = *this;
+    other.type_ = type;
+    return other;
+}
+
 const sockaddr* Address::data() const noexcept {
     return reinterpret_cast<const sockaddr*>(&storage_);
 }
@@ -102,7 +109,8 @@ std::string Address::text() const {
     }
     const std::string numeric = host();
     if (numeric.empty()) return "unknown";
-    return (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" + std::to_string(port());
+    return (type_ == SOCK_DGRAM ? "udp:" : "") + (family() == AF_INET6 ? "[" + numeric + "]" : numeric) +
+           ":" + std::to_string(port());
 }
 
 }  // namespace bullpen

@@ -164,6 +164,26 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     return fd;
 }
 
+UniqueFd open_datagram(const Address& address) {
+    constexpr int on = 1;
+    UniqueFd fd = new_socket(address);
+    if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
+    if (!bind_to(fd.get(), address))
+        fail(errno, "cannot listen on " + address.text() + privileged_port_hint(address));
+    return fd;
+}
+
+/// Of a socket for datagrams: what hasn't come yet is dropped.
+void drop_new_datagrams(int fd) noexcept {
+    sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    const sock_fprog filter{.len = std::size(program), .filter = program};
+    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+bool listens(int fd, const Address& address, const ListenOptions& options) noexcept {
+    return address.type() == SOCK_DGRAM || ::listen(fd, options.backlog) == 0;
+}
+
 /// Removes a socket file that a dead server left behind. Anything else that is in the way is an error.
 void remove_dead_socket(const Address& address) {
     const std::string path = address.path();
@@ -180,7 +200,7 @@ void remove_dead_socket(const Address& address) {
 /// A name without a file goes with its socket: there is nothing to lock, to replace or to remove.
 UniqueFd open_abstract(const Address& address, const ListenOptions& options) {
     UniqueFd fd = new_socket(address);
-    if (!bind_to(fd.get(), address) || ::listen(fd.get(), options.backlog) != 0)
+    if (!bind_to(fd.get(), address) || !listens(fd.get(), address, options))
         fail(errno, "cannot listen on " + address.text());
     return fd;
 }
@@ -192,7 +212,7 @@ UniqueFd open_unix(const Address& address, const ListenOptions& options) {
     ::fchmod(fd.get(), options.unix_mode);  // The file is born with these bits less the umask,
     if (!bind_to(fd.get(), address)) fail(errno, "cannot listen on " + address.text());
     ::chmod(address.path().c_str(), options.unix_mode);  // and never has more.
-    if (::listen(fd.get(), options.backlog) != 0) fail(errno, "cannot listen on " + address.text());
+    if (!listens(fd.get(), address, options)) fail(errno, "cannot listen on " + address.text());
     return fd;
 }
 
@@ -276,6 +296,11 @@ std::vector<Listener> open_each(const std::vector<Address>& addresses, std::stri
     return listeners;
 }
 
+UniqueFd open_socket(const Address& address, const ListenOptions& options) {
+    if (address.family() == AF_UNIX) return open_abstract(address, options);
+    return address.type() == SOCK_DGRAM ? open_datagram(address) : open_tcp(address, options);
+}
+
 std::optional<ListenQueue> tcp_queue(int fd) noexcept {
     tcp_info info{};
     socklen_t size = sizeof info;
@@ -295,9 +320,8 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
     constexpr std::chrono::milliseconds pause{50};
     for (int attempt = 1;; ++attempt) {
         try {
-            UniqueFd fd =
-                address.family() == AF_UNIX ? open_abstract(address, options) : open_tcp(address, options);
-            const Address bound = Address::of_socket(fd.get());
+            UniqueFd fd = open_socket(address, options);
+            const Address bound = Address::of_socket(fd.get()).with_type(address.type());
             return {std::move(fd), bound};
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::address_in_use || attempt == tries) throw;
@@ -313,7 +337,10 @@ Listener Listener::adopt(UniqueFd socket) noexcept {
 }
 
 Listener Listener::adopt_twin(UniqueFd socket) noexcept {
-    const Address address = Address::of_socket(socket.get());
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+    ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size);
+    const Address address = Address::of_socket(socket.get()).with_type(type);
     return {std::move(socket), address};
 }
 
@@ -333,7 +360,7 @@ void Listener::close() noexcept {
 }
 
 void Listener::change(const ListenOptions& options) noexcept {
-    ::listen(fd(), options.backlog);
+    if (!is_for_datagrams()) ::listen(fd(), options.backlog);
     const int seconds = static_cast<int>(options.defer_accept.count());
     if (address_.family() == AF_UNIX)
         (void)(address_.path().empty() || ::chmod(address_.path().c_str(), options.unix_mode) == 0);
@@ -349,6 +376,7 @@ void Listener::own_file() noexcept {
 }
 
 std::optional<ListenQueue> Listener::queue() const noexcept {
+    if (is_for_datagrams()) return {};
     return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
 }
 
@@ -390,12 +418,13 @@ Listener Listener::open_sibling(const ListenOptions& options) const {
 }
 
 void Listener::stop_new_clients() noexcept {
-    if (address_.family() != AF_UNIX)
-        drop_new_syns(fd());
-    else if (!address_.path().empty())
-        remove_socket_file();
-    else
+    if (is_for_datagrams()) drop_new_datagrams(fd());
+    if (!address_.path().empty()) return remove_socket_file();
+    if (is_for_datagrams()) return;
+    if (address_.family() == AF_UNIX)
         ::shutdown(fd(), SHUT_RD);
+    else
+        drop_new_syns(fd());
 }
 
 void Listener::stop_as_sibling() noexcept {
@@ -403,6 +432,9 @@ void Listener::stop_as_sibling() noexcept {
 }
 
 void Listener::drop_new_syns(int fd) noexcept {
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type == SOCK_DGRAM) return;
     attach_syn_filter(fd);
     let_successor_in(fd);
 }

@@ -1,4 +1,4 @@
-/// A socket that clients connect to.
+/// A socket that clients connect to, or send datagrams to.
 #pragma once
 
 #include <sys/types.h>
@@ -20,16 +20,17 @@ struct ListenQueue {
     unsigned limit = 0;
 };
 
-/// Owns a listening socket and, for a UNIX socket, its file. The process that opened it (the master)
-/// destroys it; forked children leave through _exit() and so never remove the file.
+/// Owns a socket that listens, or one for datagrams that is bound, and, for a UNIX socket, its file. The
+/// process that opened it (the master) destroys it; forked children leave through _exit() and so never remove
+/// the file.
 class Listener {
 public:
     /// Binds and listens: SO_REUSEADDR, IPV6_V6ONLY always on, CLOEXEC, blocking. A UNIX socket's file is
     /// replaced only if it is a socket, owned by this user, and nobody answers on it; two starting servers
     /// exclude each other by a SocketLock. A port whose present listener is stopping in order
     /// (stop_new_clients) may be taken over by the same user; any other taken port or name throws, after
-    /// half a second of tries (a predecessor's orphan may still be leaving). Throws std::system_error, one
-    /// sentence.
+    /// half a second of tries (a predecessor's orphan may still be leaving). A socket for datagrams doesn't
+    /// listen and shares its address with nobody. Throws std::system_error, one sentence.
     static Listener open(const Address& address, const ListenOptions& options);
 
     /// Takes over a listening socket that another process of this server has opened so, with its file.
@@ -81,7 +82,9 @@ public:
     /// From the kernel: TCP_INFO (no lock taken), or sock_diag(7) for a UNIX socket. Nothing if it won't say.
     [[nodiscard]] std::optional<ListenQueue> queue() const noexcept;
 
-    /// Whether at least one client waits in the backlog, whatever kind of socket it is (poll(2)).
+    [[nodiscard]] bool is_for_datagrams() const noexcept { return address_.type() == SOCK_DGRAM; }
+
+    /// Whether at least one client waits in the backlog, or a datagram (poll(2)).
     [[nodiscard]] bool has_clients() const noexcept;
 
     void set_nonblocking(bool nonblocking) noexcept;
@@ -89,8 +92,8 @@ public:
     /// From here on no new client gets in, and those already in the backlog can still be accepted: TCP SYNs
     /// are dropped by a socket filter (the client's retry reaches a successor, which may bind from now on), a
     /// UNIX socket's file is removed. One without a file is shut down: it refuses clients, and once its
-    /// backlog is empty accept(2) fails with EINVAL; a successor can't bind before it is closed. Closing
-    /// instead would reset everyone in the backlog.
+    /// backlog is empty accept(2) fails with EINVAL; a successor can't bind before it is closed. A socket for
+    /// datagrams gets no more of them. Closing instead would reset everyone in the backlog.
     void stop_new_clients() noexcept;
 
     /// Lets sibling listeners of the same user bind this TCP port beside this one; the kernel then deals the
@@ -105,7 +108,8 @@ public:
     /// kernel assigns to it meanwhile tries again a second later. Close it soon.
     void stop_as_sibling() noexcept;
 
-    /// The TCP half of stop_new_clients, for a process that only borrows the socket. Async-signal-safe.
+    /// The TCP part of stop_new_clients, for a process that only borrows the socket; nothing for one for
+    /// datagrams. Async-signal-safe.
     static void drop_new_syns(int fd) noexcept;
 
 private:

@@ -24,10 +24,10 @@ namespace {
 
 static_assert(std::is_trivially_copyable_v<Address>, "the looking process writes them to a pipe");
 
-LookedUp ask(const std::string& host, const std::string& port, int flags) {
+LookedUp ask(const std::string& host, const std::string& port, int type, int flags) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_socktype = type;
     hints.ai_flags = AI_PASSIVE | flags;
     addrinfo* raw = nullptr;
     LookedUp result;
@@ -35,7 +35,7 @@ LookedUp ask(const std::string& host, const std::string& port, int flags) {
     if (result.error != 0) return result;
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> found{raw, ::freeaddrinfo};
     for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next)
-        result.addresses.emplace_back(one->ai_addr, one->ai_addrlen);
+        result.addresses.push_back(Address{one->ai_addr, one->ai_addrlen}.with_type(type));
     return result;
 }
 
@@ -53,7 +53,7 @@ void write_whole(int pipe, const void* data, std::size_t size) noexcept {
 /// The process that asks; ended with this object.
 class Asker {
 public:
-    Asker(const std::string& host, const std::string& port) {
+    Asker(const std::string& host, const std::string& port, int type) {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0)
             throw std::system_error{errno, std::generic_category(), "cannot look up a name"};
@@ -64,7 +64,7 @@ public:
             close_all_except(std::array{theirs.get()});
             set_process_title("bullpen: name lookup");
             if (!die_with_parent(SIGKILL, parent)) return 1;
-            const LookedUp found = ask(host, port, 0);
+            const LookedUp found = ask(host, port, type, 0);
             write_whole(theirs.get(), &found.error, sizeof found.error);
             write_whole(theirs.get(), found.addresses.data(), found.addresses.size() * sizeof(Address));
             return 0;
@@ -107,10 +107,11 @@ private:
 
 }  // namespace
 
-LookedUp look_up(const std::string& host, const std::string& port, std::chrono::milliseconds patience) {
-    LookedUp numeric = ask(host, port, AI_NUMERICHOST | AI_NUMERICSERV);
+LookedUp look_up(const std::string& host, const std::string& port, int type,
+                 std::chrono::milliseconds patience) {
+    LookedUp numeric = ask(host, port, type, AI_NUMERICHOST | AI_NUMERICSERV);
     if (numeric.error != EAI_NONAME) return numeric;
-    return Asker{host, port}.await_answer(Clock::now() + patience);
+    return Asker{host, port, type}.await_answer(Clock::now() + patience);
 }
 
 }  // namespace bullpen

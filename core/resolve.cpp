@@ -17,8 +17,10 @@ namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view seqpacket_prefix = "seqpacket:";
+constexpr std::string_view unixgram_prefix = "unixgram:";
+constexpr std::string_view udp_prefix = "udp:";
 constexpr std::string_view allowed_forms =
-    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name or seqpacket:/path";
+    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name, seqpacket:/path, udp:HOST:PORT or unixgram:/path";
 
 struct HostPort {
     std::string host;
@@ -29,18 +31,19 @@ struct HostPort {
     throw AddressError{"'" + printable(text) + "' is not an address: " + std::string{reason}};
 }
 
-HostPort split(std::string_view text) {
-    if (text.starts_with('[')) {
-        const auto bracket = text.find(']');
-        if (bracket == std::string_view::npos || text.substr(bracket + 1, 1) != ":")
+/// `text` is the whole address, for what is said of it.
+HostPort split(std::string_view address, std::string_view text) {
+    if (address.starts_with('[')) {
+        const auto bracket = address.find(']');
+        if (bracket == std::string_view::npos || address.substr(bracket + 1, 1) != ":")
             reject(text, allowed_forms);
-        return {std::string{text.substr(1, bracket - 1)}, std::string{text.substr(bracket + 2)}};
+        return {std::string{address.substr(1, bracket - 1)}, std::string{address.substr(bracket + 2)}};
     }
-    const auto colon = text.find(':');
+    const auto colon = address.find(':');
     if (colon == std::string_view::npos) reject(text, allowed_forms);
-    if (text.find(':', colon + 1) != std::string_view::npos)
+    if (address.find(':', colon + 1) != std::string_view::npos)
         reject(text, "an IPv6 address stands in brackets, as in [::1]:8080");
-    return {std::string{text.substr(0, colon)}, std::string{text.substr(colon + 1)}};
+    return {std::string{address.substr(0, colon)}, std::string{address.substr(colon + 1)}};
 }
 
 bool is_digit(char c) noexcept {
@@ -66,8 +69,12 @@ void check_bytes(std::string_view text) {
     if (!plain) reject(text, std::string{allowed_forms} + ", without blanks and control bytes");
 }
 
+bool is_udp(std::string_view text) noexcept {
+    return text.starts_with(udp_prefix);
+}
+
 HostPort parse(std::string_view text) {
-    HostPort parts = split(text);
+    HostPort parts = split(is_udp(text) ? text.substr(udp_prefix.size()) : text, text);
     if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
     check_bytes(text);
     check_port(text, parts.port);
@@ -79,6 +86,8 @@ std::optional<Address> unix_address(std::string_view text) {
     if (text.starts_with(unix_prefix)) return Address::unix_name(text.substr(unix_prefix.size()));
     if (text.starts_with(seqpacket_prefix))
         return Address::unix_name(text.substr(seqpacket_prefix.size()), SOCK_SEQPACKET);
+    if (text.starts_with(unixgram_prefix))
+        return Address::unix_name(text.substr(unixgram_prefix.size()), SOCK_DGRAM);
     return {};
 }
 
@@ -91,7 +100,7 @@ void check_address(std::string_view text) {
 std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
     if (const std::optional<Address> local = unix_address(text)) return {*local};
     const HostPort parts = parse(text);
-    const LookedUp found = look_up(parts.host, parts.port, patience);
+    const LookedUp found = look_up(parts.host, parts.port, is_udp(text) ? SOCK_DGRAM : SOCK_STREAM, patience);
     if (found.overdue)
         throw std::runtime_error{"'" + std::string{text} + "': the name service hasn't answered within " +
                                  std::to_string(patience.count()) + " s"};

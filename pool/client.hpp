@@ -9,7 +9,7 @@
 namespace bullpen {
 
 struct Client {
-    UniqueFd socket;
+    UniqueFd socket = {};
     UniqueFd file = {};            ///< Parked with it, see Connection::file().
     std::uint64_t since_ns = 0;    ///< When it began to wait for a worker (CLOCK_MONOTONIC).
     Resumption resumption = {};    ///< How it was parked, and what its last handler has left.

@@ -199,6 +199,7 @@ std::optional<Place> Door::accept_from(std::size_t index, TimePoint now) noexcep
         if (fd >= 0) {
             --state.known_waiting;
             failures_ = 0;
+            again_ = std::max(again_, rate_.note(now));
             return connections_.add(UniqueFd{fd}, Peer::of(address, size), static_cast<std::uint32_t>(index),
                                     now);
         }

@@ -13,6 +13,7 @@
 #include "pool/connections.hpp"
 #include "pool/events.hpp"
 #include "pool/open_descriptors.hpp"
+#include "pool/start_rate.hpp"
 
 namespace bullpen {
 
@@ -78,6 +79,9 @@ public:
     /// For a pool whose workers accept: makes the listeners blocking if there is one and `event_driven` is
     /// false, else non-blocking.
     void accept_in_workers(bool event_driven) noexcept;
+
+    /// Lets in so many clients a minute, and has the others wait in the kernel; 0: any number.
+    void limit_rate(int a_minute) noexcept { rate_ = StartRate{a_minute}; }
 
     /// Accepts nobody until release().
     void hold() noexcept { again_ = TimePoint::max(); }
@@ -184,6 +188,7 @@ private:
     bool full_ = false;
     TimePoint again_{};
     TimePoint warned_{};
+    StartRate rate_;
 };
 
 }  // namespace bullpen

@@ -120,7 +120,7 @@ bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoin
                                     std::span{descriptors}.first(file ? 2 : count));
     if (sent == Sent::sent) {
         for (const Place client : clients)
-            connections_.at(client).was_given = connections_.at(client).sent = true;
+            note_sent(connections_.at(client));
         handed_at_[slot] = now;
         add(scoreboard_.header().handoffs, count);
         return true;
@@ -135,6 +135,11 @@ bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoin
     }
     if (sent == Sent::closed) workforce_.replace(slot, "its channel is broken");
     return false;
+}
+
+void Handoffs::note_sent(ConnectionEntry& entry) noexcept {
+    entry.was_given = entry.sent = true;
+    if (options_.design.gives_away()) entry.socket.reset();
 }
 
 void Handoffs::note_progress(TimePoint now) noexcept {
@@ -332,7 +337,7 @@ void Handoffs::withdraw(std::uint32_t slot, ConnectionList& taken, TimePoint now
 
 /// Receives on the worker's end of the channel, which the master also has, the connections that the worker
 /// has not received; the kernel gives each message to exactly one receiver. Orders that lie before them are
-/// dropped, and so are the descriptors: the master has the connections' own.
+/// dropped, and so are the descriptors, unless the master has given its own away.
 void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
     if (!workforce_.channel(slot).worker) return;
     for (;;) {
@@ -343,11 +348,15 @@ void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, Time
             return;
         if (received == Received::malformed) continue;
         const Scoreboard::Change change{scoreboard_};
-        for (const Message& message : envelope.messages()) {
+        for (std::size_t i = 0; i < envelope.count; ++i) {
+            const Message& message = envelope.all[i];
             if (message.kind == MessageKind::recall) recalls_.repeat(slot);
             if (message.kind != MessageKind::connection) continue;
-            if (const auto client = roster_.account(slot).take_back(message.handoff))
-                take(*client, slot, taken, now);
+            const auto client = roster_.account(slot).take_back(message.handoff);
+            if (!client) continue;
+            ConnectionEntry& entry = connections_.at(*client);
+            if (!entry.socket) entry.socket = std::move(envelope.descriptors[i]);
+            take(*client, slot, taken, now);
         }
     }
 }
@@ -419,7 +428,7 @@ void Handoffs::settle_unsure(std::uint32_t slot, TimePoint now) noexcept {
     for (std::size_t i = 0; i < account.given().size();) {
         const auto [client, handoff] = account.given()[i];
         ConnectionEntry& entry = connections_.at(client);
-        entry.sent = entry.sent || knows_of(slot, handoff);
+        if (!entry.sent && knows_of(slot, handoff)) note_sent(entry);
         if (entry.sent) {
             ++i;
             continue;

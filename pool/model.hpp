@@ -19,6 +19,7 @@ enum class Form {
     blocking,      ///< A Handler.
     asynchronous,  ///< An AsyncHandler.
     program,       ///< A Program.
+    datagram,      ///< A DatagramHandler.
 };
 
 /// Where the workers live.
@@ -37,20 +38,25 @@ struct Model {
     Housing housing = Housing::processes;
     int workers_fixed = 0;              ///< The number of workers of the design; 0: by the pool's limits.
     bool own_listeners = false;         ///< Each worker has listeners of its own (SO_REUSEPORT).
+    bool lends_listener = false;        ///< Its one worker gives the listener away for a while.
     bool locks_accept = false;          ///< The workers take turns at accept, see AcceptLock.
     bool multiplexes = false;           ///< A worker serves up to Options::capacity clients at once.
     bool takes_threads = false;         ///< Options::threads may be more than 1.
     std::string_view crash_takes = {};  ///< The connections that a crash of a handler ends, counted as lost.
     std::string_view crash_hides = {};  ///< The connections that it ends uncounted.
     std::string_view choose_when = {};  ///< When to choose the model.
-    void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life; null for Form::program.
+    void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life; null if a program is started
+                                             ///< in place of a worker.
 
     /// Whether the master accepts, so that it can park, queue or refuse a client.
     [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
 
+    /// Whether the master closes its copy of a connection at the handoff: a program ends it as it likes.
+    [[nodiscard]] constexpr bool gives_away() const noexcept { return form == Form::program; }
+
     /// Whether workers can give a connection back to be parked.
     [[nodiscard]] constexpr bool parks() const noexcept {
-        return delivery == Delivery::handoff && !multiplexes;
+        return delivery == Delivery::handoff && !multiplexes && form != Form::program;
     }
 
     /// Whether a process can be ended for one slow request without ending the requests of other clients.

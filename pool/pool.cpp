@@ -81,6 +81,7 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     sources_left_.keep_from_children();
     sources_left_count_.keep_from_children();
     wake_up_.watch_by(events);
+    door_.limit_rate(options_.starts_a_minute);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
         door_.accept_in_master(events, now);

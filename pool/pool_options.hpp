@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include <bullpen/handler.hpp>
 #include <bullpen/options.hpp>
 #include <bullpen/program.hpp>
+#include "core/datagram.hpp"
+#include "core/program_starter.hpp"
+#include "core/run_as.hpp"
 #include "pool/model.hpp"
 
 namespace bullpen {
@@ -27,6 +31,10 @@ struct PoolOptions : Options {
     PerWorker<Handler> handler = [](Connection&) {};  ///< Served by models of Form::blocking.
     PerWorker<AsyncHandler> async_handler = {};       ///< Served by models of Form::asynchronous.
     Program program = {};                             ///< Served by models of Form::program.
+    ProgramSetting program_setting = {};              ///< The same; not for Delivery::fork.
+    DatagramHandler datagram_handler = {};            ///< Served by models of Form::datagram.
+    std::optional<RunAs> run_as = {};                 ///< Whom the workers run as; nothing: as the master.
+    int starts_a_minute = 0;  ///< The most clients that are taken in a minute; 0: any number.
 
     // For reloads.
     std::vector<SettingText> of_workers = {};  ///< What workers are started with.

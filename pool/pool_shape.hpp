@@ -67,7 +67,7 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
     switch (model.delivery) {
         case Delivery::handoff:
             shape.pick = model.multiplexes ? Pick::least_loaded : Pick::lowest_idle;
-            if (!model.multiplexes) shape.depth += static_cast<std::uint64_t>(options.queue_ahead);
+            if (model.parks()) shape.depth += static_cast<std::uint64_t>(options.queue_ahead);
             break;
         case Delivery::fork: shape.pick = Pick::vacant; break;
         case Delivery::accept: shape.pick = Pick::never; break;

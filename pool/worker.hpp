@@ -68,6 +68,11 @@ public:
         end(begun_ns, outcome_of(connection, handler_threw), handoff, how);
     }
 
+    /// The same for what isn't a Connection: one that a program has served, a datagram.
+    void end_without_connection(std::uint64_t begun_ns, bool good, HandoffProgress handoff) noexcept {
+        end(begun_ns, good ? row_.completed : row_.failed, handoff, Closed::in_order);
+    }
+
     /// Tells the master that this worker has the connection of a message.
     HandoffProgress note_received(const Message& message) noexcept;
 

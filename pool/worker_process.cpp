@@ -21,6 +21,7 @@
 #include "core/meaningless_signals.hpp"
 #include "core/order_requests.hpp"
 #include "core/process.hpp"
+#include "core/run_as.hpp"
 #include "core/standard_descriptors.hpp"
 #include "core/thread.hpp"
 #include "pool/forked_child.hpp"
@@ -156,9 +157,16 @@ WorkerContext WorkerProcess::context(std::uint32_t worker) const {
     return {.pool = options_.name, .slot = seat_.first_slot + worker};
 }
 
+void WorkerProcess::become_user() {
+    become(*options_.run_as);
+    if (!die_with_parent(SIGTERM, seat_.keeper)) on_sigterm(SIGTERM);  // The kernel has forgotten it.
+}
+
 bool WorkerProcess::prepare() noexcept {
-    std::string what = "on_worker_start";
+    std::string what = "run_as";
     try {
+        if (options_.run_as) become_user();
+        what = "on_worker_start";
         WorkerContext of_process = context();
         if (options_.on_worker_start) options_.on_worker_start(of_process);
         what = "making the handler";

@@ -75,6 +75,7 @@ public:
     WorkerProcess& operator=(const WorkerProcess&) = delete;
 
     [[nodiscard]] const WorkerSeat& seat() const noexcept { return seat_; }
+    [[nodiscard]] const PoolOptions& options() const noexcept { return options_; }
     [[nodiscard]] const AsyncHandler& async_handler() const noexcept { return async_handler_; }
 
     /// Runs what the user wants to be run first, and makes the handlers. Returns false if that throws: then
@@ -150,6 +151,7 @@ public:
 
 private:
     void keep_all_from_children(std::size_t row_stride);
+    void become_user();
     [[nodiscard]] WorkerContext context(std::uint32_t worker = 0) const;
 
     WorkerSeat seat_;

@@ -606,7 +606,8 @@ ExitReason Workforce::reason_for(const Death& death, bool stopping) const noexce
 }
 
 std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoint now) noexcept {
-    if (options_.design.form == Form::program) rows_.note_program_end(slot, death.status);
+    const bool was_program = options_.design.form == Form::program && is(Delivery::fork);
+    if (was_program) rows_.note_program_end(slot, death.status);
     const Scoreboard::Change change{scoreboard_};
     std::uint64_t lost = 0;
     if (is(Delivery::accept)) {
@@ -624,7 +625,7 @@ std::uint64_t Workforce::settle(std::uint32_t slot, const Death& death, TimePoin
         add(of_reason, lost);
     } else {
         SlotAccount& account = roster_.account(slot);
-        if (options_.design.form == Form::program && WIFEXITED(death.status) && account.outstanding() > 0) {
+        if (was_program && WIFEXITED(death.status) && account.outstanding() > 0) {
             const Place client = *account.end(account.given().front().handoff);
             roster_.moved(slot, now);
             connections_.end(client, Ending::in_worker());

@@ -21,7 +21,7 @@ std::vector<PoolOptions> with_room(std::vector<PoolOptions> pools, bool reloads)
     constexpr int reserve = 4;
     for (PoolOptions& pool : pools)
         if (reloads) {
-            pool.reserve = reserve;
+            pool.reserve = pool.design.lends_listener ? 0 : reserve;  // Two would give it away twice.
             pool.workers_most = 2 * limits_for(pool.design, pool.limits).workers_max;
         }
     return pools;

@@ -39,6 +39,7 @@ const char* form_of(Form form) {
         case Form::blocking: return "";
         case Form::asynchronous: return " It runs a service's asynchronous form.";
         case Form::program: return " It runs a service's form as a program, such as exec.";
+        case Form::datagram: return " It answers datagrams.";
     }
     return "";
 }

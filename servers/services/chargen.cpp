@@ -1,4 +1,5 @@
 /// chargen: characters, until the client has enough (RFC 864).
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t printable_characters = 95;  // ' ' to '~'
 constexpr std::size_t line_size = 72;
+constexpr std::size_t datagram_most = 512;
 
 /// Each line begins one character further than the one before, so that after 95 lines all begins anew.
 const std::string& pattern() {
@@ -60,7 +62,13 @@ Service chargen_service() {
             .summary = "characters without end (RFC 864)",
             .make = [](const ServiceOptions&) -> Handler { return generate; },
             .make_async = [](const ServiceOptions&) -> AsyncHandler { return generate_async; },
-            .make_program = [](const ServiceOptions&) { return own_program("chargen"); }};
+            .make_program = [](const ServiceOptions&) { return own_program("chargen"); },
+            .make_datagram = [](const ServiceOptions&) -> DatagramAnswer {
+                // The RFC's 0 to 512 characters, and none for who sent none: nobody is made an amplifier.
+                return [](std::string_view question) {
+                    return std::string{from(0).substr(0, std::min(question.size(), datagram_most))};
+                };
+            }};
 }
 
 }  // namespace bullpen

@@ -35,6 +35,9 @@ Service discard_service() {
             .make = [](const ServiceOptions&) -> Handler { return discard; },
             .make_async = [](const ServiceOptions&) -> AsyncHandler { return discard_async; },
             .make_program = [](const ServiceOptions&) { return own_program("discard"); },
+            .make_datagram = [](const ServiceOptions&) -> DatagramAnswer {
+                return [](std::string_view) { return std::string{}; };
+            },
             .client_speaks_first = true};
 }
 

@@ -30,6 +30,10 @@ AsyncHandler make_async_echo(const ServiceOptions&) {
     return echo;
 }
 
+DatagramAnswer make_echo_datagram(const ServiceOptions&) {
+    return [](std::string_view question) { return std::string{question}; };
+}
+
 Program make_echo_program(const ServiceOptions&) {
     return own_program("echo");
 }

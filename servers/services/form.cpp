@@ -1,5 +1,7 @@
 #include "servers/services/form.hpp"
 
+#include "servers/services/guarded_datagrams.hpp"
+
 namespace bullpen {
 namespace {
 
@@ -8,6 +10,7 @@ const char* name_of(Form form) noexcept {
         case Form::blocking: return "a blocking handler";
         case Form::asynchronous: return "an asynchronous handler";
         case Form::program: return "a program";
+        case Form::datagram: return "a datagrams' handler";
     }
     return "";
 }
@@ -19,6 +22,7 @@ bool has_form(const Service& service, Form form) noexcept {
         case Form::blocking: return service.make != nullptr;
         case Form::asynchronous: return service.make_async != nullptr;
         case Form::program: return service.make_program != nullptr;
+        case Form::datagram: return service.make_datagram != nullptr;
     }
     return false;
 }
@@ -31,6 +35,7 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         case Form::blocking: pool.handler = service.make(options); break;
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
+        case Form::datagram: pool.datagram_handler = guarded(service.make_datagram(options)); break;
     }
     if (pool.design.master_accepts()) {
         if (service.client_speaks_first) pool.handoff_when = HandoffWhen::readable;

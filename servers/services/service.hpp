@@ -39,6 +39,9 @@ struct ServiceOptions {
     std::vector<std::string> program{};  ///< exec: the program for each client, and its arguments.
 };
 
+/// What is sent back for a datagram; empty: nothing. Called in the worker.
+using DatagramAnswer = std::function<std::string(std::string_view question)>;
+
 /// A service, with a function for each form that a model may need; null if it lacks the form. Each function
 /// checks the options and makes the form, in the master before any fork. It throws std::system_error or
 /// std::invalid_argument with one sentence. Several threads may call the handler that it makes at once.
@@ -48,6 +51,7 @@ struct Service {
     std::function<Handler(const ServiceOptions& options)> make = nullptr;
     std::function<AsyncHandler(const ServiceOptions& options)> make_async = nullptr;
     std::function<Program(const ServiceOptions& options)> make_program = nullptr;
+    std::function<DatagramAnswer(const ServiceOptions& options)> make_datagram = nullptr;
     bool client_speaks_first = false;  ///< A worker is needed only once the client has sent something.
     std::string_view refusal = {};     ///< The bytes that are sent to a client refused for overload.
     bool parks_files = false;          ///< See Options.
@@ -63,6 +67,7 @@ AsyncHandler make_async_echo(const ServiceOptions& options);
 AsyncHandler make_async_http(const ServiceOptions& options);
 AsyncHandler make_async_work(const ServiceOptions& options);
 Program make_echo_program(const ServiceOptions& options);
+DatagramAnswer make_echo_datagram(const ServiceOptions& options);
 Program make_http_program(const ServiceOptions& options);
 Program make_work_program(const ServiceOptions& options);
 Program make_exec_program(const ServiceOptions& options);

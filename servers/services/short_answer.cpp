@@ -38,7 +38,10 @@ Service short_answer_service(std::string_view name, std::string_view summary,
                 [make, name](const ServiceOptions& options) {
                     (void)make(options);
                     return own_program(std::string{name});
-                }};
+                },
+            .make_datagram = [make](const ServiceOptions& options) -> DatagramAnswer {
+                return [answer = make(options)](std::string_view) { return answer(); };
+            }};
 }
 
 Service short_answer_service(std::string_view name, std::string_view summary, ShortAnswer answer) {

@@ -29,8 +29,8 @@ public:
     Address(const sockaddr* address, socklen_t size) noexcept;
 
     /// A UNIX socket's path, or "@NAME" for a name without a file (abstract, unix(7)). At most 107 bytes
-    /// (sun_path's limit); longer throws AddressError. `type`: SOCK_STREAM, or SOCK_SEQPACKET for a socket
-    /// that keeps the bounds of messages (TLPI 61.13.5).
+    /// (sun_path's limit); longer throws AddressError. `type`: SOCK_STREAM, SOCK_SEQPACKET for a
+    /// connection that keeps the bounds of messages (TLPI 61.13.5), or SOCK_DGRAM for datagrams.
     static Address unix_name(std::string_view name, int type = SOCK_STREAM);
 
     /// The address of a socket and of its peer (getsockname, getpeername); "unknown" if there is none.
@@ -38,8 +38,10 @@ public:
     static Address of_peer(int fd) noexcept;
 
     [[nodiscard]] int family() const noexcept { return storage_.ss_family; }
-    /// Of the socket that has it: SOCK_STREAM or SOCK_SEQPACKET.
+    /// Of the socket that has it: SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM.
     [[nodiscard]] int type() const noexcept { return type_; }
+    /// The same name for a socket of another type.
+    [[nodiscard]] Address with_type(int type) const noexcept;
     [[nodiscard]] const sockaddr* data() const noexcept;
     [[nodiscard]] socklen_t size() const noexcept { return size_; }
 
@@ -55,8 +57,9 @@ public:
     /// The socket file's path; empty for anything but a UNIX socket that has one.
     [[nodiscard]] std::string path() const;
 
-    /// "127.0.0.1:8080", "[::1]:8080", "unix:/run/web.sock", "unix:@web", "seqpacket:/run/web.sock", "unix:"
-    /// (a client without a name) or "unknown". Options::listen takes what this prints.
+    /// "127.0.0.1:8080", "[::1]:8080", "udp:127.0.0.1:69", "unix:/run/web.sock", "unix:@web",
+    /// "seqpacket:/run/web.sock", "unixgram:/run/log", "unix:" (a client without a name) or "unknown".
+    /// Options::listen takes what this prints.
     [[nodiscard]] std::string text() const;
 
 private:

@@ -14,6 +14,7 @@ const char* name_of(Form form) noexcept {
         case Form::blocking: return "blocking";
         case Form::asynchronous: return "asynchronous";
         case Form::program: return "program's";
+        case Form::datagram: return "datagrams'";
     }
     return "";
 }
