@@ -19,6 +19,7 @@
 #include "servers/cli/compare.hpp"
 #include "servers/cli/ctl.hpp"
 #include "servers/cli/handle.hpp"
+#include "servers/cli/inetd.hpp"
 #include "servers/cli/load_command.hpp"
 #include "servers/cli/models_command.hpp"
 #include "servers/cli/output.hpp"
@@ -126,7 +127,8 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
         const std::vector<std::string> extras = program.remaining();
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
-        return "a command is missing: serve, ctl, call, compare, load or check-config; see bullpen --help";
+        return "a command is missing: serve, inetd, ctl, call, compare, load or check-config; see bullpen "
+               "--help";
     }
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
         what.find("missing") != std::string::npos)
@@ -154,6 +156,7 @@ int run(int argc, char** argv) {
     CheckArguments checked;
     CtlArguments control;
     CallArguments called;
+    InetdArguments superserver;
     // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
     if (argc < 2 || argv[1] != std::string_view{"handle"}) {
         declare_serve(program, arguments, chosen);
@@ -163,6 +166,7 @@ int run(int argc, char** argv) {
         declare_check_config(program, checked, chosen);
         declare_ctl(program, control, chosen);
         declare_call(program, called, chosen);
+        declare_inetd(program, superserver, chosen);
     }
     declare_handle(program, handled, chosen);
     try {
@@ -178,10 +182,11 @@ int run(int argc, char** argv) {
         complain(sentence_of(program, error));
         return exit_usage;
     }
-    // Whatever the shell leaked is no worker's. Only serve may be told to keep something of it.
+    // Whatever the shell leaked is no worker's. Only a server may be told to keep something of it.
     const std::vector<CLI::App*> given = program.get_subcommands();
-    const bool serves = std::any_of(given.begin(), given.end(),
-                                    [](const CLI::App* command) { return command->get_name() == "serve"; });
+    const bool serves = std::any_of(given.begin(), given.end(), [](const CLI::App* command) {
+        return command->get_name() == "serve" || command->get_name() == "inetd";
+    });
     if (!serves) close_all_except({});
     return exit_status_of(chosen);
 }

@@ -1,0 +1,233 @@
+#include "servers/inetd/inetd_pools.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include "core/datagram.hpp"
+#include "core/printable.hpp"
+#include "core/run_as.hpp"
+#include "servers/inetd/inetd_models.hpp"
+#include "servers/models/models.hpp"
+#include "servers/services/form.hpp"
+#include "servers/settings/make_pool.hpp"
+
+namespace bullpen {
+namespace {
+
+/// What is wrong with one field of a line.
+class FieldError : public std::runtime_error {
+public:
+    FieldError(std::string field, const std::string& sentence)
+        : std::runtime_error{sentence}, field_{std::move(field)} {}
+    [[nodiscard]] const std::string& field() const noexcept { return field_; }
+
+private:
+    std::string field_;
+};
+
+std::string_view protocol_text(const InetdEntry& entry) noexcept {
+    switch (entry.protocol) {
+        case InetdProtocol::tcp: return "tcp";
+        case InetdProtocol::tcp4: return "tcp4";
+        case InetdProtocol::tcp6: return "tcp6";
+        case InetdProtocol::tcp46: return "tcp46";
+        case InetdProtocol::udp: return "udp";
+        case InetdProtocol::udp4: return "udp4";
+        case InetdProtocol::udp6: return "udp6";
+        case InetdProtocol::udp46: return "udp46";
+        case InetdProtocol::unix_domain: return "unix";
+    }
+    return "";
+}
+
+bool has_ipv6() noexcept {
+    return UniqueFd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)}.get() >= 0;
+}
+
+/// Where a line without addresses listens. Of both families those that this machine has.
+std::vector<std::string> wildcards_of(InetdProtocol protocol) {
+    switch (protocol) {
+        case InetdProtocol::tcp6:
+        case InetdProtocol::udp6: return {"[::]"};
+        case InetdProtocol::tcp4:
+        case InetdProtocol::udp4: return {"0.0.0.0"};
+        default: break;
+    }
+    if (!has_ipv6()) return {"0.0.0.0"};
+    return {"0.0.0.0", "[::]"};
+}
+
+/// As Options::listen takes them.
+std::vector<std::string> listeners_of(const InetdEntry& entry) {
+    const bool datagrams = entry.socket == InetdSocket::dgram;
+    if (entry.protocol == InetdProtocol::unix_domain) {
+        const bool packets = entry.socket == InetdSocket::seqpacket;
+        return {(datagrams ? "unixgram:" : packets ? "seqpacket:" : "unix:") + entry.service};
+    }
+    std::vector<std::string> hosts = entry.addresses.empty() ? wildcards_of(entry.protocol) : entry.addresses;
+    for (std::string& host : hosts) {
+        if (host.find(':') != std::string::npos && !host.starts_with('[')) host = "[" + host + "]";
+        host = (datagrams ? "udp:" : "") + host + ":" + std::to_string(entry.port);
+    }
+    return hosts;
+}
+
+RunAs user_of(const InetdEntry& entry) {
+    RunAs who;
+    try {
+        who = parse_run_as(entry.user, entry.group);
+    } catch (const std::invalid_argument& error) {
+        throw FieldError{"user", error.what()};
+    }
+    if (::geteuid() != 0 && !is_already(who))
+        throw FieldError{"user", "only root may run programs as another user: '" + printable(entry.user) +
+                                     "' is " + std::to_string(who.user) + ", and this is user " +
+                                     std::to_string(::geteuid())};
+    return who;
+}
+
+/// An internal service has no use for root's rights.
+RunAs internal_user_of(const InetdEntry& entry) {
+    const RunAs who = user_of(entry);
+    if (who.user != 0 || ::geteuid() != 0) return who;
+    try {
+        return parse_run_as("nobody", "");
+    } catch (const std::invalid_argument&) {
+        return who;
+    }
+}
+
+void check_program(const InetdEntry& entry) {
+    if (::access(entry.program.c_str(), X_OK) == 0) return;
+    throw FieldError{"program",
+                     "'" + printable(entry.program) + "' can't be executed: " + std::strerror(errno)};
+}
+
+std::vector<std::string> variables_for(const RunAs& who, bool home) {
+    std::vector<std::string> variables{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+    if (home) variables.push_back("HOME=" + who.home);
+    return variables;
+}
+
+/// What replaces workers when it changes.
+std::vector<SettingText> texts_of(const InetdEntry& entry, const PoolOptions& pool) {
+    std::vector<SettingText> texts{{"program", entry.program}, {"user", entry.user + ":" + entry.group}};
+    for (const std::string& argument : entry.arguments)
+        texts.push_back({"argument", argument});
+    for (const std::string& variable : pool.program_setting.variables)
+        texts.push_back({"variable", variable});
+    texts.push_back({"listen_fds", pool.program_setting.listen_fds ? "on" : "off"});
+    return texts;
+}
+
+/// With the flags' settings that go with the model; the others are as without flags.
+PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
+    PoolOptions pool = terms.pool.pool;
+    if (!model.master_accepts()) {
+        const PoolOptions usual;
+        pool.admission = usual.admission;
+        pool.limits = usual.limits;
+    }
+    pool.design = model;
+    pool.model = model.name;
+    return pool;
+}
+
+PoolOptions program_pool(const InetdEntry& entry, const InetdTerms& terms) {
+    check_program(entry);
+    PoolOptions pool = new_pool(entry.waits ? inetd_wait : inetd_nowait, terms);
+    pool.run_as = user_of(entry);
+    pool.program = {.argv = entry.arguments};
+    pool.program_setting = {.path = entry.program,
+                            .variables = variables_for(*pool.run_as, terms.home),
+                            .listen_fds = terms.listen_fds};
+    constexpr int usual_starts = 256;  // As openbsd-inetd, against a program that leaves its input there.
+    pool.starts_a_minute = entry.waits && entry.max_a_minute == 0 ? usual_starts : entry.max_a_minute;
+    if (!entry.waits && entry.max_per_source > 0)
+        pool.admission.sources.connections_max = entry.max_per_source;
+    pool.of_workers = texts_of(entry, pool);
+    return pool;
+}
+
+/// A line may name it by its port or an alias.
+std::string_view internal_name_of(const InetdEntry& entry) noexcept {
+    constexpr std::array<std::pair<std::uint16_t, std::string_view>, 5> by_port{
+        {{7, "echo"}, {9, "discard"}, {13, "daytime"}, {19, "chargen"}, {37, "time"}}};
+    for (const auto& [port, name] : by_port)
+        if (entry.port == port) return name;
+    return entry.service;
+}
+
+PoolOptions internal_pool(const InetdEntry& entry, const InetdTerms& terms) {
+    const Model& model = entry.socket == InetdSocket::dgram ? inetd_datagrams : prefork;
+    PoolOptions pool = new_pool(model, terms);
+    pool.run_as = internal_user_of(entry);
+    const std::string_view name = internal_name_of(entry);
+    const auto service = std::find_if(services().begin(), services().end(),
+                                      [name](const Service& one) { return one.name == name; });
+    if (service == services().end() || !set_form(pool, *service, {}).empty())
+        throw FieldError{"service", "'" + printable(entry.service) + "' is no internal service"};
+    pool.starts_a_minute = entry.max_a_minute;
+    if (model.master_accepts() && entry.max_per_source > 0)
+        pool.admission.sources.connections_max = entry.max_per_source;
+    pool.of_workers = texts_of(entry, pool);
+    return pool;
+}
+
+std::string name_of(const InetdEntry& entry) {
+    std::string name;
+    for (const std::string& address : entry.addresses)
+        name += (name.empty() ? "" : ",") + address;
+    if (!name.empty()) name += ":";
+    name += printable(entry.service);
+    name.append("/").append(protocol_text(entry));
+    if (entry.internal) return name + " internal";
+    return entry.waits ? name + " wait" : name;
+}
+
+InetdService make_service(const InetdEntry& entry, const InetdTerms& terms) {
+    InetdService service{.entry = &entry, .pools = {}};
+    PoolOptions pool = entry.internal ? internal_pool(entry, terms) : program_pool(entry, terms);
+    pool.name = name_of(entry);
+    const std::vector<std::string> listeners = listeners_of(entry);
+    if (!pool.design.lends_listener) {
+        pool.listen = listeners;
+        service.pools.push_back(std::move(pool));
+    } else {
+        for (const std::string& listener : listeners) {
+            service.pools.push_back(pool);
+            service.pools.back().listen = {listener};
+            if (listeners.size() > 1) service.pools.back().name += " " + listener;
+        }
+    }
+    for (const PoolOptions& one : service.pools)
+        check(one, "", spell_as_flag);
+    return service;
+}
+
+}  // namespace
+
+InetdPools make_inetd_pools(const InetdConf& conf, const InetdTerms& terms) {
+    InetdPools made;
+    made.complaints = conf.complaints;
+    for (const InetdEntry& entry : conf.entries) {
+        try {
+            made.services.push_back(make_service(entry, terms));
+        } catch (const FieldError& error) {
+            made.complaints.push_back({.line = entry.line, .field = error.field(), .sentence = error.what()});
+        }
+    }
+    std::stable_sort(made.complaints.begin(), made.complaints.end(),
+                     [](const InetdComplaint& a, const InetdComplaint& b) { return a.line < b.line; });
+    return made;
+}
+
+}  // namespace bullpen
