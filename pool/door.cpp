@@ -275,6 +275,10 @@ int Door::length() const noexcept {
 }
 
 void Door::stop_new_clients() noexcept {
+    if (rate_.is_limited()) {  // Those that wait are served, be they too many a minute.
+        limit_rate(0);
+        release();
+    }
     for (std::size_t i = 0; i < listeners_.size(); ++i)
         stop_new_clients(i);
 }

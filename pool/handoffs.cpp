@@ -120,7 +120,7 @@ bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoin
                                     std::span{descriptors}.first(file ? 2 : count));
     if (sent == Sent::sent) {
         for (const Place client : clients)
-            note_sent(connections_.at(client));
+            connections_.at(client).was_given = connections_.at(client).sent = true;
         handed_at_[slot] = now;
         add(scoreboard_.header().handoffs, count);
         return true;
@@ -137,9 +137,15 @@ bool Handoffs::send(std::uint32_t slot, std::span<const Place> clients, TimePoin
     return false;
 }
 
-void Handoffs::note_sent(ConnectionEntry& entry) noexcept {
-    entry.was_given = entry.sent = true;
-    if (options_.design.gives_away()) entry.socket.reset();
+/// Closes the copies of connections that programs have: from then on the connection's end is theirs.
+void Handoffs::give_away(std::uint32_t slot) noexcept {
+    const WorkerPages pages = scoreboard_.pages(slot);
+    for (const auto& [client, handoff] : roster_.account(slot).given()) {
+        ConnectionEntry& entry = connections_.at(client);
+        if (!entry.socket) continue;
+        const auto told = told_of(handoff, pages);
+        if (told && told->progress == Progress::touched) entry.socket.reset();
+    }
 }
 
 void Handoffs::note_progress(TimePoint now) noexcept {
@@ -147,6 +153,7 @@ void Handoffs::note_progress(TimePoint now) noexcept {
     out_of_memory_ = false;
     roster_.owing().for_each([&](std::uint32_t slot) {
         if (is_being_replaced(slot)) return;
+        if (options_.design.gives_away()) give_away(slot);
         roster_.note_awaiting(slot, scoreboard_.row(slot).awaiting_since_ns.load(relaxed) != 0);
         const char* const why = take_completions(slot, now);
         if (why == nullptr) return;
@@ -337,7 +344,7 @@ void Handoffs::withdraw(std::uint32_t slot, ConnectionList& taken, TimePoint now
 
 /// Receives on the worker's end of the channel, which the master also has, the connections that the worker
 /// has not received; the kernel gives each message to exactly one receiver. Orders that lie before them are
-/// dropped, and so are the descriptors, unless the master has given its own away.
+/// dropped, and so are the descriptors: the master has the connections' own.
 void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, TimePoint now) noexcept {
     if (!workforce_.channel(slot).worker) return;
     for (;;) {
@@ -348,15 +355,11 @@ void Handoffs::take_from_channel(std::uint32_t slot, ConnectionList& taken, Time
             return;
         if (received == Received::malformed) continue;
         const Scoreboard::Change change{scoreboard_};
-        for (std::size_t i = 0; i < envelope.count; ++i) {
-            const Message& message = envelope.all[i];
+        for (const Message& message : envelope.messages()) {
             if (message.kind == MessageKind::recall) recalls_.repeat(slot);
             if (message.kind != MessageKind::connection) continue;
-            const auto client = roster_.account(slot).take_back(message.handoff);
-            if (!client) continue;
-            ConnectionEntry& entry = connections_.at(*client);
-            if (!entry.socket) entry.socket = std::move(envelope.descriptors[i]);
-            take(*client, slot, taken, now);
+            if (const auto client = roster_.account(slot).take_back(message.handoff))
+                take(*client, slot, taken, now);
         }
     }
 }
@@ -428,7 +431,7 @@ void Handoffs::settle_unsure(std::uint32_t slot, TimePoint now) noexcept {
     for (std::size_t i = 0; i < account.given().size();) {
         const auto [client, handoff] = account.given()[i];
         ConnectionEntry& entry = connections_.at(client);
-        if (!entry.sent && knows_of(slot, handoff)) note_sent(entry);
+        entry.sent = entry.sent || knows_of(slot, handoff);
         if (entry.sent) {
             ++i;
             continue;

@@ -84,7 +84,7 @@ private:
     void note_ended(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     [[nodiscard]] bool note_parked(std::uint32_t slot, const Completion& completion, TimePoint now) noexcept;
     [[nodiscard]] bool take_file(std::uint32_t slot, std::uint64_t handoff, ConnectionEntry& entry) noexcept;
-    void note_sent(ConnectionEntry& entry) noexcept;
+    void give_away(std::uint32_t slot) noexcept;
     void settle_unsure(std::uint32_t slot, TimePoint now) noexcept;
     [[nodiscard]] bool knows_of(std::uint32_t slot, std::uint64_t handoff) noexcept;
     void take_unpublished(std::uint32_t slot, TimePoint now) noexcept;

@@ -51,7 +51,7 @@ struct Model {
     /// Whether the master accepts, so that it can park, queue or refuse a client.
     [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
 
-    /// Whether the master closes its copy of a connection at the handoff: a program ends it as it likes.
+    /// Whether the master closes its copy of a connection once it is served: a program ends it as it likes.
     [[nodiscard]] constexpr bool gives_away() const noexcept { return form == Form::program; }
 
     /// Whether workers can give a connection back to be parked.

@@ -480,7 +480,9 @@ void Pool::begin_stop(TimePoint now, TimePoint deadline) noexcept {
 void Pool::continue_stop(TimePoint now) noexcept {
     const bool none_left = lobby_.waiting() == 0 && lobby_.parked() == 0;
     if (shutdown_.is_emptying()) {
-        const bool anybody_waits = !none_left || door_.has_clients() || workforce_.has_clients();
+        // What a program that has the listener leaves there would hold up the stop for ever.
+        const bool in_kernel = !options_.design.lends_listener && door_.has_clients();
+        const bool anybody_waits = !none_left || in_kernel || workforce_.has_clients();
         if (shutdown_.note_waiting(anybody_waits, now)) {
             stop_[0].closes = true;
             door_.close();

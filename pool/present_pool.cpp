@@ -39,6 +39,12 @@ void check_change(const PresentPool& present, const PoolOptions& wanted) {
         reject("workers_max to more than " + std::to_string(present.workers_most));
 }
 
+/// Whether a pool of the model may give a listener to another one, or take one. Workers that accept may be
+/// waiting in accept4 for long.
+bool may_pass(const Model& model) noexcept {
+    return model.master_accepts() || model.lends_listener || model.form == Form::datagram;
+}
+
 }  // namespace
 
 void check_change(const std::vector<PresentPool>& present, const Configuration& wanted) {
@@ -59,10 +65,10 @@ const PresentPool* holder_of(const std::vector<PresentPool>& present, const Conf
         });
     };
     const auto gives = [&](const PresentPool& one) {
-        return is_in(one.texts) && !keeps(one) && one.options.design.master_accepts();
+        return is_in(one.texts) && !keeps(one) && may_pass(one.options.design);
     };
     const auto giver = std::find_if(present.begin(), present.end(), gives);
-    return giver == present.end() || !pool.design.master_accepts() ? nullptr : &*giver;
+    return giver == present.end() || !may_pass(pool.design) ? nullptr : &*giver;
 }
 
 }  // namespace bullpen

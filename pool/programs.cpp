@@ -71,14 +71,16 @@ private:
     ProgramStarter starter_;
 };
 
-void serve(Runs& runs, Worker& worker, Client client) {
+void serve(Runs& runs, WorkerProcess& process, Client client) {
+    Worker& worker = process.worker();
     const std::uint64_t begun_ns = worker.begin(client);
     const LogsFor this_client = LogsFor::client(client.socket.get());
+    std::vector<std::string> variables = variables_of_client(client.socket.get());
     client.handoff.begin(false);
     client.handoff.touch();
-    std::vector<std::string> variables = variables_of_client(client.socket.get());
     const std::optional<pid_t> pid = runs.start(client.socket.get(), variables);
-    client.socket.reset();  // The client's end of file is the program's affair from here on.
+    client.socket.reset();  // The connection's end is the program's affair from here on,
+    process.wake_master();  // which needs the master's copy closed, too.
     runs.end(begun_ns, pid ? status_of(*pid) : not_executed, client.handoff);
 }
 
@@ -112,7 +114,7 @@ void start_program_for_each(WorkerProcess& process) {
     Runs runs{process};
     worker.ready();
     while (auto client = worker.next_handed_off())
-        serve(runs, worker, std::move(*client));
+        serve(runs, process, std::move(*client));
 }
 
 void lend_listener(WorkerProcess& process) {

@@ -16,9 +16,11 @@ public:
     explicit StartRate(int a_minute = 0) noexcept
         : interval_{a_minute > 0 ? minute / a_minute : std::chrono::nanoseconds{0}} {}
 
+    [[nodiscard]] bool is_limited() const noexcept { return interval_.count() > 0; }
+
     /// Notes one that begins now and returns when the next may; then it must not be before that.
     TimePoint note(TimePoint now) noexcept {
-        if (interval_.count() == 0) return {};
+        if (!is_limited()) return {};
         paid_until_ = std::max(paid_until_, now) + interval_;
         return paid_until_ - (minute - interval_);
     }

@@ -146,20 +146,20 @@ def for_everybody(program, home):
 
 
 class Bullpen:
-    """`bullpen serve` with the given arguments, in its own session. Leaving the with-block checks, unless the
+    """`bullpen serve`, or `bullpen inetd`, with the given arguments, in its own session. Leaving the with-block checks, unless the
     test has failed already: every accepted connection is accounted for, the program stops in order, and
     no process, shared memory or sanitizer's complaint is left."""
 
     may_lose = False  # Whether its stop may lose connections, for a test that sets it.
 
-    def __init__(self, *arguments, program=None, env=None, user=None):
+    def __init__(self, *arguments, program=None, env=None, user=None, verb="serve"):
         end = arguments.index("--") if "--" in arguments else len(arguments)
         flags, command_line = list(arguments[:end]), list(arguments[end:])  # Of the service exec.
-        if "--listen" not in flags and "--config" not in flags:
+        if verb == "serve" and "--listen" not in flags and "--config" not in flags:
             flags += ["--listen", "127.0.0.1:0"]
         if "--metrics" not in flags:
             flags += ["--metrics", "127.0.0.1:0"]
-        self.command = [str(program or os.environ.get("BULLPEN", TOP / "build/bullpen")), "serve", *flags, *command_line]
+        self.command = [str(program or os.environ.get("BULLPEN", TOP / "build/bullpen")), verb, *flags, *command_line]
         self.env = {**os.environ, **(env or {})}
         self.user = user  # Whom to run as; only root may choose.
         self.output = ""
@@ -297,7 +297,7 @@ class Bullpen:
         self.control.mkdir(0o700)
         if self.user is not None:
             os.chown(self.control, self.user, -1)
-        if self.command[1:2] == ["serve"]:
+        if self.command[1:2] in (["serve"], ["inetd"]):
             self.command[2:2] = ["--control", str(self.control)]
 
     def _read_announcements(self):

@@ -137,6 +137,7 @@ PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
         pool.limits = usual.limits;
     }
     pool.design = model;
+    if (model.form == Form::program) pool.listen_options.slice = {};  // Programs expect no time-outs.
     pool.model = model.name;
     return pool;
 }
@@ -189,8 +190,8 @@ std::string name_of(const InetdEntry& entry) {
     if (!name.empty()) name += ":";
     name += printable(entry.service);
     name.append("/").append(protocol_text(entry));
-    if (entry.internal) return name + " internal";
-    return entry.waits ? name + " wait" : name;
+    if (entry.internal) return name + "/internal";
+    return entry.waits ? name + "/wait" : name;
 }
 
 InetdService make_service(const InetdEntry& entry, const InetdTerms& terms) {
@@ -205,7 +206,7 @@ InetdService make_service(const InetdEntry& entry, const InetdTerms& terms) {
         for (const std::string& listener : listeners) {
             service.pools.push_back(pool);
             service.pools.back().listen = {listener};
-            if (listeners.size() > 1) service.pools.back().name += " " + listener;
+            if (listeners.size() > 1) service.pools.back().name += "/" + listener;
         }
     }
     for (const PoolOptions& one : service.pools)

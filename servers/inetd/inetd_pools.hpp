@@ -30,7 +30,7 @@ struct InetdPools {
 };
 
 /// Asks the name service for users and groups, and looks at the programs' files. A pool is called after its
-/// line ("ftp/tcp", "tftp/udp wait", "echo/tcp internal"), so that a reload finds it again wherever the line
+/// line ("ftp/tcp", "tftp/udp/wait", "echo/tcp/internal"), so that a reload finds it again wherever the line
 /// stands, and never after the order of lines.
 InetdPools make_inetd_pools(const InetdConf& conf, const InetdTerms& terms);
 
