@@ -149,12 +149,8 @@ private:
 
     void settle(InetdEntry& entry, LineReader& reader) {
         if (entry.protocol == InetdProtocol::unix_domain) drop_addresses(entry, reader);
-        reader.attempt("service", [&] {
-            entry.port = port_of(entry, ports_);
-            return std::string{};
-        });
         for (const InetdRule& rule : inetd_rules())
-            if (reader.is_right()) reader.attempt(rule.field, [&] { return rule.check(entry); });
+            if (reader.is_right()) reader.attempt(rule.field, [&] { return rule.check(entry, ports_); });
         if (reader.is_right()) find_duplicate(entry, reader);
     }
 

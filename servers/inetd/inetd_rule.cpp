@@ -13,7 +13,7 @@
 namespace bullpen {
 namespace {
 
-std::string socket_has_protocol(const InetdEntry& entry) {
+std::string socket_has_protocol(InetdEntry& entry, const PortLookup&) {
     const auto allowed = protocols_of(entry.socket);
     const std::string_view protocol = row_of(entry.protocol).name;
     if (std::find(allowed.begin(), allowed.end(), protocol) != allowed.end()) return {};
@@ -21,7 +21,7 @@ std::string socket_has_protocol(const InetdEntry& entry) {
                                 std::string{protocol} + "; expected " + any_of(allowed)};
 }
 
-std::string unix_service_is_path(const InetdEntry& entry) {
+std::string unix_service_is_path(InetdEntry& entry, const PortLookup&) {
     constexpr std::size_t path_bytes_max = sizeof(sockaddr_un::sun_path) - 1;
     if (entry.protocol != InetdProtocol::unix_domain) return {};
     if (entry.service.starts_with('/') && !entry.service.ends_with('/') &&
@@ -32,7 +32,21 @@ std::string unix_service_is_path(const InetdEntry& entry) {
                                 std::to_string(path_bytes_max) + " bytes at most"};
 }
 
-std::string addresses_have_protocol(const InetdEntry& entry) {
+std::string service_has_port(InetdEntry& entry, const PortLookup& ports) {
+    const char* const transport = row_of(entry.protocol).transport;
+    if (transport == nullptr) return {};
+    const bool is_number = entry.service.find_first_not_of("0123456789") == std::string::npos;
+    const auto port =
+        is_number ? parse_number<std::uint16_t>(entry.service) : ports(entry.service, transport);
+    const std::string kind = is_number ? "port" : std::string{"service of /etc/services over "} + transport;
+    if (!port || *port == 0)
+        throw std::invalid_argument{quoted(entry.service) + " is not a " + kind +
+                                    "; expected a service's name or a port from 1 to 65535"};
+    entry.port = *port;
+    return {};
+}
+
+std::string addresses_have_protocol(InetdEntry& entry, const PortLookup&) {
     const InetdProtocolRow& row = row_of(entry.protocol);
     if (row.transport == nullptr) return {};
     for (const std::string& address : entry.addresses) {
@@ -46,7 +60,7 @@ std::string addresses_have_protocol(const InetdEntry& entry) {
     return {};
 }
 
-std::string limit_is_for_nowait(const InetdEntry& entry) {
+std::string limit_is_for_nowait(InetdEntry& entry, const PortLookup&) {
     if (entry.waits && !entry.internal && entry.max_per_source > 0)
         throw std::invalid_argument{
             "a program that waits takes its clients itself, and has no limit per source; "
@@ -57,37 +71,21 @@ std::string limit_is_for_nowait(const InetdEntry& entry) {
     return {};
 }
 
-std::string internal_is_known(const InetdEntry& entry) {
+std::string internal_is_known(InetdEntry& entry, const PortLookup&) {
     if (!entry.internal || !internal_service(entry).empty()) return {};
     throw std::invalid_argument{quoted(entry.service) +
                                 " is not an internal service; expected echo, discard, chargen, "
                                 "daytime or time, or a program's path"};
 }
 
-constexpr InetdRule rules[] = {{"protocol", socket_has_protocol},
-                               {"service", unix_service_is_path},
-                               {"service", addresses_have_protocol},
-                               {"wait", limit_is_for_nowait},
-                               {"program", internal_is_known}};
+constexpr InetdRule rules[] = {{"protocol", socket_has_protocol}, {"service", unix_service_is_path},
+                               {"service", service_has_port},     {"service", addresses_have_protocol},
+                               {"wait", limit_is_for_nowait},     {"program", internal_is_known}};
 
 }  // namespace
 
 std::span<const InetdRule> inetd_rules() {
     return rules;
-}
-
-std::uint16_t port_of(const InetdEntry& entry, const PortLookup& ports) {
-    const char* const transport = row_of(entry.protocol).transport;
-    if (transport == nullptr) return 0;
-    if (entry.service.find_first_not_of("0123456789") == std::string::npos) {
-        const auto port = parse_number<std::uint16_t>(entry.service);
-        if (port && *port > 0) return *port;
-        throw std::invalid_argument{quoted(entry.service) +
-                                    " is not a port; expected a number from 1 to 65535"};
-    }
-    if (const auto port = ports(entry.service, transport)) return *port;
-    throw std::invalid_argument{quoted(entry.service) + " is not a service of /etc/services over " +
-                                transport + "; expected one of these or a port from 1 to 65535"};
 }
 
 std::string_view internal_service(const InetdEntry& entry) {

@@ -1,7 +1,6 @@
 /// What the fields of a line of inetd.conf must be for each other.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,13 +13,11 @@ struct InetdRule {
     std::string_view field;  ///< As in InetdComplaint.
 
     /// Returns a warning, or nothing. Throws std::invalid_argument, one sentence.
-    std::string (*check)(const InetdEntry& entry);
+    std::string (*check)(InetdEntry& entry, const PortLookup& ports);
 };
 
-/// For an entry whose fields are right by themselves and whose port is known.
+/// For an entry whose fields are right by themselves: each for one that the rules before it found right. One
+/// of them sets the port.
 std::span<const InetdRule> inetd_rules();
-
-/// The port of an entry's service; 0 for unix. Throws std::invalid_argument, one sentence.
-std::uint16_t port_of(const InetdEntry& entry, const PortLookup& ports);
 
 }  // namespace bullpen
