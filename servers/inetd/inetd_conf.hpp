@@ -9,9 +9,11 @@
 /// ends that. Where the two programs or others of the name differ:
 ///
 /// - tcp and udp are both IPv4 and IPv6, as openbsd-inetd has them (inetutils: IPv4 alone).
-/// - Quotes have a meaning, as in inetutils (openbsd-inetd gives them to the program).
-/// - nowait:MAX is nowait.MAX, as in NetBSD. nowait/MAX isn't taken, because in FreeBSD it means something
-/// else.
+/// - tcp46 and udp46 may have a service's name (openbsd-inetd opens nothing then, but takes a port's number).
+/// - [::1] may be one of several addresses (openbsd-inetd takes brackets around a single one alone).
+/// - A line may be continued after any field (openbsd-inetd: then tcp is IPv4 alone, but after the program).
+/// - Quotes have a meaning, as in inetutils, and join words as a shell's do (openbsd-inetd: they have none).
+/// - nowait:MAX is nowait.MAX, as in NetBSD. nowait/MAX isn't taken, because it is another limit in FreeBSD.
 /// - dgram with nowait is taken, as openbsd-inetd does, with a warning.
 /// - An internal service may be named by its port or an alias (openbsd-inetd: its official name alone).
 /// - There is no limit to a program's arguments (openbsd-inetd drops those after the 20th).
@@ -37,7 +39,7 @@ struct InetdEntry {
     InetdSocket socket = InetdSocket::stream;
     InetdProtocol protocol = InetdProtocol::tcp;
     std::uint16_t port = 0;  ///< 0 for unix.
-    bool waits = false;      ///< The program gets the listening or datagram socket itself.
+    bool waits = false;      ///< The program gets the listening or datagram socket itself. Never if internal.
     int max_a_minute = 0;    ///< nowait.MAX; 0: no limit was given.
     int max_per_source = 0;  ///< nowait.MAX:N; 0: none. Never of a program that waits.
     std::string user;

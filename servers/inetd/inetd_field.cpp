@@ -116,8 +116,11 @@ std::string read_user(std::string_view word, InetdEntry& entry) {
 std::string read_program(std::string_view word, InetdEntry& entry) {
     constexpr std::string_view internal = "internal";
     constexpr std::size_t mistyped_max = 2;
-    entry.internal = word == internal;
-    if (entry.internal) return {};
+    if (word == internal) {
+        entry.internal = true;
+        entry.waits = false;  // There is no program that could.
+        return {};
+    }
     if (!word.starts_with('/')) {
         const bool is_near =
             word.size() < 2 * internal.size() && edit_distance(word, internal) <= mistyped_max;

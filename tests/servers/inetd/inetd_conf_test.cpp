@@ -341,6 +341,7 @@ TEST_SUITE("servers: inetd.conf") {
               "1 wait: a program that waits takes its clients itself, and has no limit "
               "per source; expected wait or wait.MAX");
         CHECK(entry("echo dgram udp wait.60:2 root internal").max_per_source == 2);
+        CHECK_FALSE(entry("echo dgram udp wait root internal").waits);
     }
 
     TEST_CASE("dgram with nowait is taken with a warning, unless it is internal") {
