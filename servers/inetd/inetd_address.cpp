@@ -18,18 +18,23 @@ bool is_ip_v6(std::string_view text) {
     return number.find(':') != std::string_view::npos && IpAddress::parse(number);
 }
 
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// Without a letter it would be a number that is no address: 10.0.0.256.
 bool is_host_name(std::string_view text) {
     constexpr std::size_t size_max = 253;
-    return !text.empty() && text.size() <= size_max && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-               c == '.' || c == '_';
-    });
+    return text.size() <= size_max && std::any_of(text.begin(), text.end(), is_letter) &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+           });
 }
 
 std::string address_of(std::string_view text) {
     const bool has_brackets = text.size() >= 2 && text.front() == '[' && text.back() == ']';
     const std::string_view address = has_brackets ? text.substr(1, text.size() - 2) : text;
-    if (is_ip_v6(address) || (!has_brackets && (text == "*" || is_host_name(text))))
+    if (is_ip_v6(address) || (!has_brackets && (text == "*" || IpAddress::parse(text) || is_host_name(text))))
         return std::string{address};
     throw std::invalid_argument{quoted(text) + " is not an address" + std::string{expected}};
 }

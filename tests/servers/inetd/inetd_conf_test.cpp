@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 
 #include "servers/inetd/services_file.hpp"
@@ -151,6 +151,7 @@ TEST_SUITE("servers: inetd.conf") {
         CHECK(entry("::1:" + with(0, "2121")).addresses == Words{"::1"});
         CHECK(entry("[fe80::1%eth0],[2001:db8::1]:" + with(0, "21")).addresses ==
               Words{"fe80::1%eth0", "2001:db8::1"});
+        CHECK(entry("0.0.0.0,x7.example:" + with(0, "ftp")).addresses == Words{"0.0.0.0", "x7.example"});
         CHECK(entry("*:" + with(0, "ftp")).addresses.empty());
         CHECK(entry("127.0.0.1,*:" + with(0, "ftp")).addresses.empty());
         CHECK(entry("a,b,a:" + with(0, "ftp")).addresses == Words{"a", "b"});
@@ -161,7 +162,8 @@ TEST_SUITE("servers: inetd.conf") {
         const std::string expected =
             " is not an address; expected *, an IP address or a host's name (several with commas), then ':' "
             "and the service";
-        for (const char* address : {"", "a b", "[::1", "[10.0.0.1]", "1::2::3", "a/b", "[]", "-\xc3\xbc"})
+        for (const char* address :
+             {"", "a b", "[::1", "[10.0.0.1]", "1::2::3", "a/b", "[]", "-\xc3\xbc", "10.0.0.256", "7"})
             CHECK(complaints(with(0, "'" + std::string{address} + ":ftp'")) ==
                   "1 service: '" + std::string{address} + "'" + expected);
         CHECK(complaints(with(0, "a,,b:ftp")) == "1 service: ''" + expected);
@@ -496,7 +498,7 @@ TEST_SUITE("servers: inetd.conf") {
     }
 
     TEST_CASE("long lines and many lines take time in proportion to their size") {
-        const auto begin = std::chrono::steady_clock::now();
+        const std::clock_t begin = std::clock();
         CHECK(entry(with(6, std::string(100'000, 'a'))).arguments[0].size() == 100'000);
         std::string words;
         for (int i = 0; i < 50'000; ++i)
@@ -515,8 +517,7 @@ TEST_SUITE("servers: inetd.conf") {
         CHECK(parse(right).entries.size() == 10'000);
         CHECK(parse(right + right).complaints.size() == 10'000);
         CHECK(parse(wrong).complaints.size() == 10'000);
-        CHECK(std::chrono::steady_clock::now() - begin <
-              std::chrono::seconds{60});  // If it were quadratic: hours.
+        CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);  // Of the processor; were it quadratic: hours.
     }
 
     TEST_CASE("/etc/services has names, aliases and their protocols") {
