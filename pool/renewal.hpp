@@ -31,4 +31,10 @@ constexpr Renewal plan_renewal(RenewalCounts now, int at_once) noexcept {
     return plan;
 }
 
+/// The same for workers of which there must not be two at a time: the stale one leaves first, and the pool's
+/// sizing starts the other.
+constexpr Renewal plan_succession(RenewalCounts now) noexcept {
+    return {.start = 0, .retire = now.stale};
+}
+
 }  // namespace bullpen

@@ -35,7 +35,8 @@ bool Renewer::attend(TimePoint now) noexcept {
         under_way_ = false;
         return false;
     }
-    const Renewal plan = plan_renewal(counts, std::max(1, options_.reserve));
+    const Renewal plan = options_.design.lends_listener ? plan_succession(counts)
+                                                        : plan_renewal(counts, std::max(1, options_.reserve));
     workforce_.retire_stale(plan.retire, now);
     if (plan.start > 0 && workforce_.may_start(now))
         workforce_.grow(plan.start * static_cast<int>(shape_.slots_of_a_process), now);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -128,6 +127,11 @@ std::vector<SettingText> texts_of(const InetdEntry& entry, const PoolOptions& po
     return texts;
 }
 
+/// Datagrams have no connection that a program could get instead.
+bool lends_socket(const InetdEntry& entry) noexcept {
+    return entry.waits || entry.socket == InetdSocket::dgram;
+}
+
 /// With the flags' settings that go with the model; the others are as without flags.
 PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
     PoolOptions pool = terms.pool.pool;
@@ -144,34 +148,25 @@ PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
 
 PoolOptions program_pool(const InetdEntry& entry, const InetdTerms& terms) {
     check_program(entry);
-    PoolOptions pool = new_pool(entry.waits ? inetd_wait : inetd_nowait, terms);
+    const bool lends = lends_socket(entry);
+    PoolOptions pool = new_pool(lends ? inetd_wait : inetd_nowait, terms);
     pool.run_as = user_of(entry);
     pool.program = {.argv = entry.arguments};
     pool.program_setting = {.path = entry.program,
                             .variables = variables_for(*pool.run_as, terms.home),
                             .listen_fds = terms.listen_fds};
     constexpr int usual_starts = 256;  // As openbsd-inetd, against a program that leaves its input there.
-    pool.starts_a_minute = entry.waits && entry.max_a_minute == 0 ? usual_starts : entry.max_a_minute;
-    if (!entry.waits && entry.max_per_source > 0)
-        pool.admission.sources.connections_max = entry.max_per_source;
+    pool.starts_a_minute = lends && entry.max_a_minute == 0 ? usual_starts : entry.max_a_minute;
+    if (!lends && entry.max_per_source > 0) pool.admission.sources.connections_max = entry.max_per_source;
     pool.of_workers = texts_of(entry, pool);
     return pool;
-}
-
-/// A line may name it by its port or an alias.
-std::string_view internal_name_of(const InetdEntry& entry) noexcept {
-    constexpr std::array<std::pair<std::uint16_t, std::string_view>, 5> by_port{
-        {{7, "echo"}, {9, "discard"}, {13, "daytime"}, {19, "chargen"}, {37, "time"}}};
-    for (const auto& [port, name] : by_port)
-        if (entry.port == port) return name;
-    return entry.service;
 }
 
 PoolOptions internal_pool(const InetdEntry& entry, const InetdTerms& terms) {
     const Model& model = entry.socket == InetdSocket::dgram ? inetd_datagrams : prefork;
     PoolOptions pool = new_pool(model, terms);
     pool.run_as = internal_user_of(entry);
-    const std::string_view name = internal_name_of(entry);
+    const std::string_view name = internal_service(entry);
     const auto service = std::find_if(services().begin(), services().end(),
                                       [name](const Service& one) { return one.name == name; });
     if (service == services().end() || !set_form(pool, *service, {}).empty())
@@ -191,7 +186,7 @@ std::string name_of(const InetdEntry& entry) {
     name += printable(entry.service);
     name.append("/").append(protocol_text(entry));
     if (entry.internal) return name + "/internal";
-    return entry.waits ? name + "/wait" : name;
+    return lends_socket(entry) ? name + "/wait" : name;
 }
 
 InetdService make_service(const InetdEntry& entry, const InetdTerms& terms) {

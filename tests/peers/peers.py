@@ -58,6 +58,8 @@ def superserver(name, command, *packages, folders=()):
     return Peer(name, command, ("gcc", "libc6-dev", *packages), folders, NEVER_KEEPS_ALIVE)
 
 
+# It can't be installed beside xinetd: it is unpacked, and has the libraries of its own package.
+OF_OPENBSD_INETD = ("libwrap0", "libbsd0", "libevent-2.1-7", "libtirpc3")
 NGINX = ("nginx", "libnginx-mod-http-echo")
 
 PEERS = (
@@ -88,6 +90,8 @@ PEERS = (
          warm_up_s=3.0),  # Until its compiler has seen enough.
     superserver("xinetd", "xinetd -dontfork -f @home@/xinetd.conf -pidfile @home@/xinetd.pid", "xinetd",
                 folders=("xinetd",)),
+    superserver("openbsd-inetd", "@openbsd_inetd@/usr/sbin/inetd -i @home@/inetd.conf", *OF_OPENBSD_INETD,
+                folders=("openbsd-inetd",)),
     superserver("tcpserver", "tcpserver -H -R -l 0 -c 1000 -b 4096 127.0.0.1 @port@ @respond@", "ucspi-tcp"),
     Peer("socketserver/forking", "python3 @home@/server.py forking @port@", ("python3",), ("socketserver",)),
     Peer("socketserver/threading", "python3 @home@/server.py threading @port@", ("python3",), ("socketserver",)),
@@ -110,6 +114,8 @@ PEERS = (
     bullpen("event", "--capacity 12000", workers="", name="event+capacity", cases=("idle",)),
     superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --control off --model inetd "
                 "-- @respond@"),
+    superserver("bullpen/superserver", "@bullpen@ inetd @home@/inetd.conf --metrics off --control off",
+                folders=("superserver",)),
     *(bullpen("prefork", workers=f"--workers {workers}", name=f"prefork-of-{workers}", cases=("pool",))
       for workers in (2, 10, 64, 1000)),
 )

@@ -12,9 +12,9 @@ import unittest
 from pathlib import Path
 
 from harness import TOP, end_with, wait_until
+from unpacked import unpacked
 
 SHOW = Path(os.environ.get("BULLPEN", TOP / "build/sanitized/bullpen")).with_name("show_inetd_conf")
-INETD = shutil.which("inetd", path=os.environ["PATH"] + ":/usr/sbin")
 LINES = Path(__file__).with_name("debian.conf")
 PATIENCE = 60
 
@@ -50,14 +50,14 @@ def bound(pid):
     return ports
 
 
-def opened(text):
+def opened(inetd_program, text):
     """What openbsd-inetd says that it adds, and the ports that it binds."""
     with tempfile.TemporaryDirectory() as home:
         conf = Path(home, "inetd.conf")
         conf.write_text(f"{text}\n*:{LAST} stream tcp4 nowait root /bin/true true\n")
         said = Path(home, "said")
         with open(said, "wb") as output:
-            inetd = subprocess.Popen(in_a_network_of_its_own(INETD, "-d", str(conf)), stdout=output, stderr=output,
+            inetd = subprocess.Popen(in_a_network_of_its_own(inetd_program, "-d", str(conf)), stdout=output, stderr=output,
                                      stdin=subprocess.DEVNULL, preexec_fn=end_with(os.getpid()))
         try:
             def is_ready():
@@ -134,12 +134,13 @@ def services(text):
 class SameServices(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if INETD is None:
-            raise AssertionError("openbsd-inetd is missing (tests/run installs it)")
+        home = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(home.cleanup)
+        cls.inetd = unpacked("openbsd-inetd", home.name) / "usr/sbin/inetd"
 
     def compare(self, text):
         entries, complaints = shown(text)
-        added, ports = opened(text)
+        added, ports = opened(self.inetd, text)
         said = {(one["address"] if one["protocol"] != "unix" else None, one["service"], one["protocol"], one["waits"] == "1", int(one["starts"]), one["user"],
                  one["group"], one["builtin"] != "0", one["program"]) for one in added}
         self.assertEqual(set().union(*map(as_added, entries)), said)
@@ -166,7 +167,7 @@ class SameServices(unittest.TestCase):
         self.assertEqual(len(complaints), len(unknown))
         for complaint in complaints:
             self.assertIn("is not a service of /etc/services", complaint["sentence"])
-        self.assertEqual(opened("\n".join(unknown))[1], set())
+        self.assertEqual(opened(self.inetd, "\n".join(unknown))[1], set())
 
     def test_lines_that_depend_on_others_are_the_same_services(self):
         entries, complaints = self.compare(
