@@ -53,9 +53,13 @@ void take_on_ready(const std::vector<Part>& parts, ServerOptions& server) {
     }
 }
 
+constexpr std::string_view no_function = "handler: expected a function, got an empty one";
+
 PoolOptions make_pool(const Part& part, const std::string& place) {
     if (part.form == Form::program && part.program.argv.empty())
         throw SettingError{"the program has no argv; its first word is the path of an executable file"};
+    if (part.form == Form::blocking ? !part.handler : part.form == Form::asynchronous && !part.async_handler)
+        throw SettingError{(place.empty() ? "" : place + ": ") + std::string{no_function}};
     PoolOptions pool = make_pool(part.options, part.form, place);
     pool.handler = part.handler;
     pool.async_handler = part.async_handler;
@@ -140,6 +144,7 @@ int Server::run() {
 
 int serve(const std::function<Server()>& make) {
     return run_server([&make] {
+        if (!make) throw SettingError{"make: expected a function, got an empty one"};
         ServerOptions options = options_of(make().pools_->parts);
         options.read_again = [] { return std::string{}; };
         options.make_again = [&make](const std::string&) { return options_of(make().pools_->parts); };

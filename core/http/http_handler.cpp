@@ -6,8 +6,8 @@
 
 namespace bullpen {
 
-HttpHandler::HttpHandler(std::shared_ptr<void> function, Call call, HttpOptions options)
-    : function_{std::move(function)}, call_{call}, options_{options} {
+HttpHandler::HttpHandler(bool is_empty, std::shared_ptr<void> function, Call call, HttpOptions options)
+    : is_empty_{is_empty}, function_{std::move(function)}, call_{call}, options_{options} {
     http::define_metrics();
 }
 

@@ -94,9 +94,12 @@ RIGHT = """
 
 STARTS = """
 #include <cstring>
+#include <functional>
 #include <iostream>
 #include <thread>
 #include <bullpen/async_connection.hpp>
+#include <bullpen/http.hpp>
+#include <bullpen/messages.hpp>
 #include <bullpen/server.hpp>
 #include <bullpen/serve.hpp>
 using namespace bullpen;
@@ -118,11 +121,32 @@ int main(int, char** argv) {
     if (is("bad address")) return options.listen = {"nonsense"}, serve(options, handler);
     if (is("no pool")) return Server{}.run();
     if (is("two of one name")) return Server{}.add(options, handler).add(options, handler).run();
+    Options of_event = options;
+    of_event.model = "event";
+    using AsyncFunction = std::function<boost::asio::awaitable<void>(AsyncConnection&)>;
+    if (is("empty")) return serve(options, std::function<void(Connection&)>{});
+    if (is("empty with Next")) return serve(options, std::function<Next(Connection&)>{});
+    if (is("null pointer")) return serve(options, static_cast<void (*)(Connection&)>(nullptr));
+    if (is("empty of two pools"))
+        return options.name = "web", Server{}.add(options, handler).add({.name = "b", .listen = options.listen},
+                                                                        std::function<void(Connection&)>{}).run();
+    if (is("empty Handler")) return serve(options, Handler{std::function<void(Connection&)>{}});
+    if (is("empty maker")) return serve(options, std::function<Handler(WorkerContext&)>{});
+    if (is("no maker")) return serve(options, PerWorker<Handler>{});
+    if (is("empty coroutine")) return serve(of_event, AsyncFunction{});
+    if (is("no coroutine")) return serve(of_event, AsyncHandler{});
+    if (is("empty maker of coroutines")) return serve(of_event, std::function<AsyncHandler(WorkerContext&)>{});
+    if (is("empty http")) return serve(options, http_handler(std::function<HttpAnswer(const HttpRequest&)>{}));
+    if (is("empty by lines")) return serve(options, by_lines(std::function<void(Connection&, std::string_view)>{}));
+    if (is("empty by frames"))
+        return serve(options, by_frames(std::function<void(Connection&, std::span<const std::byte>)>{}));
+    if (is("empty make")) return serve(std::function<Server()>{});
     std::thread second{[] { std::this_thread::sleep_for(std::chrono::minutes{1}); }};
     std::_Exit(serve(options, handler));
 }
 """
 
+EMPTY = "handler: expected a function, got an empty one"
 # The case, and what its sentence has.
 REFUSED = {
     "model": "preform",
@@ -137,6 +161,20 @@ REFUSED = {
     "bad address": "nonsense",
     "no pool": "pool",
     "two of one name": "default",
+    "empty": EMPTY,
+    "empty with Next": EMPTY,
+    "null pointer": EMPTY,
+    "empty of two pools": "pool b: " + EMPTY,
+    "empty Handler": EMPTY,
+    "empty maker": EMPTY,
+    "no maker": EMPTY,
+    "empty coroutine": EMPTY,
+    "no coroutine": EMPTY,
+    "empty maker of coroutines": EMPTY,
+    "empty http": EMPTY,
+    "empty by lines": EMPTY,
+    "empty by frames": EMPTY,
+    "empty make": "make: expected a function, got an empty one",
     "thread": "thread",
 }
 

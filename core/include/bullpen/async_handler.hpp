@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <bullpen/detail/empty_function.hpp>
+
 namespace boost::asio {
 class any_io_executor;
 template <typename Result, typename Executor>
@@ -31,10 +33,13 @@ public:
     template <typename Callable>
     requires(!std::is_same_v<std::remove_cvref_t<Callable>, AsyncHandler> &&
              std::is_same_v<std::invoke_result_t<Callable&, AsyncConnection&>, Coroutine>)
-        AsyncHandler(Callable callable)  // NOLINT(google-explicit-constructor): a lambda is a handler.
-        : callable_{std::make_shared<Callable>(std::move(callable))},
-          call_{[](void* of, AsyncConnection& client) { return (*static_cast<Callable*>(of))(client); }} {}
+        AsyncHandler(Callable callable) {  // NOLINT(google-explicit-constructor): a lambda is a handler.
+        if (detail::is_empty_function(callable)) return;
+        callable_ = std::make_shared<Callable>(std::move(callable));
+        call_ = [](void* of, AsyncConnection& client) { return (*static_cast<Callable*>(of))(client); };
+    }
 
+    /// False of one that was made from an empty std::function, or the like, too: see Handler.
     explicit operator bool() const noexcept { return call_ != nullptr; }
 
     /// The handler must outlive the coroutine.

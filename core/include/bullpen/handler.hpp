@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <bullpen/connection.hpp>
+#include <bullpen/detail/empty_function.hpp>
 
 namespace bullpen {
 
@@ -43,6 +44,7 @@ public:
         using Result = std::invoke_result_t<Callable&, Connection&>;
         static_assert(std::is_void_v<Result> || std::is_same_v<Result, Next>,
                       "a handler returns void or bullpen::Next");
+        if (detail::is_empty_function(callable)) return;
         callable_ = std::make_shared<Callable>(std::move(callable));
         call_ = [](void* of, Connection& client) {
             Callable& called = *static_cast<Callable*>(of);
@@ -54,6 +56,10 @@ public:
             }
         };
     }
+
+    /// False of one that was made from an empty std::function, or the like: it may not be called, and the
+    /// server that gets it doesn't start.
+    explicit operator bool() const noexcept { return call_ != nullptr; }
 
     Next operator()(Connection& client) const { return call_(callable_.get(), client); }
 

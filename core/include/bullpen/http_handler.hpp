@@ -12,6 +12,7 @@
 
 #include <bullpen/address.hpp>
 #include <bullpen/connection.hpp>
+#include <bullpen/detail/empty_function.hpp>
 #include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
 
@@ -76,11 +77,14 @@ public:
     template <typename Function>
     requires(std::is_invocable_r_v<HttpAnswer, Function&, const HttpRequest&>)
         HttpHandler(Function function, HttpOptions options)
-        : HttpHandler{std::make_shared<Function>(std::move(function)),
+        : HttpHandler{detail::is_empty_function(function), std::make_shared<Function>(std::move(function)),
                       [](void* of, const HttpRequest& request) -> HttpAnswer {
                           return (*static_cast<Function*>(of))(request);
                       },
                       options} {}
+
+    /// Whether its function is an empty one: see Handler.
+    friend bool operator==(const HttpHandler& handler, std::nullptr_t) noexcept { return handler.is_empty_; }
 
     Next operator()(Connection& client) const;
 
@@ -93,8 +97,9 @@ public:
 
 private:
     using Call = HttpAnswer (*)(void* function, const HttpRequest& request);
-    HttpHandler(std::shared_ptr<void> function, Call call, HttpOptions options);
+    HttpHandler(bool is_empty, std::shared_ptr<void> function, Call call, HttpOptions options);
 
+    bool is_empty_;
     std::shared_ptr<void> function_;
     Call call_;
     HttpOptions options_;

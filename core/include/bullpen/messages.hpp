@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <bullpen/connection.hpp>
+#include <bullpen/detail/empty_function.hpp>
 #include <bullpen/handler.hpp>
 
 namespace bullpen {
@@ -78,6 +79,11 @@ class MessageHandler {
 public:
     MessageHandler(PerMessage per_message, MessageOptions options)
         : per_message_{std::move(per_message)}, options_{std::move(options)} {}
+
+    /// Whether its function is an empty one: see Handler.
+    friend bool operator==(const MessageHandler& handler, std::nullptr_t) {
+        return detail::is_empty_function(handler.per_message_);
+    }
 
     Next operator()(Connection& client) {
         const std::unique_ptr<std::byte[]> room{new std::byte[options_.longest]};

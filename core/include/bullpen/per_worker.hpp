@@ -4,9 +4,12 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
+
+#include <bullpen/detail/empty_function.hpp>
 
 namespace bullpen {
 
@@ -39,22 +42,31 @@ public:
     template <typename Given>
     requires(std::constructible_from<OneHandler, Given> &&
              !std::same_as<std::remove_cvref_t<Given>, PerWorker>)
-        PerWorker(Given&& given)  // NOLINT(google-explicit-constructor): a handler is one for every worker.
-        : PerWorker{[handler = OneHandler{std::forward<Given>(given)}](WorkerContext&) { return handler; }} {}
+        PerWorker(Given&& given) {  // NOLINT(google-explicit-constructor): a handler is one for every worker.
+        if (OneHandler handler{std::forward<Given>(given)})
+            *this = PerWorker{[handler = std::move(handler)](WorkerContext&) { return handler; }};
+    }
 
     template <typename Maker>
     requires(std::constructible_from<OneHandler, std::invoke_result_t<Maker&, WorkerContext&>>)
         PerWorker(Maker maker) {  // NOLINT(google-explicit-constructor): so is a lambda that makes one.
+        if (detail::is_empty_function(maker)) return;
         maker_ = std::make_shared<Maker>(std::move(maker));
         make_ = [](void* of, WorkerContext& worker) {
             return OneHandler{(*static_cast<Maker*>(of))(worker)};
         };
     }
 
+    /// False if there is no handler and no maker, or an empty one.
     explicit operator bool() const noexcept { return make_ != nullptr; }
 
-    /// Calls the maker, in the worker's process.
-    OneHandler operator()(WorkerContext& worker) const { return make_(maker_.get(), worker); }
+    /// Calls the maker, in the worker's process. Throws std::invalid_argument if it makes an empty handler.
+    OneHandler operator()(WorkerContext& worker) const {
+        OneHandler handler = make_(maker_.get(), worker);
+        if (!handler)
+            throw std::invalid_argument{"handler: expected a function, the maker made an empty one"};
+        return handler;
+    }
 
 private:
     std::shared_ptr<void> maker_;
