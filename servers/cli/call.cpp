@@ -12,6 +12,7 @@
 #include "servers/cli/connect_retry.hpp"
 #include "servers/cli/exchange.hpp"
 #include "servers/cli/flag_checks.hpp"
+#include "servers/cli/priority_client.hpp"
 #include "servers/exit_status.hpp"
 #include "servers/settings/nearest.hpp"
 
@@ -114,19 +115,43 @@ int call_remote_command(const CallArguments& arguments) {
     return exit_status_of_trailer(end);
 }
 
-struct Caller {
+/// What comes back of stdin goes to stdout, the answers to the priority texts go to stderr.
+int call_priority(const CallArguments& arguments) {
+    std::string texts;
+    for (const std::string& text : arguments.priority) {
+        if (text.find('\n') != std::string::npos)
+            throw std::invalid_argument{"call: --priority takes one line of text"};
+        texts += text + "\n";
+    }
+    const UniqueFd server = connect(arguments);
+    const UniqueFd priority =
+        accept_priority_connection(server.get(), std::chrono::seconds{arguments.connect_timeout_s});
+    const ExchangeProgress progress = exchange({.input = arguments.no_input ? -1 : STDIN_FILENO,
+                                                .server = server.get(),
+                                                .output = STDOUT_FILENO,
+                                                .priority = priority.get(),
+                                                .priority_output = STDERR_FILENO,
+                                                .priority_first = std::move(texts)},
+                                               as_it_came);
+    if (progress.sent == progress.received) return 0;
+    throw std::runtime_error{
+        fmt::format("call: {} bytes were sent and {} came back", progress.sent, progress.received)};
+}
+
+struct ServiceCaller {
     std::string_view service;
     int (*call)(const CallArguments& arguments);
 };
-constexpr std::array callers = {Caller{"raw", call_raw}, Caller{"echo", call_echo},
-                                Caller{"sequence-number", call_sequence_number},
-                                Caller{"remote-command", call_remote_command}};
+constexpr std::array callers = {ServiceCaller{"raw", call_raw}, ServiceCaller{"echo", call_echo},
+                                ServiceCaller{"sequence-number", call_sequence_number},
+                                ServiceCaller{"remote-command", call_remote_command},
+                                ServiceCaller{"priority", call_priority}};
 
 }  // namespace
 
 void declare_call(CLI::App& program, CallArguments& arguments, std::function<int()>& chosen) {
     CLI::App& call = *program.add_subcommand("call", "Ask one of the small services");
-    call.add_option("SERVICE", arguments.service, "raw, echo, sequence-number or remote-command")
+    call.add_option("SERVICE", arguments.service, "raw, echo, sequence-number, remote-command or priority")
         ->required()
         ->type_name("");
     call.add_option("ADDR", arguments.address, "HOST:PORT, unix:/path, seqpacket:/path")
@@ -134,7 +159,10 @@ void declare_call(CLI::App& program, CallArguments& arguments, std::function<int
         ->type_name("");
     call.add_option("words", arguments.words, "how many numbers, or a command: -- COMMAND ARG...")
         ->type_name("");
-    call.add_flag("--no-input", arguments.no_input, "raw and echo: send nothing, and end our side");
+    call.add_flag("--no-input", arguments.no_input, "raw, echo, priority: send nothing, end our side");
+    call.add_option("--priority", arguments.priority, "priority: a line that passes by stdin (repeatable)")
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
     call.add_option("--retry-for", arguments.retry_for_s, "go on trying to connect for so long (0)")
         ->type_name("S")
         ->transform(number_from(0, 86'400));
@@ -145,13 +173,15 @@ void declare_call(CLI::App& program, CallArguments& arguments, std::function<int
         "raw and echo send stdin, end their side and write what comes, both at once.\n"
         "sequence-number writes the first of the numbers that are ours now.\n"
         "remote-command writes what the command does. Its exit status is the command's:\n"
-        "N, 128 + N for signal N, 124 if the server has ended it.");
+        "N, 128 + N for signal N, 124 if the server has ended it.\n"
+        "priority sends stdin, and each TEXT on a second connection once some of stdin has\n"
+        "left; the answers to the TEXTs go to stderr: \"N TEXT\", N bytes of stdin came before.");
     call.callback([&] { chosen = [&] { return run_call(arguments); }; });
 }
 
 int run_call(const CallArguments& arguments) {
     std::vector<std::string_view> names;
-    for (const Caller& caller : callers) {
+    for (const ServiceCaller& caller : callers) {
         if (caller.service == arguments.service) return caller.call(arguments);
         names.push_back(caller.service);
     }

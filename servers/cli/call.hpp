@@ -14,8 +14,9 @@ namespace bullpen {
 struct CallArguments {
     std::string service;
     std::string address;
-    std::vector<std::string> words{};  ///< What is asked: a number, or a command.
-    bool no_input = false;             ///< raw, echo: stdin isn't read.
+    std::vector<std::string> words{};     ///< What is asked: a number, or a command.
+    bool no_input = false;                ///< raw, echo, priority: stdin isn't read.
+    std::vector<std::string> priority{};  ///< priority: what passes by stdin.
     int retry_for_s = 0;
     int connect_timeout_s = 10;
 };

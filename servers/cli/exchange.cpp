@@ -25,7 +25,12 @@ constexpr std::size_t held_most = std::size_t{256} * 1024;
 class Exchange {
 public:
     Exchange(const ExchangeEnds& ends, const std::function<std::string(std::string_view)>& filter)
-        : ends_{ends}, filter_{filter}, outgoing_{ends.first}, input_ended_{ends.input < 0} {}
+        : ends_{ends},
+          filter_{filter},
+          outgoing_{ends.first},
+          input_ended_{ends.input < 0},
+          urgent_{ends.priority_first},
+          priority_ended_{ends.priority < 0} {}
 
     /// False once all is over.
     bool step() {
@@ -33,7 +38,7 @@ public:
         pollfd server{.fd = ends_.server, .events = events_of_server(), .revents = 0};
         pollfd output{.fd = incoming_.empty() ? -1 : ends_.output, .events = POLLOUT, .revents = 0};
         if (server.events == 0) server.fd = -1;  // Its end would wake us again and again.
-        std::array polled{input, server, output};
+        std::array polled{input, server, output, wanted_of_priority()};
         constexpr int between_reports_ms = 100;
         if (::poll(polled.data(), polled.size(), between_reports_ms) < 0 && errno != EINTR) fail("poll");
         if (polled[0].revents != 0) read_input();
@@ -41,8 +46,9 @@ public:
         if ((polled[1].revents & (POLLIN | POLLERR | POLLHUP)) != 0 && incoming_.size() < held_most)
             receive();
         if (polled[2].revents != 0) write_output();
+        if (polled[3].revents != 0) pass_priority(polled[3].revents);
         end_our_side();
-        return !server_ended_ || !incoming_.empty();
+        return !server_ended_ || !incoming_.empty() || !priority_ended_;
     }
 
     [[nodiscard]] const ExchangeProgress& progress() const noexcept { return progress_; }
@@ -56,6 +62,41 @@ private:
         if (!outgoing_.empty() && !our_side_ended_) events |= POLLOUT;
         if (!server_ended_ && incoming_.size() < held_most) events |= POLLIN;
         return static_cast<short>(events);
+    }
+
+    [[nodiscard]] bool is_time_for_priority() const noexcept {
+        return !urgent_ended_ && (progress_.sent > 0 || our_side_ended_);
+    }
+    [[nodiscard]] pollfd wanted_of_priority() const noexcept {
+        const int events = POLLIN | (is_time_for_priority() ? POLLOUT : 0);
+        return {
+            .fd = priority_ended_ ? -1 : ends_.priority, .events = static_cast<short>(events), .revents = 0};
+    }
+
+    void pass_priority(short found) {
+        if ((found & POLLOUT) != 0 && is_time_for_priority()) send_priority();
+        if ((found & (POLLIN | POLLERR | POLLHUP)) == 0) return;
+        std::array<char, 64 * 1024> buffer;
+        const ssize_t size = ::recv(ends_.priority, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (size <= 0) priority_ended_ = true;
+        for (std::string_view rest{buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+             !rest.empty();) {
+            const ssize_t written = ::write(ends_.priority_output, rest.data(), rest.size());
+            if (written < 0 && errno != EINTR) fail("cannot write what came with priority");
+            rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
+        }
+    }
+
+    void send_priority() {
+        const ssize_t size =
+            ::send(ends_.priority, urgent_.data(), urgent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (size < 0) fail("cannot send with priority");
+        urgent_.erase(0, static_cast<std::size_t>(size));
+        if (!urgent_.empty()) return;
+        urgent_ended_ = true;
+        ::shutdown(ends_.priority, SHUT_WR);
     }
 
     void read_input() {
@@ -113,6 +154,9 @@ private:
     bool input_ended_;
     bool our_side_ended_ = false;
     bool server_ended_ = false;
+    std::string urgent_;  ///< Not yet sent with priority.
+    bool urgent_ended_ = false;
+    bool priority_ended_;  ///< By the server.
 };
 
 }  // namespace

@@ -13,7 +13,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -23,6 +22,7 @@
 #include <bullpen/log.hpp>
 #include "core/account.hpp"
 #include "core/printable.hpp"
+#include "servers/services/await_whole.hpp"
 #include "servers/services/bounded_command.hpp"
 #include "servers/services/command_words.hpp"
 #include "servers/services/option_error.hpp"
@@ -159,35 +159,10 @@ std::string run(Connection& client, const Terms& terms, const std::string& comma
     return "exit 127";
 }
 
-/// Of a command that isn't whole; kept with the connection, which is parked meanwhile.
-struct HalfCommand {
-    std::uint64_t seen = 0;         ///< Bytes of it.
-    std::uint64_t deadline_ns = 0;  ///< When it must be whole (CLOCK_MONOTONIC), once it has begun.
-};
-
-/// The command's size once it is there to its end, or longer than it may be.
-std::optional<std::size_t> await_whole(Connection& client, std::span<std::byte> buffer) {
-    HalfCommand half;
-    std::memcpy(&half, client.state().data(), sizeof half);
-    if (half.seen > command_most) half = {};  // Another worker has corrupted it.
-    for (;;) {
-        Patience patience;
-        if (half.seen > 0) patience = {Limit::header, TimePoint{std::chrono::nanoseconds{half.deadline_ns}}};
-        const auto peeked = client.peek(buffer, patience, half.seen);
-        if (!peeked) return {};
-        if (peeked->ended || peeked->size > command_most) return peeked->size;
-        if (half.seen == 0) {
-            const auto deadline = (Clock::now() + client.limits().header).time_since_epoch();
-            half.deadline_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds{deadline}.count());
-        }
-        half.seen = peeked->size;
-        std::memcpy(client.state().data(), &half, sizeof half);
-    }
-}
-
 Next serve(Connection& client, const Terms& terms) {
     std::array<std::byte, command_most + 1> buffer;
-    const std::optional<std::size_t> size = await_whole(client, buffer);
+    const auto until_its_end = [](std::string_view) { return false; };
+    const std::optional<std::size_t> size = await_whole(client, buffer, until_its_end);
     if (!size) return Next::await_input;
     client.take(std::span{buffer}.first(*size));
     std::string command{reinterpret_cast<const char*>(buffer.data()), *size};

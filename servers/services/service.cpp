@@ -44,6 +44,7 @@ const std::vector<Service>& services() {
         uptime_service(),
         process_count_service(),
         remote_command_service(),
+        priority_service(),
     };
     return table;
 }

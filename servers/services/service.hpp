@@ -82,5 +82,6 @@ Service sequence_number_service();
 Service uptime_service();
 Service process_count_service();
 Service remote_command_service();
+Service priority_service();
 
 }  // namespace bullpen

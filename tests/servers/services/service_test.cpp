@@ -91,7 +91,8 @@ TEST_SUITE("service") {
         for (const Service& one : services()) {
             CAPTURE(one.name);
             CHECK((one.make != nullptr) == (one.name != "exec"));
-            CHECK((one.make_async != nullptr) == (one.name != "exec" && one.name != "remote-command"));
+            const bool holds_worker = one.name == "remote-command" || one.name == "priority";
+            CHECK((one.make_async != nullptr) == (one.name != "exec" && !holds_worker));
             CHECK((one.make_program != nullptr) == (one.name != "sequence-number"));
         }
     }
