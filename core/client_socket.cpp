@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include <bullpen/clock.hpp>
+#include "core/message_sender.hpp"
 #include "core/transfer_step.hpp"
 
 namespace bullpen {
@@ -94,11 +95,22 @@ Closed ClientSocket::close() noexcept {
 }
 
 std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, int flags) {
+    return receive_by([&] { return receive_step(fd(), buffer, flags); }, (flags & MSG_PEEK) == 0);
+}
+
+std::optional<ReceivedMessage> ClientSocket::receive_message(std::span<std::byte> buffer) {
+    ReceivedMessage message;
+    if (!receive_by([&] { return receive_message_step(fd(), buffer, message); }, true)) return {};
+    return message;
+}
+
+template <typename Receive>
+std::optional<std::size_t> ClientSocket::receive_by(Receive receive, bool takes) {
     const Progress before = handoff_.progress();
-    if ((flags & MSG_PEEK) == 0) handoff_.touch();
-    const TransferStep step = receive_step(fd(), buffer, flags);
+    if (takes) handoff_.touch();
+    const TransferStep step = receive();
     switch (step.outcome) {
-        case TransferStep::Outcome::moved: taken_ = taken_ || (flags & MSG_PEEK) == 0; [[fallthrough]];
+        case TransferStep::Outcome::moved: taken_ = taken_ || takes; [[fallthrough]];
         case TransferStep::Outcome::ended: exchanged_ = true; return step.bytes;
         case TransferStep::Outcome::would_block:
         case TransferStep::Outcome::interrupted:
@@ -107,6 +119,10 @@ std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, in
         case TransferStep::Outcome::failed: break;
     }
     failure_.fail(step.error, "read from the client");
+}
+
+void ClientSocket::learn_senders() const noexcept {
+    bullpen::learn_senders(fd());
 }
 
 bool ClientSocket::wait_for(short events, std::chrono::nanoseconds at_most) const noexcept {

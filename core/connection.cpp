@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <stdexcept>
 #include <utility>
 
 #include "core/lingering.hpp"
@@ -98,6 +99,19 @@ bool Connection::read_exactly(std::span<std::byte> buffer) {
         buffer = buffer.subspan(*size);
     }
     return true;
+}
+
+std::optional<ReceivedMessage> Connection::read_message(std::span<std::byte> buffer) {
+    if (has_unread()) throw std::logic_error{"read_message() after unread(): those bytes are no message"};
+    if (!std::exchange(learns_senders_, true)) socket_.learn_senders();
+    const TimePoint deadline = Clock::now() + wait_.limits().read;
+    for (;;) {
+        if (const auto message = socket_.receive_message(buffer)) {
+            const bool has_ended = message->size == 0 && !message->sender;
+            return has_ended ? std::nullopt : message;
+        }
+        wait_readable({Limit::read, deadline});
+    }
 }
 
 void Connection::unread(std::span<const std::byte> bytes) {

@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "core/message_sender.hpp"
+
 namespace bullpen {
 
 OpenedListeners open_listeners_of(const PoolOptions& options) {
@@ -17,6 +19,7 @@ OpenedListeners open_listeners_of(const PoolOptions& options) {
     }
     for (const std::string& text : options.listen)
         for (Listener& listener : open_listeners(text, how)) {
+            if (listener.address().type() == SOCK_SEQPACKET) learn_senders(listener.fd());
             opened.listeners.push_back(std::move(listener));
             opened.texts.push_back(text);
         }

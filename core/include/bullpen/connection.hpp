@@ -24,6 +24,7 @@
 #include <bullpen/export.hpp>
 #include <bullpen/listen_options.hpp>
 #include <bullpen/peek.hpp>
+#include <bullpen/received_message.hpp>
 #include <bullpen/time_limits.hpp>
 #include <bullpen/unique_fd.hpp>
 
@@ -136,6 +137,18 @@ public:
     /// Fills the whole buffer within the body limit; false if the client's side ended first.
     [[nodiscard]] bool read_exactly(std::span<std::byte> buffer);
 
+    /// Reads the next message of a seqpacket socket, which may be empty, and says who sent it. Nothing: the
+    /// client has ended its side. Waits at most the read limit. Unlike peer_credentials(), which is as of the
+    /// connect, this tells apart the processes that share the client's socket, or a process that has changed
+    /// its user. The kernel vouches for the sender, but a sender with CAP_SETUID, CAP_SETGID or CAP_SYS_ADMIN
+    /// may name any user, group or process (unix(7)). Where messages wait for each other, look with peek()
+    /// and return Next::await_input if it sees nothing: the worker is free meanwhile.
+    ///
+    /// Of a UNIX stream it is what one process has written, as far as it is there; of a TCP socket what
+    /// read_some() reads, without a sender. Throws std::logic_error if has_unread(): those bytes are no
+    /// message.
+    [[nodiscard]] std::optional<ReceivedMessage> read_message(std::span<std::byte> buffer);
+
     /// Writes everything (partial writes are continued) within the write limit.
     void write_all(std::span<const std::byte> bytes);
     void write_all(std::string_view text) { write_all(std::as_bytes(std::span{text})); }
@@ -242,7 +255,8 @@ private:
     UniqueFd file_;
     ConnectionState state_{};
     std::vector<std::byte> unread_;
-    bool has_ended_ = false;  ///< The client, behind what is unread.
+    bool has_ended_ = false;       ///< The client, behind what is unread.
+    bool learns_senders_ = false;  ///< SO_PASSCRED is set.
     bool has_begun_request_ = false;
     bool is_corked_ = false;     ///< By cork().
     bool more_follows_ = false;  ///< So the last write said (MSG_MORE), and the kernel keeps its last bytes.

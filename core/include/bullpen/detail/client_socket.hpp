@@ -9,6 +9,7 @@
 
 #include <bullpen/detail/connection_failure.hpp>
 #include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/received_message.hpp>
 #include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
@@ -77,6 +78,13 @@ public:
     /// Throws what ConnectionFailure::fail() does.
     [[nodiscard]] std::optional<std::size_t> receive(std::span<std::byte> buffer, int flags);
 
+    /// The same of recvmsg(2), which waits for nothing; `message` says what it was, an empty one if size and
+    /// sender are there. Nothing: nothing is there.
+    [[nodiscard]] std::optional<ReceivedMessage> receive_message(std::span<std::byte> buffer);
+
+    /// SO_PASSCRED: receive_message() says who sent what is sent from now on.
+    void learn_senders() const noexcept;
+
     /// ppoll(2) of the client alone. False: nothing came, or a signal.
     bool wait_for(short events, std::chrono::nanoseconds at_most) const noexcept;
 
@@ -104,6 +112,9 @@ public:
     [[nodiscard]] const ConnectionFailure& failure() const noexcept { return failure_; }
 
 private:
+    template <typename Receive>
+    std::optional<std::size_t> receive_by(Receive receive, bool takes);
+
     UniqueFd socket_;
     HandoffProgress handoff_;
     bool exchanged_ = false;
