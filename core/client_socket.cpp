@@ -145,8 +145,13 @@ std::size_t ClientSocket::bytes_there() const noexcept {
     return ::ioctl(fd(), SIOCINQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
+short ClientSocket::poll_now(short events) const noexcept {
+    pollfd client{.fd = fd(), .events = events, .revents = 0};
+    return ::poll(&client, 1, 0) > 0 ? client.revents : short{0};
+}
+
 bool ClientSocket::has_ended() const noexcept {
-    return wait_for(POLLRDHUP, std::chrono::nanoseconds{0});
+    return poll_now(POLLRDHUP) != 0;
 }
 
 }  // namespace bullpen

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
 #include <bullpen/address.hpp>
 #include "core/request_note.hpp"
+#include "core/urgent_data.hpp"
 #include "core/write_progress.hpp"
 
 namespace bullpen {
@@ -137,7 +139,10 @@ std::optional<Peeked> ClientWait::look(ClientSocket& socket, std::span<std::byte
     expected_ = size.value_or(0);
     if (!size) return {};
     if (*size == 0 || *size > beyond) return Peeked{*size, *size == 0};
-    if (!socket.has_ended()) return {};
+    const short seen = socket.poll_now(POLLRDHUP | POLLPRI);
+    if ((seen & POLLPRI) != 0 && !is_at_urgent_mark(socket.fd()))  // No look ever goes beyond it.
+        socket.failure().fail(ECONNRESET, "urgent data within what is to be read as a whole");
+    if ((seen & POLLRDHUP) == 0) return {};
     // Once more for what has come with the end since that look.
     const auto last = socket.receive(buffer, MSG_PEEK | MSG_DONTWAIT);
     return Peeked{last.value_or(*size), true};

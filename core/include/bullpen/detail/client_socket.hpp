@@ -92,6 +92,9 @@ public:
     /// come.
     void wait_for_byte(std::size_t offset, std::chrono::nanoseconds at_most) noexcept;
 
+    /// poll(2) without waiting: what there is of the events, and errors.
+    [[nodiscard]] short poll_now(short events) const noexcept;
+
     /// The client has ended its side. What it sent before may not be read yet.
     [[nodiscard]] bool has_ended() const noexcept;
 
