@@ -22,6 +22,7 @@
 #include "core/send_queue.hpp"
 #include "core/transfer_progress.hpp"
 #include "core/transfer_step.hpp"
+#include "core/urgent_data.hpp"
 #include "core/write_progress.hpp"
 
 namespace bullpen {
@@ -556,7 +557,9 @@ std::size_t AsyncConnection::judge(ssize_t received) {
 TransferStep AsyncConnection::receive(std::span<std::byte> buffer) noexcept {
     const Progress before = handoff_.progress();
     handoff_.touch();
-    const TransferStep step = receive_step(socket(), buffer, MSG_DONTWAIT);
+    const TransferStep step = server_.out_of_band == OutOfBand::off
+                                  ? receive_step(socket(), buffer, MSG_DONTWAIT)
+                                  : receive_step(socket(), buffer, MSG_DONTWAIT, server_.out_of_band);
     const bool nothing = step.outcome == TransferStep::Outcome::would_block ||
                          step.outcome == TransferStep::Outcome::interrupted;
     if (nothing && before != handoff_.progress()) handoff_.untouch(before, exchanged_);

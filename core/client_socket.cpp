@@ -12,6 +12,7 @@
 #include <bullpen/clock.hpp>
 #include "core/message_sender.hpp"
 #include "core/transfer_step.hpp"
+#include "core/urgent_data.hpp"
 
 namespace bullpen {
 namespace {
@@ -95,7 +96,12 @@ Closed ClientSocket::close() noexcept {
 }
 
 std::optional<std::size_t> ClientSocket::receive(std::span<std::byte> buffer, int flags) {
-    return receive_by([&] { return receive_step(fd(), buffer, flags); }, (flags & MSG_PEEK) == 0);
+    return receive_by([&] { return step(buffer, flags); }, (flags & MSG_PEEK) == 0);
+}
+
+TransferStep ClientSocket::step(std::span<std::byte> buffer, int flags) const noexcept {
+    return watches_urgent_data() ? receive_step(fd(), buffer, flags, out_of_band_)
+                                 : receive_step(fd(), buffer, flags);
 }
 
 std::optional<ReceivedMessage> ClientSocket::receive_message(std::span<std::byte> buffer) {

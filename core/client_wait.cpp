@@ -174,7 +174,7 @@ void ClientWait::end_if_silent_at_stop(ClientSocket& socket) {
 /// The first call waits by itself where its slice ends before the deadline: most clients move within it, and
 /// cost no poll(2) then. Later ones don't, so that a silent client wakes its worker once and not each slice.
 int ClientWait::flags_of_first(const ClientSocket& socket, TimePoint now, TimePoint deadline) const noexcept {
-    const bool waits = server_.slice.count() > 0 && !socket.is_nonblocking();
+    const bool waits = server_.slice.count() > 0 && !socket.is_nonblocking() && !socket.watches_urgent_data();
     return waits && deadline - now > server_.slice ? 0 : MSG_DONTWAIT;
 }
 

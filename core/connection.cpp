@@ -42,7 +42,7 @@ private:
 }  // namespace
 
 Connection::Connection(UniqueFd socket, ServerView server) noexcept
-    : socket_{std::move(socket), server.handoff}, wait_{server} {}
+    : socket_{std::move(socket), server.handoff, server.out_of_band}, wait_{server} {}
 
 void Connection::set_socket_timeouts(milliseconds slice) noexcept {
     wait_.set_slice(slice);
@@ -155,7 +155,8 @@ void Connection::take(std::span<std::byte> peeked) {
     while (!peeked.empty()) {
         // A TCP socket drops them without copying (tcp(7), MSG_TRUNC); a UNIX socket copies the same bytes
         // again.
-        const TransferStep step = receive_step(socket_.fd_to_touch(), peeked, MSG_TRUNC);
+        socket_.handoff().touch();
+        const TransferStep step = socket_.step(peeked, MSG_TRUNC);
         if (step.outcome == TransferStep::Outcome::interrupted) continue;
         if (step.outcome == TransferStep::Outcome::ended)
             socket_.failure().fail(ECONNRESET, "read from the client");

@@ -12,6 +12,7 @@
 #include <bullpen/clock.hpp>
 #include "core/parse_number.hpp"
 #include "core/start_wait.hpp"
+#include "core/urgent_data.hpp"
 #include "pool/upgrade_channel.hpp"
 
 namespace bullpen {
@@ -102,6 +103,7 @@ OpenedListeners Inheritance::open(const PoolOptions& pool) {
         std::vector<Listener> taken = take("pool " + pool.name, text, pool.listen_options);
         if (taken.empty()) rest.listen.push_back(text);
         for (Listener& listener : taken) {
+            set_out_of_band(listener.fd(), pool.oob);
             opened.listeners.push_back(std::move(listener));
             opened.texts.push_back(text);
         }

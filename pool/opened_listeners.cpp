@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/message_sender.hpp"
+#include "core/urgent_data.hpp"
 
 namespace bullpen {
 
@@ -19,6 +20,7 @@ OpenedListeners open_listeners_of(const PoolOptions& options) {
     }
     for (const std::string& text : options.listen)
         for (Listener& listener : open_listeners(text, how)) {
+            if (options.oob != OutOfBand::off) set_out_of_band(listener.fd(), options.oob);
             if (listener.address().type() == SOCK_SEQPACKET) learn_senders(listener.fd());
             opened.listeners.push_back(std::move(listener));
             opened.texts.push_back(text);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/urgent_data.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
 #include "servers/services/option_error.hpp"
@@ -116,7 +117,8 @@ constexpr std::array of_workers = {"service",      "program",        "scheduling
                                    "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
                                    "linger_total"};
 /// What can't change in a pool that is there.
-constexpr std::array of_pool = {"model", "threads", "capacity", "queue_ahead", "accept_lock", "metrics_kib"};
+constexpr std::array of_pool = {"model",       "threads",     "capacity", "queue_ahead",
+                                "accept_lock", "metrics_kib", "oob"};
 
 /// A directory that was put in the place of another has the same name. `changed` also tells a file whose
 /// contents are others.
@@ -198,6 +200,7 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     set_workers(pool, settings, where);
     set_service(pool, settings, service, where);
     check(pool, place, spell);
+    if (pool.oob != OutOfBand::off) define_urgent_metric();
     note_texts(pool, settings);
     return pool;
 }
@@ -213,6 +216,7 @@ PoolOptions make_pool(const Options& options, Form form, std::string_view place)
         where.reject("on_worker_start and on_worker_stop can't go with model " + pool.model +
                      ", whose workers are programs");
     check(pool, place, spell_as_key);
+    if (pool.oob != OutOfBand::off) define_urgent_metric();
     note_texts(pool, PoolSettings{.pool = pool});
     pool.of_workers.push_back({"handler", std::to_string(++made)});
     return pool;

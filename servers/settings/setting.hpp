@@ -31,8 +31,8 @@ struct Setting {
     using Field = std::variant<Member<int>, Member<std::size_t>, Member<std::chrono::milliseconds>,
                                Member<std::chrono::seconds>, Member<mode_t>, Member<std::string>,
                                Member<std::vector<std::string>>, Member<HandoffWhen>, Member<AcceptLockKind>,
-                               Member<Scheduling>, Member<LogLevel>, Member<LogFormat>, Member<EarlyDrop>,
-                               Member<SourcePrefixes>, Member<std::vector<AdmissionRule>>,
+                               Member<OutOfBand>, Member<Scheduling>, Member<LogLevel>, Member<LogFormat>,
+                               Member<EarlyDrop>, Member<SourcePrefixes>, Member<std::vector<AdmissionRule>>,
                                Member<std::vector<LocalRule>>, Member<std::vector<Network>>,
                                Member<http::Links>, Member<http::Charset>, Member<http::ContentCodings>,
                                Member<std::vector<http::AddedHeader>>, Member<std::vector<http::ErrorPage>>>;

@@ -41,6 +41,9 @@ constexpr std::array handoff_words = {Word<HandoffWhen>{"accepted", HandoffWhen:
                                       Word<HandoffWhen>{"readable", HandoffWhen::readable}};
 constexpr std::array lock_words = {Word<AcceptLockKind>{"mutex", AcceptLockKind::mutex},
                                    Word<AcceptLockKind>{"file", AcceptLockKind::file}};
+constexpr std::array oob_words = {Word<OutOfBand>{"off", OutOfBand::off},
+                                  Word<OutOfBand>{"inline", OutOfBand::in_line},
+                                  Word<OutOfBand>{"discard", OutOfBand::discard}};
 constexpr std::array scheduling_words = {Word<Scheduling>{"batch", Scheduling::batch},
                                          Word<Scheduling>{"normal", Scheduling::normal}};
 constexpr std::array level_words = {
@@ -55,6 +58,9 @@ constexpr const auto& words_for(HandoffWhen) noexcept {
 }
 constexpr const auto& words_for(AcceptLockKind) noexcept {
     return lock_words;
+}
+constexpr const auto& words_for(OutOfBand) noexcept {
+    return oob_words;
 }
 constexpr const auto& words_for(Scheduling) noexcept {
     return scheduling_words;

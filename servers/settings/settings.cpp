@@ -277,6 +277,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          {&locks_accept}},
         {"defer_accept", at<pool, listening, &ListenOptions::defer_accept>, "S", "TCP_DEFER_ACCEPT; 0: off",
          0, 3600},
+        {"oob", at<pool, &O::oob>, "HOW", "TCP's urgent data: off, inline or discard"},
 
         {"allow",
          at<pool, admission, &AdmissionOptions::allow>,

@@ -14,6 +14,7 @@
 #include <bullpen/handoff_when.hpp>
 #include <bullpen/listen_options.hpp>
 #include <bullpen/log.hpp>
+#include <bullpen/out_of_band.hpp>
 #include <bullpen/per_worker.hpp>
 #include <bullpen/pool_limits.hpp>
 #include <bullpen/time_limits.hpp>
@@ -36,6 +37,7 @@ struct Options {
     PoolLimits limits = {};
     std::chrono::milliseconds shrink_window{10'000};  ///< A worker idle for all of it may be retired.
     ListenOptions listen_options = {};
+    OutOfBand oob = OutOfBand::off;  ///< What becomes of TCP's urgent data.
     Scheduling scheduling = Scheduling::batch;
     int threads = 1;      ///< prefork: workers in each process, a thread each.
     int capacity = 1000;  ///< event, prefork-event: connections that a worker serves at once.

@@ -9,10 +9,13 @@
 
 #include <bullpen/detail/connection_failure.hpp>
 #include <bullpen/detail/handoff_note.hpp>
+#include <bullpen/out_of_band.hpp>
 #include <bullpen/received_message.hpp>
 #include <bullpen/unique_fd.hpp>
 
 namespace bullpen {
+
+struct TransferStep;
 
 /// How a worker has closed a socket of which the master has a copy.
 enum class Closed {
@@ -28,8 +31,9 @@ Closed end_connection(int socket, HandoffProgress& handoff, bool lent, bool outp
 /// say.
 class ClientSocket {
 public:
-    explicit ClientSocket(UniqueFd socket, HandoffProgress handoff = {}) noexcept
-        : socket_{std::move(socket)}, handoff_{handoff} {}
+    explicit ClientSocket(UniqueFd socket, HandoffProgress handoff = {},
+                          OutOfBand out_of_band = OutOfBand::off) noexcept
+        : socket_{std::move(socket)}, handoff_{handoff}, out_of_band_{out_of_band} {}
 
     /// For calls that take and write nothing.
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
@@ -78,6 +82,12 @@ public:
     /// Throws what ConnectionFailure::fail() does.
     [[nodiscard]] std::optional<std::size_t> receive(std::span<std::byte> buffer, int flags);
 
+    /// recv(2), one call, which counts the urgent byte that it passes. fd_to_touch() first.
+    [[nodiscard]] TransferStep step(std::span<std::byte> buffer, int flags) const noexcept;
+
+    /// A wait for input that isn't poll(2) would miss urgent bytes.
+    [[nodiscard]] bool watches_urgent_data() const noexcept { return out_of_band_ != OutOfBand::off; }
+
     /// The same of recvmsg(2), which waits for nothing; `message` says what it was, an empty one if size and
     /// sender are there. Nothing: nothing is there.
     [[nodiscard]] std::optional<ReceivedMessage> receive_message(std::span<std::byte> buffer);
@@ -120,6 +130,7 @@ private:
 
     UniqueFd socket_;
     HandoffProgress handoff_;
+    OutOfBand out_of_band_;
     bool exchanged_ = false;
     bool output_ended_ = false;
     bool taken_ = false;

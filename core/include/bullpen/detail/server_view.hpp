@@ -7,6 +7,7 @@
 
 #include <bullpen/detail/handoff_note.hpp>
 #include <bullpen/listen_options.hpp>
+#include <bullpen/out_of_band.hpp>
 
 namespace bullpen {
 
@@ -40,6 +41,7 @@ struct ServerView {
     bool tells_drain =
         false;  ///< Somebody calls AsyncConnection::notice_drain() then: it needn't look by itself.
     std::chrono::milliseconds stop_patience{0};  ///< At a stop, for a client that has said nothing yet.
+    OutOfBand out_of_band = OutOfBand::off;      ///< Options::oob.
 
     /// Stopping: the whole server, or this worker.
     [[nodiscard]] bool is_draining() const noexcept;
