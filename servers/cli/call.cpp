@@ -174,12 +174,14 @@ void declare_call(CLI::App& program, CallArguments& arguments, std::function<int
         "sequence-number writes the first of the numbers that are ours now.\n"
         "remote-command writes what the command does. Its exit status is the command's:\n"
         "N, 128 + N for signal N, 124 if the server has ended it.\n"
-        "priority sends stdin, and each TEXT on a second connection once some of stdin has\n"
-        "left; the answers to the TEXTs go to stderr: \"N TEXT\", N bytes of stdin came before.");
+        "priority sends stdin, and each TEXT on a second connection once some of stdin\n"
+        "has left. Answers to TEXTs go to stderr: \"N TEXT\", after N bytes of stdin.");
     call.callback([&] { chosen = [&] { return run_call(arguments); }; });
 }
 
 int run_call(const CallArguments& arguments) {
+    if (!arguments.priority.empty() && arguments.service != "priority")
+        throw std::invalid_argument{"call: --priority goes with the service priority alone"};
     std::vector<std::string_view> names;
     for (const ServiceCaller& caller : callers) {
         if (caller.service == arguments.service) return caller.call(arguments);

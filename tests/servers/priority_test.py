@@ -265,6 +265,9 @@ class Call(unittest.TestCase):
                     self.assertEqual(done[0], status, done)
                     self.assertIn(sentence, done[2])
                     self.assertEqual(done[2].count("\n"), 1)
+            done = subprocess.run([PROGRAM, "call", "echo", "--priority", "t", address], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("--priority goes with the service priority alone", done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """TCP's urgent data (MSG_OOB): it holds up nobody, and --oob says what becomes of it."""
 
 import socket
+import tempfile
 import unittest
+from pathlib import Path
 
 from every_model import WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of
 from harness import Bullpen, wait_until
+from upgradable import Upgradable
 
 EVENTS = {"event", "prefork-event"}
 METRIC = "bullpen_urgent_bytes_total"
@@ -85,6 +88,20 @@ class UrgentData(unittest.TestCase):
                         client.sendall(b"x")
                     self.assertEqual(client.recv(1), said)
                     wait_until(lambda server=server: server.total(METRIC) == 1, "it is counted")
+
+    def test_a_reload_refuses_another_oob_and_an_upgrade_takes_it(self):
+        with tempfile.TemporaryDirectory() as home:
+            file = Path(home) / "bullpen.toml"
+            file.write_text('[pool.a]\nservice = "echo"\nlisten = "127.0.0.1:0"\n')
+            with Upgradable(home, "--config", str(file)) as server:
+                self.assertEqual(echoed(server), b"abcdef")
+                for how, said in (("inline", b"abcUdef"), ("off", b"abcdef")):
+                    file.write_text(f'[pool.a]\nservice = "echo"\nlisten = "127.0.0.1:0"\noob = "{how}"\n')
+                    status, *told = server.ctl("reload")
+                    self.assertNotEqual(status, 0)
+                    self.assertIn("oob", "".join(told))
+                    server.upgrade()
+                    self.assertEqual(echoed(server), said)
 
     def test_otherwise_the_kernel_skips_it_and_there_is_no_metric(self):
         with Bullpen("echo") as server:
