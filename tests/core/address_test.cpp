@@ -24,7 +24,8 @@ TEST_SUITE("core: addresses") {
     TEST_CASE("what is printed can be read back") {
         for (const char* text :
              {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/web.sock", "unix:@web",
-              "seqpacket:/run/web.sock", "seqpacket:@web"}) {
+              "seqpacket:/run/web.sock", "seqpacket:@web", "udp:127.0.0.1:69", "udp:[::1]:69",
+              "unixgram:/run/log", "unixgram:@log"}) {
             REQUIRE(resolve(text).size() == 1);
             CHECK(resolve(text).front().text() == text);
         }
@@ -42,7 +43,16 @@ TEST_SUITE("core: addresses") {
         CHECK(resolve("seqpacket:/a").front().path() == "/a");
         CHECK(resolve("unix:@a").front().path().empty());
         CHECK(resolve("127.0.0.1:1").front().path().empty());
+        CHECK(resolve("udp:127.0.0.1:1").front().type() == SOCK_DGRAM);
+        CHECK(resolve("unixgram:/a").front().type() == SOCK_DGRAM);
         CHECK(Address{}.text() == "unknown");
+    }
+
+    TEST_CASE("a service's port may be one over UDP alone") {
+        CHECK(resolve("udp:127.0.0.1:tftp").front().port() == 69);
+        CHECK(contains(complaint("127.0.0.1:tftp"), "the service 'tftp' is not in /etc/services"));
+        CHECK(contains(complaint("udp:1.2.3.4"), "'udp:1.2.3.4' is not an address"));
+        CHECK(contains(complaint("udp:::1:7"), "an IPv6 address stands in brackets"));
     }
 
     TEST_CASE("names of hosts and services are looked up") {

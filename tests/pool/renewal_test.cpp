@@ -20,6 +20,11 @@ TEST_SUITE("pool: the renewal") {
         CHECK(plan_renewal({.stale = 1, .fresh_ready = 8, .wanted = 8}, 4) == Renewal{0, 1});
     }
 
+    TEST_CASE("where there must not be two at a time the old one leaves first, and none is started for it") {
+        CHECK(plan_succession({.stale = 1, .vacant = 1, .wanted = 1}) == Renewal{0, 1});
+        CHECK(plan_succession({.fresh_starting = 1, .wanted = 1}) == Renewal{0, 0});
+    }
+
     TEST_CASE("from any state it ends with new workers only, and never fewer ready ones than before") {
         for (int wanted = 1; wanted <= 9; ++wanted)
             for (int room = 1; room <= 4; ++room) {

@@ -1,0 +1,55 @@
+#include "servers/services/guarded_datagrams.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <memory>
+#include <string>
+
+#include <bullpen/unique_fd.hpp>
+#include "core/listener.hpp"
+#include "core/resolve.hpp"
+
+using namespace bullpen;
+
+namespace {
+
+/// How many of so many equal questions a handler answers.
+int answered(const DatagramHandler& handler, const std::string& question, int times) {
+    const Listener listener = Listener::open(resolve("udp:127.0.0.1:0").front(), {});
+    const UniqueFd client{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    const Address to = listener.address();
+    const auto datagram = std::make_unique<Datagram>();
+    int answers = 0;
+    for (int i = 0; i < times; ++i) {
+        REQUIRE(::sendto(client.get(), question.data(), question.size(), 0, to.data(), to.size()) >= 0);
+        REQUIRE(datagram->receive(listener.fd()));
+        handler(*datagram);
+        char answer[100];
+        if (::recv(client.get(), answer, sizeof answer, MSG_DONTWAIT) >= 0) ++answers;
+    }
+    return answers;
+}
+
+}  // namespace
+
+TEST_SUITE("services: guarded datagrams") {
+    TEST_CASE("answers that aren't longer than their questions are given always") {
+        const DatagramHandler handler =
+            guarded([](std::string_view question) { return std::string{question}; });
+        CHECK(answered(handler, "hello", 50) == 50);
+    }
+
+    TEST_CASE("longer ones are given to a source four times a second") {
+        const DatagramHandler handler =
+            guarded([](std::string_view) { return std::string{"a long answer"}; });
+        const int answers = answered(handler, "short", 50);
+        CHECK(answers >= 4);
+        CHECK(answers < 20);
+        CHECK(answered(handler, "a question as long", 5) == 5);
+    }
+
+    TEST_CASE("an empty answer isn't sent") {
+        CHECK(answered(guarded([](std::string_view) { return std::string{}; }), "x", 3) == 0);
+    }
+}
