@@ -20,7 +20,7 @@ constexpr std::string_view seqpacket_prefix = "seqpacket:";
 constexpr std::string_view unixgram_prefix = "unixgram:";
 constexpr std::string_view udp_prefix = "udp:";
 constexpr std::string_view allowed_forms =
-    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name, seqpacket:/path, udp:HOST:PORT or unixgram:/path";
+    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name or seqpacket:/path";
 
 struct HostPort {
     std::string host;
@@ -93,6 +93,10 @@ std::optional<Address> unix_address(std::string_view text) {
 
 }  // namespace
 
+bool is_for_datagrams(std::string_view text) noexcept {
+    return is_udp(text) || text.starts_with(unixgram_prefix);
+}
+
 void check_address(std::string_view text) {
     if (!unix_address(text)) parse(text);
 }
@@ -116,6 +120,13 @@ std::vector<Address> resolve(std::string_view text, std::chrono::seconds patienc
         if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(address);
     }
     return addresses;
+}
+
+std::vector<Address> resolve_stream(std::string_view text, std::chrono::seconds patience) {
+    if (is_for_datagrams(text))
+        throw AddressError{"'" + printable(text) +
+                           "' is an address for datagrams; expected one for connections, as HOST:PORT"};
+    return resolve(text, patience);
 }
 
 }  // namespace bullpen

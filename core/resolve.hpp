@@ -11,6 +11,9 @@ namespace bullpen {
 
 constexpr std::chrono::seconds lookup_patience{10};  ///< For the name service to answer.
 
+/// Whether it is written as the address of a socket for datagrams (udp:, unixgram:).
+[[nodiscard]] bool is_for_datagrams(std::string_view text) noexcept;
+
 /// Throws AddressError if the text is none that resolve() reads. Asks nobody.
 void check_address(std::string_view text);
 
@@ -21,5 +24,8 @@ void check_address(std::string_view text);
 /// std::runtime_error is thrown), and no longer than until the server is told to stop (StoppedAtStart):
 /// start-up only.
 std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience = lookup_patience);
+
+/// The same for what is connected to, or listens: throws AddressError for an address of datagrams, too.
+std::vector<Address> resolve_stream(std::string_view text, std::chrono::seconds patience = lookup_patience);
 
 }  // namespace bullpen

@@ -6,6 +6,7 @@
 
 #include <bullpen/version.hpp>
 #include "core/process.hpp"
+#include "core/resolve.hpp"
 #include "core/standard_descriptors.hpp"
 #include "metrics/exporter.hpp"
 #include "servers/control_socket.hpp"
@@ -50,7 +51,7 @@ ServerOptions without_pools(ServerOptions options) {
 std::vector<Listener> open_metrics(const std::string& address, Inheritance& inheritance) {
     if (address == "off") return {};
     std::vector<Listener> inherited = inheritance.take("metrics", address, {});
-    return inherited.empty() ? open_listeners(address, {}) : std::move(inherited);
+    return inherited.empty() ? open_listeners(resolve_stream(address), address, {}) : std::move(inherited);
 }
 
 std::vector<ExportedPool> exported(const std::list<Pool>& pools) {

@@ -57,7 +57,7 @@ UniqueFd connect_with_retries(const std::string& address, const ConnectRetry& re
     for (milliseconds pause{100};; pause = std::min(2 * pause, longest)) {
         int error = 0;
         std::string last;
-        for (const Address& one : resolve(address)) {
+        for (const Address& one : resolve_stream(address)) {
             if (UniqueFd socket = try_to_connect(one, retry.attempt)) return socket;
             error = errno;
             last = one.text();

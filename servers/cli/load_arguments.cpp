@@ -170,7 +170,7 @@ std::vector<RequestClass> raw_classes(const LoadArguments& arguments) {
 /// A name may have several addresses: the first at which somebody listens, else the first. If sources are
 /// given, of those that can be reached from one.
 Address choose_address(const std::string& text, const std::vector<Address>& sources) {
-    std::vector<Address> all = resolve(text);
+    std::vector<Address> all = resolve_stream(text);
     const auto is_out_of_reach = [&](const Address& server) {
         return !sources.empty() && std::none_of(sources.begin(), sources.end(), [&](const Address& source) {
             return source.family() == server.family();

@@ -122,7 +122,7 @@ int run_check_config(const std::string& file) {
     for (const PoolOptions& pool : server.pools)
         for (const std::string& text : pool.listen)
             resolve(text);
-    if (server.metrics != "off") resolve(server.metrics);
+    if (server.metrics != "off") resolve_stream(server.metrics);
     if (server.control != "off" && server.control != "auto") control_address(server.control, server.name);
     std::string answer = file + " is fine.\n";
     for (const auto& [name, pool] : settings.pools) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/printable.hpp"
+#include "core/resolve.hpp"
 #include "core/urgent_data.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
@@ -52,6 +54,16 @@ void check_limits(const PoolOptions& pool, const Place& where) {
 
 bool is_unix(std::string_view listener) noexcept {
     return listener.starts_with("unix:") || listener.starts_with("seqpacket:");
+}
+
+/// A program that gets the listener knows which kind it is.
+void check_kinds(const PoolOptions& pool, const Place& where) {
+    const bool wanted = pool.design.form == Form::datagram;
+    for (const std::string& listener : pool.listen)
+        if (!pool.design.lends_listener && is_for_datagrams(listener) != wanted)
+            where.reject(where.spell("listen") + ": '" + printable(listener) + "' is for " +
+                         (wanted ? "connections" : "datagrams") + ", and model " + pool.model + " serves " +
+                         (wanted ? "datagrams" : "connections"));
 }
 
 void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, const PoolOptions& pool,
@@ -171,6 +183,7 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
     if (const std::string wrong = log_complaint(pool.log); !wrong.empty())
         where.reject(spell("log") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
+    check_kinds(pool, where);
     const MasterSettings master = master_settings_of(pool);
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);

@@ -112,6 +112,7 @@ class Call(unittest.TestCase):
         for arguments, status, sentence in (
                 (("ech", "127.0.0.1:1"), 2, "there is no service 'ech' (did you mean echo?)"),
                 (("echo", "127.0.0.1"), 2, "'127.0.0.1' is not an address"),
+                (("echo", "udp:127.0.0.1:7"), 2, "'udp:127.0.0.1:7' is an address for datagrams"),
                 (("echo",), 2, "ADDR"),
                 (("remote-command", "127.0.0.1:1"), 2, "remote-command takes a command"),
                 (("sequence-number", "127.0.0.1:1", "1", "2"), 2, "sequence-number takes how many numbers"),
