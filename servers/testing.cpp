@@ -28,6 +28,7 @@ namespace bullpen::testing {
 namespace {
 
 constexpr std::chrono::seconds patience{10};
+constexpr char is_seqpacket = 's';
 
 [[noreturn]] void fail(const char* what) {
     throw std::system_error{errno, std::generic_category(), what};
@@ -36,12 +37,13 @@ constexpr std::chrono::seconds patience{10};
 void append(std::string& to, const std::string& pool, const Address& address) {
     const socklen_t size = address.size();
     to += pool + '\0';
+    to += address.type() == SOCK_SEQPACKET ? is_seqpacket : '\0';
     to.append(reinterpret_cast<const char*>(&size), sizeof size);
     to.append(reinterpret_cast<const char*>(address.data()), size);
 }
 
 /// The size of what follows, then for each address the pool's name, a NUL byte, the address's size and the
-/// address; metrics have no pool.
+/// address; metrics have no pool. Before the size a byte says whether it is a seqpacket socket's.
 void write_addresses(int to, const BoundAddresses& bound) {
     std::string bytes(sizeof(std::uint32_t), '\0');
     for (const BoundAddress& one : bound.pools)
@@ -93,12 +95,16 @@ BoundAddresses read_addresses(std::string_view bytes) {
     while (!bytes.empty()) {
         const std::string pool{bytes.substr(0, bytes.find('\0'))};
         bytes.remove_prefix(pool.size() + 1);
+        const bool keeps_messages = bytes.front() == is_seqpacket;
+        bytes.remove_prefix(1);
         socklen_t size = 0;
         std::memcpy(&size, bytes.data(), sizeof size);
         sockaddr_storage copy{};
         std::memcpy(&copy, bytes.data() + sizeof size, size);
         bytes.remove_prefix(sizeof size + size);
-        const Address address{reinterpret_cast<const sockaddr*>(&copy), size};
+        Address address{reinterpret_cast<const sockaddr*>(&copy), size};
+        if (keeps_messages)
+            address = Address::unix_name(address.text().substr(std::strlen("unix:")), SOCK_SEQPACKET);
         if (pool.empty())
             bound.metrics.push_back(address);
         else
