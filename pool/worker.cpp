@@ -11,6 +11,7 @@
 #include "core/channel.hpp"
 #include "core/log.hpp"
 #include "core/served_connection.hpp"
+#include "core/urgent_data.hpp"
 #include "pool/forked_child.hpp"
 #include "pool/worker_process.hpp"
 
@@ -160,6 +161,8 @@ void Worker::serve(Client client) noexcept {
     const std::uint64_t begun_ns = begin(client);
     ServerView view = process_.view(*this);
     view.handoff = client.handoff;
+    if (process_.seat().owns_listeners && view.out_of_band != OutOfBand::off)  // Siblings inherit nothing.
+        set_out_of_band(client.socket.get(), view.out_of_band);
     ServedConnection served{std::move(client.socket), view};
     served.go_on_from(client.resumption, std::move(client.file));
     served.connection().limits() = process_.seat().time_limits;

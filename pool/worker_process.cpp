@@ -24,7 +24,6 @@
 #include "core/run_as.hpp"
 #include "core/standard_descriptors.hpp"
 #include "core/thread.hpp"
-#include "core/urgent_data.hpp"
 #include "pool/forked_child.hpp"
 #include "pool/orders.hpp"
 
@@ -143,9 +142,6 @@ WorkerProcess::WorkerProcess(const WorkerSeat& seat, Scoreboard& scoreboard, con
         const sched_param no_priority{};
         ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     }
-    if (seat_.owns_listeners)
-        for (const Listener& listener : seat_.listeners)
-            set_out_of_band(listener.fd(), options_.oob);
     handle(SIGTERM, on_sigterm, 0);  // Without SA_RESTART, so that it ends a wait.
     for (const int number : terminal_signals)
         handle(number, SIG_IGN, 0);
