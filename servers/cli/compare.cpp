@@ -61,6 +61,10 @@ void check(const CompareOptions& options) {
         throw std::invalid_argument{"--size: with --service echo expected a number from 1 to " +
                                     std::to_string(echo_size_most) + ", got " +
                                     std::to_string(options.workload.size)};
+    const bool any_large = std::any_of(options.workloads.begin(), options.workloads.end(),
+                                       [](const auto& name) { return name == "large" || name == "all"; });
+    if (!options.workload.send_file.empty() && !any_large)
+        throw std::invalid_argument{"--send-file: it needs --workload large"};
     if (options.path.empty()) return;
     if (options.root.empty()) throw std::invalid_argument{"--path: it needs --root"};
     const bool plain =

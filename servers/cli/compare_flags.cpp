@@ -123,6 +123,8 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         ->transform(number_from(1, minute_us));
     number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)")
         ->transform(number_from(1, minute_us / 1000));
+    number("--send-file", load.send_file, "large: from a file, by sendfile or copy (read, write)", "HOW")
+        ->check(one_of({"sendfile", "copy"}));
     number("--root", options.root, "http: the files to serve (default: one small file)", "DIR");
     number("--path", options.path, "http: what to ask for below DIR (default: /)", "PATH");
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");

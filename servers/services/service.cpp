@@ -25,7 +25,7 @@ const std::vector<Service>& services() {
          .make_program = make_echo_program,
          .make_datagram = make_echo_datagram},
         {.name = "work",
-         .summary = "HTTP answers to measure: /bytes/N, /cpu/US, /sleep/MS",
+         .summary = "HTTP answers to measure: /bytes/N, /file/N, /cpu/US, /sleep/MS",
          .make = make_work,
          .make_async = make_async_work,
          .make_program = make_work_program,

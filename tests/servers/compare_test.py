@@ -226,6 +226,15 @@ class TheTable(CompareTest):
         self.assertGreaterEqual(latency["io"][0]["summary"]["p50_us"], 2_000)
         self.assertGreaterEqual(latency["slow"][0]["summary"]["p50_us"], 100_000)
 
+    def test_a_large_file_is_sent_by_sendfile_or_read_and_written(self):
+        for how, path in (("sendfile", "/file/1048576"), ("copy", "/copy/1048576")):
+            _, result = self.compare_to_json("--workload", "large", "--send-file", how, "--connections", "40", "--repeat",
+                                             "1", "--models", "prefork,event,thread")
+            [workload] = result["workloads"]
+            self.assertEqual(workload["workload"]["path"], path)
+            for _, run in self.runs(result):
+                self.assertEqual((run["errors"], run["requests"]), ([], 40))
+
     def test_an_open_loop_asks_as_often_as_it_is_told(self):
         table, result = self.compare_to_json("--rate", "100", "--duration", "1", "--repeat", "2", "--models",
                                              "iterative,prefork")
@@ -293,6 +302,11 @@ class WhatCannotBe(CompareTest):
         self.assert_refused(2, "--size: with --service echo expected a number from 1 to 65536, got 65537", "--service",
                             "echo", "--size", "65537")
 
+    def test_how_a_file_is_sent_is_for_the_large_ones(self):
+        self.assert_refused(2, "--send-file: it needs --workload large", "--send-file", "copy")
+        self.assert_refused(2, "--send-file: expected sendfile or copy, got 'mmap'", "--workload", "large", "--send-file",
+                            "mmap")
+
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot' (did you mean short?); known are short,", "--workload", "shrot")
 
@@ -301,8 +315,9 @@ class WhatCannotBe(CompareTest):
 
     def test_what_the_books_test_does_not_use_is_refused(self):
         for flag in ["--workload", "--duration", "--concurrency", "--workers", "--rate", "--connections", "--requests",
-                     "--time-limit", "--service", "--size", "--cpu-us", "--sleep-ms", "--root", "--path", "--threads"]:
-            value = {"--workload": "io", "--service": "echo"}.get(flag, "2")
+                     "--time-limit", "--service", "--size", "--cpu-us", "--sleep-ms", "--send-file", "--root",
+                     "--path", "--threads"]:
+            value = {"--workload": "io", "--service": "echo", "--send-file": "copy"}.get(flag, "2")
             self.assert_refused(2, f"{flag}: it does not go with --stevens", "--stevens", flag, value)
         self.assert_refused(2, "--threads: it does not go with --stevens", "--stevens", "--models", "fork", "--threads",
                             "2")

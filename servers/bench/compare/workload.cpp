@@ -18,6 +18,11 @@ std::string path(const char* directory, std::uint64_t number) {
     return std::string{"/"} + directory + "/" + std::to_string(number);
 }
 
+const char* large_directory(const std::string& send_file) {
+    if (send_file == "sendfile") return "file";
+    return send_file == "copy" ? "copy" : "bytes";
+}
+
 }  // namespace
 
 const std::vector<NamedWorkload>& workloads() {
@@ -58,7 +63,7 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
     if (name == "cpu" || name == "io") workload.answer_bytes = 0;  // Whatever it says.
     if (name == "large") {
         workload.answer_bytes = large_bytes;
-        workload.path = path("bytes", large_bytes);
+        workload.path = path(large_directory(options.send_file), large_bytes);
     }
     return workload;
 }

@@ -36,6 +36,8 @@ struct WorkloadOptions {
     int size = 128;         ///< Of the small file or message.
     int cpu_us = 200;       ///< cpu: what a request computes.
     int sleep_ms = 5;       ///< io: what a request waits for.
+    std::string send_file =
+        {};  ///< large: sendfile or copy (read and write) from a file; empty: from memory.
 };
 
 struct NamedWorkload {
