@@ -78,7 +78,11 @@ void serve(Runs& runs, WorkerProcess& process, Client client) {
     std::vector<std::string> variables = variables_of_client(client.socket.get());
     client.handoff.begin(false);
     client.handoff.touch();
-    const std::optional<pid_t> pid = runs.start(client.socket.get(), variables);
+    std::optional<pid_t> pid;
+    {
+        const LogsFor this_client = LogsFor::client(client.socket.get());
+        pid = runs.start(client.socket.get(), variables);
+    }
     client.socket.reset();  // The connection's end is the program's affair from here on,
     process.wake_master();  // which needs the master's copy closed, too.
     runs.end(begun_ns, pid ? status_of(*pid) : not_executed, client.handoff);

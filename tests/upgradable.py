@@ -26,10 +26,10 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 class Upgradable(Bullpen):
     """A server whose program can be replaced. Its keepers have other pids one after the other, and one session."""
 
-    def __init__(self, home, *arguments):
+    def __init__(self, home, *arguments, **options):
         self.program = Path(home, "program")
         self.install(PROGRAM)
-        super().__init__(*arguments, program=self.program)
+        super().__init__(*arguments, program=self.program, **options)
 
     def install(self, program):
         new = self.program.with_suffix(".new")

@@ -28,7 +28,8 @@ const std::vector<Setting<PoolSettings>>& line_settings() {
     static const std::vector<Setting<PoolSettings>> table = [] {
         constexpr std::array keys = {"workers_start", "spare_min",          "spare_max",   "workers_max",
                                      "backlog",       "request_timeout",    "allow",       "deny",
-                                     "source_rate",   "source_connections", "metrics_kib", "unix_mode"};
+                                     "source_rate",   "source_connections", "metrics_kib", "unix_mode",
+                                     "request_grace"};
         std::vector<Setting<PoolSettings>> chosen;
         for (const Setting<PoolSettings>& setting : pool_settings())
             if (std::find(keys.begin(), keys.end(), setting.key) != keys.end()) chosen.push_back(setting);

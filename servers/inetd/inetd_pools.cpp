@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "core/datagram.hpp"
+#include <bullpen/ip_address.hpp>
 #include "core/printable.hpp"
 #include "core/run_as.hpp"
 #include "servers/inetd/inetd_models.hpp"
@@ -79,6 +79,16 @@ std::vector<std::string> listeners_of(const InetdEntry& entry) {
     return hosts;
 }
 
+/// A name may stand for several addresses, and each socket that is lent needs a worker of its own.
+void need_numbers(const InetdEntry& entry) {
+    for (const std::string& address : entry.addresses)
+        if (address != "*" && !IpAddress::parse(address))
+            throw FieldError{"service",
+                             "'" + printable(address) +
+                                 "' is a host's name; a program that waits needs addresses as numbers, "
+                                 "because each has a socket of its own"};
+}
+
 RunAs user_of(const InetdEntry& entry) {
     RunAs who;
     try {
@@ -139,6 +149,7 @@ PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
         const PoolOptions usual;
         pool.admission = usual.admission;
         pool.limits = usual.limits;
+        pool.request_timeout = usual.request_timeout;  // Nobody waits for the end of a run.
     }
     pool.design = model;
     if (model.form == Form::program) pool.listen_options.slice = {};  // Programs expect no time-outs.
@@ -149,6 +160,7 @@ PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
 PoolOptions program_pool(const InetdEntry& entry, const InetdTerms& terms) {
     check_program(entry);
     const bool lends = lends_socket(entry);
+    if (lends) need_numbers(entry);
     PoolOptions pool = new_pool(lends ? inetd_wait : inetd_nowait, terms);
     pool.run_as = user_of(entry);
     pool.program = {.argv = entry.arguments};

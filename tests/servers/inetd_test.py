@@ -16,6 +16,7 @@ import unittest
 from pathlib import Path
 
 from harness import Bullpen, processes, title, wait_until
+from upgradable import Upgradable
 
 PYTHON = "/usr/bin/python3"  # One that any user may run.
 PROGRAM = os.environ.get("BULLPEN", "build/bullpen")
@@ -142,6 +143,13 @@ class Programs(Inetd):
             self.assertEqual(client.recv(10), b"")
             wait_until(lambda: title(cat) == "", "the program's end")
             wait_until(lambda: server.total("bullpen_connections_lost_total") == 1, "the loss")
+
+    def test_a_program_that_takes_too_long_is_ended_with_its_worker(self):
+        with self.serving("8001 stream tcp nowait root /bin/sleep sleep 60\n", "--request-timeout", "1", "--request-grace",
+                          "1") as server:
+            self.assertEqual(ask(8001), b"")
+            wait_until(lambda: server.total("bullpen_worker_exits_total", reason="request_timeout") == 1, "its end")
+            wait_until(lambda: not any(title(pid) == "sleep 60" for pid, *_ in processes()), "the program's end")
 
     def test_a_status_but_0_counts_as_an_error(self):
         with self.serving("8001 stream tcp nowait root /bin/false false\n8002 stream tcp nowait root /bin/true true\n"
@@ -401,6 +409,20 @@ class Reloads(Inetd):
             self.assertLessEqual(set(workers), set(server.workers()))
 
 
+class Upgrades(Inetd):
+    def test_a_new_program_takes_the_sockets_over_and_nobody_is_refused(self):
+        self.file.write_text("8001 stream tcp nowait root /bin/cat cat\necho dgram udp wait root internal\n")
+        with Upgradable(self.home, str(self.file), "--name", "default", verb="inetd") as server:
+            with socket.create_connection(("127.0.0.1", 8001), timeout=30) as client:
+                client.sendall(b"a")
+                self.assertEqual(client.recv(1), b"a")
+                server.upgrade()
+                self.assertEqual(ask(8001, b"new"), b"new")
+                self.assertEqual(ask_datagram(7, b"new"), b"new")
+                client.sendall(b"b")
+                self.assertEqual(client.recv(1), b"b")
+
+
 class Checks(Inetd):
     def test_each_line_is_said(self):
         status, out, err = self.check("ftp stream tcp4 nowait root:daemon /bin/cat cat -u 'a b'\n"
@@ -417,6 +439,11 @@ class Checks(Inetd):
         self.assertIn("line 2: ssh/tcp", out)
         self.assertRegex(err, r"\Abullpen: \S+:1: program: '/bin/nope' can't be executed: No such file or directory\n"
                               r"bullpen: \S+:3: user: there is no user 'nobdy'; expected a user's name or number\n\Z")
+
+    def test_a_program_that_waits_has_addresses_and_no_names(self):
+        status, _, err = self.check("localhost:8001 stream tcp wait root /bin/cat cat\n")
+        self.assertEqual(status, 2)
+        self.assertIn(":1: service: 'localhost' is a host's name; a program that waits needs addresses as numbers", err)
 
     def test_a_start_with_a_wrong_line_opens_nothing(self):
         self.file.write_text("8001 stream tcp nowait root /bin/cat cat\n8002 stream tcp nowait nobdy /bin/cat cat\n")
