@@ -22,9 +22,9 @@
 namespace bullpen {
 
 /// Lives in the master, which keeps a copy of each socket that it hands over (of one that a program gets,
-/// until the program has it). A worker gives a connection
-/// back as a number: its completion (see pool/worker_pages.hpp) is accepted only if it names a connection
-/// that the worker was given and that isn't settled.
+/// until the program has it). A worker gives a connection back as a number: its completion (see
+/// pool/worker_pages.hpp) is accepted only if it names a connection that the worker was given and that isn't
+/// settled.
 class Handoffs {
 public:
     Handoffs(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard,

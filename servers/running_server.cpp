@@ -1,5 +1,7 @@
 #include "servers/running_server.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -86,9 +88,10 @@ Companion make_exporter(const std::vector<Listener>& listeners, const std::list<
 
 RunningServer::RunningServer(ServerOptions options)
     : started_with_{without_pools(options)},
-      pid_file_{started_with_.pid_file},
+      pid_file_{started_with_.pid_file, "pid file", std::to_string(::getpid()) + "\n"},
       master_{prepare(std::move(options))},
-      metrics_{open_metrics(started_with_.metrics, master_.inheritance())} {
+      metrics_{open_metrics(started_with_.metrics, master_.inheritance())},
+      port_file_{started_with_.port_file, "port file", port_file_text(bound())} {
     const auto exporter = [this]() -> std::optional<Companion> {
         if (metrics_.empty()) return {};
         return make_exporter(metrics_, master_.pools());
@@ -105,12 +108,16 @@ RunningServer::RunningServer(ServerOptions options)
     const auto make = [this](const std::string& text) {
         return configuration_of(started_with_.make_again(text));
     };
-    master_.reload_from({.read = started_with_.read_again, .make = make}, exporter);
+    master_.reload_from({.read = started_with_.read_again, .make = make}, [this, exporter] {
+        port_file_.replace(port_file_text(bound()));
+        return exporter();
+    });
 }
 
 int RunningServer::run(const std::function<void()>& ready) {
     const int result = master_.run([&] {
         pid_file_.publish();
+        port_file_.publish();
         ready();
         if (started_with_.on_ready) call_on_ready(started_with_.on_ready, bound(), master_.inherited());
     });
@@ -125,15 +132,16 @@ int RunningServer::run(const std::function<void()>& ready) {
 BoundAddresses RunningServer::bound() const {
     BoundAddresses all;
     for (const Pool& pool : pools())
-        for (const Listener& listener : pool.listeners())
-            all.pools.push_back({.pool = pool.options().name, .address = listener.address()});
+        for (std::size_t i = 0; i < pool.listeners().size() && !pool.is_leaving(); ++i)
+            if (pool.is_in_service(i))
+                all.pools.push_back({.pool = pool.options().name, .address = pool.listeners()[i].address()});
     for (const Listener& listener : metrics_)
         all.metrics.push_back(listener.address());
     return all;
 }
 
 Configuration RunningServer::configuration_of(ServerOptions options) const {
-    constexpr std::array fixed = {"name", "metrics", "control", "pid_file", "log", "log_format"};
+    constexpr std::array fixed = {"name", "metrics", "control", "pid_file", "port_file", "log", "log_format"};
     for (const Setting<MasterSettings>& setting : master_settings()) {
         const std::string now = text_of<MasterSettings>(setting, started_with_);
         const std::string wanted = text_of<MasterSettings>(setting, options);

@@ -11,7 +11,7 @@
 #include <bullpen/bound_addresses.hpp>
 #include "core/listener.hpp"
 #include "pool/master.hpp"
-#include "servers/pid_file.hpp"
+#include "servers/published_file.hpp"
 #include "servers/settings/master_settings.hpp"
 
 namespace bullpen {
@@ -49,9 +49,10 @@ private:
     [[nodiscard]] Configuration configuration_of(ServerOptions options) const;
 
     ServerOptions started_with_;  ///< Without the pools.
-    PidFile pid_file_;
+    PublishedFile pid_file_;
     Master master_;  // Before the exporter's listeners, which must not look like the user's own to it.
     std::vector<Listener> metrics_;
+    PublishedFile port_file_;
 };
 
 }  // namespace bullpen

@@ -21,6 +21,7 @@ const std::vector<Setting<MasterSettings>>& master_settings() {
         {"metrics", at<&M::metrics>, "ADDR", "where Prometheus may scrape, or off"},
         {"control", at<&M::control>, "DIR", "directory of the socket for bullpen ctl, or off"},
         {"pid_file", at<&M::pid_file>, "PATH", "file for the pid of the server's process, or off"},
+        {"port_file", at<&M::port_file>, "PATH", "file for all addresses that were bound, or off"},
         {"log", at<log, &LogOptions::to>, "WHERE", "stderr, fd:N (an open descriptor) or a file"},
         {"log_level", at<log, &LogOptions::level>, "LEVEL", "the least that is logged: debug to error"},
         {"log_format", at<log, &LogOptions::format>, "FORMAT", "of log lines: text or json"},
@@ -38,6 +39,7 @@ MasterSettings master_settings_of(const Options& options) {
             .metrics = options.metrics,
             .control = options.control,
             .pid_file = options.pid_file,
+            .port_file = options.port_file,
             .log = {.to = options.log, .level = options.log_level, .format = options.log_format},
             .drain_timeout = options.drain_timeout,
             .master_timeout = options.master_timeout,
@@ -49,6 +51,7 @@ void set_master_settings(Options& options, const MasterSettings& settings) {
     options.metrics = settings.metrics;
     options.control = settings.control;
     options.pid_file = settings.pid_file;
+    options.port_file = settings.port_file;
     options.log = settings.log.to;
     options.log_level = settings.log.level;
     options.log_format = settings.log.format;

@@ -16,6 +16,7 @@ struct MasterSettings {
     std::string metrics = "127.0.0.1:9464";
     std::string control = "auto";
     std::string pid_file = "off";
+    std::string port_file = "off";
     LogOptions log = {};
     std::chrono::seconds drain_timeout{30};
     std::chrono::seconds master_timeout{10};

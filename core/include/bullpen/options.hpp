@@ -100,6 +100,10 @@ struct Options {
     /// /run/bullpen for root, else $XDG_RUNTIME_DIR/bullpen; or "off".
     std::string control = "off";
     std::string pid_file = "off";  ///< Has the keeper's pid while the server is ready; or "off".
+    /// Has all addresses that were bound while the server is ready, a line "ADDRESS POOL" for each and then
+    /// "ADDRESS metrics": where port 0 was asked for, the port. Put in place as a whole (rename(2)); or
+    /// "off".
+    std::string port_file = "off";
     /// Where log lines go: "stderr"; "fd:N", an open descriptor of the process; or a path, relative to the
     /// working directory. A file is appended to, and made with mode 0640 (less the umask) if it isn't there.
     std::string log = "stderr";
