@@ -74,7 +74,6 @@ private:
 void serve(Runs& runs, WorkerProcess& process, Client client) {
     Worker& worker = process.worker();
     const std::uint64_t begun_ns = worker.begin(client);
-    const LogsFor this_client = LogsFor::client(client.socket.get());
     std::vector<std::string> variables = variables_of_client(client.socket.get());
     client.handoff.begin(false);
     client.handoff.touch();
