@@ -305,7 +305,7 @@ class Internal(Inetd):
                 self.assertRegex(ask_datagram(13, b"", host), rb"^\w{3} \w{3} ")
                 self.assertEqual(len(ask_datagram(37, b"", host)), 4)
             self.assertIsNone(ask_datagram(9, b"hello", patience=1))
-            for pid in server.workers():
+            for pid in wait_until(server.workers, "the workers"):
                 uid = Path(f"/proc/{pid}/status").read_text().split("Uid:")[1].split()[0]
                 self.assertNotEqual(uid, "0")
 
@@ -346,7 +346,7 @@ class Internal(Inetd):
         with self.serving("echo dgram udp wait root internal\n") as server, \
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(30)
-            [worker] = server.workers()
+            [worker] = wait_until(server.workers, "the worker")
             os.kill(worker, signal.SIGSTOP)
             for i in range(20):
                 client.sendto(b"%d" % i, ("127.0.0.1", 7))
@@ -369,7 +369,7 @@ class Reloads(Inetd):
                 socket.create_connection(("127.0.0.1", 8001), timeout=30) as client:
             client.sendall(b"a")
             self.assertEqual(client.recv(1), b"a")
-            before = {pid for pid in server.workers() if "8001" in title(pid)}
+            before = {pid for pid in wait_until(server.workers, "the workers") if "8001" in title(pid)}
             self.assertEqual(self.reload(server, "8003 stream tcp nowait root /bin/echo echo three\n" + cat)[0], 0)
             self.assertEqual(ask(8003), b"three\n")
             client.sendall(b"b")
@@ -397,7 +397,7 @@ class Reloads(Inetd):
 
     def test_a_bad_file_changes_nothing(self):
         with self.serving("8001 stream tcp nowait root /bin/cat cat\n") as server:
-            workers = server.workers()
+            workers = wait_until(server.workers, "the workers")
             for text, sentence in (("8001 strem tcp nowait root /bin/cat cat\n", ":1: socket type: 'strem'"),
                                    ("8001 stream tcp nowait nobdy /bin/cat cat\n", ":1: user: there is no user 'nobdy'"),
                                    ("8001 stream tcp nowait root /bin/nope nope\n", ":1: program: '/bin/nope'"),
