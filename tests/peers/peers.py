@@ -92,6 +92,7 @@ PEERS = (
                 folders=("xinetd",)),
     superserver("openbsd-inetd", "@openbsd_inetd@/usr/sbin/inetd -i @home@/inetd.conf", *OF_OPENBSD_INETD,
                 folders=("openbsd-inetd",)),
+    superserver("bare-loop", "@bare@ @port@ @respond@"),
     superserver("tcpserver", "tcpserver -H -R -l 0 -c 1000 -b 4096 127.0.0.1 @port@ @respond@", "ucspi-tcp"),
     Peer("socketserver/forking", "python3 @home@/server.py forking @port@", ("python3",), ("socketserver",)),
     Peer("socketserver/threading", "python3 @home@/server.py threading @port@", ("python3",), ("socketserver",)),

@@ -93,6 +93,8 @@ TARGETS = (
              of("short", "requests_per_s", "bullpen/superserver", "xinetd")),
     at_least(2.0, "the same beside openbsd-inetd's",
              of("short", "requests_per_s", "bullpen/superserver", "openbsd-inetd")),
+    at_least(0.85, "the same beside a bare loop of vfork and execve",
+             of("short", "requests_per_s", "bullpen/superserver", "bare-loop")),
     at_most(0.125, "skewed: prefork's p99 beside prefork-reuseport's",
             of("skewed", "p99_us", "bullpen/prefork", "bullpen/prefork-reuseport")),
     at_most(250, "PSS of an idle worker of 64", per_idle_worker_kb, " kB"),
