@@ -14,6 +14,7 @@
 #include "core/printable.hpp"
 #include "core/run_as.hpp"
 #include "servers/inetd/inetd_models.hpp"
+#include "servers/inetd/inetd_protocol.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
 #include "servers/settings/make_pool.hpp"
@@ -32,36 +33,20 @@ private:
     std::string field_;
 };
 
-std::string_view protocol_text(const InetdEntry& entry) noexcept {
-    switch (entry.protocol) {
-        case InetdProtocol::tcp: return "tcp";
-        case InetdProtocol::tcp4: return "tcp4";
-        case InetdProtocol::tcp6: return "tcp6";
-        case InetdProtocol::tcp46: return "tcp46";
-        case InetdProtocol::udp: return "udp";
-        case InetdProtocol::udp4: return "udp4";
-        case InetdProtocol::udp6: return "udp6";
-        case InetdProtocol::udp46: return "udp46";
-        case InetdProtocol::unix_domain: return "unix";
-    }
-    return "";
-}
-
 bool has_ipv6() noexcept {
     return UniqueFd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)}.get() >= 0;
 }
 
 /// Where a line without addresses listens. Of both families those that this machine has.
 std::vector<std::string> wildcards_of(InetdProtocol protocol) {
-    switch (protocol) {
-        case InetdProtocol::tcp6:
-        case InetdProtocol::udp6: return {"[::]"};
-        case InetdProtocol::tcp4:
-        case InetdProtocol::udp4: return {"0.0.0.0"};
-        default: break;
-    }
-    if (!has_ipv6()) return {"0.0.0.0"};
-    return {"0.0.0.0", "[::]"};
+    const InetdProtocolRow& row = row_of(protocol);
+    // One socket for both families takes IPv6 addresses only. Ours are two, one of each.
+    const bool is_for_both = protocol == InetdProtocol::tcp46 || protocol == InetdProtocol::udp46;
+    const bool has_v4 = row.takes_v4 || is_for_both;
+    std::vector<std::string> hosts;
+    if (has_v4) hosts.emplace_back("0.0.0.0");
+    if (row.takes_v6 && (!has_v4 || has_ipv6())) hosts.emplace_back("[::]");
+    return hosts;
 }
 
 /// As Options::listen takes them.
@@ -196,7 +181,7 @@ std::string name_of(const InetdEntry& entry) {
         name += (name.empty() ? "" : ",") + address;
     if (!name.empty()) name += ":";
     name += printable(entry.service);
-    name.append("/").append(protocol_text(entry));
+    name.append("/").append(row_of(entry.protocol).name);
     if (entry.internal) return name + "/internal";
     return lends_socket(entry) ? name + "/wait" : name;
 }

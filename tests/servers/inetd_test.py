@@ -432,6 +432,12 @@ class Checks(Inetd):
                               "line 2: 10.0.0.1:tftp/udp/wait on udp:10.0.0.1:69\n    wait, user nobody: /bin/cat\n"
                               "line 3: daytime/udp6/internal on udp:[::]:13\n    answered by bullpen itself\n")
 
+    def test_a_protocol_says_over_which_addresses(self):
+        for protocol, hosts in (("tcp", "0.0.0.0:8001, [::]:8001"), ("tcp4", "0.0.0.0:8001"), ("tcp6", "[::]:8001"),
+                                ("tcp46", "0.0.0.0:8001, [::]:8001")):
+            out = self.check(f"8001 stream {protocol} nowait root /bin/cat cat\n")[1]
+            self.assertEqual(out.splitlines()[0], f"line 1: 8001/{protocol} on {hosts}")
+
     def test_each_wrong_line_has_a_sentence_and_the_right_ones_are_said(self):
         status, out, err = self.check("ftp stream tcp nowait root /bin/nope nope\nssh stream tcp nowait root /bin/cat cat\n"
                                       "smtp stream tcp nowait nobdy /bin/cat cat\n")
