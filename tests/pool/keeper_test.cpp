@@ -146,7 +146,7 @@ TEST_SUITE("pool: the keeper") {
         CHECK(eventually([&] { return at_rest(master.totals()) && master.totals().completed == 1; }));
         CHECK(master.totals().accepted == 1);
         CHECK(law_holds(master));
-        CHECK(master.board().header().spawns == 1);
+        CHECK(eventually([&] { return master.board().header().spawns == 1; }));
         CHECK(master.stop() == 0);
     }
 

@@ -36,7 +36,7 @@ TEST_SUITE("pool: the master") {
         CHECK(master.ask("a") == "a");
         CHECK(master.ask("b") == "b");
         CHECK(eventually([&] { return master.totals().failed == 2; }));
-        CHECK(master.board().header().spawns == 1);
+        CHECK(eventually([&] { return master.board().header().spawns == 1; }));
         CHECK(master.stop() == 0);
     }
 
@@ -121,7 +121,7 @@ TEST_SUITE("pool: the master") {
         const std::string other = RunningMaster::answer(client.get());
         CHECK(!other.empty());
         CHECK(other != std::to_string(worker));
-        CHECK(master.board().header().recovered == 1);
+        CHECK(eventually([&] { return master.board().header().recovered == 1; }));
         CHECK(master.totals().lost == 0);
         CHECK(master.stop() == 0);
         CHECK(master.totals().unaccounted() == 0);

@@ -135,7 +135,7 @@ struct Scene {
     void check_that_it_is_replaced() const {
         CHECK(eventually([&] { return ended(master, ExitReason::replaced) == 1; }));
         CHECK(server_of(master.connect()) > 0);
-        CHECK(master.board().header().spawns == 2);
+        CHECK(eventually([&] { return master.board().header().spawns == 2; }));
     }
     void check_that_the_client_is_lost() const {
         CHECK(RunningMaster::answer(client.get()).empty());
@@ -240,7 +240,7 @@ TEST_SUITE("pool: parking and workers that die") {
         REQUIRE(eventually([&] { return master.totals().queued == 1; }));
         replace_by_force(master, worker);
         CHECK(answer_to(client, "", 68) == kept_state() + "kept");
-        CHECK(master.board().header().recovered == 1);
+        CHECK(eventually([&] { return master.board().header().recovered == 1; }));
         CHECK(master.totals().lost == 0);
         CHECK(law_holds(master));
     }
@@ -324,7 +324,7 @@ TEST_SUITE("pool: parking and workers that die") {
         CHECK(answer_to(client, "g", 64) == kept_state());
         CHECK(server_of(client) != worker);
         CHECK(master.totals().lost == 0);
-        CHECK(master.board().header().recovered == 1);
+        CHECK(eventually([&] { return master.board().header().recovered == 1; }));
     }
 
     TEST_CASE("what a worker published in its last moment, without a word to the master, is as good as any") {

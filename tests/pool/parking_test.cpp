@@ -248,9 +248,10 @@ TEST_SUITE("pool: parking") {
         PoolOptions pool = pool_that_obeys(1);
         pool.queue_ahead = 0;
         pool.queue = 8;
-        pool.queue_timeout = milliseconds{50};
+        pool.queue_timeout = milliseconds{200};
         pool.refusal = "not now";
         RunningMaster master{{pool}};
+        REQUIRE(eventually([&] { return master.totals().idle == 1; }));  // Nobody waits for its start.
         const UniqueFd idle = master.connect();
         CHECK(answer_to(idle, "s") == "s");
         const UniqueFd sending = master.connect();
@@ -264,7 +265,7 @@ TEST_SUITE("pool: parking") {
         std::string got(large / 2, '\0');
         REQUIRE(::recv(sending.get(), got.data(), got.size(), 0) > 0);
         REQUIRE(eventually([&] { return master.totals().queued + master.totals().parked == 1; }));
-        ::usleep(150'000);  // Thrice as long as others may wait.
+        ::usleep(600'000);  // Thrice as long as others may wait.
         CHECK(refused(master, Refusal::overload) == 1);
         CHECK(eventually([&] { return master.totals().begun == 1; }));
         say(busy, "x");

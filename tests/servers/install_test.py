@@ -74,7 +74,7 @@ int main(int, char** argv) {
 def run(*command, **options):
     """What it says; an AssertionError with that if it fails or warns."""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=500, check=False, **options)
+                          timeout=1500, check=False, **options)
     if done.returncode != 0 or re.search(r"\bwarning\b", done.stdout, re.IGNORECASE):
         raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}")
     return done.stdout

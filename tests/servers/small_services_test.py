@@ -106,8 +106,6 @@ class SmallServices(unittest.TestCase):
                 server.terminate()
                 if model_of(case) not in WITHOUT_WORKERS_OF_OURS:
                     rest_of(client)
-            if model_of(case) in WITHOUT_WORKERS_OF_OURS:
-                return
             self.assertEqual(server.wait(), 0)
 
     def test_clients_that_take_nothing_of_chargen_hold_no_worker(self):

@@ -11,12 +11,11 @@
 #include <string_view>
 #include <utility>
 
+#include <bullpen/clock.hpp>
 #include "servers/bench/load/source_address.hpp"
 
 namespace bullpen {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr long lot_max = 100;  ///< Connections that are made at once: few beside any backlog.
 
