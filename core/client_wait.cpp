@@ -27,6 +27,10 @@ constexpr unsigned skips_max = 31;  // Of Parking::skips.
 
 std::optional<Peeked> ClientWait::peek(ClientSocket& socket, std::span<std::byte> buffer,
                                        std::size_t beyond) {
+    if (server_.takes_turns && !turn_.take_look()) {
+        has_seen_all_ = true;
+        return {};
+    }
     const auto peeked =
         server_.parks ? peek_a_moment(socket, buffer, beyond) : peek_within_limit(socket, buffer, beyond);
     has_seen_all_ = !peeked;

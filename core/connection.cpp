@@ -180,7 +180,8 @@ void Connection::write_last(std::string_view bytes) {
 }
 
 std::size_t Connection::write_some(std::string_view bytes, bool more) {
-    return send_bytes(std::as_bytes(std::span{bytes}), more ? MSG_MORE : 0, can_be_parked());
+    const std::size_t size = room_in_turn(bytes.size());
+    return send_bytes(std::as_bytes(std::span{bytes}).first(size), more ? MSG_MORE : 0, can_be_parked());
 }
 
 void Connection::send_file(int file, off_t offset, std::size_t count) {
@@ -188,7 +189,11 @@ void Connection::send_file(int file, off_t offset, std::size_t count) {
 }
 
 std::size_t Connection::send_file_some(int file, off_t offset, std::size_t count) {
-    return send_file_part(file, offset, count, can_be_parked());
+    return send_file_part(file, offset, room_in_turn(count), can_be_parked());
+}
+
+std::size_t Connection::room_in_turn(std::size_t bytes) noexcept {
+    return wait_.server().takes_turns ? wait_.turn().room_for(bytes) : bytes;
 }
 
 std::size_t Connection::send_bytes(std::span<const std::byte> bytes, int flags, bool in_part) {
@@ -221,6 +226,7 @@ std::size_t Connection::send(Outgoing rest, bool in_part) {
         else if (!wait_.room_comes_soon(socket_))
             break;
     }
+    wait_.turn().note_sent(all - rest.left());
     return all - rest.left();
 }
 

@@ -65,6 +65,12 @@ public:
     /// request in an earlier one.
     [[nodiscard]] bool exchanged() const noexcept { return connection_.socket_.exchanged(); }
 
+    /// Before each call of the handler, where a worker serves many connections in turns.
+    void begin_turn() noexcept { connection_.wait_.turn().begin_turn(); }
+
+    /// The client has kept the server waiting between two turns for longer than this limit.
+    void set_exceeded(Limit limit) noexcept { connection_.socket_.failure().set_exceeded(limit); }
+
     /// The socket, borrowed.
     [[nodiscard]] int fd() const noexcept { return connection_.socket_.fd(); }
 

@@ -18,7 +18,7 @@ bool ServerView::is_stopping() const noexcept {
 }
 
 bool ServerView::somebody_waits() const noexcept {
-    return in_hand > 0 || (wanted != nullptr && wanted->load(std::memory_order_seq_cst) != 0);
+    return takes_turns || in_hand > 0 || (wanted != nullptr && wanted->load(std::memory_order_seq_cst) != 0);
 }
 
 bool ServerView::pool_has_no_spare() const noexcept {

@@ -245,6 +245,7 @@ private:
     [[nodiscard]] BULLPEN_HIDDEN std::size_t read_behind_unread(std::span<std::byte> buffer, Read read);
     [[nodiscard]] BULLPEN_HIDDEN std::size_t take_unread(std::span<std::byte> buffer) noexcept;
 
+    [[nodiscard]] BULLPEN_HIDDEN std::size_t room_in_turn(std::size_t bytes) noexcept;
     BULLPEN_HIDDEN std::size_t send_bytes(std::span<const std::byte> bytes, int flags, bool in_part);
     BULLPEN_HIDDEN std::size_t send_file_part(int file, off_t offset, std::size_t count, bool in_part);
     template <typename Outgoing>

@@ -12,6 +12,7 @@
 #include <bullpen/detail/parking.hpp>
 #include <bullpen/detail/server_view.hpp>
 #include <bullpen/detail/stop_patience.hpp>
+#include <bullpen/detail/turn_budget.hpp>
 #include <bullpen/peek.hpp>
 #include <bullpen/time_limits.hpp>
 
@@ -43,6 +44,9 @@ public:
 
     /// The worker only waits: what it does now is no part of a request that takes too long.
     void say_nothing_is_worked_on() const noexcept;
+
+    /// What is left of this turn, if server().takes_turns.
+    [[nodiscard]] TurnBudget& turn() noexcept { return turn_; }
 
     // Input.
 
@@ -114,6 +118,7 @@ private:
     std::size_t expected_ = SIZE_MAX;         ///< Bytes that a look will most likely find; at first any.
     std::chrono::milliseconds next_look_{0};  ///< The last span of waiting.
     StopPatience stop_patience_;
+    TurnBudget turn_;
     bool has_seen_all_ = false;
     bool gave_up_ = false;  ///< Waiting, where others need the worker more.
 };

@@ -16,6 +16,9 @@ public:
     /// Throws TimedOut.
     [[noreturn]] void time_out(Limit limit, const char* what);
 
+    /// For who waits for the client outside of its handler's calls. Throws nothing.
+    void set_exceeded(Limit limit) noexcept { exceeded_ = limit; }
+
     [[nodiscard]] bool client_gone() const noexcept { return client_gone_; }
     [[nodiscard]] Limit exceeded() const noexcept { return exceeded_; }
 

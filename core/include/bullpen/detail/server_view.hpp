@@ -28,6 +28,8 @@ struct ServerView {
 
     bool parks = false;  ///< The worker can give a connection back, see bullpen/handler.hpp. Where it can:
     bool parks_files = false;  ///< Also with a file, see Connection::file().
+    bool takes_turns = false;  ///< It serves other clients meanwhile: it waits for none, not even a moment,
+                               ///< and a turn is bounded by a TurnBudget.
     std::size_t in_hand = 0;   ///< Clients that this worker has received and that wait for their turn here.
     int channel = -1;  ///< The worker's own, borrowed. Readable: the master wants something of this worker.
     std::chrono::milliseconds await_next{4};  ///< How long it waits for the next request; 0: not at all.
