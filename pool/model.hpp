@@ -41,6 +41,7 @@ struct Model {
     bool lends_listener = false;        ///< Its one worker gives the listener away for a while.
     bool locks_accept = false;          ///< The workers take turns at accept, see AcceptLock.
     bool multiplexes = false;           ///< A worker serves up to Options::capacity clients at once.
+    int capacity_most = 0;              ///< Above this capacity it can't be; 0: any.
     bool takes_threads = false;         ///< Options::threads may be more than 1.
     std::string_view crash_takes = {};  ///< The connections that a crash of a handler ends, counted as lost.
     std::string_view crash_hides = {};  ///< The connections that it ends uncounted.
@@ -57,6 +58,12 @@ struct Model {
     /// Whether workers can give a connection back to be parked.
     [[nodiscard]] constexpr bool parks() const noexcept {
         return delivery == Delivery::handoff && !multiplexes && form != Form::program;
+    }
+
+    /// Whether a worker serves its clients in turns, each a call of the blocking handler: one that waits for
+    /// its client, instead of returning Next::await_input, lets all others wait.
+    [[nodiscard]] constexpr bool takes_turns() const noexcept {
+        return multiplexes && form == Form::blocking;
     }
 
     /// Whether a process can be ended for one slow request without ending the requests of other clients.

@@ -187,12 +187,17 @@ void Worker::serve(Client client) noexcept {
 /// can't be given back, or of which bytes already read would be lost, waits for its client here.
 Next Worker::handle(ServedConnection& served) {
     for (;;) {
-        const Next next = handler_(served.connection());
-        end_forked_child();
-        if (next == Next::await_input) served.check_progress();
+        const Next next = call_handler(served);
         if (next == Next::close || served.may_be_given_back()) return next;
         if (!served.wait_here(next == Next::await_input ? Await::input : Await::output)) return Next::close;
     }
+}
+
+Next Worker::call_handler(ServedConnection& served) {
+    const Next next = handler_(served.connection());
+    end_forked_child();
+    if (next == Next::await_input) served.check_progress();
+    return next;
 }
 
 /// Returns nothing if the connection must be closed instead, because no more requests will be answered or the

@@ -55,6 +55,10 @@ public:
     /// ending in the row; or gives the connection back to the master to be parked.
     void serve(Client client) noexcept;
 
+    /// One call of the blocking handler, for a worker that serves many connections in turns. Returns how the
+    /// connection goes on; throws what the handler does, and SpinningHandler.
+    [[nodiscard]] Next call_handler(ServedConnection& served);
+
     // The two ends of serve(), for models with several connections at once.
 
     /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).

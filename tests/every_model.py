@@ -18,9 +18,14 @@ CASES = {
     "prethread-accept": [],
     "event": [],
     "prefork-event": ["--capacity", "4"],
+    "select": [],
+    "poll": [],
+    "epoll": [],
+    "signal": [],
     "inetd": [],
 }
-SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"}
+IN_TURNS = {"select", "poll", "epoll", "signal"}  # A blocking handler's calls, each a turn, in one process.
+SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"} | IN_TURNS
 ONE_AT_A_TIME = {"iterative"}
 HASHED = {"prefork-reuseport"}  # The kernel may give two clients to one worker while others idle.
 WITHOUT_WORKERS_OF_OURS = {"inetd"}

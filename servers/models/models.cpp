@@ -7,7 +7,8 @@ namespace bullpen {
 const std::vector<Model>& models() {
     static const std::vector<Model> all = {
         iterative, fork_per_client, thread_per_client, prefork_accept, prefork_lock,  prefork_reuseport,
-        prefork,   prethread,       prethread_accept,  event,          prefork_event, inetd,
+        prefork,   prethread,       prethread_accept,  event,          prefork_event, select_loop,
+        poll_loop, epoll_loop,      signal_loop,       inetd,
     };
     return all;
 }

@@ -19,6 +19,10 @@ extern const Model prethread;
 extern const Model prethread_accept;
 extern const Model event;
 extern const Model prefork_event;
+extern const Model select_loop;
+extern const Model poll_loop;
+extern const Model epoll_loop;
+extern const Model signal_loop;
 extern const Model inetd;
 
 /// In the order in which they are shown.

@@ -15,6 +15,10 @@ const char* name_of(Form form) noexcept {
     return "";
 }
 
+const std::function<Handler(const ServiceOptions&)>& handler_for(const Model& model, const Service& service) {
+    return model.takes_turns() && service.make_in_turns ? service.make_in_turns : service.make;
+}
+
 }  // namespace
 
 bool has_form(const Service& service, Form form) noexcept {
@@ -32,7 +36,7 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         return "model " + std::string{pool.design.name} + " runs " + name_of(pool.design.form) +
                ", and service " + std::string{service.name} + " is none (see bullpen models)";
     switch (pool.design.form) {
-        case Form::blocking: pool.handler = service.make(options); break;
+        case Form::blocking: pool.handler = handler_for(pool.design, service)(options); break;
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
         case Form::datagram: pool.datagram_handler = guarded(service.make_datagram(options)); break;

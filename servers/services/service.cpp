@@ -21,6 +21,7 @@ const std::vector<Service>& services() {
         {.name = "echo",
          .summary = "sends everything back (RFC 862)",
          .make = make_echo,
+         .make_in_turns = make_echo_in_turns,
          .make_async = make_async_echo,
          .make_program = make_echo_program,
          .make_datagram = make_echo_datagram},

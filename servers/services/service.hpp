@@ -49,6 +49,8 @@ struct Service {
     std::string_view name;
     std::string_view summary;  ///< One line for the help.
     std::function<Handler(const ServiceOptions& options)> make = nullptr;
+    /// In place of `make` where that would keep others waiting, for models that serve clients in turns.
+    std::function<Handler(const ServiceOptions& options)> make_in_turns = nullptr;
     std::function<AsyncHandler(const ServiceOptions& options)> make_async = nullptr;
     std::function<Program(const ServiceOptions& options)> make_program = nullptr;
     std::function<DatagramAnswer(const ServiceOptions& options)> make_datagram = nullptr;
@@ -61,6 +63,7 @@ struct Service {
 const std::vector<Service>& services();
 
 Handler make_echo(const ServiceOptions& options);
+Handler make_echo_in_turns(const ServiceOptions& options);
 Handler make_http(const ServiceOptions& options);
 Handler make_work(const ServiceOptions& options);
 AsyncHandler make_async_echo(const ServiceOptions& options);

@@ -1,5 +1,6 @@
 #include "servers/settings/make_pool.hpp"
 
+#include <sys/select.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -54,6 +55,14 @@ void check_limits(const PoolOptions& pool, const Place& where) {
 
 bool is_unix(std::string_view listener) noexcept {
     return listener.starts_with("unix:") || listener.starts_with("seqpacket:");
+}
+
+void check_capacity(const PoolOptions& pool, const Place& where) {
+    const int most = pool.design.capacity_most;
+    if (most == 0 || pool.capacity <= most) return;
+    where.reject(where.spell("capacity") + ": model " + pool.model + " can't watch descriptors above " +
+                 std::to_string(FD_SETSIZE - 1) + " (FD_SETSIZE): expected at most " + std::to_string(most) +
+                 " connections, got " + std::to_string(pool.capacity));
 }
 
 /// A program that gets the listener knows which kind it is.
@@ -184,6 +193,7 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
         where.reject(spell("log") + ": " + wrong);
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
     check_kinds(pool, where);
+    check_capacity(pool, where);
     const MasterSettings master = master_settings_of(pool);
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);

@@ -18,11 +18,12 @@ constexpr int day = 86'400;               // In seconds.
 constexpr int rate_most = 1'000'000'000;  // Bytes a second.
 constexpr int hour_ms = 3'600'000;
 
-std::string models_whose_master_accepts() {
+template <typename Which>
+std::string models_that(Which which) {
     std::vector<std::string_view> names;
     for (const Model& model : models())
-        if (model.master_accepts()) names.push_back(model.name);
-    return enumerate(names);
+        if (which(model)) names.push_back(model.name);
+    return "models " + enumerate(names);
 }
 
 std::string goes_with(const std::string& spelled, const std::string& which, const Model& model) {
@@ -35,7 +36,8 @@ constexpr Fit takes_threads{[](const Model& model) { return model.takes_threads;
                             }};
 constexpr Fit multiplexes{[](const Model& model) { return model.multiplexes; },
                           [](const std::string& spelled, const Model& model) {
-                              return goes_with(spelled, "models event and prefork-event", model);
+                              const auto fit = [](const Model& other) { return other.multiplexes; };
+                              return goes_with(spelled, models_that(fit), model);
                           }};
 constexpr Fit locks_accept{[](const Model& model) { return model.locks_accept; },
                            [](const std::string& spelled, const Model& model) {
@@ -48,9 +50,8 @@ constexpr Fit parks{[](const Model& model) { return model.parks(); },
                     }};
 constexpr Fit accepts{[](const Model& model) { return model.master_accepts(); },
                       [](const std::string& spelled, const Model& model) {
-                          return goes_with(
-                              spelled, "models " + models_whose_master_accepts() + ", whose master accepts",
-                              model);
+                          const auto fit = [](const Model& other) { return other.master_accepts(); };
+                          return goes_with(spelled, models_that(fit) + ", whose master accepts", model);
                       }};
 constexpr Fit one_at_a_time{
     [](const Model& model) { return !model.multiplexes; },
@@ -262,7 +263,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
         {"capacity",
          at<pool, &O::capacity>,
          "C",
-         "event models: connections of a worker",
+         "connections of a worker that serves many",
          1,
          1'000'000,
          {&multiplexes}},

@@ -7,7 +7,8 @@ import unittest
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from every_model import FORK_FOR_EACH, HASHED, ONE_AT_A_TIME, WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of, under
+from every_model import (FORK_FOR_EACH, HASHED, IN_TURNS, ONE_AT_A_TIME, WITHOUT_WORKERS_OF_OURS, chosen, flags_of,
+                         model_of, under)
 from faults import HOSTILE, OPTIMISED, PROGRAM, behind, connect, end_of, get, load, timed_get
 from harness import Bullpen, title, wait_until
 
@@ -50,7 +51,7 @@ class SourceLimits(unittest.TestCase):
 
 class Saturation(unittest.TestCase):
     def test_a_model_with_room_for_many_is_not_saturated_by_one_client(self):
-        for flags in (("--model", "event"), ("--model", "prefork-event", "--workers", "1"),
+        for flags in (("--model", "event"), ("--model", "epoll"), ("--model", "prefork-event", "--workers", "1"),
                       ("--model", "prefork-event", "--workers", "2"), ("--model", "thread")):
             with self.subTest(flags=flags), Bullpen("echo", *flags) as server, closing(connect(server)) as client:
                 client.sendall(b"a")
@@ -64,7 +65,7 @@ class Listeners(unittest.TestCase):
     def test_a_crowd_at_one_listener_starves_nobody_at_another(self):
         for case in chosen():
             model = model_of(case)
-            if model in HASHED | {"event", "thread"}:
+            if model in HASHED | IN_TURNS | {"event", "thread"}:
                 continue  # Each listener has room of its own, or there is room for all.
             few = ["--workers-max", "2"] if model in FORK_FOR_EACH else \
                 [] if model in ONE_AT_A_TIME | {"prefork-event"} else ["--workers", "2"]

@@ -9,7 +9,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
-from every_model import HASHED, ONE_AT_A_TIME, WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of
+from every_model import HASHED, IN_TURNS, ONE_AT_A_TIME, WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of
 from faults import (OPTIMISED, Hostile, children, connect, end_of, exporter, get, in_flight, settings_of, switches,
                     wait_for)
 from harness import Bullpen, wait_until
@@ -36,7 +36,7 @@ class Limits(unittest.TestCase):
                 end_of(client)
                 taken.append(time.monotonic() - began)
 
-        one = model_of(case) in ONE_AT_A_TIME | HASHED
+        one = model_of(case) in ONE_AT_A_TIME | HASHED | IN_TURNS  # Where handlers wait, clients are served one by one.
         clients = [threading.Thread(target=be_silent, args=(number,)) for number in ((2,) if one else range(4))]
         for client in clients:
             client.start()
@@ -104,7 +104,7 @@ class SilentClients(unittest.TestCase):
         for case in chosen():
             if model_of(case) in WITHOUT_WORKERS_OF_OURS | ONE_AT_A_TIME:
                 continue
-            parks = model_of(case) in ("prefork", "event", "prefork-event")
+            parks = model_of(case) in {"prefork", "event", "prefork-event"} | IN_TURNS
             count = 200 if parks else 1 if model_of(case) in HASHED else 2
             flags = ["--capacity", "200"] if model_of(case) == "prefork-event" else []
             with self.subTest(model=case), ExitStack() as stack, \

@@ -46,6 +46,7 @@ std::vector<PoolOptions> pools_of(const Case& under) {
     that_peeks.await_next = that_peeks.design.parks() ? milliseconds{5} : milliseconds{0};
     PoolOptions that_reads = pool_of(under, echo);
     that_reads.async_handler = echo_in_loop;
+    if (under.model->takes_turns()) return {that_peeks};  // Who reads lets all others wait.
     if (serves_one_at_a_time(under) || under.model == find_model("thread")) return {that_reads};
     return {that_peeks, that_reads};
 }

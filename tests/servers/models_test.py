@@ -12,8 +12,8 @@ import time
 import unittest
 from pathlib import Path
 
-from every_model import (CASES, FORK_FOR_EACH, HASHED, ONE_AT_A_TIME, SHARE_ONE_PROCESS, WITHOUT_WORKERS_OF_OURS,
-                         chosen, flags_of, model_of)
+from every_model import (CASES, FORK_FOR_EACH, HASHED, IN_TURNS, ONE_AT_A_TIME, SHARE_ONE_PROCESS,
+                         WITHOUT_WORKERS_OF_OURS, chosen, flags_of, model_of)
 from harness import TOP, Bullpen, echo, processes, title, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
@@ -104,9 +104,9 @@ class EveryModel:
             self.assert_they_sleep(server)
 
     def test_a_full_server_wakes_nobody_while_others_wait(self):
-        if self.model not in {"event", "iterative", "prefork-accept", "prethread", "thread"}:
+        if self.model not in {"event", "iterative", "prefork-accept", "prethread", "thread"} | IN_TURNS:
             self.skipTest("its workers don't know who waits")
-        one = ["--capacity", "1"] if self.model == "event" else [] if self.model in ONE_AT_A_TIME else ["--workers", "1"]
+        one = ["--capacity", "1"] if self.model in {"event"} | IN_TURNS else [] if self.model in ONE_AT_A_TIME else ["--workers", "1"]
         with self.start(*one) as server:
             address = ("127.0.0.1", server.port)
             held = self.client(address)
@@ -166,7 +166,7 @@ class EveryModel:
                 self.assertEqual(client.recv(1), b"")
 
     def test_a_pool_grows_with_its_clients_and_shrinks_again(self):
-        if self.model in ONE_AT_A_TIME | HASHED | FORK_FOR_EACH | {"event", "prefork-event", "thread"}:
+        if self.model in ONE_AT_A_TIME | HASHED | FORK_FOR_EACH | IN_TURNS | {"event", "prefork-event", "thread"}:
             self.skipTest("it has no pool that follows its clients")
         with self.start("--spare-min", "1", "--spare-max", "2", "--workers-start", "2",
                         "--workers-max", "12", "--shrink-window", "1") as server:
@@ -313,7 +313,7 @@ class EveryModel:
             self.assertEqual(os.listdir(home), [])
 
     def test_nothing_leaks(self):
-        workers = [] if self.model in ONE_AT_A_TIME | FORK_FOR_EACH | {"event"} else ["--workers", "4"]
+        workers = [] if self.model in ONE_AT_A_TIME | FORK_FOR_EACH | IN_TURNS | {"event"} else ["--workers", "4"]
         with self.start(*workers) as server:
             address = ("127.0.0.1", server.port)
             self.some_weather(address)  # The first clients may leave something behind that is used again.

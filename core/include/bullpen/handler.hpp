@@ -18,8 +18,8 @@ enum class Next {
     await_output,  ///< The same, once the client takes more.
 };
 // Until then the connection is parked: where the model hands off, the worker gives it back to the master and
-// serves others; elsewhere the worker itself waits. Connection::state() and file() survive, and nothing else
-// does: see Connection::peek() and unread() for what to do with half a message. A connection with a file() is
+// serves others, as those of select, poll, epoll and signal do; elsewhere it waits. What survives is state()
+// and file(), nothing else: see Connection::peek() and unread() for half a message. One that has a file() is
 // given back only if Options::parks_files is set; else its worker itself waits.
 //
 // A handler that returns await_input takes what is there (read_some(), take()), or has asked peek() for more

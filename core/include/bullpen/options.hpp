@@ -40,7 +40,7 @@ struct Options {
     OutOfBand oob = OutOfBand::off;  ///< What becomes of TCP's urgent data.
     Scheduling scheduling = Scheduling::batch;
     int threads = 1;      ///< prefork: workers in each process, a thread each.
-    int capacity = 1000;  ///< event, prefork-event: connections that a worker serves at once.
+    int capacity = 1000;  ///< Connections of a worker that serves many at once: event models, epoll …
     /// prefork: connections that may lie in a worker's channel while it serves another, when no worker is
     /// idle, so that it goes on without a wake-up: as many as wait for each worker, at least 1 and at most
     /// this. A worker that falls idle first gets them.

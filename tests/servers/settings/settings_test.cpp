@@ -154,6 +154,18 @@ TEST_SUITE("servers: settings") {
                     std::string{model});
     }
 
+    TEST_CASE("select takes no more connections than an fd_set has room for") {
+        CHECK(complaint({}, under("select")).empty());
+        CHECK(complaint({{"capacity", {"1000"}}}, under("select")).empty());
+        CHECK(complaint({{"capacity", {"1001"}}}, under("select")) ==
+              "--capacity: model select can't watch descriptors above 1023 (FD_SETSIZE): expected at most "
+              "1000 connections, got 1001");
+        CHECK(complaint({{"capacity", {"1001"}}}, under("poll")).empty());
+        CHECK(complaint({{"capacity", {"10"}}}, under("fork")) ==
+              "--capacity goes with models event, prefork-event, select, poll, epoll and signal, not with "
+              "model fork");
+    }
+
     TEST_CASE("no process that serves others is ended for one slow request") {
         for (const char* model : {"event", "prefork-event", "thread", "prethread", "prethread-accept"})
             CHECK(complaint({{"request_timeout", {"4"}}}, under(model)) ==
