@@ -24,7 +24,7 @@ CASES = {
     "signal": [],
     "inetd": [],
 }
-IN_TURNS = {"select", "poll", "epoll", "signal"}  # A blocking handler's calls, each a turn, in one process.
+IN_TURNS = {"select", "poll", "epoll", "signal"}  # Turns in one process; they differ in a readiness source alone.
 SHARE_ONE_PROCESS = {"thread", "prethread", "prethread-accept", "event"} | IN_TURNS
 ONE_AT_A_TIME = {"iterative"}
 HASHED = {"prefork-reuseport"}  # The kernel may give two clients to one worker while others idle.
@@ -32,9 +32,11 @@ WITHOUT_WORKERS_OF_OURS = {"inetd"}
 FORK_FOR_EACH = {"fork", "inetd"}
 
 
-def chosen():
-    names = os.environ.get("BULLPEN_MODELS", "")
-    return [case for case in CASES if not names or case in names.split("/")]
+def chosen(with_alike=False):
+    """Of those that are alike only epoll, which stands for them, unless the test or the user wants all."""
+    if names := os.environ.get("BULLPEN_MODELS", ""):
+        return [case for case in CASES if case in names.split("/")]
+    return [case for case in CASES if with_alike or case not in IN_TURNS - {"epoll"}]
 
 
 def model_of(case):

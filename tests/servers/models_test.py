@@ -404,7 +404,7 @@ class KilledLockOwner(unittest.TestCase):
 
 
 def load_tests(loader, tests, _):
-    for case in chosen():
+    for case in chosen(with_alike=True):
         name = "".join(word.capitalize() for word in re.findall(r"\w+", case))
         made = type(name, (EveryModel, unittest.TestCase), {"case": case, "__module__": __name__})
         tests.addTests(loader.loadTestsFromTestCase(made))

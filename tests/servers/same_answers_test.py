@@ -15,7 +15,7 @@ from harness import Bullpen
 TIMEOUT = 60
 REQUESTS = Path(__file__).with_name("nasty_requests.txt")
 # One of each kind of conversation: one after the other, given back while it waits, as a coroutine, both.
-THOROUGH = {"iterative", "prefork", "event", "prefork-event"}
+THOROUGH = {"iterative", "prefork", "event", "prefork-event", "epoll"}
 ELSEWHERE = 12  # The other models have one of so many requests, each another share.
 
 

@@ -23,7 +23,7 @@ SHORT = ("daytime", "time", "qotd", "uptime", "process-count")
 
 def every_case(test):
     def run(self):
-        for case in chosen():
+        for case in chosen(with_alike=True):
             with self.subTest(case=case):
                 test(self, case)
     return run
