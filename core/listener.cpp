@@ -164,10 +164,16 @@ UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
     return fd;
 }
 
-UniqueFd open_datagram(const Address& address) {
+UniqueFd new_datagram_socket(const Address& address, const ListenOptions& options) {
     constexpr int on = 1;
     UniqueFd fd = new_socket(address);
     if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
+    set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.slice), "SO_RCVTIMEO");
+    return fd;
+}
+
+UniqueFd open_datagram(const Address& address, const ListenOptions& options) {
+    UniqueFd fd = new_datagram_socket(address, options);
     if (!bind_to(fd.get(), address))
         fail(errno, "cannot listen on " + address.text() + privileged_port_hint(address));
     return fd;
@@ -298,7 +304,7 @@ std::vector<Listener> open_each(const std::vector<Address>& addresses, std::stri
 
 UniqueFd open_socket(const Address& address, const ListenOptions& options) {
     if (address.family() == AF_UNIX) return open_abstract(address, options);
-    return address.type() == SOCK_DGRAM ? open_datagram(address) : open_tcp(address, options);
+    return address.type() == SOCK_DGRAM ? open_datagram(address, options) : open_tcp(address, options);
 }
 
 std::optional<ListenQueue> tcp_queue(int fd) noexcept {
@@ -380,6 +386,14 @@ std::optional<ListenQueue> Listener::queue() const noexcept {
     return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
 }
 
+std::uint64_t Listener::dropped() const noexcept {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> numbers{};
+    socklen_t size = sizeof numbers;
+    if (!is_for_datagrams() || ::getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, numbers.data(), &size) != 0)
+        return 0;
+    return numbers[SK_MEMINFO_DROPS];
+}
+
 /// One that lets in nobody is readable always, and only its queue tells.
 bool Listener::has_clients() const noexcept {
     pollfd readable{.fd = fd(), .events = POLLIN | POLLRDHUP, .revents = 0};
@@ -410,31 +424,32 @@ void Listener::share_port() noexcept {
 }
 
 Listener Listener::open_sibling(const ListenOptions& options) const {
-    UniqueFd fd = new_tcp_socket(address_, options);
+    UniqueFd fd =
+        is_for_datagrams() ? new_datagram_socket(address_, options) : new_tcp_socket(address_, options);
     set_reuse_port(fd.get());
-    if (!bind_to(fd.get(), address_) || ::listen(fd.get(), options.backlog) != 0)
+    if (!bind_to(fd.get(), address_) || !listens(fd.get(), address_, options))
         fail(errno, "cannot listen on " + address_.text() + " once more");
     return {std::move(fd), address_};
 }
 
 void Listener::stop_new_clients() noexcept {
-    if (is_for_datagrams()) drop_new_datagrams(fd());
+    if (address_.family() != AF_UNIX || is_for_datagrams()) drop_new_clients(fd());
     if (!address_.path().empty()) return remove_socket_file();
-    if (is_for_datagrams()) return;
-    if (address_.family() == AF_UNIX)
-        ::shutdown(fd(), SHUT_RD);
-    else
-        drop_new_syns(fd());
+    if (address_.family() == AF_UNIX && !is_for_datagrams()) ::shutdown(fd(), SHUT_RD);
 }
 
 void Listener::stop_as_sibling() noexcept {
-    attach_syn_filter(fd());
+    if (is_for_datagrams())
+        drop_new_datagrams(fd());
+    else
+        attach_syn_filter(fd());
 }
 
-void Listener::drop_new_syns(int fd) noexcept {
+void Listener::drop_new_clients(int fd) noexcept {
     int type = 0;
     socklen_t size = sizeof type;
-    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type == SOCK_DGRAM) return;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;
+    if (type == SOCK_DGRAM) return drop_new_datagrams(fd);
     attach_syn_filter(fd);
     let_successor_in(fd);
 }

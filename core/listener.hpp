@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -82,6 +83,10 @@ public:
     /// From the kernel: TCP_INFO (no lock taken), or sock_diag(7) for a UNIX socket. Nothing if it won't say.
     [[nodiscard]] std::optional<ListenQueue> queue() const noexcept;
 
+    /// Datagrams that the kernel has thrown away since the socket was opened, for want of room (UDP; at a
+    /// UNIX socket senders wait) or because it lets in no more; SO_RXQ_OVFL tells the same number.
+    [[nodiscard]] std::uint64_t dropped() const noexcept;
+
     [[nodiscard]] bool is_for_datagrams() const noexcept { return address_.type() == SOCK_DGRAM; }
 
     /// Whether at least one client waits in the backlog, or a datagram (poll(2)).
@@ -96,21 +101,21 @@ public:
     /// datagrams gets no more of them. Closing instead would reset everyone in the backlog.
     void stop_new_clients() noexcept;
 
-    /// Lets sibling listeners of the same user bind this TCP port beside this one; the kernel then deals the
+    /// Lets sibling listeners of the same user bind this port beside this one; the kernel then deals the
     /// clients out among them by a hash of their addresses (SO_REUSEPORT, socket(7)).
     void share_port() noexcept;
 
-    /// A listener on the same TCP port with a backlog of its own. share_port() first. Throws
-    /// std::system_error.
+    /// A listener on the same port with a backlog, or a queue of datagrams, of its own. share_port() first.
+    /// Throws std::system_error.
     [[nodiscard]] Listener open_sibling(const ListenOptions& options) const;
 
     /// stop_new_clients() for one of several siblings while the others serve on: a client whose SYN the
-    /// kernel assigns to it meanwhile tries again a second later. Close it soon.
+    /// kernel assigns to it meanwhile tries again a second later, and a datagram is lost. Close it soon.
     void stop_as_sibling() noexcept;
 
-    /// The TCP part of stop_new_clients, for a process that only borrows the socket; nothing for one for
-    /// datagrams. Async-signal-safe.
-    static void drop_new_syns(int fd) noexcept;
+    /// The part of stop_new_clients that concerns TCP and datagrams, for a process that only borrows the
+    /// socket. Async-signal-safe.
+    static void drop_new_clients(int fd) noexcept;
 
 private:
     Listener(UniqueFd fd, Address address) noexcept : fd_{std::move(fd)}, address_{address} {}

@@ -10,6 +10,7 @@
 #include <functional>
 #include <utility>
 
+#include "core/resolve.hpp"
 #include "core/utf8.hpp"
 
 namespace bullpen {
@@ -279,6 +280,17 @@ void add_listen_queues(Families& families) {
     families.gauge("bullpen_listen_queue_limit",
                    "Clients that the kernel's queue has room for; beyond that new ones are turned away.",
                    each(&ListenQueueWords::limit));
+    families.counter(
+        "bullpen_datagrams_dropped_total",
+        "Datagrams that the kernel threw away because a socket's queue was full; looked at once a "
+        "second.",
+        [](const Reading& now, Samples& samples) {
+            const std::size_t known = std::min(now.pool.listeners.size(), now.header.listen_queues.size());
+            for (std::size_t i = 0; i < known; ++i)
+                if (is_for_datagrams(now.pool.listeners[i]))
+                    samples.add(read(now.header.listen_queues[i].dropped),
+                                {{"listener", now.pool.listeners[i]}});
+        });
 }
 
 void add_slots(Families& families) {

@@ -1,52 +1,118 @@
 #include "pool/datagrams.hpp"
 
+#include <algorithm>
 #include <memory>
 
 #include <bullpen/clock.hpp>
-#include "core/datagram.hpp"
+#include "core/datagram_batch.hpp"
+#include "core/datagram_metrics.hpp"
 #include "core/thread.hpp"
+#include "pool/crew.hpp"
+#include "pool/forked_child.hpp"
 #include "pool/worker_process.hpp"
 
 namespace bullpen {
 namespace {
 
-void serve(Worker& worker, const DatagramHandler& handler, Datagram& datagram) noexcept {
-    const std::uint64_t begun_ns = worker.begin(Client{.since_ns = monotonic_ns()});
-    bool failed = false;
-    try {
-        handler(datagram);
-    } catch (...) {
-        failed = handler_failed();
-    }
-    worker.end_without_connection(begun_ns, !failed, {});
-}
+constexpr std::uint64_t batch_ns = 100'000;
 
-/// Serves what lies in the sockets, in turns, so that a busy one doesn't keep the others waiting. Returns
-/// whether there was any.
-bool serve_what_came(WorkerProcess& process, Datagram& datagram) {
-    constexpr int at_a_turn = 16;
-    bool any = false;
-    for (const Listener& listener : process.seat().listeners)
-        for (int i = 0; i < at_a_turn && datagram.receive(listener.fd()); ++i) {
-            any = true;
-            serve(process.worker(), process.options().datagram_handler, datagram);
+/// One worker's.
+class DatagramServer {
+public:
+    DatagramServer(WorkerProcess& process, Worker& worker)
+        : process_{process}, worker_{worker}, listeners_{process.seat().listeners} {
+        for (const Listener& listener : listeners_)
+            tell_destinations(listener.fd());
+    }
+
+    /// Until it is time to leave. A worker that was woken looks once more: the kernel has woken no other.
+    void run() {
+        for (bool woken = false; woken || worker_.leave() != Leave::now;) {
+            if (serve_what_came()) continue;
+            woken = false;
+            if (worker_.leave() != Leave::no) return;
+            const BlockedOrders orders;
+            if (worker_.leave() == Leave::no) woken = process_.idle_wait().wait(orders);
         }
-    return any;
-}
+    }
+
+private:
+    /// One batch of each socket, so that a busy one doesn't keep the others waiting. Returns whether there
+    /// was a datagram. At the only socket it waits for one, for a slice.
+    bool serve_what_came() {
+        const bool one = listeners_.size() == 1 && worker_.leave() == Leave::no;
+        bool any = false;
+        for (const Listener& listener : listeners_)
+            any =
+                serve_batch(listener, one ? DatagramBatch::Wait::for_one : DatagramBatch::Wait::never) || any;
+        return any;
+    }
+
+    bool serve_batch(const Listener& listener, DatagramBatch::Wait wait) {
+        const std::size_t count = batch_->receive(listener, datagrams_at_once(service_ns_), wait);
+        if (count == 0) return false;
+        const std::uint64_t received_ns = monotonic_ns();
+        worker_.receive_datagrams(count);
+        std::uint64_t unsent_since_ns = received_ns;
+        std::uint64_t now_ns = received_ns;
+        for (std::size_t i = 0; i < count; ++i) {
+            serve(i, received_ns);
+            now_ns = monotonic_ns();
+            if (now_ns - unsent_since_ns < answers_wait_ns) continue;
+            batch_->send_answers();
+            unsent_since_ns = now_ns;
+        }
+        batch_->send_answers();
+        service_ns_ = (now_ns - received_ns) / count;
+        return true;
+    }
+
+    void serve(std::size_t index, std::uint64_t received_ns) noexcept {
+        const std::uint64_t begun_ns = worker_.begin_received(received_ns);
+        bool failed = false;
+        try {
+            Datagram datagram = batch_->at(index);
+            worker_.datagram_handler()(datagram);
+            end_forked_child();
+        } catch (...) {
+            failed = handler_failed();
+        }
+        if (failed)
+            count_failed_datagram();
+        else
+            count_datagram(batch_->fate(index));
+        worker_.end_without_connection(begun_ns, !failed, {});
+    }
+
+    static constexpr std::uint64_t answers_wait_ns = 1'000'000;
+
+    WorkerProcess& process_;
+    Worker& worker_;
+    std::span<const Listener> listeners_;
+    std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
+    std::uint64_t service_ns_ = batch_ns;  ///< Of one, in the batch before.
+};
 
 }  // namespace
 
+std::size_t datagrams_at_once(std::uint64_t service_ns) noexcept {
+    return std::clamp<std::uint64_t>(batch_ns / std::max<std::uint64_t>(service_ns, 1), 1,
+                                     DatagramBatch::most);
+}
+
 void serve_datagrams(WorkerProcess& process) {
-    for (const Listener& listener : process.seat().listeners)
-        tell_destinations(listener.fd());
-    const auto datagram = std::make_unique<Datagram>();
-    process.worker().ready();
-    while (process.leave() != Leave::now) {
-        if (serve_what_came(process, *datagram)) continue;
-        if (process.leave() != Leave::no) return;
-        const BlockedOrders orders;
-        if (process.leave() == Leave::no) (void)process.idle_wait().wait(orders);
-    }
+    in_each_worker(process, [&process](Worker& worker) {
+        DatagramServer server{process, worker};
+        worker.ready();
+        server.run();
+    });
+}
+
+void serve_datagrams_by_threads(WorkerProcess& process) {
+    Crew crew{process};
+    crew.start_sized([&process](Worker& worker) { DatagramServer{process, worker}.run(); });
+    process.ready();
+    crew.wait_until_all_left();
 }
 
 }  // namespace bullpen

@@ -12,6 +12,12 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
+/// The sum falls when a worker's own socket is closed.
+void Gauges::note_dropped(ListenQueueWords& queue, std::uint64_t sum) noexcept {
+    const std::uint64_t known = queue.dropped_known.exchange(sum, relaxed);
+    if (sum > known) add(queue.dropped, sum - known);
+}
+
 Gauges::Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard)
     : options_{options}, shape_{shape}, header_{scoreboard.header()} {
     publish_limits();
@@ -67,6 +73,7 @@ bool Gauges::sample(const Door& door, const Workforce& workforce, TimePoint now)
         const ListenQueue own = workforce.queue_of(i);
         header_.listen_queues[i].length.store(shared.length + own.length, relaxed);
         header_.listen_queues[i].limit.store(shared.limit + own.limit, relaxed);
+        note_dropped(header_.listen_queues[i], door.listeners()[i].dropped() + workforce.dropped_of(i));
     }
     return true;
 }

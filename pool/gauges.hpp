@@ -28,6 +28,8 @@ public:
     bool sample(const Door& door, const Workforce& workforce, TimePoint now) noexcept;
 
 private:
+    static void note_dropped(ListenQueueWords& queue, std::uint64_t sum) noexcept;
+
     const PoolOptions& options_;
     const PoolShape& shape_;
     ScoreboardHeader& header_;

@@ -48,6 +48,8 @@ struct Model {
     std::string_view choose_when = {};  ///< When to choose the model.
     void (*work)(WorkerProcess&) = nullptr;  ///< A worker process's whole life; null if a program is started
                                              ///< in place of a worker.
+    /// The same in a pool whose listeners are for datagrams; null: the model has none. See for_datagrams().
+    void (*work_datagrams)(WorkerProcess&) = nullptr;
 
     /// Whether the master accepts, so that it can park, queue or refuse a client.
     [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
@@ -71,5 +73,14 @@ struct Model {
         return !multiplexes && housing == Housing::processes;
     }
 };
+
+/// The model as a pool of datagrams has it: the workers receive by themselves, on sockets that they share or,
+/// with own_listeners, on their own. It must have work_datagrams.
+constexpr Model for_datagrams(Model model) noexcept {
+    model.delivery = Delivery::accept;
+    model.form = Form::datagram;
+    model.work = model.work_datagrams;
+    return model;
+}
 
 }  // namespace bullpen

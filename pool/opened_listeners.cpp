@@ -28,9 +28,9 @@ OpenedListeners open_listeners_of(const PoolOptions& options) {
     if (!options.design.own_listeners) return opened;
     for (Listener& listener : opened.listeners) {
         if (listener.address().family() == AF_UNIX)
-            throw std::invalid_argument{"model " + std::string{options.design.name} +
-                                        " needs TCP listeners: " + listener.address().text() +
-                                        " can't be shared by SO_REUSEPORT"};
+            throw std::invalid_argument{"model " + std::string{options.design.name} + " needs " +
+                                        (listener.is_for_datagrams() ? "UDP" : "TCP") + " listeners: " +
+                                        listener.address().text() + " can't be shared by SO_REUSEPORT"};
         listener.share_port();
     }
     return opened;

@@ -8,10 +8,11 @@
 #include <vector>
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/datagram_handler.hpp>
 #include <bullpen/handler.hpp>
 #include <bullpen/options.hpp>
+#include <bullpen/per_worker.hpp>
 #include <bullpen/program.hpp>
-#include "core/datagram.hpp"
 #include "core/program_starter.hpp"
 #include "core/run_as.hpp"
 #include "pool/model.hpp"
@@ -27,13 +28,13 @@ struct SettingText {
 
 /// A user's options, the model and the handler that they are for, and times that only tests change.
 struct PoolOptions : Options {
-    Model design;                                     ///< The one that `model` names.
-    PerWorker<Handler> handler = [](Connection&) {};  ///< Served by models of Form::blocking.
-    PerWorker<AsyncHandler> async_handler = {};       ///< Served by models of Form::asynchronous.
-    Program program = {};                             ///< Served by models of Form::program.
-    ProgramSetting program_setting = {};              ///< The same; not for Delivery::fork.
-    DatagramHandler datagram_handler = {};            ///< Served by models of Form::datagram.
-    std::optional<RunAs> run_as = {};                 ///< Whom the workers run as; nothing: as the master.
+    Model design;                                      ///< The one that `model` names.
+    PerWorker<Handler> handler = [](Connection&) {};   ///< Served by models of Form::blocking.
+    PerWorker<AsyncHandler> async_handler = {};        ///< Served by models of Form::asynchronous.
+    Program program = {};                              ///< Served by models of Form::program.
+    ProgramSetting program_setting = {};               ///< The same; not for Delivery::fork.
+    PerWorker<DatagramHandler> datagram_handler = {};  ///< Served by models of Form::datagram.
+    std::optional<RunAs> run_as = {};                  ///< Whom the workers run as; nothing: as the master.
     int starts_a_minute = 0;  ///< The most clients that are taken in a minute; 0: any number.
 
     // For reloads.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/datagram_batch.hpp"
 #include "pool/pool_options.hpp"
 
 namespace bullpen {
@@ -26,6 +27,7 @@ struct PoolShape {
     std::uint32_t slots = 1;
     std::uint32_t slots_of_a_process = 1;
     std::uint64_t capacity = 1;  ///< Connections that a worker serves at once.
+    std::uint64_t held = 1;      ///< Where it accepts: the most that a worker has accepted and not ended.
     std::uint64_t depth = 1;     ///< Connections that a slot has at once: served, or in its channel.
     Pick pick = Pick::lowest_idle;
     bool parks = false;         ///< Workers give connections back.
@@ -62,6 +64,7 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
         shape.slots += static_cast<std::uint32_t>(options.reserve * options.threads);
     shape.slots_of_a_process = shape.sizes_itself ? shape.slots : static_cast<std::uint32_t>(options.threads);
     shape.capacity = model.multiplexes ? static_cast<std::uint64_t>(options.capacity) : 1;
+    shape.held = model.form == Form::datagram ? DatagramBatch::most : shape.capacity;
     shape.depth = shape.capacity;
     shape.parks = model.parks();
     switch (model.delivery) {

@@ -29,6 +29,8 @@ void check_change(const PresentPool& present, const PoolOptions& wanted) {
     const std::string under_model = " under model " + std::string{now.design.name};
     if (const SettingText* const changed = first_change(now.of_pool, wanted.of_pool))
         reject(changed->key + " (" + changed->text + ")");
+    if ((now.design.form == Form::datagram) != (wanted.design.form == Form::datagram))
+        reject("listen between connections and datagrams");
     const bool one_process = now.design.housing == Housing::threads_of_one;
     if (const SettingText* const changed = first_change(now.of_workers, wanted.of_workers);
         changed != nullptr && one_process)
@@ -42,7 +44,8 @@ void check_change(const PresentPool& present, const PoolOptions& wanted) {
 /// Whether a pool of the model may give a listener to another one, or take one. Workers that accept may be
 /// waiting in accept4 for long.
 bool may_pass(const Model& model) noexcept {
-    return model.master_accepts() || model.lends_listener || model.form == Form::datagram;
+    return model.master_accepts() || model.lends_listener ||
+           (model.form == Form::datagram && !model.own_listeners);
 }
 
 }  // namespace

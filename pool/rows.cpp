@@ -46,7 +46,7 @@ std::optional<std::uint64_t> Rows::held_by_acceptor(std::uint32_t slot) const no
     const std::uint64_t ended = outcomes(row);
     const std::uint64_t lost_before = scoreboard_.entry(slot).lost.load(relaxed);
     const std::uint64_t had = row.accepted.load(relaxed) - ended - lost_before;
-    if (ended < at_birth(slot).ended || had > shape_.capacity) return {};
+    if (ended < at_birth(slot).ended || had > shape_.held) return {};
     return had;
 }
 

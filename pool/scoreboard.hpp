@@ -63,6 +63,8 @@ const char* name_of(ExitReason reason) noexcept;
 struct ListenQueueWords {
     SharedWord length;
     SharedWord limit;
+    SharedCounter dropped;        ///< Datagrams for which the kernel had no room.
+    SharedCounter dropped_known;  ///< The sum of the present sockets' own counts, all in `dropped` already.
 };
 
 /// The header. Only the master writes it.

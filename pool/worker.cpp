@@ -257,12 +257,18 @@ void Worker::end_turn(std::uint64_t begun_ns, const Completion& completion,
 }
 
 std::uint64_t Worker::begin(const Client& client) noexcept {
+    if (process_.seat().delivery == Delivery::accept) count_accepted(1);
+    return begin_received(client.since_ns);
+}
+
+void Worker::count_accepted(std::size_t count) noexcept {
+    add(row_.accepted, count);
+    if (process_.header().wake_on_room.load(relaxed) != 0)
+        process_.wake_master();  // The pool may have to grow.
+}
+
+std::uint64_t Worker::begin_received(std::uint64_t since_ns) noexcept {
     const std::uint64_t begun_ns = monotonic_ns();
-    if (process_.seat().delivery == Delivery::accept) {
-        add(row_.accepted);
-        if (process_.header().wake_on_room.load(relaxed) != 0)
-            process_.wake_master();  // The pool may have to grow.
-    }
     add(row_.begun);
     if (serving_++ == 0) {
         serving_since_ns_ = begun_ns;
@@ -273,7 +279,7 @@ std::uint64_t Worker::begin(const Client& client) noexcept {
         row_.activity.store(static_cast<std::uint32_t>(Activity::busy), std::memory_order_seq_cst);
         process_.note_change();
     }
-    row_.queue_wait.record(begun_ns - std::min(begun_ns, client.since_ns));
+    row_.queue_wait.record(begun_ns - std::min(begun_ns, since_ns));
     return begun_ns;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <bullpen/clock.hpp>
+#include <bullpen/datagram_handler.hpp>
 #include <bullpen/detail/client_socket.hpp>
 #include <bullpen/handler.hpp>
 #include "core/channel.hpp"
@@ -28,6 +29,8 @@ public:
 
     /// Sets the handler, before the first client.
     void serve_by(Handler handler) noexcept { handler_ = std::move(handler); }
+    void serve_by(DatagramHandler handler) noexcept { datagram_handler_ = std::move(handler); }
+    [[nodiscard]] const DatagramHandler& datagram_handler() const noexcept { return datagram_handler_; }
 
     /// Tells the master that this worker can serve. The models call it once, before the first client.
     void ready() noexcept;
@@ -63,6 +66,10 @@ public:
 
     /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).
     std::uint64_t begin(const Client& client) noexcept;
+
+    /// For datagrams: counts those that were received at once as accepted, then the beginning of each.
+    void receive_datagrams(std::size_t count) noexcept { count_accepted(count); }
+    std::uint64_t begin_received(std::uint64_t since_ns) noexcept;
 
     /// Counts a connection's end, after its close, and tells the master. `Served` is a ServedConnection or an
     /// AsyncConnection.
@@ -108,6 +115,7 @@ public:
     [[nodiscard]] Leave leave() const noexcept;
 
 private:
+    void count_accepted(std::size_t count) noexcept;
     enum class Took { client, nothing, leave };
     Took receive(bool wait, std::optional<Client>& client);
     void take(Envelope envelope, std::optional<Client>& client);
@@ -136,6 +144,7 @@ private:
     WorkerProcess& process_;
     ScoreboardRow& row_;
     Handler handler_ = [](Connection&) {};
+    DatagramHandler datagram_handler_;
     WorkerPages pages_;
     std::vector<HandoffNote*> free_notes_;
     std::vector<Client> in_hand_;  ///< Received, not begun; the next one last.

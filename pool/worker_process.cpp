@@ -65,7 +65,8 @@ void on_sigterm(int) {
     if (!all_leave && stop_order.waits_for_turn) ::_exit(worker_exit_retired);
     for (const int fd : stop_order.waited_on) {
         if (all_leave) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-        if (orphan && stop_order.accepts) Listener::drop_new_syns(fd);  // A new server can have the port now.
+        if (orphan && stop_order.accepts)
+            Listener::drop_new_clients(fd);  // A new server can have the port now.
     }
     constexpr std::uint64_t one = 1;
     if (stop_order.signal_fd >= 0) (void)!::write(stop_order.signal_fd, &one, sizeof one);
@@ -175,6 +176,11 @@ bool WorkerProcess::prepare() noexcept {
             WorkerContext of_worker = context(i);
             count_for(i);
             worker(i).serve_by(options_.handler(of_worker));
+        }
+        for (std::uint32_t i = 0; options_.design.form == Form::datagram && i < workers(); ++i) {
+            WorkerContext of_worker = context(i);
+            count_for(i);
+            worker(i).serve_by(options_.datagram_handler(of_worker));
         }
         return true;
     } catch (const std::exception& error) {

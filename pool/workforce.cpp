@@ -716,6 +716,13 @@ ListenQueue Workforce::queue_of(std::size_t listener) const noexcept {
     return sum;
 }
 
+std::uint64_t Workforce::dropped_of(std::size_t listener) const noexcept {
+    std::uint64_t sum = 0;
+    for (const std::vector<Listener>& listeners : own_listeners_)
+        if (!listeners.empty()) sum += listeners[listener].dropped();
+    return sum;
+}
+
 void Workforce::stop_new_clients() noexcept {
     for (std::vector<Listener>& listeners : own_listeners_)
         for (Listener& listener : listeners)

@@ -205,6 +205,7 @@ public:
     // The workers' own listeners (Model::own_listeners).
 
     [[nodiscard]] bool has_clients() const noexcept;
+    [[nodiscard]] std::uint64_t dropped_of(std::size_t listener) const noexcept;
     [[nodiscard]] ListenQueue queue_of(std::size_t listener) const noexcept;
     void stop_new_clients() noexcept;
 

@@ -55,15 +55,26 @@ void take_on_ready(const std::vector<Part>& parts, ServerOptions& server) {
 
 constexpr std::string_view no_function = "handler: expected a function, got an empty one";
 
+bool has_function(const Part& part) noexcept {
+    switch (part.form) {
+        case Form::blocking: return static_cast<bool>(part.handler);
+        case Form::asynchronous: return static_cast<bool>(part.async_handler);
+        case Form::datagram: return static_cast<bool>(part.datagram_handler);
+        case Form::program: break;
+    }
+    return true;
+}
+
 PoolOptions make_pool(const Part& part, const std::string& place) {
     if (part.form == Form::program && part.program.argv.empty())
         throw SettingError{"the program has no argv; its first word is the path of an executable file"};
-    if (part.form == Form::blocking ? !part.handler : part.form == Form::asynchronous && !part.async_handler)
+    if (!has_function(part))
         throw SettingError{(place.empty() ? "" : place + ": ") + std::string{no_function}};
     PoolOptions pool = make_pool(part.options, part.form, place);
     pool.handler = part.handler;
     pool.async_handler = part.async_handler;
     pool.program = part.program;
+    pool.datagram_handler = part.datagram_handler;
     return pool;
 }
 
@@ -132,6 +143,12 @@ Server& Server::add(Options options, PerWorker<AsyncHandler> handler) {
     return *this;
 }
 
+Server& Server::add(Options options, PerWorker<DatagramHandler> handler) {
+    pools_->parts.push_back(
+        {.options = std::move(options), .form = Form::datagram, .datagram_handler = std::move(handler)});
+    return *this;
+}
+
 Server& Server::add(Options options, Program program) {
     pools_->parts.push_back(
         {.options = std::move(options), .form = Form::program, .program = std::move(program)});
@@ -157,6 +174,10 @@ int serve(Options options, PerWorker<Handler> handler) {
 }
 
 int serve(Options options, PerWorker<AsyncHandler> handler) {
+    return Server{}.add(std::move(options), std::move(handler)).run();
+}
+
+int serve(Options options, PerWorker<DatagramHandler> handler) {
     return Server{}.add(std::move(options), std::move(handler)).run();
 }
 

@@ -14,6 +14,7 @@ struct Part {
     PerWorker<Handler> handler = {};
     PerWorker<AsyncHandler> async_handler = {};
     Program program = {};
+    PerWorker<DatagramHandler> datagram_handler = {};
 };
 
 struct Server::Pools {

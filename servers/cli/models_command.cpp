@@ -48,7 +48,8 @@ std::string describe(const Model& model) {
     const std::string hidden =
         model.crash_hides.empty() ? "" : ", and uncounted " + std::string{model.crash_hides};
     return std::string{model.name} + (model.name == "prefork" ? " (the default)" : "") + "\n" +
-           paragraph(capitalised(model.summary) + "." + form_of(model.form)) +
+           paragraph(capitalised(model.summary) + "." + form_of(model.form) +
+                     (model.work_datagrams != nullptr ? " It serves datagrams, too." : "")) +
            paragraph("A crash takes: " + std::string{model.crash_takes} + hidden + ".") +
            paragraph("Choose it when: " + std::string{model.choose_when} + ".");
 }

@@ -1,4 +1,5 @@
 /// Iterative (UNP 30.4): one process accepts a client, serves it to its end, and accepts the next.
+#include "pool/datagrams.hpp"
 #include "pool/worker_process.hpp"
 #include "servers/models/models.hpp"
 
@@ -13,6 +14,7 @@ const Model iterative{
     .crash_hides = "a client accepted an instant before",
     .choose_when = "answers take microseconds, or as the base line of a comparison",
     .work = accept_and_serve,
+    .work_datagrams = serve_datagrams,
 };
 
 }  // namespace bullpen

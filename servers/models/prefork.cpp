@@ -1,6 +1,7 @@
 /// Prefork with descriptor passing (UNP 30.9): the master accepts and hands each client to an idle worker,
 /// which is a process or, with `threads` above 1, one of several threads of a process.
 #include "pool/crew.hpp"
+#include "pool/datagrams.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -20,6 +21,7 @@ const Model prefork{
                     worker.serve(std::move(*client));
             });
         },
+    .work_datagrams = serve_datagrams,
 };
 
 }  // namespace bullpen

@@ -1,5 +1,6 @@
 /// Prefork with SO_REUSEPORT (socket(7), Linux 3.9): every worker has a listener of its own, and the kernel
 /// deals the clients out by a hash of their addresses.
+#include "pool/datagrams.hpp"
 #include "pool/worker_process.hpp"
 #include "servers/models/models.hpp"
 
@@ -14,6 +15,7 @@ const Model prefork_reuseport{
     .crash_hides = "a client accepted an instant before",
     .choose_when = "answers are all quick and alike: a client waits for its worker though others idle",
     .work = accept_and_serve,
+    .work_datagrams = serve_datagrams,
 };
 
 }  // namespace bullpen

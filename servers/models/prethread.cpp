@@ -1,6 +1,7 @@
 /// Prethreaded (UNP 30.12): the main thread accepts and idle threads take the clients from a queue.
 #include "pool/client_queue.hpp"
 #include "pool/crew.hpp"
+#include "pool/datagrams.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -31,6 +32,7 @@ const Model prethread{
             queue.close();
             crew.wait_until_all_left();
         },
+    .work_datagrams = serve_datagrams_by_threads,
 };
 
 }  // namespace bullpen

@@ -1,5 +1,6 @@
 /// Prethreaded with a shared accept (UNP 30.11, without its mutex): every thread blocks in accept.
 #include "pool/crew.hpp"
+#include "pool/datagrams.hpp"
 #include "servers/models/models.hpp"
 
 namespace bullpen {
@@ -22,6 +23,7 @@ const Model prethread_accept{
             process.ready();
             crew.wait_until_all_left();
         },
+    .work_datagrams = serve_datagrams_by_threads,
 };
 
 }  // namespace bullpen

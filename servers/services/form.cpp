@@ -1,5 +1,7 @@
 #include "servers/services/form.hpp"
 
+#include "core/datagram_metrics.hpp"
+#include "core/enumerate.hpp"
 #include "servers/services/guarded_datagrams.hpp"
 
 namespace bullpen {
@@ -10,7 +12,7 @@ const char* name_of(Form form) noexcept {
         case Form::blocking: return "a blocking handler";
         case Form::asynchronous: return "an asynchronous handler";
         case Form::program: return "a program";
-        case Form::datagram: return "a datagrams' handler";
+        case Form::datagram: return "a handler of datagrams";
     }
     return "";
 }
@@ -31,7 +33,21 @@ bool has_form(const Service& service, Form form) noexcept {
     return false;
 }
 
+namespace {
+
+std::string datagram_services() {
+    std::vector<std::string_view> names;
+    for (const Service& service : services())
+        if (has_form(service, Form::datagram)) names.push_back(service.name);
+    return enumerate(names);
+}
+
+}  // namespace
+
 std::string set_form(PoolOptions& pool, const Service& service, const ServiceOptions& options) {
+    if (pool.design.form == Form::datagram && !has_form(service, Form::datagram))
+        return "service " + std::string{service.name} +
+               " serves connections only; datagrams are answered by " + datagram_services();
     if (!has_form(service, pool.design.form))
         return "model " + std::string{pool.design.name} + " runs " + name_of(pool.design.form) +
                ", and service " + std::string{service.name} + " is none (see bullpen models)";
@@ -39,7 +55,12 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         case Form::blocking: pool.handler = handler_for(pool.design, service)(options); break;
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
-        case Form::datagram: pool.datagram_handler = guarded(service.make_datagram(options)); break;
+        case Form::datagram:
+            pool.datagram_handler = [answer = service.make_datagram(options)](WorkerContext&) {
+                return guarded(answer);
+            };
+            define_datagram_metrics();
+            break;
     }
     if (pool.design.master_accepts()) {
         if (service.client_speaks_first) pool.handoff_when = HandoffWhen::readable;

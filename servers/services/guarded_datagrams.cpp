@@ -35,24 +35,22 @@ private:
 };
 
 bool is_a_service(const Datagram& datagram) {
-    if (datagram.sender().family() == AF_UNIX) return false;
-    const std::uint16_t port = datagram.sender().port();
-    return port < reserved_below || port == nfs_port || port == datagram.own_port();
-}
-
-std::string_view text_of(const Datagram& datagram) noexcept {
-    return {reinterpret_cast<const char*>(datagram.bytes().data()), datagram.bytes().size()};
+    const Address sender = datagram.sender();
+    if (sender.family() == AF_UNIX) return false;
+    return sender.port() < reserved_below || sender.port() == nfs_port ||
+           sender.port() == datagram.came_to().port();
 }
 
 }  // namespace
 
 DatagramHandler guarded(DatagramAnswer answer) {
     return [answer = std::move(answer), long_answers = std::make_shared<LongAnswers>()](Datagram& datagram) {
-        if (is_a_service(datagram)) return;
-        const std::string text = answer(text_of(datagram));
+        if (is_a_service(datagram)) return datagram.refuse();
+        const std::string text = answer(datagram.text());
         if (text.empty()) return;
-        if (text.size() > datagram.bytes().size() && !long_answers->may_go_to(datagram.sender())) return;
-        datagram.answer(std::as_bytes(std::span{text}));
+        if (text.size() > datagram.bytes().size() && !long_answers->may_go_to(datagram.sender()))
+            return datagram.refuse();
+        datagram.answer(text);
     };
 }
 

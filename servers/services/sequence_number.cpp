@@ -31,6 +31,13 @@ std::string answer(std::string_view line) {
     return std::to_string(next_number().fetch_add(*wanted, std::memory_order_relaxed)) + "\n";
 }
 
+/// The line's end may be missing.
+std::string answer_datagram(std::string_view question) {
+    while (question.ends_with('\n') || question.ends_with('\r'))
+        question.remove_suffix(1);
+    return answer(question);
+}
+
 boost::asio::awaitable<void> serve(AsyncConnection& client) {
     std::array<std::byte, line_most> buffer;
     std::size_t held = 0;
@@ -69,6 +76,10 @@ Service sequence_number_service() {
             .make_async = [](const ServiceOptions&) -> AsyncHandler {
                 next_number();
                 return serve;
+            },
+            .make_datagram = [](const ServiceOptions&) -> DatagramAnswer {
+                next_number();
+                return answer_datagram;
             },
             .client_speaks_first = true};
 }

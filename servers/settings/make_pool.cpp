@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/datagram_metrics.hpp"
+#include "core/enumerate.hpp"
 #include "core/printable.hpp"
 #include "core/resolve.hpp"
 #include "core/urgent_data.hpp"
@@ -63,6 +65,29 @@ void check_capacity(const PoolOptions& pool, const Place& where) {
     where.reject(where.spell("capacity") + ": model " + pool.model + " can't watch descriptors above " +
                  std::to_string(FD_SETSIZE - 1) + " (FD_SETSIZE): expected at most " + std::to_string(most) +
                  " connections, got " + std::to_string(pool.capacity));
+}
+
+std::string names_of_datagram_models() {
+    std::vector<std::string_view> names;
+    for (const Model& model : models())
+        if (model.work_datagrams != nullptr) names.push_back(model.name);
+    return enumerate(names);
+}
+
+/// A pool's listeners are all for connections, or all for datagrams. Returns the model as it is for these.
+Model design_for(const PoolOptions& pool, const Model& model, const Place& where) {
+    const std::vector<std::string>& listen = pool.listen;
+    const auto datagrams = std::find_if(listen.begin(), listen.end(), is_for_datagrams);
+    const auto connections = std::find_if_not(listen.begin(), listen.end(), is_for_datagrams);
+    if (datagrams == listen.end()) return model;
+    const std::string first = where.spell("listen") + ": '" + printable(*datagrams) + "' is for datagrams";
+    if (connections != listen.end())
+        where.reject(first + " and '" + printable(*connections) +
+                     "' for connections; a pool's listeners are all of one kind");
+    if (model.work_datagrams == nullptr)
+        where.reject(first + ", which model " + std::string{model.name} + " doesn't serve; expected " +
+                     names_of_datagram_models());
+    return for_datagrams(model);
 }
 
 /// A program that gets the listener knows which kind it is.
@@ -219,7 +244,7 @@ PoolOptions make_pool(const std::string& name, const PoolSettings& settings, std
     pool.name = name;
     const bool only_a_program = service.make == nullptr && service.make_async == nullptr;
     if (only_a_program && !settings.given.contains("model")) pool.model = inetd.name;
-    pool.design = choose("model", pool.model, models(), place);
+    pool.design = design_for(pool, choose("model", pool.model, models(), place), where);
     set_workers(pool, settings, where);
     set_service(pool, settings, service, where);
     check(pool, place, spell);
@@ -233,7 +258,12 @@ PoolOptions make_pool(const Options& options, Form form, std::string_view place)
     const Place where{place, spell_as_key};
     PoolOptions pool;
     static_cast<Options&>(pool) = options;
-    pool.design = choose("model", pool.model, models(), place);
+    pool.design = design_for(pool, choose("model", pool.model, models(), place), where);
+    if ((pool.design.form == Form::datagram) != (form == Form::datagram))
+        where.reject("listen: '" + printable(pool.listen.empty() ? "" : pool.listen.front()) + "' is for " +
+                     (form == Form::datagram ? "connections, and the handler for datagrams"
+                                             : "datagrams, and the handler for connections"));
+    if (form == Form::datagram) define_datagram_metrics();
     if (pool.design.form != form) where.reject("model " + pool.model + " doesn't run this kind of handler");
     if (form == Form::program && (pool.on_worker_start || pool.on_worker_stop))
         where.reject("on_worker_start and on_worker_stop can't go with model " + pool.model +

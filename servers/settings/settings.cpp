@@ -27,7 +27,8 @@ std::string models_that(Which which) {
 }
 
 std::string goes_with(const std::string& spelled, const std::string& which, const Model& model) {
-    return spelled + " goes with " + which + ", not with model " + std::string{model.name};
+    return spelled + " goes with " + which + ", not with model " + std::string{model.name} +
+           (model.form == Form::datagram ? " over datagrams" : "");
 }
 
 constexpr Fit takes_threads{[](const Model& model) { return model.takes_threads; },
@@ -227,7 +228,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          {},
          R"(["/bin/cat", "-u"])"},
-        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT, unix:/path ...; repeatable"},
+        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT, unix:/path, udp:HOST:PORT ...; repeatable"},
         {"model", at<pool, &O::model>, "MODEL", "the design, see bullpen models"},
         {"workers",
          at<&P::workers>,

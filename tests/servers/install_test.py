@@ -30,7 +30,7 @@ STANDARDS = {"20": "-std=c++20", "23": "-std=c++2b"}  # Clang 14 knows it by tha
 MATRIX = tuple(itertools.product(COMPILERS, STANDARDS))
 LONG = bool(os.environ.get("BULLPEN_LONG"))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast")
-API = {"serve", "log", "Connection", "AsyncConnection", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
+API = {"serve", "log", "Connection", "AsyncConnection", "Datagram", "Address", "AddressError", "IpAddress", "Network", "EarlyDrop", "ClientGone",
        "TimedOut", "Server", "stop", "reload", "set_option", "load_options", "testing", "metrics", "HttpFields", "HttpHandler", "http_options"}
 
 ASYNC = """
@@ -284,7 +284,32 @@ def check_sqlite(program):
                               ("GET", "/", (200, b"it's me\nAda\n" + lines)), ("DELETE", "/", (405, b"")), ("GET", "/other", (404, b"")))
 
 
-CHECKS = {"chat": check_chat, "crash": check_crash, "echo": check_echo, "json_api": check_json_api, "key_value": check_key_value,
+def check_datagrams(program):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        client.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            port = other.getsockname()[1]
+        server = subprocess.Popen([program, f"udp:127.0.0.1:{port}"], stderr=subprocess.DEVNULL,
+                                  preexec_fn=end_with(os.getpid()))
+
+        def answer():
+            client.sendto(b"too short", ("127.0.0.1", port))
+            client.sendto(b"x" * 100, ("127.0.0.1", port))
+            with contextlib.suppress(TimeoutError):
+                return client.recv(1000)
+        try:
+            told = wait_until(answer, "an answer")
+            if told != f"udp:127.0.0.1:{client.getsockname()[1]} asks udp:127.0.0.1:{port}\n".encode():
+                raise AssertionError(f"{program} answers {told}")
+        finally:
+            server.terminate()
+            if server.wait(60) != 0:
+                raise AssertionError(f"{program} ended with {server.returncode}")
+
+
+CHECKS = {"chat": check_chat, "crash": check_crash, "datagrams": check_datagrams, "echo": check_echo, "json_api": check_json_api, "key_value": check_key_value,
           "own_metrics": check_own_metrics, "own_test": check_own_test, "sqlite": check_sqlite, "tls_echo": check_tls_echo,
           "two_pools": check_two_pools}
 LIBRARIES = {"json_api": ["-lboost_json"], "sqlite": ["-lsqlite3"], "tls_echo": ["-lssl", "-lcrypto"]}  # Of an example's own.

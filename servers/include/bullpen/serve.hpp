@@ -12,6 +12,7 @@
 #include <concepts>
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/datagram_handler.hpp>
 #include <bullpen/detail/handler_mistake.hpp>
 #include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
@@ -36,6 +37,10 @@ BULLPEN_API int serve(Options options, PerWorker<AsyncHandler> handler);
 /// The same of a program, which is started for each client with the connection as its standard descriptors,
 /// for the model inetd.
 BULLPEN_API int serve(Options options, Program program);
+
+/// The same of a function over datagrams, for listeners that are all for datagrams (udp:HOST:PORT,
+/// unixgram:/path) and for the models that `bullpen models` names for them.
+BULLPEN_API int serve(Options options, PerWorker<DatagramHandler> handler);
 
 /// Anything else doesn't compile, and the compiler says what to write instead.
 template <typename Given>

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/datagram_handler.hpp>
 #include <bullpen/detail/handler_mistake.hpp>
 #include <bullpen/export.hpp>
 #include <bullpen/handler.hpp>
@@ -35,6 +36,7 @@ public:
     Server& add(Options options, PerWorker<Handler> handler);
     Server& add(Options options, PerWorker<AsyncHandler> handler);
     Server& add(Options options, Program program);
+    Server& add(Options options, PerWorker<DatagramHandler> handler);
 
     /// Anything else doesn't compile, and the compiler says what to write instead.
     template <typename Given>

@@ -7,24 +7,26 @@
 #include <string>
 
 #include <bullpen/unique_fd.hpp>
-#include "core/listener.hpp"
+#include "core/datagram_batch.hpp"
 #include "core/resolve.hpp"
 
 using namespace bullpen;
 
 namespace {
 
-/// How many of so many equal questions a handler answers.
+/// How many of so many equal questions a handler answers. The others it refuses, or says nothing.
 int answered(const DatagramHandler& handler, const std::string& question, int times) {
     const Listener listener = Listener::open(resolve("udp:127.0.0.1:0").front(), {});
     const UniqueFd client{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     const Address to = listener.address();
-    const auto datagram = std::make_unique<Datagram>();
+    const auto batch = std::make_unique<DatagramBatch>();
     int answers = 0;
     for (int i = 0; i < times; ++i) {
         REQUIRE(::sendto(client.get(), question.data(), question.size(), 0, to.data(), to.size()) >= 0);
-        REQUIRE(datagram->receive(listener.fd()));
-        handler(*datagram);
+        REQUIRE(batch->receive(listener, 1, DatagramBatch::Wait::never) == 1);
+        Datagram datagram = batch->at(0);
+        handler(datagram);
+        batch->send_answers();
         char answer[100];
         if (::recv(client.get(), answer, sizeof answer, MSG_DONTWAIT) >= 0) ++answers;
     }

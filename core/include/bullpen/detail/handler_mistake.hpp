@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include <bullpen/async_handler.hpp>
+#include <bullpen/datagram_handler.hpp>
 #include <bullpen/handler.hpp>
 #include <bullpen/per_worker.hpp>
 #include <bullpen/program.hpp>
@@ -12,8 +13,9 @@
 namespace bullpen::detail {
 
 template <typename Given>
-concept Servable = std::convertible_to<Given, PerWorker<Handler>> ||
-    std::convertible_to<Given, PerWorker<AsyncHandler>> || std::convertible_to<Given, Program>;
+concept Servable =
+    std::convertible_to<Given, PerWorker<Handler>> || std::convertible_to<Given, PerWorker<AsyncHandler>> ||
+    std::convertible_to<Given, Program> || std::convertible_to<Given, PerWorker<DatagramHandler>>;
 
 /// Doesn't compile; the first sentence that fits is the compiler's.
 template <typename Given>
@@ -42,7 +44,8 @@ constexpr void explain_handler_mistake() {
         static_assert(
             Servable<Given>,
             "a handler is a function of (bullpen::Connection&) that returns void or bullpen::Next, a "
-            "coroutine of (bullpen::AsyncConnection&), a bullpen::Program, or what makes one from a "
+            "coroutine of (bullpen::AsyncConnection&), a function of (bullpen::Datagram&), a "
+            "bullpen::Program, or what makes one from a "
             "(bullpen::WorkerContext&)");
 }
 

@@ -1,0 +1,81 @@
+#include "core/datagram_metrics.hpp"
+
+#include <array>
+#include <string_view>
+
+#include "core/metrics.hpp"
+
+namespace bullpen {
+namespace {
+
+using metrics::Metric;
+using metrics::Series;
+
+/// By DatagramFate; of a handler that has thrown, the last.
+constexpr std::array<std::string_view, 4> outcomes{"answered", "discarded", "refused", "failed"};
+constexpr std::size_t failed = outcomes.size() - 1;
+
+struct DatagramMetrics {
+    Metric served = define("bullpen_datagrams_total",
+                           "Datagrams whose handler has returned, by what became of them.", {"outcome"});
+    Metric truncated =
+        define("bullpen_datagrams_truncated_total", "Datagrams that were longer than 65,535 bytes.", {});
+    Metric sent = define("bullpen_datagrams_sent_total", "Answers that the kernel took.", {});
+    Metric unsent =
+        define("bullpen_datagrams_unsent_total", "Answers that the kernel refused, which are lost.", {});
+
+    static Metric define(std::string_view name, std::string_view help,
+                         std::initializer_list<std::string_view> labels) {
+        return metrics::define_built_in(name, help, {labels.begin(), labels.size()});
+    }
+};
+
+const DatagramMetrics& all() {
+    static const DatagramMetrics made;
+    return made;
+}
+
+bool counts() noexcept {
+    return metrics::own_series.store != nullptr;
+}
+
+void count_outcome(std::size_t outcome) noexcept {
+    if (!counts()) return;
+    thread_local std::array<const Series*, outcomes.size()> known{};
+    const Series*& series = known[outcome];
+    if (series == nullptr || series->store != metrics::own_series.store)
+        series = &find_series(all().served, std::array{outcomes[outcome]});
+    CounterSeries{all().served, *series}.add();
+}
+
+void count(const Metric& metric, std::size_t amount) noexcept {
+    if (counts()) CounterSeries{metric, unlabelled_series(metric)}.add(amount);
+}
+
+}  // namespace
+
+void define_datagram_metrics() {
+    all();
+}
+
+void count_datagram(DatagramFate fate) noexcept {
+    count_outcome(static_cast<std::size_t>(fate));
+}
+
+void count_failed_datagram() noexcept {
+    count_outcome(failed);
+}
+
+void count_truncated_datagram() noexcept {
+    if (counts()) count(all().truncated, 1);
+}
+
+void count_sent_datagrams(std::size_t amount) noexcept {
+    if (counts()) count(all().sent, amount);
+}
+
+void count_unsent_datagram() noexcept {
+    if (counts()) count(all().unsent, 1);
+}
+
+}  // namespace bullpen

@@ -1,0 +1,317 @@
+"""Services over datagrams: `serve --listen udp:HOST:PORT` and `unixgram:/path`."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from harness import TOP, Bullpen, wait_until
+
+PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
+MODELS = ("prefork", "prefork-accept", "prefork-reuseport", "iterative", "prethread", "prethread-accept")
+PATIENCE = 60
+
+
+def flags_of(model):
+    return ("--model", model) if model == "iterative" else ("--model", model, "--workers", "3")
+
+
+def client_of(address):
+    """A socket that is connected to the server, and has a name where it needs one to be answered."""
+    kind, _, name = address.partition(":")
+    if kind == "unixgram":
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        client.bind("")  # The kernel chooses an abstract name.
+        client.connect("\0" + name[1:] if name.startswith("@") else name)
+    else:
+        host, _, port = name.rpartition(":")
+        client = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET, socket.SOCK_DGRAM)
+        client.connect((host.strip("[]"), int(port)))
+    client.settimeout(PATIENCE)
+    return client
+
+
+def ask(client, question):
+    client.send(question)
+    return client.recv(70000)
+
+
+def datagrams(server):
+    """What the metrics say of datagrams that have been received."""
+    samples = server.metrics()
+    def value(name, **labels):
+        return int(sum(number for (other, has), number in samples.items()
+                       if other == name and set(labels.items()) <= has))
+    names = {outcome: value("bullpen_datagrams_total", outcome=outcome)
+             for outcome in ("answered", "discarded", "refused", "failed")}
+    names |= {"received": value("bullpen_connections_accepted_total"), "lost": value("bullpen_connections_lost_total"),
+              "truncated": value("bullpen_datagrams_truncated_total"), "sent": value("bullpen_datagrams_sent_total"),
+              "unsent": value("bullpen_datagrams_unsent_total"),
+              "dropped": value("bullpen_datagrams_dropped_total")}
+    return names
+
+
+def balanced(counts):
+    return counts["received"] == sum(counts[name] for name in ("answered", "discarded", "refused", "failed", "lost"))
+
+
+class Datagrams(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.home = Path(holder.name)
+
+    def wait_for_counts(self, server, **wanted):
+        def as_wanted():
+            counts = datagrams(server)
+            return counts if balanced(counts) and all(counts[name] == wanted[name] for name in wanted) else None
+        try:
+            return wait_until(as_wanted, f"{wanted}, balanced")
+        except AssertionError:
+            self.fail(f"wanted {wanted}, balanced; got {datagrams(server)}")
+
+    def test_echo_is_served_by_each_model_over_both_families_and_unix_sockets(self):
+        for model in MODELS:
+            listens = ["udp:127.0.0.1:0", "udp:[::1]:0"]
+            if model != "prefork-reuseport":
+                listens += [f"unixgram:{self.home}/s-{model}", f"unixgram:@bullpen-test-{os.getpid()}"]
+            flags = [flag for address in listens for flag in ("--listen", address)]
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), *flags) as server:
+                self.assertEqual(len(server.addresses), len(listens))
+                for address in server.addresses:
+                    with client_of(address) as client:
+                        for question in (b"hello", b"x", b"x" * 60000):
+                            self.assertEqual(ask(client, question), question)
+                self.wait_for_counts(server, answered=3 * len(listens), sent=3 * len(listens))
+            self.assertFalse(os.path.exists(f"{self.home}/s-{model}"))
+
+    def test_many_clients_of_each_model_are_all_answered(self):
+        for model in MODELS:
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                clients = [client_of(server.addresses[0]) for _ in range(50)]
+                for turn in range(20):
+                    for number, client in enumerate(clients):
+                        client.send(f"{number}/{turn}".encode())
+                    for number, client in enumerate(clients):
+                        self.assertEqual(client.recv(100), f"{number}/{turn}".encode())
+                for client in clients:
+                    client.close()
+                self.wait_for_counts(server, answered=1000, received=1000, dropped=0)
+
+    @unittest.skipUnless(shutil.which("socat"), "there is no socat")
+    def test_socat_is_answered(self):
+        with Bullpen("echo", "--listen", "udp:127.0.0.1:0") as server:
+            done = subprocess.run(["socat", "-t", "5", "-", f"UDP:127.0.0.1:{server.port}"], input=b"hello",
+                                  capture_output=True, timeout=PATIENCE, check=True)
+            self.assertEqual(done.stdout, b"hello")
+
+    def test_an_answer_leaves_from_the_address_that_was_asked(self):
+        with Bullpen("echo", "--listen", "udp:0.0.0.0:0") as server, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            for host in ("127.0.0.1", "127.0.0.7"):
+                client.sendto(b"hello", (host, server.port))
+                self.assertEqual(client.recvfrom(100), (b"hello", (host, server.port)))
+
+    def test_the_small_services_answer(self):
+        forms = {"daytime": rb".+\r\n", "time": rb"(?s)^.{4}$", "sequence-number": rb"^0\n$", "uptime": rb" up .+\r\n",
+                 "process-count": rb"^\d+\r\n$"}
+        for service, form in forms.items():
+            with self.subTest(service=service), Bullpen(service, "--listen", "udp:127.0.0.1:0") as server:
+                with client_of(server.addresses[0]) as client:
+                    self.assertRegex(ask(client, b"3\n"), form)
+                self.wait_for_counts(server, answered=1)
+
+    def test_what_discard_gets_is_counted(self):
+        with Bullpen("discard", "--listen", "udp:127.0.0.1:0") as server:
+            with client_of(server.addresses[0]) as client:
+                for _ in range(5):
+                    client.send(b"x")
+            self.wait_for_counts(server, discarded=5, answered=0, received=5)
+
+    def test_what_would_harm_others_is_refused(self):
+        with Bullpen("daytime", "--workers", "1", "--listen", "udp:127.0.0.1:0") as server:
+            with client_of(server.addresses[0]) as client:  # Each answer is longer than its question.
+                for _ in range(50):
+                    client.send(b"")
+                counts = self.wait_for_counts(server, received=50)
+                self.assertLess(counts["answered"], 30)
+                self.assertGreater(counts["refused"], 20)
+        if os.geteuid() != 0:
+            return
+        with Bullpen("echo", "--listen", "udp:127.0.0.1:0") as server, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+            service.bind(("127.0.0.1", 1007))
+            service.sendto(b"x", ("127.0.0.1", server.port))
+            self.wait_for_counts(server, refused=1, received=1, sent=0)
+
+    def test_one_that_is_too_long_is_cut_and_counted(self):
+        with Bullpen("discard", "--listen", f"unixgram:{self.home}/s") as server:
+            with client_of(server.addresses[0]) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 300000)
+                client.send(b"x" * 65535)
+                client.send(b"x" * 65536)
+            self.wait_for_counts(server, received=2, truncated=1, discarded=2)
+
+    def test_descriptors_that_a_unix_datagram_brings_are_not_kept(self):
+        with Bullpen("echo", "--workers", "1", "--listen", f"unixgram:{self.home}/s") as server:
+            [worker] = wait_until(server.workers, "the worker")
+            with client_of(server.addresses[0]) as client:
+                self.assertEqual(ask(client, b"x"), b"x")
+                before = len(os.listdir(f"/proc/{worker}/fd"))
+                for _ in range(20):
+                    socket.send_fds(client, [b"x"], [client.fileno()] * 3)
+                    self.assertEqual(client.recv(10), b"x")
+                self.assertLessEqual(len(os.listdir(f"/proc/{worker}/fd")), before)
+
+    def test_a_unix_sender_that_takes_nothing_blocks_no_worker_and_harms_until_it_closes(self):
+        with Bullpen("echo", "--workers", "1", "--listen", f"unixgram:{self.home}/s") as server:
+            with client_of(server.addresses[0]) as client:
+                with client_of(server.addresses[0]) as deaf:
+                    for _ in range(2000):
+                        deaf.send(b"x")
+                    counts = self.wait_for_counts(server, answered=2000)
+                    self.assertGreater(counts["unsent"], 100)
+                    self.assertEqual(counts["sent"] + counts["unsent"], 2000)
+                self.assertEqual(ask(client, b"y"), b"y")
+
+    def test_a_full_receive_buffer_drops_and_is_counted(self):
+        with Bullpen("discard", "--workers", "1", "--listen", "udp:127.0.0.1:0") as server:
+            [worker] = wait_until(server.workers, "the worker")
+            sent = 2000
+            os.kill(worker, signal.SIGSTOP)
+            with client_of(server.addresses[0]) as client:
+                for _ in range(sent):
+                    client.send(b"x" * 1000)
+            os.kill(worker, signal.SIGCONT)
+            counts = wait_until(lambda: (found := datagrams(server))["received"] + found["dropped"] == sent and found,
+                                "each datagram to be received or dropped")
+            self.assertGreater(counts["dropped"], 100)
+            self.assertGreater(counts["received"], 50)
+
+    def test_a_full_receive_buffer_makes_a_unix_sender_wait(self):
+        with Bullpen("discard", "--workers", "1", "--listen", f"unixgram:{self.home}/s") as server:
+            [worker] = wait_until(server.workers, "the worker")
+            os.kill(worker, signal.SIGSTOP)
+            with client_of(server.addresses[0]) as client:
+                client.setblocking(False)
+                with self.assertRaises(BlockingIOError):
+                    for _ in range(2000):
+                        client.send(b"x")
+            os.kill(worker, signal.SIGCONT)
+            counts = wait_until(lambda: (found := datagrams(server))["discarded"] > 5 and found, "what was sent")
+            self.assertEqual(counts["dropped"], 0)
+
+    def test_a_killed_worker_is_replaced_and_the_socket_serves_on(self):
+        for model in ("prefork", "prefork-reuseport", "iterative", "prethread"):
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                for worker in wait_until(server.workers, "the workers"):
+                    os.kill(worker, signal.SIGKILL)
+                    wait_until(lambda: worker not in server.workers(), "its end")
+                with client_of(server.addresses[0]) as client:
+                    client.settimeout(0.2)
+                    def is_answered():
+                        try:
+                            return ask(client, b"x") == b"x"
+                        except (TimeoutError, ConnectionRefusedError):
+                            return False
+                    wait_until(is_answered, "an answer")
+                wait_until(lambda: balanced(datagrams(server)), "the balance")
+
+    def test_a_stop_under_load_answers_what_the_kernel_holds(self):
+        for model in MODELS:
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                with client_of(server.addresses[0]) as client:
+                    self.assertEqual(ask(client, b"first"), b"first")
+                    workers = wait_until(server.workers, "the workers")
+                    for worker in workers:  # What is sent now waits in the kernel.
+                        os.kill(worker, signal.SIGSTOP)
+                    for number in range(100):
+                        client.send(str(number).encode())
+                    server.terminate(signal.SIGTERM)
+                    for worker in workers:
+                        os.kill(worker, signal.SIGCONT)
+                    answers = {client.recv(100) for _ in range(100)}
+                    self.assertEqual(answers, {str(number).encode() for number in range(100)})
+
+    def test_a_mix_and_what_serves_no_datagrams_get_one_sentence(self):
+        udp, tcp = ("--listen", "udp:127.0.0.1:0"), ("--listen", "127.0.0.1:0")
+        models = "iterative, prefork-accept, prefork-reuseport, prefork, prethread and prethread-accept"
+        cases = (
+            (("echo", *udp, *tcp), "--listen: 'udp:127.0.0.1:0' is for datagrams and '127.0.0.1:0' for connections; "
+                                   "a pool's listeners are all of one kind"),
+            (("echo", *tcp, "--listen", f"unixgram:{self.home}/s"), "a pool's listeners are all of one kind"),
+            (("echo", *udp, "--model", "event"), "--listen: 'udp:127.0.0.1:0' is for datagrams, which model event "
+                                                 f"doesn't serve; expected {models}"),
+            (("echo", *udp, "--model", "inetd"), "which model inetd doesn't serve"),
+            ((*udp,), "service http serves connections only; datagrams are answered by echo, "),
+            (("work", *udp), "service work serves connections only"),
+            (("echo", *udp, "--source-rate", "5"), "not with model prefork over datagrams"),
+            (("echo", "--model", "prefork-reuseport", "--listen", f"unixgram:{self.home}/s"), "needs UDP listeners"),
+        )
+        for arguments, sentence in cases:
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([PROGRAM, "serve", *arguments], text=True, capture_output=True,
+                                      timeout=PATIENCE, check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(sentence, done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def configuration(self, text):
+        path = self.home / "bullpen.toml"
+        path.write_text(text)
+        return path
+
+    def test_a_reload_can_t_make_datagrams_of_connections(self):
+        def pool(listener):
+            return f'[pool.echo]\nservice = "echo"\nlisten = ["{listener}"]\n'
+        path = self.configuration(pool("udp:127.0.0.1:0"))
+        with Bullpen("--config", str(path)) as server:
+            self.configuration(pool("127.0.0.1:0"))
+            status, _, said = server.ctl("reload")
+            self.assertNotEqual(status, 0)
+            self.assertIn("a reload can't change listen between connections and datagrams", said)
+            self.configuration('[pool.echo]\nservice = "http"\nlisten = ["udp:127.0.0.1:0"]\n')
+            status, _, said = server.ctl("reload")
+            self.assertNotEqual(status, 0)
+            self.assertIn("service http serves connections only", said)
+            with client_of(server.addresses[0]) as client:
+                self.assertEqual(ask(client, b"x"), b"x")
+            checked = subprocess.run([PROGRAM, "check-config", str(path)], text=True, capture_output=True,
+                                     timeout=PATIENCE, check=False)
+            self.assertEqual(checked.returncode, 2)
+            self.assertIn("service http serves connections only", checked.stderr)
+
+    def test_a_reload_loses_no_datagram(self):
+        path = self.configuration('[pool.echo]\nservice = "echo"\nlisten = ["udp:127.0.0.1:0"]\nworkers = 2\n')
+        with Bullpen("--config", str(path)) as server:
+            stop = threading.Event()
+            wrong = []
+            def client():
+                with client_of(server.addresses[0]) as socket_of_it:
+                    number = 0
+                    while not stop.is_set():
+                        number += 1
+                        if ask(socket_of_it, str(number).encode()) != str(number).encode():
+                            wrong.append(number)
+            asking = threading.Thread(target=client)
+            asking.start()
+            try:
+                self.configuration('[pool.echo]\nservice = "echo"\nlisten = ["udp:127.0.0.1:0"]\nworkers = 2\n'
+                                   'scheduling = "normal"\n')
+                status, _, said = server.ctl("reload")
+                self.assertEqual(status, 0, said)
+            finally:
+                stop.set()
+                asking.join(PATIENCE)
+            self.assertFalse(asking.is_alive())
+            self.assertEqual(wrong, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
