@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::size_t outgoing_max = 2 * DatagramBatch::bytes_max;
 
-/// The route decides by which interface an answer leaves; ipi_spec_dst already is the address to send from.
-void forget_interface(msghdr& message) noexcept {
+/// The route decides by which interface an answer leaves. ipi_spec_dst is the address to send from; of a
+/// datagram that came before tell_destinations() the kernel has noted none.
+void prepare_answer(msghdr& message) noexcept {
     for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
         if (one->cmsg_level != IPPROTO_IP || one->cmsg_type != IP_PKTINFO) continue;
         in_pktinfo came;
         std::memcpy(&came, CMSG_DATA(one), sizeof came);
         came.ipi_ifindex = 0;
+        if (came.ipi_spec_dst.s_addr == INADDR_ANY) came.ipi_spec_dst = came.ipi_addr;
         std::memcpy(CMSG_DATA(one), &came, sizeof came);
     }
 }
@@ -90,7 +92,7 @@ std::size_t DatagramBatch::receive(const Listener& from, std::size_t limit, Wait
     if (count <= 0) return 0;  // An error that isn't EAGAIN or EINTR is one of an earlier answer (udp(7)).
     const auto received = static_cast<std::size_t>(count);
     for (std::size_t i = 0; i < received; ++i) {
-        forget_interface(messages_[i].msg_hdr);
+        prepare_answer(messages_[i].msg_hdr);
         if (is_truncated(i)) count_truncated_datagram();
     }
     return received;

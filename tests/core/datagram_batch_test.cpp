@@ -144,6 +144,19 @@ TEST_SUITE("core: batches of datagrams") {
         CHECK(client.receive() == std::pair<std::string, std::string>{"y", "127.0.0.7"});
     }
 
+    TEST_CASE("so does the answer to one that came before the kernel was asked for addresses") {
+        const Listener listener = Listener::open(resolve("udp:0.0.0.0:0").front(), {});
+        const Client client{resolve("udp:127.0.0.7:" + std::to_string(listener.address().port())).front()};
+        client.send("x");
+        tell_destinations(listener.fd());
+        DatagramBatch batch;
+        REQUIRE(batch.receive(listener, 1, never) == 1);
+        CHECK(batch.at(0).came_to().host() == "127.0.0.7");
+        CHECK(batch.at(0).answer("y"));
+        batch.send_answers();
+        CHECK(client.receive() == std::pair<std::string, std::string>{"y", "127.0.0.7"});
+    }
+
     TEST_CASE("a UNIX datagram's sender without a name can't be answered") {
         Server server{"unixgram:@bullpen-datagram-test"};
         const Client client{server.listener.address()};
