@@ -29,6 +29,7 @@ constexpr long keep_alive_most = 2'000'000'000;
 void check(const LoadArguments& arguments) {
     if (arguments.rate > 0 && arguments.think_time > 0)
         reject("--think-time: with --rate the schedule says when a request is made");
+    if (arguments.attempts > 0) reject("--attempts: it goes with udp:// and unixgram:");
     if (arguments.size > 0 && !arguments.message.empty()) reject("--size and --message: give one of them");
 }
 

@@ -14,6 +14,7 @@
 #include "servers/bench/load/interruption.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/progress_line.hpp"
+#include "servers/cli/datagram_load_command.hpp"
 #include "servers/cli/load_report.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/cli/result_file.hpp"
@@ -99,6 +100,7 @@ std::optional<IdleClients> open_idle(const LoadOptions& options, long count,
 }  // namespace
 
 int run_load_command(const LoadArguments& arguments) {
+    if (is_datagram_url(arguments.url)) return run_datagram_load_command(arguments);
     const LoadOptions options = load_options_from(arguments);
     JsonTarget target{arguments.json_file};
     check_descriptors(arguments, raise_descriptor_limit());

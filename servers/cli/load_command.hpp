@@ -39,6 +39,7 @@ struct LoadArguments {
     long size = 0;  ///< Bytes of a message that is made up.
     std::string expect = {};
     double timeout = 10;  ///< Seconds.
+    long attempts = 0;    ///< Datagrams: how often a question is sent at most; 8 where it isn't given.
     double warm_up = 0;   ///< Seconds.
     std::string json_file = {};
 };

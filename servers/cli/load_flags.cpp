@@ -37,6 +37,9 @@ void declare_amounts(CLI::App& load, LoadArguments& arguments) {
     load.add_option("--timeout", arguments.timeout, "for an answer (default: 10)")
         ->type_name("S")
         ->transform(number_from(0.001, day_s));
+    load.add_option("--attempts", arguments.attempts, "udp: send a question so often at most (default: 8)")
+        ->type_name("N")
+        ->transform(number_from(1L, 1000L));
     load.add_option("--rate", arguments.rate, "open loop: so many requests a second")
         ->type_name("R")
         ->transform(number_from(0.0, rate_most));
@@ -86,7 +89,8 @@ void declare_requests(CLI::App& load, LoadArguments& arguments) {
 }
 
 constexpr const char* footer =
-    "URL is http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path.\n"
+    "URL is http://HOST[:PORT]/PATH, tcp://HOST:PORT, unix:/path, udp://HOST:PORT or\n"
+    "unixgram:/path.\n"
     "\n"
     "Without --rate each connection's request follows its last answer (closed loop):\n"
     "a slow server slows the client down. With it requests are due on a schedule,\n"
@@ -97,6 +101,14 @@ constexpr const char* footer =
     "    /small weight=99 class=fast\n"
     "    /large class=slow\n"
     "Any complete answer is one; a status of 400 or more is an error.\n"
+    "\n"
+    "Datagrams: each of C clients sends a question and awaits the same back, or what\n"
+    "begins with its first 16 bytes (number, time). Without an answer it asks again,\n"
+    "after a time by the round trips so far, doubled each time (UNP 22.5). JSON: url,\n"
+    "concurrency, requests (answered), failed (given up), duration_s, requests_per_s,\n"
+    "sent, retransmissions, refused (nobody listens), answers, strays (answer\n"
+    "nothing), loss (0 to 1), latency_us (from the first sending), round_trip_us,\n"
+    "round_trip_variation_us, client_cpu_s, interrupted, gave_up.\n"
     "\n"
     "JSON: url, concurrency, rate, requests (answered), connections, duration_s,\n"
     "requests_per_s, connections_per_s, bytes, latency_us {p50 p90 p99 p999 max\n"

@@ -61,8 +61,10 @@ Url parse_url(std::string_view text) {
     }
     if (has_scheme(text, "https://")) reject(text, "TLS is not spoken; expected http://…");
     const bool schemeless = text.find("://") == std::string_view::npos && !text.starts_with('/');
-    reject(text, "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path" +
-                     (schemeless ? " (did you mean http://" + std::string{text} + "?)" : ""));
+    reject(
+        text,
+        "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT, unix:/path, udp://HOST:PORT or unixgram:/path" +
+            (schemeless ? " (did you mean http://" + std::string{text} + "?)" : ""));
 }
 
 void check_host(const Url& url) {

@@ -69,7 +69,8 @@ TEST_SUITE("cli: URLs of load") {
         CHECK(contains(complaint("127.0.0.1:80"), "did you mean http://127.0.0.1:80?"));
         CHECK(contains(complaint("https://x/"), "TLS is not spoken"));
         CHECK(contains(complaint("ftp://x/"),
-                       "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT or unix:/path"));
+                       "expected http://HOST[:PORT]/PATH, tcp://HOST:PORT, unix:/path, udp://HOST:PORT or "
+                       "unixgram:/path"));
         CHECK(contains(complaint("http:///x"), "it names no host"));
         CHECK(contains(complaint("http://me:secret@x/"), "--header"));
         CHECK(contains(complaint("http://x/#y"), "'#'"));
