@@ -228,7 +228,7 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          {},
          R"(["/bin/cat", "-u"])"},
-        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT, unix:/path, udp:HOST:PORT ...; repeatable"},
+        {"listen", at<pool, &O::listen>, "ADDR", "HOST:PORT, unix:/path ...; repeatable"},
         {"model", at<pool, &O::model>, "MODEL", "the design, see bullpen models"},
         {"workers",
          at<&P::workers>,
