@@ -28,7 +28,24 @@ namespace bullpen::testing {
 namespace {
 
 constexpr std::chrono::seconds patience{10};
-constexpr char is_seqpacket = 's';
+
+struct TypeMark {
+    char mark;
+    int type;
+};
+constexpr TypeMark type_marks[] = {{'\0', SOCK_STREAM}, {'s', SOCK_SEQPACKET}, {'d', SOCK_DGRAM}};
+
+char mark_of(int type) noexcept {
+    for (const TypeMark& one : type_marks)
+        if (one.type == type) return one.mark;
+    return '\0';
+}
+
+int type_of(char mark) noexcept {
+    for (const TypeMark& one : type_marks)
+        if (one.mark == mark) return one.type;
+    return SOCK_STREAM;
+}
 
 [[noreturn]] void fail(const char* what) {
     throw std::system_error{errno, std::generic_category(), what};
@@ -37,13 +54,13 @@ constexpr char is_seqpacket = 's';
 void append(std::string& to, const std::string& pool, const Address& address) {
     const socklen_t size = address.size();
     to += pool + '\0';
-    to += address.type() == SOCK_SEQPACKET ? is_seqpacket : '\0';
+    to += mark_of(address.type());
     to.append(reinterpret_cast<const char*>(&size), sizeof size);
     to.append(reinterpret_cast<const char*>(address.data()), size);
 }
 
 /// The size of what follows, then for each address the pool's name, a NUL byte, the address's size and the
-/// address; metrics have no pool. Before the size a byte says whether it is a seqpacket socket's.
+/// address; metrics have no pool. Before the size a byte says which type of socket has it.
 void write_addresses(int to, const BoundAddresses& bound) {
     std::string bytes(sizeof(std::uint32_t), '\0');
     for (const BoundAddress& one : bound.pools)
@@ -95,16 +112,14 @@ BoundAddresses read_addresses(std::string_view bytes) {
     while (!bytes.empty()) {
         const std::string pool{bytes.substr(0, bytes.find('\0'))};
         bytes.remove_prefix(pool.size() + 1);
-        const bool keeps_messages = bytes.front() == is_seqpacket;
+        const int type = type_of(bytes.front());
         bytes.remove_prefix(1);
         socklen_t size = 0;
         std::memcpy(&size, bytes.data(), sizeof size);
         sockaddr_storage copy{};
         std::memcpy(&copy, bytes.data() + sizeof size, size);
         bytes.remove_prefix(sizeof size + size);
-        Address address{reinterpret_cast<const sockaddr*>(&copy), size};
-        if (keeps_messages)
-            address = Address::unix_name(address.text().substr(std::strlen("unix:")), SOCK_SEQPACKET);
+        const Address address = Address{reinterpret_cast<const sockaddr*>(&copy), size}.with_type(type);
         if (pool.empty())
             bound.metrics.push_back(address);
         else
@@ -119,12 +134,29 @@ UniqueFd connect_to(const Address& address) {
     const timeval timeout{.tv_sec = patience.count(), .tv_usec = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    sockaddr nameless{};
+    nameless.sa_family = AF_UNIX;  // Of a socket without a name no datagram is answered.
+    if (address.family() == AF_UNIX && address.type() == SOCK_DGRAM &&
+        ::bind(socket.get(), &nameless, sizeof nameless.sa_family) != 0)
+        fail("cannot name a socket");
     if (::connect(socket.get(), address.data(), address.size()) != 0) fail("cannot connect to the server");
     return socket;
 }
 
+/// The answer to one datagram.
+std::string ask_by_datagram(int socket, std::string_view bytes) {
+    if (::send(socket, bytes.data(), bytes.size(), 0) < 0) fail("cannot send the server a datagram");
+    constexpr std::size_t longest = 65'535;
+    std::string answer(longest, '\0');
+    const ssize_t size = ::recv(socket, answer.data(), answer.size(), 0);
+    if (size < 0) throw std::runtime_error{"the server has answered nothing for 10 s"};
+    answer.resize(static_cast<std::size_t>(size));
+    return answer;
+}
+
 std::string ask_at(const Address& address, std::string_view bytes) {
     const UniqueFd socket = connect_to(address);
+    if (address.type() == SOCK_DGRAM) return ask_by_datagram(socket.get(), bytes);
     while (!bytes.empty()) {
         const ssize_t size = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (size < 0 && errno == EINTR) continue;
@@ -141,7 +173,8 @@ Server prepared(Server server, std::vector<Part>& parts, int test) {
     for (Part& part : parts) {
         part.options.metrics = "127.0.0.1:0";
         for (std::string& listen : part.options.listen)
-            if (!listen.starts_with("unix:") && !listen.starts_with("seqpacket:"))
+            if (!listen.starts_with("unix:") && !listen.starts_with("seqpacket:") &&
+                !listen.starts_with("unixgram:"))
                 listen = listen.substr(0, listen.rfind(':')) + ":0";
         if (part.options.on_ready) on_ready = std::exchange(part.options.on_ready, nullptr);
     }

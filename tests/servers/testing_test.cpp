@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/contains.hpp"
+#include "tests/pool/running_master.hpp"
 
 using namespace bullpen;
 using bullpen::testing::TestServer;
@@ -51,6 +52,39 @@ TEST_SUITE("servers: a server for tests") {
         CHECK(server.bound().metrics.size() == 1);
         CHECK(server.ask("", options.name) == "hello");
         CHECK(server.stop() == 0);
+    }
+
+    TEST_CASE("a handler of datagrams is asked by one, over UDP and a UNIX socket") {
+        const auto handler = [](WorkerContext& worker) {
+            return [pool = worker.pool](Datagram& datagram) {
+                if (datagram.text() == "throw") throw std::runtime_error{"on purpose"};
+                if (datagram.text() == "nothing") return;
+                datagram.answer(pool + ": " + std::string{datagram.text()});
+                datagram.answer("and once more");
+            };
+        };
+        for (const std::string& listen :
+             {std::string{"udp:127.0.0.1:0"}, "unixgram:@bullpen-testing-" + std::to_string(::getpid())}) {
+            TestServer server{{.listen = {listen}}, handler};
+            CHECK(server.address().type() == SOCK_DGRAM);
+            CHECK(server.ask("hello") == "default: hello");
+            const UniqueFd client = server.connect();
+            for (const std::string_view text : {"throw", "nothing"})
+                REQUIRE(::send(client.get(), text.data(), text.size(), 0) > 0);
+            CHECK(server.ask("again") == "default: again");
+            const auto count = [&](const char* outcome) {
+                return server.metric("bullpen_datagrams_total", outcome);
+            };
+            CHECK(eventually([&] { return count("failed") + count("discarded") + count("answered") == 4; }));
+            CHECK(count("failed") == 1);
+            CHECK(count("discarded") == 1);
+            const auto left = [&] {  // The socket of ask() is closed when the second answer comes.
+                return server.metric("bullpen_datagrams_sent_total") +
+                       server.metric("bullpen_datagrams_unsent_total");
+            };
+            CHECK(eventually([&] { return left() == 4; }));
+            CHECK(server.stop() == 0);
+        }
     }
 
     TEST_CASE("several run side by side, at UNIX sockets, too") {

@@ -57,7 +57,7 @@ public:
     [[nodiscard]] UniqueFd connect(std::string_view pool = {}) const;
 
     /// Connects, sends the bytes, ends its side (shutdown(2)), and returns all that comes until the server
-    /// ends its own.
+    /// ends its own. Of a pool of datagrams: sends them as one, and returns the first that comes back.
     [[nodiscard]] std::string ask(std::string_view bytes, std::string_view pool = {}) const;
 
     /// The sum of the metric's samples, of all pools and labels or of those whose labels contain the text,

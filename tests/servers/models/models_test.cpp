@@ -112,6 +112,12 @@ TEST_SUITE("servers: the models") {
              "needs TCP listeners");
         CHECK(!std::filesystem::exists(path));
         said(try_to_serve({.listen = {"nonsense"}}, Handler{blocking}), "nonsense");
+        said(try_to_serve({.listen = {"udp:127.0.0.1:0"}}, Handler{blocking}),
+             "listen: 'udp:127.0.0.1:0' is for datagrams, and the handler for connections");
+        said(try_to_serve({}, DatagramHandler{[](Datagram&) {}}),
+             "listen: '127.0.0.1:8080' is for connections, and the handler for datagrams");
+        said(try_to_serve({.listen = {"udp:127.0.0.1:0"}}, DatagramHandler{}),
+             "handler: expected a function, got an empty one");
         said(try_to_serve({.listen = {"127.0.0.1:0"}, .limits = {.workers_max = 0}}, Handler{blocking}),
              "workers_max");
         said(try_to_serve({.listen = {"127.0.0.1:0"}, .threads = 0}, Handler{blocking}), "threads");
