@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 from harness import TOP, Bullpen, wait_until
+from upgradable import Upgradable
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 MODELS = ("prefork", "prefork-accept", "prefork-reuseport", "iterative", "prethread", "prethread-accept")
@@ -54,6 +55,10 @@ def datagrams(server):
               "unsent": value("bullpen_datagrams_unsent_total"),
               "dropped": value("bullpen_datagrams_dropped_total")}
     return names
+
+
+def in_flight(server):
+    return server.total("bullpen_connections_in_flight")
 
 
 def balanced(counts):
@@ -223,6 +228,31 @@ class Datagrams(unittest.TestCase):
                     wait_until(is_answered, "an answer")
                 wait_until(lambda: balanced(datagrams(server)), "the balance")
 
+    def test_the_master_s_death_is_noticed_by_nobody(self):
+        for model in MODELS:
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                with client_of(server.addresses[0]) as client:
+                    self.assertEqual(ask(client, b"before"), b"before")
+                    master, workers = server.master, set(wait_until(server.workers, "the workers"))
+                    os.kill(master, signal.SIGKILL)
+                    self.assertEqual(ask(client, b"between"), b"between")
+                    wait_until(lambda: server.master != master, "another master")
+                    self.assertEqual(ask(client, b"after"), b"after")
+                    self.assertEqual(set(server.workers()), workers)
+                self.wait_for_counts(server, answered=3, received=3)
+
+    def test_an_upgrade_in_a_flood_takes_the_socket_over(self):
+        for model in MODELS:
+            with self.subTest(model=model), \
+                    Upgradable(self.home, "echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                stop_asking = self.flood(server.addresses[0])
+                wait_until(lambda: datagrams(server)["answered"] > 100, "answers")
+                server.upgrade()
+                wait_until(lambda: datagrams(server)["answered"] > 100, "answers of the new server")
+                stop_asking()
+                with client_of(server.addresses[0]) as client:
+                    self.assertEqual(ask(client, b"after"), b"after")
+
     def test_a_stop_under_load_answers_what_the_kernel_holds(self):
         for model in MODELS:
             with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
@@ -238,6 +268,56 @@ class Datagrams(unittest.TestCase):
                         os.kill(worker, signal.SIGCONT)
                     answers = {client.recv(100) for _ in range(100)}
                     self.assertEqual(answers, {str(number).encode() for number in range(100)})
+
+    def flood(self, address):
+        """Asks as fast as it can, and takes what comes, until stop() is called."""
+        done = threading.Event()
+
+        def ask_and_ask():
+            with client_of(address) as client:
+                client.setblocking(False)
+                while not done.is_set():
+                    for call in (lambda: client.send(b"x" * 100), lambda: client.recv(1000)):
+                        try:
+                            call()
+                        except (BlockingIOError, ConnectionRefusedError):
+                            pass
+        threads = [threading.Thread(target=ask_and_ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+
+        def stop():
+            done.set()
+            for thread in threads:
+                thread.join(PATIENCE)
+        self.addCleanup(stop)
+        return stop
+
+    def test_a_stop_ends_though_the_clients_go_on_asking(self):
+        for model in MODELS:
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                stop_asking = self.flood(server.addresses[0])
+                wait_until(lambda: datagrams(server)["answered"] > 100, "answers")
+                self.assertEqual(server.stop(), 0)
+                stop_asking()
+
+    def test_a_worker_killed_in_a_flood_loses_no_more_than_it_had_in_hand_and_all_is_counted(self):
+        for model in ("prefork", "prefork-reuseport", "prethread"):
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
+                stop_asking = self.flood(server.addresses[0])
+                kills = 5
+                for _ in range(kills):
+                    before = datagrams(server)["answered"]
+                    worker = wait_until(server.workers, "a worker")[0]
+                    os.kill(worker, signal.SIGKILL)
+                    wait_until(lambda: worker not in server.workers() and datagrams(server)["answered"] > before + 100,
+                               "answers after its death")
+                stop_asking()
+                counts = wait_until(lambda: datagrams(server) if in_flight(server) == 0 else None, "all to be served")
+                ended = sum(counts[name] for name in ("answered", "discarded", "refused", "failed"))
+                self.assertLessEqual(counts["lost"], kills * 32 * 3)
+                # A worker that is killed between counting an outcome and its end counts one datagram twice.
+                self.assertLessEqual(abs(counts["received"] - ended - counts["lost"]), kills * 3)
 
     def test_a_mix_and_what_serves_no_datagrams_get_one_sentence(self):
         udp, tcp = ("--listen", "udp:127.0.0.1:0"), ("--listen", "127.0.0.1:0")
