@@ -45,11 +45,13 @@ TEST_SUITE("core: a turn") {
         Connection& client = served.connection();
         const std::string piece(1000, 'x');
         std::size_t sent = 0;
-        for (std::size_t size = 1; size > 0 && sent <= TurnBudget::bytes_most; sent += size) {
-            size = client.write_some(piece);
+        while (sent <= TurnBudget::bytes_most) {
+            const std::size_t size = client.write_some(piece);
+            if (size == 0) break;
             std::string taken(size, '\0');
             CHECK(::recv(sockets.client.get(), taken.data(), size, MSG_WAITALL) ==
                   static_cast<ssize_t>(size));
+            sent += size;
         }
         CHECK(sent == TurnBudget::bytes_most);
         CHECK(client.send_file_some(-1, 0, 1) == 0);
