@@ -50,7 +50,8 @@ std::vector<Workload> choose_workloads(const CompareOptions& options) {
     }
     std::vector<Workload> chosen;
     for (const std::string& name : names)
-        chosen.push_back(make_workload(name, options.workload));
+        for (Workload& workload : make_workloads(name, options.workload))
+            chosen.push_back(std::move(workload));
     return chosen;
 }
 
@@ -61,10 +62,14 @@ void check(const CompareOptions& options) {
         throw std::invalid_argument{"--size: with --service echo expected a number from 1 to " +
                                     std::to_string(echo_size_most) + ", got " +
                                     std::to_string(options.workload.size)};
-    const bool any_large = std::any_of(options.workloads.begin(), options.workloads.end(),
-                                       [](const auto& name) { return name == "large" || name == "all"; });
-    if (!options.workload.send_file.empty() && !any_large)
+    const auto is_chosen = [&](const char* workload) {
+        return std::any_of(options.workloads.begin(), options.workloads.end(),
+                           [&](const auto& name) { return name == workload || name == "all"; });
+    };
+    if (!options.workload.send_file.empty() && !is_chosen("large"))
         throw std::invalid_argument{"--send-file: it needs --workload large"};
+    if (options.workload.idle != WorkloadOptions{}.idle && !is_chosen("idle"))
+        throw std::invalid_argument{"--idle: it needs --workload idle"};
     if (options.path.empty()) return;
     if (options.root.empty()) throw std::invalid_argument{"--path: it needs --root"};
     const bool plain =
@@ -127,7 +132,7 @@ std::vector<Event> plan(const CompareOptions& options, const Content& content) {
         if (service.name == "http") ask_the_users_files(options, content, workload);
         for (const Design& design : chosen) {
             auto made = make_contender(design, service, {.root = content.root()}, workers_of(options),
-                                       options.threads, workload.concurrency);
+                                       options.threads, workload.concurrency, workload.idle);
             if (auto* contender = std::get_if<Contender>(&made))
                 event.contenders.push_back(std::move(*contender));
             else

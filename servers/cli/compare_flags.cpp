@@ -123,6 +123,10 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         ->transform(number_from(1, minute_us));
     number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)")
         ->transform(number_from(1, minute_us / 1000));
+    compare.add_option("--idle", load.idle, "idle: idle connections, a workload each (default: 10,100,1000)")
+        ->type_name("N,N")
+        ->delimiter(',')
+        ->check(number_from(1, workers_most));
     number("--send-file", load.send_file, "large: from a file, by sendfile or copy (read, write)", "HOW")
         ->check(one_of({"sendfile", "copy"}));
     number("--root", options.root, "http: the files to serve (default: one small file)", "DIR");
@@ -130,7 +134,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");
     declare_files(compare, options);
     compare.footer(
-        "Workloads: short, keep-alive, skewed, cpu, io, large, slow.\n"
+        "Workloads: short, keep-alive, skewed, cpu, io, large, slow, idle.\n"
         "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
         "apart. Where that overlaps, models are not told apart and share a rank.");
     compare.callback([&] {

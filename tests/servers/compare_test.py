@@ -210,9 +210,9 @@ class TheTable(CompareTest):
 
     def test_all_workloads_are_served(self):
         _, result = self.compare_to_json("--workload", "all", "--connections", "200", "--requests", "10", "--repeat", "1",
-                                         "--models", "prefork", "--sleep-ms", "2", "--cpu-us", "50")
+                                         "--models", "prefork", "--sleep-ms", "2", "--cpu-us", "50", "--idle", "10,20")
         names = [workload["workload"]["name"] for workload in result["workloads"]]
-        self.assertEqual(names, ["short", "keep-alive", "skewed", "cpu", "io", "large", "slow"])
+        self.assertEqual(names, ["short", "keep-alive", "skewed", "cpu", "io", "large", "slow", "idle-10", "idle-20"])
         for workload in result["workloads"]:
             [measurement] = workload["measurements"]
             self.assertEqual(measurement["failure"], "", workload["workload"]["name"])
@@ -304,8 +304,24 @@ class WhatCannotBe(CompareTest):
 
     def test_how_a_file_is_sent_is_for_the_large_ones(self):
         self.assert_refused(2, "--send-file: it needs --workload large", "--send-file", "copy")
+        self.assert_refused(2, "--idle: it needs --workload idle", "--idle", "5")
+        self.assert_refused(2, "--idle: expected a number from 1 to 10000, got 0", "--workload", "idle", "--idle", "5,0")
         self.assert_refused(2, "--send-file: expected sendfile or copy, got 'mmap'", "--workload", "large", "--send-file",
                             "mmap")
+
+    def test_idle_connections_are_held_beside_the_load_by_those_that_can(self):
+        report, numbers = self.directory / "idle.html", self.directory / "idle.json"
+        done = self.compare("--workload", "idle", "--idle", "20,1000", "--duration", "0.3", "--repeat", "1", "--models",
+                            "select,epoll,iterative", "--report", str(report), "--json", str(numbers))
+        self.assertEqual(done.returncode, 1, done.stderr)  # One of them can't.
+        few, many = json.loads(numbers.read_text())["workloads"]
+        self.assertEqual([few["workload"]["name"], many["workload"]["name"]], ["idle-20", "idle-1000"])
+        self.assertEqual(many["left_out"], [{"model": "select",
+                                             "reason": "it holds at most 1000 connections, with FD_SETSIZE 1024."}])
+        failures = {m["model"]: m["failure"] for m in few["measurements"]}
+        self.assertEqual((failures["select"], failures["epoll"]), ("", ""))
+        self.assertIn("of 20 idle connections it held only", failures["iterative"])
+        self.assertIn("CPU time of a request beside idle connections", report.read_text())
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot' (did you mean short?); known are short,", "--workload", "shrot")

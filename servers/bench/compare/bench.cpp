@@ -6,6 +6,7 @@
 
 #include "servers/bench/compare/measured_server.hpp"
 #include "servers/bench/load/cpu_time.hpp"
+#include "servers/bench/load/idle_clients.hpp"
 #include "servers/bench/load/silent_clients.hpp"
 #include "servers/bench/text/number_text.hpp"
 
@@ -176,9 +177,15 @@ void Bench::load(const MeasuredServer& server, const Workload& workload,
     if (warm_up.requests == 0) throw RunFailed{nothing_answered(warm_up)};
     run.other_requests = warm_up.requests;
 
+    std::optional<IdleClients> idle{std::in_place, options, workload.idle, [&] { return !interrupted(); }};
+    run.other_requests += idle->count();
+
     const MachineTicks before = read_machine_ticks();
     const LoadResult load = drive(server, options, stage);
     run.machine_busy = busy_share(before, read_machine_ticks());
+    if (const long held = idle->undisturbed(); held < workload.idle)
+        throw RunFailed{"of " + grouped(workload.idle) + " idle connections it held only " + grouped(held)};
+    idle.reset();
     if (load.requests == 0) throw RunFailed{nothing_answered(load)};
     run.connections = load.connections;
     run.requests = load.requests;

@@ -27,7 +27,7 @@ bool makes_worker_per_client(const Model& model) noexcept {
 
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
-                                                int concurrency) {
+                                                int concurrency, int idle) {
     // A worker per client: slots for all clients and for workers that have ended and are not reaped yet, so
     // that the cap is not what is measured.
     constexpr int dead_ones = 64;
@@ -43,6 +43,12 @@ std::variant<Contender, LeftOut> make_contender(const Design& design, const Serv
     settings.given.emplace("model");
     if (design.model.takes_threads) settings.pool.threads = design.threaded ? threads : 1;
     settings.pool.accept_lock = design.accept_lock;
+    const int at_once = idle + 2 * concurrency;  // With as many that have just ended.
+    if (design.model.multiplexes) settings.pool.capacity = std::max(settings.pool.capacity, at_once);
+    if (const int most = design.model.capacity_most; most > 0 && settings.pool.capacity > most)
+        return LeftOut{
+            .model = design.name,
+            .reason = "it holds at most " + std::to_string(most) + " connections, with FD_SETSIZE 1024."};
     PoolOptions pool = make_pool(design.name, settings, "", spell_as_key);
     return Contender{
         .name = design.name,

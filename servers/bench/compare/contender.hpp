@@ -19,9 +19,10 @@ struct Contender {
 };
 
 /// Pools have `workers` workers; those that make one for each client may have as many as `concurrency` needs.
-/// LeftOut if the service has no form that the model runs. Throws what making the handler does.
+/// A worker that serves many at once has room for `idle` connections, too. LeftOut if the service has no form
+/// that the model runs, or the model has no such room. Throws what making the handler does.
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
-                                                int concurrency);
+                                                int concurrency, int idle = 0);
 
 }  // namespace bullpen

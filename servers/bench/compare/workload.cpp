@@ -34,8 +34,27 @@ const std::vector<NamedWorkload>& workloads() {
         {"io", "each request makes its handler wait, as for a database"},
         {"large", "answers of 1 MiB"},
         {"slow", "clients that send their request in pieces over 100 ms, whether a worker listens or not"},
+        {"idle", "as keep-alive, beside connections that say nothing (TLPI, table 63-9)"},
     };
     return table;
+}
+
+std::vector<Workload> make_workloads(const std::string& name, const WorkloadOptions& options) {
+    if (name != "idle") return {make_workload(name, options)};
+    std::vector<Workload> all;
+    for (const int idle : options.idle) {
+        WorkloadOptions one = options;
+        one.idle = {idle};
+        all.push_back(make_workload(name, one));
+    }
+    return all;
+}
+
+std::string summary_of(const Workload& workload) {
+    const std::string name = workload.idle > 0 ? "idle" : workload.name;
+    for (const NamedWorkload& known : workloads())
+        if (known.name == name) return ": " + std::string{known.summary};
+    return {};
 }
 
 Workload make_workload(const std::string& name, const WorkloadOptions& options) {
@@ -51,8 +70,13 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
         .duration_s = options.connections > 0 ? options.time_limit_s : options.duration_s,
     };
     if (name == "short" || name == "keep-alive") workload.service = options.service;
-    if (name == "keep-alive") workload.requests_per_connection = options.requests_per_connection;
-    if (name == "skewed" || name == "slow") workload.path = path("bytes", size);
+    if (name == "keep-alive" || name == "idle")
+        workload.requests_per_connection = options.requests_per_connection;
+    if (name == "idle") {
+        workload.idle = options.idle.front();
+        workload.name += "-" + std::to_string(workload.idle);
+    }
+    if (name == "skewed" || name == "slow" || name == "idle") workload.path = path("bytes", size);
     if (name == "skewed") {
         workload.rare_path = path("sleep", rare_ms);
         workload.rare_share = rare_share;
@@ -88,6 +112,7 @@ std::string describe(const Workload& workload) {
     if (workload.send_over_ms > 0)
         text += ", each sent in pieces over " + grouped(workload.send_over_ms) + " ms";
     text += ", " + grouped(workload.concurrency) + " connections at a time";
+    if (workload.idle > 0) text += " beside " + grouped(workload.idle) + " idle ones";
     text += workload.rate > 0 ? "; open loop, " + significant(workload.rate) +
                                     " requests a second, latency from when a request was due"
                               : "; closed loop";

@@ -22,6 +22,7 @@ struct Workload {
     std::string rare_path = {};    ///< Asked for instead of `path` in rare_share of the requests.
     double rare_share = 0;
     std::int64_t send_over_ms = 0;  ///< A request is sent in pieces over so long; 0: at once.
+    int idle = 0;  ///< Connections beside those of the load that had an answer once and are silent since.
 };
 
 /// What the user may say about any of them. 0 (or empty): the workload's own.
@@ -32,10 +33,11 @@ struct WorkloadOptions {
     double rate = 0;
     std::int64_t connections = 0;
     double duration_s = 2;
-    int time_limit_s = 60;  ///< With `connections`.
-    int size = 128;         ///< Of the small file or message.
-    int cpu_us = 200;       ///< cpu: what a request computes.
-    int sleep_ms = 5;       ///< io: what a request waits for.
+    int time_limit_s = 60;                    ///< With `connections`.
+    int size = 128;                           ///< Of the small file or message.
+    int cpu_us = 200;                         ///< cpu: what a request computes.
+    int sleep_ms = 5;                         ///< io: what a request waits for.
+    std::vector<int> idle = {10, 100, 1000};  ///< idle: a workload each, with so many idle connections.
     std::string send_file =
         {};  ///< large: sendfile or copy (read and write) from a file; empty: from memory.
 };
@@ -48,8 +50,15 @@ struct NamedWorkload {
 /// In the order in which they are shown.
 const std::vector<NamedWorkload>& workloads();
 
-/// Throws std::invalid_argument naming those that are known.
+/// The workloads of this name: of idle one for each of options.idle. Throws std::invalid_argument naming
+/// those that are known.
+std::vector<Workload> make_workloads(const std::string& name, const WorkloadOptions& options);
+
+/// The first of them.
 Workload make_workload(const std::string& name, const WorkloadOptions& options);
+
+/// Its NamedWorkload::summary behind ": "; empty if it has none, because another version measured it.
+std::string summary_of(const Workload& workload);
 
 /// How long a run's warm-up is, in connections and at most in seconds.
 std::int64_t warm_up_connections(const Workload& workload) noexcept;

@@ -27,7 +27,7 @@ BOOST_DESCRIBE_STRUCT(Measurement, (), (model, failure, worker_per_client, runs)
 BOOST_DESCRIBE_STRUCT(LeftOut, (), (model, reason))
 BOOST_DESCRIBE_STRUCT(Workload, (),
                       (name, service, path, answer_bytes, concurrency, requests_per_connection, rate,
-                       connections, duration_s, rare_path, rare_share, send_over_ms))
+                       connections, duration_s, rare_path, rare_share, send_over_ms, idle))
 BOOST_DESCRIBE_STRUCT(WorkloadResult, (), (workload, measurements, left_out))
 BOOST_DESCRIBE_STRUCT(Machine, (), (kernel, processor, cpus, memory_mib))
 BOOST_DESCRIBE_STRUCT(Comparison, (),
@@ -88,6 +88,17 @@ void add_derived(const WorkloadResult& result, const Machine& machine, json::obj
     object["verdict"] = std::move(sentences);
 }
 
+/// Version 0.1.0 had no idle connections.
+void add_what_was_added(json::object& object) {
+    json::value* const results = object.if_contains("workloads");
+    if (results == nullptr || !results->is_array()) return;
+    for (json::value& result : results->get_array()) {
+        json::value* const workload =
+            result.is_object() ? result.get_object().if_contains("workload") : nullptr;
+        if (workload != nullptr && workload->is_object()) workload->get_object().emplace("idle", 0);
+    }
+}
+
 }  // namespace
 
 std::string to_json(const Comparison& comparison) {
@@ -104,14 +115,15 @@ std::string to_json(const Comparison& comparison) {
 Comparison comparison_from_json(std::string_view text, const std::string& name) {
     const std::string expected = ", expected what bullpen compare --json writes";
     json::error_code error;
-    const json::value document = json::parse(json::string_view{text.data(), text.size()}, error);
+    json::value document = json::parse(json::string_view{text.data(), text.size()}, error);
     if (error) throw std::invalid_argument{name + ": it is not JSON (" + error.message() + ")" + expected};
-    const json::object* object = document.if_object();
+    json::object* const object = document.if_object();
     const json::value* schema = object == nullptr ? nullptr : object->if_contains("schema");
     if (schema == nullptr) throw std::invalid_argument{name + ": it has no schema" + expected};
     if (*schema != comparison_schema)
         throw std::invalid_argument{name + ": its schema is " + json::serialize(*schema) + ", expected " +
                                     std::to_string(comparison_schema)};
+    add_what_was_added(*object);
     Comparison comparison;
     try {
         read_described(document, comparison, "");

@@ -9,6 +9,7 @@
 #include "servers/bench/compare/verdict.hpp"
 #include "servers/bench/report/html.hpp"
 #include "servers/bench/report/plot_bars.hpp"
+#include "servers/bench/report/plot_idle.hpp"
 #include "servers/bench/report/plot_latency.hpp"
 #include "servers/bench/report/plot_workers.hpp"
 #include "servers/bench/report/report_style.hpp"
@@ -80,6 +81,7 @@ void header(Html& html, const Comparison& comparison) {
         html.element("h3", {}, "At a glance");
         glance_table(html, comparison);
     }
+    plot_idle(html, comparison);
     html.close();
 }
 
@@ -90,16 +92,10 @@ void list(Html& html, const std::string& style, const std::vector<std::string>& 
     html.close();
 }
 
-std::string summary_of(const std::string& workload) {
-    for (const NamedWorkload& known : workloads())
-        if (known.name == workload) return ": " + std::string{known.summary};
-    return {};
-}
-
 void section(Html& html, const WorkloadResult& result, const Comparison& comparison) {
     const Workload& workload = result.workload;
     html.open("section", {{"id", workload.name}});
-    html.element("h2", {}, workload.name + summary_of(workload.name));
+    html.element("h2", {}, workload.name + summary_of(workload));
     html.element("p", {{"class", "setup"}}, describe(workload) + ".");
     list(html, "findings", verdict_on(result, comparison.machine));
     if (!result.measured().empty()) {

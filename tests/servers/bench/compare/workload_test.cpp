@@ -10,11 +10,11 @@ TEST_SUITE("cli: workloads") {
     TEST_CASE("every name makes a workload that can be described") {
         for (const NamedWorkload& known : workloads()) {
             const Workload workload = make_workload(std::string{known.name}, {});
-            CHECK(workload.name == known.name);
+            CHECK(workload.name == (known.name == "idle" ? "idle-10" : known.name));
+            CHECK(summary_of(workload) == ": " + std::string{known.summary});
             CHECK(workload.concurrency == 16);
             CHECK(workload.duration_s == 2);
-            CHECK(describe(workload).find("16 connections at a time; closed loop; 2.00 s a run") !=
-                  std::string::npos);
+            CHECK(describe(workload).find("; closed loop; 2.00 s a run") != std::string::npos);
         }
         CHECK_THROWS_AS(make_workload("shrot", {}), std::invalid_argument);
     }
@@ -36,6 +36,17 @@ TEST_SUITE("cli: workloads") {
               "echo, messages of 99 bytes, a connection a request, 16 connections at a time; open loop, 500 "
               "requests a "
               "second, latency from when a request was due; 2.00 s a run");
+    }
+
+    TEST_CASE("idle is a workload for each number of idle connections, and every other name is one") {
+        const std::vector<Workload> idle = make_workloads("idle", {.idle = {10, 300}});
+        REQUIRE(idle.size() == 2);
+        CHECK(idle[1].name == "idle-300");
+        CHECK(idle[1].idle == 300);
+        CHECK(idle[1].path == "/bytes/128");
+        CHECK(describe(idle[1]).find("16 connections at a time beside 300 idle ones") != std::string::npos);
+        CHECK(make_workloads("keep-alive", {}).size() == 1);
+        CHECK(make_workload("keep-alive", {}).idle == 0);
     }
 
     TEST_CASE("a number of connections replaces the time, which is then the limit") {
