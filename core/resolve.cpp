@@ -19,8 +19,9 @@ constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view seqpacket_prefix = "seqpacket:";
 constexpr std::string_view unixgram_prefix = "unixgram:";
 constexpr std::string_view udp_prefix = "udp:";
+constexpr std::string_view dccp_prefix = "dccp:";
 constexpr std::string_view allowed_forms =
-    "expected HOST:PORT, [V6]:PORT, unix:/path, unix:@name or seqpacket:/path";
+    "expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name or seqpacket:/path";
 
 struct HostPort {
     std::string host;
@@ -73,12 +74,23 @@ bool is_udp(std::string_view text) noexcept {
     return text.starts_with(udp_prefix);
 }
 
+/// The host is empty in ":PORT".
 HostPort parse(std::string_view text) {
-    HostPort parts = split(is_udp(text) ? text.substr(udp_prefix.size()) : text, text);
-    if (parts.host.empty() || parts.port.empty()) reject(text, allowed_forms);
+    if (text.starts_with(dccp_prefix)) reject(text, "Linux has dropped DCCP (since 6.16)");
+    const std::string_view address = is_udp(text) ? text.substr(udp_prefix.size()) : text;
+    HostPort parts = split(address, text);
+    if ((parts.host.empty() && !address.starts_with(':')) || parts.port.empty()) reject(text, allowed_forms);
     check_bytes(text);
     check_port(text, parts.port);
     return parts;
+}
+
+/// All addresses of this machine, of each family.
+LookedUp look_up_everywhere(const std::string& port, int type, std::chrono::seconds patience) {
+    LookedUp found = look_up("0.0.0.0", port, type, patience);
+    const LookedUp others = look_up("::", port, type, patience);
+    found.addresses.insert(found.addresses.end(), others.addresses.begin(), others.addresses.end());
+    return found;
 }
 
 /// Nothing if it is another kind of address.
@@ -104,7 +116,9 @@ void check_address(std::string_view text) {
 std::vector<Address> resolve(std::string_view text, std::chrono::seconds patience) {
     if (const std::optional<Address> local = unix_address(text)) return {*local};
     const HostPort parts = parse(text);
-    const LookedUp found = look_up(parts.host, parts.port, is_udp(text) ? SOCK_DGRAM : SOCK_STREAM, patience);
+    const int type = is_udp(text) ? SOCK_DGRAM : SOCK_STREAM;
+    const LookedUp found = parts.host.empty() ? look_up_everywhere(parts.port, type, patience)
+                                              : look_up(parts.host, parts.port, type, patience);
     if (found.overdue)
         throw std::runtime_error{"'" + std::string{text} + "': the name service hasn't answered within " +
                                  std::to_string(patience.count()) + " s"};

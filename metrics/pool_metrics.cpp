@@ -12,6 +12,7 @@
 
 #include "core/resolve.hpp"
 #include "core/utf8.hpp"
+#include "metrics/tcp_sockets.hpp"
 
 namespace bullpen {
 namespace {
@@ -352,6 +353,8 @@ std::vector<MetricFamily> PoolMetrics::Collect() const {
     add_slots(families);
     add_server(families, version_);
     std::vector<MetricFamily> all = families.take();
+    for (MetricFamily& family : tcp_sockets(pools_))
+        all.push_back(std::move(family));
     of_handlers_.add_to(all, pools_);
     return all;
 }

@@ -76,6 +76,7 @@ Place Connections::add(UniqueFd socket, const Peer& peer, std::uint32_t listener
     entry.peer = peer;
     entry.listener = listener;
     entry.generation = generation;
+    entry.accepted = now;
     entry.since = now;
     const Scoreboard::Change change{scoreboard_};
     scoreboard_.remember(entry.socket);  // Taken back, it is one that was just accepted.

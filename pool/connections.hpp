@@ -64,6 +64,7 @@ struct ConnectionEntry {
     Peer peer;
     std::uint32_t listener = 0;    ///< The index of its listener in the pool.
     std::uint32_t generation = 0;  ///< The place's, raised at each reuse.
+    TimePoint accepted{};          ///< When it was accepted.
     TimePoint since{};             ///< When it began to wait for a worker.
     TimePoint deadline{};          ///< When its wait for the client ends, while it is parked.
     TimePoint look_again{};        ///< With an incomplete head: it isn't looked at before this time.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <exception>
 #include <string_view>
 
@@ -127,9 +128,23 @@ void Control::Asker::read() {
 }
 
 /// An answer that finds no room is of no use to who reads it: then the client sees the connection's end.
-void Control::Asker::answer(const ControlAnswer& answer, const ServerStatus* status) {
-    const std::string line = answer_line(answer, status);
-    (void)::send(socket_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+void Control::Asker::answer(const ControlAnswer& answer, const ServerStatus* status, int attachment) {
+    std::string line = answer_line(answer, status);
+    iovec whole{.iov_base = line.data(), .iov_len = line.size()};
+    msghdr message{};
+    message.msg_iov = &whole;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof attachment)> rights{};
+    if (attachment >= 0) {
+        message.msg_control = rights.data();
+        message.msg_controllen = rights.size();
+        cmsghdr* const part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof attachment);
+        std::memcpy(CMSG_DATA(part), &attachment, sizeof attachment);
+    }
+    (void)::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     watch_.reset();
     socket_.reset();
 }

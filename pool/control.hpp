@@ -72,7 +72,8 @@ public:
         /// From here on the order is carried out: answer_all() answers when it has happened.
         void note_under_way() noexcept { under_way_ = true; }
 
-        void answer(const ControlAnswer& answer, const ServerStatus* status = nullptr);
+        /// `attachment` (or -1), borrowed: a descriptor that goes with the line.
+        void answer(const ControlAnswer& answer, const ServerStatus* status = nullptr, int attachment = -1);
 
     private:
         friend class Control;

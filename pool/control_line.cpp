@@ -89,6 +89,8 @@ ControlRequest read_request(std::string_view line) {
     if (named == nullptr || !named->is_string())
         return refuse("a request has a \"command\": " + known_commands());
     const json::string& name = named->get_string();
+    if (connections_command.name == std::string_view{name.data(), name.size()})
+        return {.order = connections_command.order};
     const auto* const command =
         std::find_if(control_commands.begin(), control_commands.end(), [&](const ControlCommand& one) {
             return one.name == std::string_view{name.data(), name.size()};

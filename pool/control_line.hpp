@@ -32,6 +32,10 @@ inline constexpr std::array control_commands = {
     ControlCommand{"stop", Order::stop, "serve what has been accepted, then end"},
 };
 
+/// What `bullpen sockets` asks: the answer comes with a file, see pool/connection_list.hpp. Nobody types it.
+inline constexpr ControlCommand connections_command{"connections", Order::connections,
+                                                    "list the connections"};
+
 struct ControlAnswer {
     int exit_status = 0;  ///< Of `bullpen ctl`: 0: it has happened, 1: it could not be done, 2: it is
                           ///< refused, 3: a stop has lost connections.

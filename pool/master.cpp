@@ -1,6 +1,7 @@
 #include "pool/master.hpp"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -248,6 +249,7 @@ std::optional<Outcome> Master::carry_out(Order order, std::uint64_t interrupts, 
     constexpr int refused = 2;
     switch (order) {
         case Order::status: return Outcome{{0, std::string{name_of(book_.phase())}}, status(now)};
+        case Order::connections: return list_connections(now);
         case Order::reload: return reload_.begin(now);
         case Order::upgrade: return upgrade_.begin(now);
         case Order::stop: begin_stop(false, interrupts, now); return {};
@@ -330,6 +332,20 @@ int Master::settle_stop() {
             "master: stopped; " + losses + " (exit status " + std::to_string(exit_lost) + ")");
     book_.settle_stop({status, "the server has stopped" + (lost == 0 ? "" : "; " + losses)});
     return status;
+}
+
+/// The list is a file in memory, because it may be longer than what a socket takes at once: some 30 bytes a
+/// connection.
+Outcome Master::list_connections(TimePoint now) {
+    constexpr int could_not = 1;
+    std::string text;
+    for (Pool* const pool : pools_.live())
+        pool->list_connections(text, now);
+    UniqueFd file{::memfd_create("bullpen-connections", MFD_CLOEXEC)};
+    if (!file || ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return {
+            .answer = {could_not, std::string{"the connections can't be listed: "} + std::strerror(errno)}};
+    return {.answer = {0, "the connections are listed"}, .list = std::move(file)};
 }
 
 ServerStatus Master::status(TimePoint now) {

@@ -102,6 +102,7 @@ private:
     void stop_pools(bool at_once, TimePoint now) noexcept;
     [[nodiscard]] int settle_stop();
     [[nodiscard]] ServerStatus status(TimePoint now);
+    [[nodiscard]] Outcome list_connections(TimePoint now);
     [[nodiscard]] ControlAnswer change_size(int processes);
 
     MasterOptions options_;

@@ -87,7 +87,7 @@ void OrderBook::heed_asker(Control::Asker& asker, const CarryOut& carry_out) {
     asker.note_under_way();
     if (response.effect == Effect::join) return;
     if (const std::optional<Outcome> outcome = begin(asker.order(), carry_out))
-        asker.answer(outcome->answer, outcome->status ? &*outcome->status : nullptr);
+        asker.answer(outcome->answer, outcome->status ? &*outcome->status : nullptr, outcome->list.get());
 }
 
 /// An order that has ended at once begins no phase.

@@ -17,6 +17,7 @@ namespace bullpen {
 struct Outcome {
     ControlAnswer answer;
     std::optional<ServerStatus> status{};  ///< Of Order::status.
+    UniqueFd list{};                       ///< Of Order::connections: a file with a connection list.
 };
 
 /// Lives in the master, and knows the phase of its life. Asks the table (pool/orders.cpp) about each order;

@@ -17,6 +17,7 @@ struct Row {
 
 constexpr std::array<Row, orders_count> table = {{
     {Order::status, {act, act, act, act, act}},
+    {Order::connections, {act, act, act, act, act}},
     {Order::reload, {act, act, postpone, postpone, too_late}},
     {Order::upgrade, {too_early, act, postpone, one_at_a_time, too_late}},
     {Order::stop, {act, act, act, act, stops}},

@@ -23,6 +23,7 @@ std::string_view name_of(Phase phase) noexcept;
 
 enum class Order {
     status,         ///< Say how the server is.
+    connections,    ///< List the connections.
     reload,         ///< Read the configuration again, and put it into effect.
     upgrade,        ///< Let a new program take the place of this one.
     stop,           ///< Serve what has been accepted, then end.
@@ -31,7 +32,7 @@ enum class Order {
     more_workers,   ///< One worker more.
     fewer_workers,  ///< One worker less.
 };
-constexpr std::size_t orders_count = 8;
+constexpr std::size_t orders_count = 9;
 
 /// What comes of an order in a phase.
 enum class Effect {

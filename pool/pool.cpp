@@ -11,6 +11,7 @@
 
 #include "core/lingering.hpp"
 #include "core/log.hpp"
+#include "pool/connection_list.hpp"
 
 namespace bullpen {
 namespace {
@@ -659,6 +660,19 @@ PoolStatus Pool::status() {
     status.queued = header.queued;
     status.lost = lost();
     return status;
+}
+
+void Pool::list_connections(std::string& text, TimePoint now) {
+    write_pool(text, options_.name);
+    for (std::uint32_t slot = 0; slot < scoreboard_.slots(); slot = shape_.process_of(slot).end)
+        if (const pid_t pid = workforce_.pid(slot); pid != 0)
+            write(text, ListedWorkers{.pid = pid, .slots = shape_.process_of(slot)});
+    for (const Where where : {Where::waiting, Where::parked, Where::given})
+        connections_.for_each(where, [&](Place, const ConnectionEntry& entry) {
+            const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - entry.accepted);
+            write(text,
+                  ListedConnection{.fd = entry.socket.get(), .where = where, .slot = entry.slot, .age = age});
+        });
 }
 
 ControlAnswer Pool::change_size(int processes, std::uint64_t number) {

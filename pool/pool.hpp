@@ -263,6 +263,9 @@ public:
 
     [[nodiscard]] PoolStatus status();
 
+    /// Adds this pool to a connection list.
+    void list_connections(std::string& text, TimePoint now);
+
     /// See SizeOrders.
     ControlAnswer change_size(int processes, std::uint64_t number);
 

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 
@@ -101,6 +103,24 @@ std::optional<Listener> open_socket(const Address& address) {
     return {};
 }
 
+/// What recv(2) returns; a descriptor that comes with the bytes is kept.
+ssize_t receive(int socket, std::span<char> piece, UniqueFd& attachment) noexcept {
+    iovec whole{.iov_base = piece.data(), .iov_len = piece.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> rights{};
+    msghdr message{};
+    message.msg_iov = &whole;
+    message.msg_iovlen = 1;
+    message.msg_control = rights.data();
+    message.msg_controllen = rights.size();
+    const ssize_t received = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const cmsghdr* const part = received < 0 ? nullptr : CMSG_FIRSTHDR(&message);
+    if (part == nullptr || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) return received;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(part), sizeof fd);
+    attachment = UniqueFd{fd};
+    return received;
+}
+
 bool wait_for_input(int fd, TimePoint deadline) noexcept {
     for (;;) {
         const auto left =
@@ -188,7 +208,7 @@ std::string ControlClient::ask(std::string_view command, bool now, std::chrono::
                 "the server has not answered within " +
                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(timeout).count()) +
                 " s; what it was told may still happen"};
-        const ssize_t received = ::recv(socket_.get(), piece.data(), piece.size(), MSG_DONTWAIT);
+        const ssize_t received = receive(socket_.get(), piece, attachment_);
         if (received < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (received <= 0 || answer.size() > answer_line_max)
             throw std::runtime_error{

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <bullpen/unique_fd.hpp>
 #include "core/listener.hpp"
@@ -39,11 +40,15 @@ public:
     /// Sends a command and returns the answer's line. Throws std::runtime_error: one sentence.
     [[nodiscard]] std::string ask(std::string_view command, bool now, std::chrono::milliseconds timeout);
 
+    /// The descriptor that came with the answer, if one did.
+    [[nodiscard]] UniqueFd take_attachment() noexcept { return std::move(attachment_); }
+
     /// Waits until the server's keeper has ended. Returns false if it hasn't in time.
     [[nodiscard]] bool wait_for_end(std::chrono::milliseconds timeout) const noexcept;
 
 private:
     UniqueFd socket_;
+    UniqueFd attachment_{};
     UniqueFd process_;  ///< A pidfd.
 };
 

@@ -219,7 +219,7 @@ class Readme(unittest.TestCase):
     def test_every_flag_that_they_name_is_in_a_help_text(self):
         bullpen = str(BUILD / "bullpen")
         known = OTHERS_FLAGS | flags_of("./tests/peers/run").union(
-            flags_of(bullpen), *(flags_of(bullpen, command) for command in ("serve", "inetd", "ctl", "call", "compare", "load", "handle")))
+            flags_of(bullpen), *(flags_of(bullpen, command) for command in ("serve", "inetd", "ctl", "sockets", "call", "compare", "load", "handle")))
         for page in PAGES:
             self.assertEqual(flags_in(page.read_text()) - known, set(), page)
 

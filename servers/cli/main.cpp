@@ -25,6 +25,7 @@
 #include "servers/cli/output.hpp"
 #include "servers/cli/serve.hpp"
 #include "servers/cli/setting_flags.hpp"
+#include "servers/cli/sockets.hpp"
 #include "servers/exit_status.hpp"
 #include "servers/models/models.hpp"
 #include "servers/services/service.hpp"
@@ -127,7 +128,8 @@ std::string sentence_of(const CLI::App& program, const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && program.get_subcommands().empty()) {
         const std::vector<std::string> extras = program.remaining();
         if (!extras.empty()) return unknown_argument(program, extras.front()) + see_help(program);
-        return "a command is missing: serve, inetd, ctl, call, compare, load or check-config; see bullpen "
+        return "a command is missing: serve, inetd, ctl, sockets, call, compare, load or check-config; see "
+               "bullpen "
                "--help";
     }
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr &&
@@ -155,6 +157,7 @@ int run(int argc, char** argv) {
     HandleArguments handled;
     CheckArguments checked;
     CtlArguments control;
+    SocketsArguments sockets;
     CallArguments called;
     InetdArguments superserver;
     // Executed for every client, handle must start fast: the others' many flags stay undeclared for it.
@@ -165,6 +168,7 @@ int run(int argc, char** argv) {
         declare_models(program, chosen);
         declare_check_config(program, checked, chosen);
         declare_ctl(program, control, chosen);
+        declare_sockets(program, sockets, chosen);
         declare_call(program, called, chosen);
         declare_inetd(program, superserver, chosen);
     }

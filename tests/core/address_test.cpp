@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/complaint.hpp"
 #include "tests/contains.hpp"
@@ -64,6 +65,14 @@ TEST_SUITE("core: addresses") {
         CHECK(ipv4);
     }
 
+    TEST_CASE("a port alone stands for all addresses of either family") {
+        std::vector<std::string> texts;
+        for (const char* text : {":80", "udp::53"})
+            for (const Address& address : resolve(text))
+                texts.push_back(address.text());
+        CHECK(texts == std::vector<std::string>{"0.0.0.0:80", "[::]:80", "udp:0.0.0.0:53", "udp:[::]:53"});
+    }
+
     TEST_CASE("each address of a name comes once") {
         const auto found = resolve("localhost:80");
         for (std::size_t i = 0; i < found.size(); ++i)
@@ -72,10 +81,27 @@ TEST_SUITE("core: addresses") {
     }
 
     TEST_CASE("what is no address is rejected with a sentence that quotes it") {
-        for (const char* text :
-             {"", "8080", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:100000",
-              "127.0.0.1:-1", "127.0.0.1:http:", "::1:80", "[::1]", "[::1]80", "[::1", "unix:", "unix:@",
-              "seqpacket:", "seqpacket:@", "no.such.host.invalid:80", "127.0.0.1:no-such-service"}) {
+        for (const char* text : {"",
+                                 "8080",
+                                 "localhost",
+                                 ":",
+                                 "udp:80",
+                                 "dccp:127.0.0.1:80",
+                                 "127.0.0.1:",
+                                 "127.0.0.1:65536",
+                                 "127.0.0.1:100000",
+                                 "127.0.0.1:-1",
+                                 "127.0.0.1:http:",
+                                 "::1:80",
+                                 "[::1]",
+                                 "[::1]80",
+                                 "[::1",
+                                 "unix:",
+                                 "unix:@",
+                                 "seqpacket:",
+                                 "seqpacket:@",
+                                 "no.such.host.invalid:80",
+                                 "127.0.0.1:no-such-service"}) {
             CAPTURE(text);
             CHECK(complaint(text).starts_with("'" + std::string{text} + "' is not an address: "));
         }

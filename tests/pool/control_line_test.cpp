@@ -28,6 +28,7 @@ TEST_SUITE("pool: the lines of the control socket") {
             CHECK(line.size() <= request_line_max);
             CHECK(read_request(line).order == command.order);
         }
+        CHECK(read_request(request_line(connections_command.name, false)).order == Order::connections);
         CHECK(read_request(request_line("stop", true)).order == Order::stop_at_once);
         CHECK(read_request(R"({"version":1,"command":"stop","now":false})").order == Order::stop);
     }

@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::array all_phases = {Phase::starting, Phase::serving, Phase::reloading, Phase::upgrading,
                                    Phase::stopping};
-constexpr std::array all_orders = {Order::status,       Order::reload,       Order::upgrade,
-                                   Order::stop,         Order::stop_at_once, Order::reopen_log,
-                                   Order::more_workers, Order::fewer_workers};
+constexpr std::array all_orders = {Order::status,     Order::connections,  Order::reload,
+                                   Order::upgrade,    Order::stop,         Order::stop_at_once,
+                                   Order::reopen_log, Order::more_workers, Order::fewer_workers};
 static_assert(all_phases.size() == phases_count && all_orders.size() == orders_count);
 
 /// The table as it is promised: a letter for each phase, in their order.
@@ -23,10 +23,11 @@ struct Promise {
     const char* effects;  ///< a: act, p: postpone, j: join, r: refuse
 };
 constexpr std::array promises = {
-    Promise{Order::status, "aaaaa"},       Promise{Order::reload, "aappr"},
-    Promise{Order::upgrade, "raprr"},      Promise{Order::stop, "aaaaj"},
-    Promise{Order::stop_at_once, "aaaaa"}, Promise{Order::reopen_log, "aaaaa"},
-    Promise{Order::more_workers, "aappr"}, Promise{Order::fewer_workers, "aappr"},
+    Promise{Order::status, "aaaaa"},        Promise{Order::connections, "aaaaa"},
+    Promise{Order::reload, "aappr"},        Promise{Order::upgrade, "raprr"},
+    Promise{Order::stop, "aaaaj"},          Promise{Order::stop_at_once, "aaaaa"},
+    Promise{Order::reopen_log, "aaaaa"},    Promise{Order::more_workers, "aappr"},
+    Promise{Order::fewer_workers, "aappr"},
 };
 
 char letter_of(Effect effect) {

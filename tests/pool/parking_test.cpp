@@ -40,6 +40,7 @@ const std::string no_state(sizeof(ConnectionState), '\0');
 TEST_SUITE("pool: parking") {
     TEST_CASE("all bytes of the state come to the next worker, and a new connection has none") {
         RunningMaster master{{pool_that_obeys(2)}};
+        REQUIRE(eventually([&] { return master.totals().idle == 2; }));
         const UniqueFd client = master.connect();
         CHECK(state_of(client) == no_state);
         CHECK(answer_to(client, "s") == "s");

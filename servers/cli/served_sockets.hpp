@@ -1,0 +1,53 @@
+/// The sockets of a running server: what the kernel says of each, and which of the server's parts has it.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/socket_diag.hpp"
+
+namespace bullpen {
+
+/// Where a socket is.
+enum class SocketPlace {
+    listener,  ///< It listens, or takes datagrams.
+    backlog,   ///< Nobody has accepted it yet.
+    waiting,   ///< Accepted; it waits for a worker.
+    parked,    ///< It waits for its client, without a worker.
+    slot,      ///< It is at a slot: in its channel or served.
+    process,   ///< It is in a process whose workers accept by themselves.
+    kernel,    ///< Closed by the server; the kernel finishes it.
+};
+
+struct ServedSocket {
+    SocketRecord record;
+    std::string pool;
+    SocketPlace place = SocketPlace::kernel;
+    std::uint32_t first_slot = 0;  ///< Of SocketPlace::slot and process.
+    std::uint32_t last_slot = 0;
+    pid_t pid = 0;                                   ///< Of SocketPlace::process.
+    std::optional<std::chrono::milliseconds> age{};  ///< Since its accept, if the master accepted it.
+};
+
+/// "parked", "slot 3", "slots 0-3", …
+std::string describe_place(const ServedSocket& socket);
+
+/// What identifies a server, see `bullpen ctl`.
+struct ServerName {
+    std::string name = "default";
+    std::string directory = "auto";
+};
+
+struct ServerSockets {
+    std::vector<std::string> pools;
+    std::vector<ServedSocket> sockets;
+};
+
+/// Asks the server and the kernel. Which process has a socket is known of one's own processes (root: of all);
+/// of others a connection that a worker has accepted counts as SocketPlace::kernel. Throws
+/// std::invalid_argument or std::runtime_error: one sentence.
+ServerSockets sockets_of(const ServerName& server);
+
+}  // namespace bullpen
