@@ -389,7 +389,7 @@ void ends_as_told(Client& client, char how) {
         case 'd': {
             const int socket = client.fd();
             if (::fork() == 0) {
-                constexpr useconds_t until_the_handler_has_returned = 300'000;
+                constexpr useconds_t until_the_handler_has_returned = 900'000;
                 ::usleep(until_the_handler_has_returned);
                 (void)!::send(socket, "child", 5, MSG_NOSIGNAL);
                 ::_exit(0);

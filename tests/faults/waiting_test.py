@@ -138,11 +138,10 @@ class SilentClients(unittest.TestCase):
                 self.assertEqual(client.recv(1), b"a")
                 return time.monotonic() - began
 
-            for client in clients:
-                ask_for_one(client)
+            first = statistics.median([ask_for_one(client) for client in clients])
             took = [ask_for_one(client) for client in clients]  # Each of them after a while of silence.
-            self.assertLess(statistics.median(took), 0.005)
-            self.assertLess(statistics.quantiles(took, n=10)[-1], 0.05, "the slowest tenth")
+            self.assertLess(statistics.median(took), 2 * first + 0.005)
+            self.assertLess(statistics.quantiles(took, n=10)[-1], 20 * first + 0.05, "the slowest tenth")
             stack.close()
 
 

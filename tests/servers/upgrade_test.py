@@ -151,7 +151,7 @@ class Successes(Upgrades):
         with self.start("work", "--workers", "2") as server:
             slow, kept = self.connect(server), self.connect(server)
             self.assertEqual(self.get(kept, "/bytes/5")[0], 200)
-            slow.request("GET", "/sleep/6000")
+            slow.request("GET", "/sleep/15000")
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
             old = server.keeper
             new = server.upgrade()
