@@ -104,7 +104,7 @@ class Successes(Upgrades):
         size = 24 << 20
         with open(self.home / "www/large", "wb") as large:
             large.truncate(size)
-        with self.start() as server:
+        with self.start("--root", str(self.home / "www"), "--workers", "2", "--header-timeout", "60") as server:
             kept, slow = self.connect(server), self.connect(server)
             self.assertEqual(self.get(kept), (200, b"hello"))
             half = socket.create_connection(("127.0.0.1", server.port), 60)
@@ -132,7 +132,7 @@ class Successes(Upgrades):
     def test_what_has_begun_is_finished_by_the_old_server(self):
         with self.start("work", "--workers", "1") as server:
             slow = self.connect(server)
-            slow.request("GET", "/sleep/8000")
+            slow.request("GET", "/sleep/15000")
             wait_until(lambda: server.total("bullpen_workers", state="busy") == 1, "the busy worker")
             old = server.keeper
             server.upgrade()
