@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 
+#include "core/socket_diag.hpp"
+
 using namespace bullpen;
 
 namespace {
@@ -110,6 +112,10 @@ TEST_SUITE("the pool's metrics") {
         Scoreboard board{3};
         fill(board);
         auto samples = samples_in(text_of(board));
+        const auto of_the_kernel = [](const auto& sample) {
+            return sample.first.starts_with("bullpen_tcp_sockets{");
+        };
+        CHECK(std::erase_if(samples, of_the_kernel) == socket_states);
         std::erase_if(samples,
                       [](const auto& sample) { return sample.first.find("_bucket{") != std::string::npos; });
         const std::map<std::string, double> expected{
