@@ -123,7 +123,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         ->transform(number_from(1, minute_us));
     number("--sleep-ms", load.sleep_ms, "io: milliseconds a request waits (default: 5)")
         ->transform(number_from(1, minute_us / 1000));
-    compare.add_option("--idle", load.idle, "idle: idle connections, a workload each (default: 10,100,1000)")
+    compare.add_option("--idle", load.idle, "idle: so many silent connections (10,100,1000)")
         ->type_name("N,N")
         ->delimiter(',')
         ->check(number_from(1, workers_most));

@@ -123,13 +123,13 @@ void declare_inetd(CLI::App& program, InetdArguments& arguments, std::function<i
     inetd.add_option("FILE", arguments.file, "the lines (/etc/inetd.conf)")->type_name("");
     inetd.add_flag("--check", arguments.check, "say what each line comes to, or what is wrong");
     inetd.add_flag("--listen-fds", arguments.listen_fds,
-                   "programs get their socket as descriptor 3, as under systemd");
+                   "programs get their socket as systemd passes it (3)");
     inetd.add_flag("--home", arguments.home, "programs get HOME, their user's");
     declare_flags(inetd, line_settings(), arguments.pool);
     declare_flags(inetd, master_settings(), arguments.master);
     inetd.footer(
-        "A line: service type protocol wait|nowait[.MAX[:PER_SOURCE]] user[:group] program\n"
-        "argv..., as openbsd-inetd and inetutils read it. SIGHUP reads the file again.\n"
+        "A line: service type protocol wait|nowait[.MAX[:PER_SOURCE]] user[:group]\n"
+        "program argv..., as openbsd-inetd and inetutils read it. SIGHUP reads it again.\n"
         "\n"
         "Exit status: 0, 1 if it could not start, 2 wrong usage or a wrong line, 3 if the\n"
         "stop lost connections.");

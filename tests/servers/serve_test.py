@@ -151,7 +151,7 @@ class Errors(unittest.TestCase):
         status, out, err = run("--version")
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, r"\Abullpen \d+\.\d+\.\d+\n\Z")
-        for command in ((), ("serve",), ("ctl",), ("compare",), ("check-config",)):
+        for command in ((), ("serve",), ("inetd",), ("ctl",), ("sockets",), ("call",), ("compare",), ("load",), ("check-config",)):
             status, out, err = run(*command, "--help")
             self.assertEqual((status, err), (0, ""))
             self.assertIn("Usage: bullpen", out)
