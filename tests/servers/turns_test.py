@@ -11,7 +11,7 @@ import unittest
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from every_model import IN_TURNS, chosen
+from every_model import IN_TURNS, chosen, under
 from harness import TOP, Bullpen, echo, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
@@ -41,16 +41,6 @@ def hold(server, stack, count):
     for client in clients:
         assert client.recv(1) == b"a"
     return clients
-
-
-def under(models):
-    def decorate(test):
-        def run(self):
-            for model in models:
-                with self.subTest(model=model):
-                    test(self, model)
-        return run
-    return decorate
 
 
 class OneThatNeverStops(unittest.TestCase):
@@ -109,24 +99,24 @@ class OneThatNeverStops(unittest.TestCase):
                 end()
             server.check_conservation()
 
-    @under(MODELS)
+    @under(*MODELS)
     def test_of_echo(self, model):
         self.check(("echo",), b"x" * 65536, b"hello", b"hello", model)
 
-    @under(ONE)
+    @under(*ONE)
     def test_of_http(self, model):
         """It sends request after request, and its answers' bytes are many."""
         request = b"GET /bytes/100000 HTTP/1.1\r\nHost: x\r\n\r\n"
         self.check(("work",), request * 20, b"GET /bytes/10 HTTP/1.0\r\n\r\n", b" 200 ", model)
 
-    @under(ONE)
+    @under(*ONE)
     def test_of_chargen(self, model):
         """Whatever is sent, characters without end are taken."""
         self.check(("chargen",), b"", b"", b"!", model)
 
 
 class HalfAHead(unittest.TestCase):
-    @under(ONE)
+    @under(*ONE)
     def test_on_a_unix_socket_which_is_always_readable_costs_no_turn_after_turn(self, model):
         with tempfile.TemporaryDirectory() as home:
             path = f"{home}/socket"
