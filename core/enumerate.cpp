@@ -1,5 +1,7 @@
 #include "core/enumerate.hpp"
 
+#include <cstddef>
+
 namespace bullpen {
 
 std::string enumerate(const std::vector<std::string_view>& parts) {

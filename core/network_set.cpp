@@ -1,6 +1,7 @@
 #include "core/network_set.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace bullpen {

@@ -10,7 +10,9 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include <bullpen/address.hpp>
 #include "core/process.hpp"

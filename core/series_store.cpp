@@ -1,6 +1,7 @@
 #include "core/series_store.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include "core/log.hpp"
 

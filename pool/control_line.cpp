@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "core/enumerate.hpp"

@@ -1,7 +1,9 @@
 #include "pool/source_limits.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
+#include <utility>
 
 namespace bullpen {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include <bullpen/ip_address.hpp>
 #include "core/http/percent_encoding.hpp"

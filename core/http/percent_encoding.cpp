@@ -1,5 +1,7 @@
 #include "core/http/percent_encoding.hpp"
 
+#include <cstddef>
+
 namespace bullpen::http {
 namespace {
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <utility>

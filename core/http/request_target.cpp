@@ -3,6 +3,8 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
 
 #include "core/http/authority.hpp"
 #include "core/http/percent_encoding.hpp"

@@ -1,6 +1,7 @@
 /// A response head: written into a buffer that its caller owns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>

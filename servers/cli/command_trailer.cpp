@@ -1,5 +1,7 @@
 #include "servers/cli/command_trailer.hpp"
 
+#include <cstddef>
+
 #include "core/parse_number.hpp"
 
 namespace bullpen {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <chrono>
+#include <exception>
 #include <stdexcept>
 #include <system_error>
 #include <vector>

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cctype>
+#include <cstddef>
 #include <sstream>
 #include <string_view>
 

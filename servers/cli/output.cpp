@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <system_error>
 
 namespace bullpen {

@@ -1,6 +1,7 @@
 #include "servers/inetd/inetd_address.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <stdexcept>
 
 #include <bullpen/ip_address.hpp>

@@ -1,6 +1,7 @@
 /// The first word of a line of inetd.conf: "ftp", "10.0.0.1,localhost:ftp", "[::1]:2121", "*:".
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,5 +1,6 @@
 #include "servers/inetd/inetd_conf.hpp"
 
+#include <cstddef>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>

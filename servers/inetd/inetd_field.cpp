@@ -1,7 +1,9 @@
 #include "servers/inetd/inetd_field.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <stdexcept>
+#include <utility>
 
 #include "core/parse_number.hpp"
 #include "servers/inetd/inetd_address.hpp"

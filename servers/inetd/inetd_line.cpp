@@ -1,6 +1,7 @@
 #include "servers/inetd/inetd_line.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "core/utf8.hpp"
 #include "servers/inetd/inetd_word.hpp"

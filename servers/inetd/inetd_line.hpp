@@ -1,6 +1,7 @@
 /// inetd.conf as text: which of its lines belong together, and their words.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>

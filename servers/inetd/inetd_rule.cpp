@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <stdexcept>
 
 #include <bullpen/ip_address.hpp>

@@ -1,5 +1,7 @@
 #include "servers/inetd/inetd_word.hpp"
 
+#include <cstddef>
+
 #include "core/printable.hpp"
 #include "core/utf8.hpp"
 #include "servers/settings/nearest.hpp"

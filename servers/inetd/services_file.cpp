@@ -4,6 +4,7 @@
 #include <netdb.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <vector>
 
 namespace bullpen {

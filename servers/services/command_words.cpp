@@ -1,5 +1,6 @@
 #include "servers/services/command_words.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <stdexcept>
 #include <utility>

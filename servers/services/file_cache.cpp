@@ -1,5 +1,6 @@
 #include "servers/services/file_cache.hpp"
 
+#include <iterator>
 #include <utility>
 
 namespace bullpen::http {

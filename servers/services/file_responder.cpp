@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <exception>
 #include <utility>
 
 #include "core/http/percent_encoding.hpp"

@@ -1,6 +1,7 @@
 /// qotd: the quote of the day (RFC 865).
 #include <array>
 #include <ctime>
+#include <exception>
 #include <filesystem>
 #include <vector>
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <string_view>

@@ -1,6 +1,7 @@
 #include "servers/settings/nearest.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "core/enumerate.hpp"
 #include "core/printable.hpp"

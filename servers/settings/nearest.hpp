@@ -1,6 +1,7 @@
 /// What was probably meant by a mistyped name.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -61,6 +61,10 @@ def superserver(name, command, *packages, folders=()):
 
 # It can't be installed beside xinetd: it is unpacked, and has the libraries of its own package.
 OF_OPENBSD_INETD = ("libwrap0", "libbsd0", "libevent-2.1-7", "libtirpc3")
+# Compiled by run: how, and of what. Those that are bare do the least that their design allows.
+OWN_PROGRAMS = {"respond": (("musl-gcc", "-static"), "inetd/respond.c"),
+                "bare_superserver": (("musl-gcc", "-static"), "bare/superserver.c"),
+                "bare_prefork": (("gcc",), "bare/prefork.c")}
 NGINX = ("nginx", "libnginx-mod-http-echo")
 
 PEERS = (
@@ -93,7 +97,9 @@ PEERS = (
                 folders=("xinetd",)),
     superserver("openbsd-inetd", "@openbsd_inetd@/usr/sbin/inetd -i @home@/inetd.conf", *OF_OPENBSD_INETD,
                 folders=("openbsd-inetd",)),
-    superserver("bare-loop", "@bare@ @port@ @respond@"),
+    superserver("bare/superserver", "@bare_superserver@ @port@ @respond@"),
+    Peer("bare/accept", "@bare_prefork@ accept @port@ @workers@", cases=NEVER_KEEPS_ALIVE),
+    Peer("bare/handoff", "@bare_prefork@ handoff @port@ @workers@", cases=NEVER_KEEPS_ALIVE),
     superserver("tcpserver", "tcpserver -H -R -l 0 -c 1000 -b 4096 127.0.0.1 @port@ @respond@", "ucspi-tcp"),
     Peer("socketserver/forking", "python3 @home@/server.py forking @port@", ("python3",), ("socketserver",)),
     Peer("socketserver/threading", "python3 @home@/server.py threading @port@", ("python3",), ("socketserver",)),

@@ -70,10 +70,9 @@ class Upgrades(unittest.TestCase):
                     client.close()
                     if keeps:
                         break
-                if keeps:
-                    time.sleep(0.005)  # So that it is parked, too.
-                else:
+                if not keeps:
                     client.close()
+                time.sleep(0.005)  # So that a kept one is parked, too, and the server has time for its upgrades.
             client.close()
 
         threads = [threading.Thread(target=ask, args=(i % 2 == 0,)) for i in range(8)]
@@ -183,6 +182,7 @@ class Successes(Upgrades):
                                 wrong.append("another answer")
                         except OSError as error:
                             wrong.append(repr(error))
+                        time.sleep(0.002)
 
                 threads = [threading.Thread(target=ask) for _ in range(2)]
                 for thread in threads:

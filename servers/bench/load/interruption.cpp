@@ -1,5 +1,7 @@
 #include "servers/bench/load/interruption.hpp"
 
+#include <cstddef>
+
 namespace bullpen {
 namespace {
 

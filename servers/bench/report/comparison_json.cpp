@@ -1,5 +1,7 @@
 #include "servers/bench/report/comparison_json.hpp"
 
+#include <utility>
+
 #include <boost/json.hpp>
 
 #include "servers/bench/compare/contest.hpp"

@@ -4,6 +4,7 @@
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
 #include <boost/mp11.hpp>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <type_traits>

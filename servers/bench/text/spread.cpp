@@ -1,6 +1,7 @@
 #include "servers/bench/text/spread.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace bullpen {
 
