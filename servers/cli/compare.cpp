@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <bullpen/version.hpp>
+#include "core/enumerate.hpp"
 #include "core/read_file.hpp"
 #include "servers/bench/compare/bench.hpp"
 #include "servers/bench/compare/comparison.hpp"
@@ -40,13 +41,26 @@ std::vector<Design> choose_designs(const CompareOptions& options) {
     return chosen;
 }
 
+/// Those that serve datagrams, where nobody names any and that is asked of them.
+bool takes_part(const Design& design, const Workload& workload, const CompareOptions& options) {
+    return !options.models.empty() || !sends_datagrams(workload) || design.model.work_datagrams != nullptr;
+}
+
+/// The names of designs that serve datagrams, for a sentence.
+std::string names_of_datagram_designs() {
+    std::vector<std::string> names;
+    for (const Design& design : designs())
+        if (design.model.work_datagrams != nullptr) names.push_back(design.name);
+    return enumerate(names);
+}
+
 std::vector<Workload> choose_workloads(const CompareOptions& options) {
     if (options.stevens) return {stevens_workload()};
     std::vector<std::string> names = options.workloads;
     if (names == std::vector<std::string>{"all"}) {
         names.clear();
         for (const NamedWorkload& workload : workloads())
-            names.emplace_back(workload.name);
+            if (workload.in_all) names.emplace_back(workload.name);
     }
     std::vector<Workload> chosen;
     for (const std::string& name : names)
@@ -62,10 +76,18 @@ void check(const CompareOptions& options) {
         throw std::invalid_argument{"--size: with --service echo expected a number from 1 to " +
                                     std::to_string(echo_size_most) + ", got " +
                                     std::to_string(options.workload.size)};
-    const auto is_chosen = [&](const char* workload) {
-        return std::any_of(options.workloads.begin(), options.workloads.end(),
-                           [&](const auto& name) { return name == workload || name == "all"; });
+    const auto is_named = [&](const char* workload) {
+        return std::find(options.workloads.begin(), options.workloads.end(), workload) !=
+               options.workloads.end();
     };
+    const auto is_chosen = [&](const char* workload) { return is_named(workload) || is_named("all"); };
+    constexpr auto size_least = static_cast<int>(question_header);
+    constexpr int size_most = 65'507;  // Bytes that UDP over IPv4 has room for.
+    const int size = options.workload.size;
+    if (is_named("datagram") && (size < size_least || size > size_most))
+        throw std::invalid_argument{"--size: with --workload datagram expected a number from " +
+                                    std::to_string(size_least) + " to " + std::to_string(size_most) +
+                                    ", got " + std::to_string(size)};
     if (!options.workload.send_file.empty() && !is_chosen("large"))
         throw std::invalid_argument{"--send-file: it needs --workload large"};
     if (options.workload.idle != WorkloadOptions{}.idle && !is_chosen("idle"))
@@ -131,14 +153,18 @@ std::vector<Event> plan(const CompareOptions& options, const Content& content) {
         const Service& service = choose("service", workload.service, services());
         if (service.name == "http") ask_the_users_files(options, content, workload);
         for (const Design& design : chosen) {
+            if (!takes_part(design, workload, options)) continue;
             auto made = make_contender(design, service, {.root = content.root()}, workers_of(options),
-                                       options.threads, workload.concurrency, workload.idle);
+                                       options.threads, workload);
             if (auto* contender = std::get_if<Contender>(&made))
                 event.contenders.push_back(std::move(*contender));
             else
                 event.left_out.push_back(std::get<LeftOut>(made));
         }
-        event.requests = requests_of(workload);
+        if (event.contenders.empty() && sends_datagrams(workload))
+            throw std::invalid_argument{"--models: expected one that serves datagrams (" +
+                                        names_of_datagram_designs() + "), got " + enumerate(options.models)};
+        if (!sends_datagrams(workload)) event.requests = requests_of(workload);
         event.workload = std::move(workload);
         events.push_back(std::move(event));
     }

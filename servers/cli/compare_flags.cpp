@@ -32,15 +32,21 @@ std::string quoted(const std::string& word) {
 }
 
 /// Refuses each given flag that has no effect beside `mode`.
-void check_beside(const CLI::App& compare, const std::string& mode, const std::vector<std::string>& fitting,
-                  const std::string& reason) {
-    if (compare.count(mode) == 0) return;
+void refuse_beside(const CLI::App& compare, const std::string& mode, const std::vector<std::string>& fitting,
+                   const std::string& reason) {
     for (const CLI::Option* option : compare.get_options()) {
         const std::string name = option->get_name();
-        const bool fits = name == mode || std::find(fitting.begin(), fitting.end(), name) != fitting.end();
+        const bool fits = std::find(fitting.begin(), fitting.end(), name) != fitting.end();
         if (option->count() > 0 && !fits)
             throw std::invalid_argument{name + ": it does not go with " + mode + ", which " + reason};
     }
+}
+
+void check_beside(const CLI::App& compare, const std::string& mode, std::vector<std::string> fitting,
+                  const std::string& reason) {
+    if (compare.count(mode) == 0) return;
+    fitting.push_back(mode);
+    refuse_beside(compare, mode, fitting, reason);
 }
 
 bool any_threaded(const std::vector<std::string>& models) {
@@ -54,6 +60,18 @@ void check_mode(const CLI::App& compare, const CompareOptions& options) {
     std::vector<std::string> fitting = {"--models", "--repeat", "--json", "--report"};
     if (any_threaded(options.models)) fitting.emplace_back("--threads");
     check_beside(compare, "--stevens", fitting, "has a load and pools of its own");
+    if (options.stevens || !options.from_file.empty()) return;
+    const auto datagram = std::find(options.workloads.begin(), options.workloads.end(), "datagram");
+    if (datagram == options.workloads.end()) return;
+    if (options.models.empty()) fitting.emplace_back("--threads");
+    for (const char* more : {"--workload", "--duration", "--concurrency", "--workers", "--connections",
+                             "--time-limit", "--size"})
+        fitting.emplace_back(more);
+    const char* const reason = "asks by datagrams, each client for the next once it has its answer";
+    if (options.workloads.size() == 1) refuse_beside(compare, "--workload datagram", fitting, reason);
+    if (options.workload.rate > 0)
+        throw std::invalid_argument{std::string{"--rate: it does not go with --workload datagram, which "} +
+                                    reason};
 }
 
 /// The command that repeats the measurement, without the files it wrote.
@@ -102,7 +120,7 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
         ->transform(number_from(0.1, day_s, "seconds"));
     number("--repeat", options.repeat, "runs of each, in turn (default: 3)")
         ->transform(number_from(1, 1'000));
-    number("--concurrency", load.concurrency, "connections at a time (default: 16)")
+    number("--concurrency", load.concurrency, "clients at a time (default: 16)")
         ->transform(number_from(1, workers_most));
     number("--workers", options.workers, "workers of a pool (default: 8)")
         ->transform(number_from(1, workers_most));
@@ -134,7 +152,8 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     compare.add_flag("--stevens", options.stevens, "rerun the test of UNP chapter 30 instead");
     declare_files(compare, options);
     compare.footer(
-        "Workloads: short, keep-alive, skewed, cpu, io, large, slow, idle.\n"
+        "Workloads over TCP, which \"all\" stands for: short, keep-alive, skewed, cpu, io,\n"
+        "large, slow, idle. Over UDP: datagram, for the models that serve datagrams.\n"
         "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
         "apart. Where that overlaps, models are not told apart and share a rank.");
     compare.callback([&] {

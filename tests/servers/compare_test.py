@@ -235,6 +235,41 @@ class TheTable(CompareTest):
             for _, run in self.runs(result):
                 self.assertEqual((run["errors"], run["requests"]), ([], 40))
 
+    def test_datagrams_are_asked_of_the_models_that_serve_them(self):
+        report = self.directory / "datagram.html"
+        table, result = self.compare_to_json("--workload", "datagram", "--connections", "400", "--workers", "3", "--repeat",
+                                             "1", "--concurrency", "4", "--report", str(report))
+        serving = {m["model"]: m for m in self.measurements(result)}
+        self.assertLessEqual({"iterative", "prefork", "prefork-accept", "prefork-reuseport", "prethread", "prethread-accept"},
+                             set(serving))
+        self.assertNotIn("select", serving)
+        self.assertEqual(result["workloads"][0]["left_out"], [])
+        for measurement, run in self.runs(result):
+            self.assertEqual(measurement["failure"], "")
+            self.assertEqual((run["requests"], run["errors"], run["unaccounted"]), (400, [], 0))
+            datagrams = run["datagrams"]
+            self.assertEqual(datagrams["sent"], 400 + datagrams["retransmissions"])
+            self.assertLessEqual(datagrams["answers"], datagrams["sent"])
+            self.assertEqual(datagrams["dropped"], 0)
+            self.assertLessEqual(measurement["summary"]["loss"]["median"], 0.1)
+            self.assertGreater(run["latency"][0]["summary"]["p50_us"], 0)
+            self.assertGreater(run["memory"]["workers_kb"], 0)
+            self.assertGreater(sum(run["connections_by_slot"]), 400)  # The warm-up's, too.
+        self.assertIn("dropped by the kernel", table)
+        self.assertLessEqual(max(len(line) for line in table.splitlines()), 80)
+        page = report.read_text()
+        self.assertIn("Datagrams, all runs together", page)
+        again = self.compare("--from", str(self.directory / "result.json"), "--report", str(report))
+        self.assertEqual((again.stdout, report.read_text()), (table, page))
+
+    def test_a_model_that_serves_no_datagrams_is_left_out_beside_one_that_does(self):
+        _, result = self.compare_to_json("--workload", "datagram", "--connections", "50", "--models", "fork,prefork",
+                                         "--repeat", "1", "--size", "1000")
+        left_out = {left["model"] for left in result["workloads"][0]["left_out"]}
+        shown = {m["model"] for m in self.measurements(result)}
+        self.assertEqual((shown | left_out, shown & left_out), ({"fork", "prefork"}, set()))
+        self.assertIn("prefork", shown)
+
     def test_an_open_loop_asks_as_often_as_it_is_told(self):
         table, result = self.compare_to_json("--rate", "100", "--duration", "1", "--repeat", "2", "--models",
                                              "iterative,prefork")
@@ -322,6 +357,17 @@ class WhatCannotBe(CompareTest):
         self.assertEqual((failures["select"], failures["epoll"]), ("", ""))
         self.assertIn("of 20 idle connections it held only", failures["iterative"])
         self.assertIn("CPU time of a request beside idle connections", report.read_text())
+
+    def test_what_asks_for_connections_does_not_go_with_datagrams(self):
+        for flag, value in (("--rate", "5"), ("--requests", "5"), ("--service", "echo"), ("--root", "/tmp"),
+                            ("--cpu-us", "5"), ("--sleep-ms", "5"), ("--idle", "5"), ("--send-file", "copy")):
+            self.assert_refused(2, f"{flag}: it does not go with --workload datagram, which asks by datagrams",
+                                "--workload", "datagram", flag, value)
+        self.assert_refused(2, "--rate: it does not go with --workload datagram", "--workload", "short,datagram", "--rate", "5")
+        self.assert_refused(2, "--size: with --workload datagram expected a number from 16 to 65507, got 15", "--workload",
+                            "datagram", "--size", "15")
+        self.assert_refused(2, "--models: expected one that serves datagrams (iterative, ", "--workload", "datagram",
+                            "--models", "select")
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot' (did you mean short?); known are short,", "--workload", "shrot")

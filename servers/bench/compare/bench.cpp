@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "servers/bench/compare/dropped_datagrams.hpp"
 #include "servers/bench/compare/measured_server.hpp"
 #include "servers/bench/load/cpu_time.hpp"
 #include "servers/bench/load/idle_clients.hpp"
@@ -57,6 +58,22 @@ LoadOptions warm_up_for(LoadOptions load, const Workload& workload) {
     return load;
 }
 
+DatagramLoadOptions datagrams_for(const MeasuredServer& server, const Workload& workload) {
+    return {
+        .server = server.address(),
+        .concurrency = workload.concurrency,
+        .questions = workload.connections,
+        .duration = in_ms(workload.duration_s),
+        .size = workload.answer_bytes,
+    };
+}
+
+DatagramLoadOptions warm_up_for(DatagramLoadOptions load, const Workload& workload) {
+    load.questions = warm_up_connections(workload);
+    load.duration = in_ms(warm_up_s);
+    return load;
+}
+
 std::string nothing_answered(const LoadResult& load) {
     for (std::size_t i = 0; i < load.errors.size(); ++i)
         if (load.errors[i] > 0)
@@ -83,6 +100,24 @@ std::vector<RequestLatency> latency_of(const LoadResult& load) {
             .distribution = kind.latencies.distribution(),
         });
     return kinds;
+}
+
+void note_datagrams(const DatagramLoadResult& load, Run& run) {
+    run.connections = load.answered + load.given_up;
+    run.requests = load.answered;
+    run.other_requests += load.answers - load.answered;
+    if (load.given_up > 0) run.errors = {{.name = "unanswered", .count = load.given_up}};
+    run.latency = {{
+        .name = "all",
+        .requests = load.answered,
+        .summary = load.latencies.summary(),
+        .distribution = load.latencies.distribution(),
+    }};
+    run.wall_s = load.wall_s;
+    run.client_cpu_s = load.client_cpu_s;
+    run.datagrams.sent = load.sent;
+    run.datagrams.retransmissions = load.retransmissions;
+    run.datagrams.answers = load.answers;
 }
 
 /// Looks every few milliseconds until `done`, at most for `limit`.
@@ -141,7 +176,10 @@ std::optional<Run> Bench::run(const Contender& contender, const Workload& worklo
         failure = "its workers did not become ready";
     } else {
         try {
-            load(server, workload, requests, stage, run);
+            if (sends_datagrams(workload))
+                load_by_datagrams(server, workload, stage, run);
+            else
+                load(server, workload, requests, stage, run);
         } catch (const RunFailed& failed) {
             failure = failed.what();
         }
@@ -201,6 +239,27 @@ void Bench::load(const MeasuredServer& server, const Workload& workload,
     measure_memory(server, workload.concurrency, requests.front().dialogue.last_request, run);
 }
 
+void Bench::load_by_datagrams(const MeasuredServer& server, const Workload& workload,
+                              const std::string& stage, Run& run) {
+    const DatagramLoadOptions options = datagrams_for(server, workload);
+    const DatagramLoadResult warm_up = drive(server, warm_up_for(options, workload), stage + "warming up, ");
+    if (warm_up.answered == 0) throw RunFailed{"no datagram was answered"};
+    run.other_requests = warm_up.answers;
+
+    const std::int64_t dropped_before = datagrams_dropped_at(server.address().port());
+    const MachineTicks before = read_machine_ticks();
+    const DatagramLoadResult load = drive(server, options, stage);
+    run.machine_busy = busy_share(before, read_machine_ticks());
+    if (load.answered == 0) throw RunFailed{"no datagram was answered"};
+    note_datagrams(load, run);
+    run.cut_short = run.connections < workload.connections;
+    run.datagrams.dropped = datagrams_dropped_at(server.address().port()) - dropped_before;
+
+    wait_until_at_rest(server.scoreboard());
+    read_slots(server.scoreboard(), run);
+    run.memory = server.memory();
+}
+
 LoadResult Bench::drive(const MeasuredServer& server, const LoadOptions& load, const std::string& stage) {
     LoadOptions watched = load;
     watched.keep_going = [&](long ended) {
@@ -209,6 +268,17 @@ LoadResult Bench::drive(const MeasuredServer& server, const LoadOptions& load, c
         return !interrupted() && server.running();
     };
     return run_load(watched);
+}
+
+DatagramLoadResult Bench::drive(const MeasuredServer& server, const DatagramLoadOptions& load,
+                                const std::string& stage) {
+    DatagramLoadOptions watched = load;
+    watched.keep_going = [&](long answered, long given_up) {
+        const std::string of = load.questions > 0 ? " of " + grouped(load.questions) : "";
+        progress_.show(stage + grouped(answered + given_up) + of + " datagrams");
+        return !interrupted() && server.running();
+    };
+    return run_datagram_load(watched);
 }
 
 bool Bench::wait_until_ready(const MeasuredServer& server) const {

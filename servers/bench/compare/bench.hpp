@@ -8,6 +8,7 @@
 
 #include "servers/bench/compare/comparison.hpp"
 #include "servers/bench/compare/contender.hpp"
+#include "servers/bench/load/datagram_load.hpp"
 #include "servers/bench/load/interruption.hpp"
 #include "servers/bench/load/load.hpp"
 #include "servers/bench/text/progress_line.hpp"
@@ -37,7 +38,11 @@ private:
     Usage start_and_stop(const Contender& contender, const std::string& stage);
     void load(const MeasuredServer& server, const Workload& workload,
               const std::vector<RequestClass>& requests, const std::string& stage, Run& run);
+    void load_by_datagrams(const MeasuredServer& server, const Workload& workload, const std::string& stage,
+                           Run& run);
     LoadResult drive(const MeasuredServer& server, const LoadOptions& load, const std::string& stage);
+    DatagramLoadResult drive(const MeasuredServer& server, const DatagramLoadOptions& load,
+                             const std::string& stage);
     [[nodiscard]] bool wait_until_ready(const MeasuredServer& server) const;
 
     const Interruption& interruption_;

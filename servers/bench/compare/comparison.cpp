@@ -6,6 +6,11 @@
 
 namespace bullpen {
 
+double DatagramCounts::loss() const noexcept {
+    if (sent == 0) return 0;
+    return static_cast<double>(std::max<std::int64_t>(0, sent - answers)) / static_cast<double>(sent);
+}
+
 std::int64_t Run::failed() const noexcept {
     return std::accumulate(errors.begin(), errors.end(), std::int64_t{0},
                            [](std::int64_t sum, const ErrorCount& error) { return sum + error.count; });
@@ -84,6 +89,17 @@ CpuParts Measurement::cpu_parts() const {
 Spread Measurement::latency(double LatencySummary::*quantile) const {
     return over(
         [&](const Run& run) { return run.latency.empty() ? 0 : run.latency.front().summary.*quantile; });
+}
+
+DatagramCounts Measurement::datagrams() const noexcept {
+    DatagramCounts sums;
+    for (const Run& run : runs) {
+        sums.sent += run.datagrams.sent;
+        sums.retransmissions += run.datagrams.retransmissions;
+        sums.answers += run.datagrams.answers;
+        sums.dropped += run.datagrams.dropped;
+    }
+    return sums;
 }
 
 std::vector<std::uint64_t> Measurement::connections_by_slot() const {

@@ -35,10 +35,22 @@ struct MemoryUse {
     std::int64_t workers = 0;     ///< The occupied slots among which workers_kb falls.
 };
 
+/// What became of a run's datagrams; all 0 where the clients made connections.
+struct DatagramCounts {
+    std::int64_t sent = 0;             ///< Transmissions of questions.
+    std::int64_t retransmissions = 0;  ///< Of them: those of a question that had been sent before.
+    std::int64_t answers = 0;          ///< Also those that came late.
+    std::int64_t dropped = 0;          ///< By the kernel, because the server's receive buffer was full.
+
+    /// The part of all transmissions to which no answer came, 0 to 1.
+    [[nodiscard]] double loss() const noexcept;
+};
+
 /// One run of one model: a server of its own from start to stop.
 struct Run {
-    std::int64_t connections = 0;  ///< That ended, well or not, without the warm-up.
-    std::int64_t requests = 0;     ///< That were answered.
+    /// That ended, well or not, without the warm-up. A question that is a datagram counts as one.
+    std::int64_t connections = 0;
+    std::int64_t requests = 0;  ///< That were answered.
     std::int64_t reconnects = 0;
     std::int64_t other_requests = 0;  ///< The warm-up's, and the connections that memory was measured with.
     bool cut_short = false;           ///< The time limit came before all connections.
@@ -54,6 +66,7 @@ struct Run {
     std::vector<std::uint64_t> connections_by_slot = {};
     std::uint64_t lost = 0;
     std::int64_t unaccounted = 0;  ///< Not 0: the conservation law is broken.
+    DatagramCounts datagrams = {};
 
     [[nodiscard]] std::int64_t failed() const noexcept;
     [[nodiscard]] double requests_per_s() const noexcept;
@@ -67,6 +80,7 @@ struct Run {
     [[nodiscard]] double cpu_us() const noexcept { return user_us() + system_us(); }
     [[nodiscard]] double voluntary_switches() const noexcept;
     [[nodiscard]] double involuntary_switches() const noexcept;
+    [[nodiscard]] double loss() const noexcept { return datagrams.loss(); }
     [[nodiscard]] double tree_kb() const noexcept;
     [[nodiscard]] double worker_kb() const noexcept;  ///< 0: it has no worker.
 
@@ -99,6 +113,9 @@ struct Measurement {
 
     /// Of the kind of requests that models are judged by: `latency(&LatencySummary::p99_us)`.
     [[nodiscard]] Spread latency(double LatencySummary::*quantile) const;
+
+    /// Of all runs together.
+    [[nodiscard]] DatagramCounts datagrams() const noexcept;
 
     /// Connections by slot of all runs together; slot n of one run is slot n of the others.
     [[nodiscard]] std::vector<std::uint64_t> connections_by_slot() const;

@@ -19,6 +19,11 @@ const char* name_of(Form form) noexcept {
     return "";
 }
 
+/// Where the kernel likes.
+const char* listener_for(const Workload& workload) noexcept {
+    return sends_datagrams(workload) ? "udp:127.0.0.1:0" : "127.0.0.1:0";
+}
+
 bool makes_worker_per_client(const Model& model) noexcept {
     return model.delivery == Delivery::fork || model.name == thread_per_client.name;
 }
@@ -27,23 +32,28 @@ bool makes_worker_per_client(const Model& model) noexcept {
 
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
-                                                int concurrency, int idle) {
+                                                const Workload& workload) {
     // A worker per client: slots for all clients and for workers that have ended and are not reaped yet, so
     // that the cap is not what is measured.
     constexpr int dead_ones = 64;
     const bool per_client = makes_worker_per_client(design.model);
-    int slots = per_client ? std::max(workers, concurrency + dead_ones) : workers;
+    int slots = per_client ? std::max(workers, workload.concurrency + dead_ones) : workers;
     if (design.threaded) slots = (slots + threads - 1) / threads * threads;
-    if (!has_form(service, design.model.form))
-        return LeftOut{.model = design.name,
-                       .reason = "the service " + std::string{service.name} + " has no " +
-                                 name_of(design.model.form) + " form."};
+    const bool datagrams = sends_datagrams(workload);
+    if (datagrams && design.model.work_datagrams == nullptr)
+        return LeftOut{.model = design.name, .reason = "it serves connections, and no datagrams."};
+    const Form form = datagrams ? Form::datagram : design.model.form;
+    if (!has_form(service, form))
+        return LeftOut{
+            .model = design.name,
+            .reason = "the service " + std::string{service.name} + " has no " + name_of(form) + " form."};
     PoolSettings settings{.service = std::string{service.name}, .of_service = options, .workers = slots};
+    settings.pool.listen = {listener_for(workload)};
     settings.pool.model = design.model.name;
     settings.given.emplace("model");
     if (design.model.takes_threads) settings.pool.threads = design.threaded ? threads : 1;
     settings.pool.accept_lock = design.accept_lock;
-    const int at_once = idle + 2 * concurrency;  // With as many that have just ended.
+    const int at_once = workload.idle + 2 * workload.concurrency;  // With as many that have just ended.
     if (design.model.multiplexes) settings.pool.capacity = std::max(settings.pool.capacity, at_once);
     if (const int most = design.model.capacity_most; most > 0 && settings.pool.capacity > most)
         return LeftOut{

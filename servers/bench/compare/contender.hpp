@@ -18,11 +18,12 @@ struct Contender {
     bool worker_per_client = false;
 };
 
-/// Pools have `workers` workers; those that make one for each client may have as many as `concurrency` needs.
-/// A worker that serves many at once has room for `idle` connections, too. LeftOut if the service has no form
-/// that the model runs, or the model has no such room. Throws what making the handler does.
+/// Listens for the workload's transport. Pools have `workers` workers; those that make one for each client
+/// may have as many as its clients at a time need. A worker that serves many at once has room for its idle
+/// connections, too. LeftOut if the service has no form that the model runs, or the model has no such room or
+/// serves no datagrams. Throws what making the handler does.
 std::variant<Contender, LeftOut> make_contender(const Design& design, const Service& service,
                                                 const ServiceOptions& options, int workers, int threads,
-                                                int concurrency, int idle = 0);
+                                                const Workload& workload);
 
 }  // namespace bullpen

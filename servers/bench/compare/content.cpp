@@ -40,6 +40,7 @@ std::string Content::default_path() const {
 
 std::uint64_t ask_for_size(const std::string& path, const Handler& handler) {
     PoolOptions pool;
+    pool.listen = {"127.0.0.1:0"};
     pool.design = iterative;
     pool.handler = handler;
     MeasuredServer server{{.pool = std::move(pool)}};

@@ -43,9 +43,7 @@ MeasuredServer::MeasuredServer(const MeasuredServerOptions& options)
     : start_timeout_{options.start_timeout},
       stop_timeout_{options.drain_timeout + options.stop_grace},
       starts_workers_{options.starts_workers} {
-    PoolOptions tried = options.pool;
-    tried.listen = {"127.0.0.1:0"};
-    Master master{{.pools = {std::move(tried)}, .drain_timeout = options.drain_timeout}};
+    Master master{{.pools = {options.pool}, .drain_timeout = options.drain_timeout}};
     const Pool& pool = master.pools().front();
     address_ = pool.listeners().front().address();
     scoreboard_.emplace(pool.scoreboard_fd(), pool.slots());

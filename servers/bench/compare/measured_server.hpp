@@ -17,14 +17,14 @@
 namespace bullpen {
 
 struct MeasuredServerOptions {
-    PoolOptions pool;            ///< Listens where the server likes.
+    PoolOptions pool;            ///< Its listener's port is 0: the kernel chooses.
     bool starts_workers = true;  ///< Before the first client.
     std::chrono::seconds start_timeout{10};
     std::chrono::seconds drain_timeout{5};
     std::chrono::seconds stop_grace{5};  ///< Beyond drain_timeout; then all its processes are killed.
 };
 
-/// Listens on a free port of 127.0.0.1. The process that made it has no part in it: it holds no listener,
+/// The process that made it has no part in it: it holds no listener,
 /// only a view of the scoreboard. Dies with its maker; the destructor ends it by force.
 class MeasuredServer {
 public:

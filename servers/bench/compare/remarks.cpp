@@ -9,8 +9,12 @@
 namespace bullpen {
 namespace {
 
+std::string counted(std::int64_t count, const char* noun) {
+    return grouped(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 std::string connections_text(std::int64_t count) {
-    return grouped(count) + (count == 1 ? " connection" : " connections");
+    return counted(count, "connection");
 }
 
 std::string errors_by_name(const Measurement& m) {
@@ -25,6 +29,7 @@ std::string errors_by_name(const Measurement& m) {
 }
 
 void remark_on(const Measurement& m, const Workload& workload, std::vector<std::string>& all) {
+    const char* const begun = sends_datagrams(workload) ? "datagram" : "connection";
     std::int64_t failed = 0;
     std::int64_t connections = 0;
     std::int64_t reconnects = 0;
@@ -40,7 +45,7 @@ void remark_on(const Measurement& m, const Workload& workload, std::vector<std::
         cut_short += run.cut_short ? 1 : 0;
     }
     if (failed > 0)
-        all.push_back(m.model + ": " + grouped(failed) + " of " + connections_text(connections) +
+        all.push_back(m.model + ": " + grouped(failed) + " of " + counted(connections, begun) +
                       " failed: " + errors_by_name(m) + ".");
     if (cut_short > 0 && workload.connections > 0)
         all.push_back(m.model + " was stopped by the time limit in " + std::to_string(cut_short) + " of " +
@@ -49,11 +54,11 @@ void remark_on(const Measurement& m, const Workload& workload, std::vector<std::
         all.push_back(m.model + " closed " + connections_text(reconnects) +
                       " between two requests; the client went on with new ones.");
     if (lost > 0)
-        all.push_back(m.model + " lost " + connections_text(static_cast<std::int64_t>(lost)) +
+        all.push_back(m.model + " lost " + counted(static_cast<std::int64_t>(lost), begun) +
                       " with workers that died.");
     if (unaccounted != 0)
-        all.push_back(m.model + ": " + std::to_string(unaccounted) +
-                      " connections are missing in its scoreboard, which is a bug in Bullpen.");
+        all.push_back(m.model + ": " + std::to_string(unaccounted) + " " + begun +
+                      "s are missing in its scoreboard, which is a bug in Bullpen.");
 }
 
 /// Who can't keep up gets what it can serve; a latency without bound follows.
@@ -139,6 +144,11 @@ std::vector<std::string> remarks(const WorkloadResult& result, const Comparison&
             "keep theirs: the latencies contain that.");
     if (result.workload.rare_share > 0)
         all.push_back("Latency is that of the fast requests; requests a second are all.");
+    if (sends_datagrams(result.workload))
+        all.push_back(
+            "A datagram without an answer is sent again, after a time that follows the round trip (UNP "
+            "22.5): "
+            "latency counts from the first time. Memory is that of a server at rest.");
     judge_client(result, comparison.machine.cpus, all);
     remark_on_rounds(result, comparison, all);
     return all;

@@ -35,6 +35,7 @@ const std::vector<NamedWorkload>& workloads() {
         {"large", "answers of 1 MiB"},
         {"slow", "clients that send their request in pieces over 100 ms, whether a worker listens or not"},
         {"idle", "as keep-alive, beside connections that say nothing (TLPI, table 63-9)"},
+        {"datagram", "a question and its answer are a datagram each, over UDP", false},
     };
     return table;
 }
@@ -85,6 +86,11 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
     if (name == "cpu") workload.path = path("cpu", static_cast<std::uint64_t>(options.cpu_us));
     if (name == "io") workload.path = path("sleep", static_cast<std::uint64_t>(options.sleep_ms));
     if (name == "cpu" || name == "io") workload.answer_bytes = 0;  // Whatever it says.
+    if (name == "datagram") {
+        workload.service = "echo";
+        workload.transport = "udp";
+        workload.rate = 0;
+    }
     if (name == "large") {
         workload.answer_bytes = large_bytes;
         workload.path = path(large_directory(options.send_file), large_bytes);
@@ -98,7 +104,21 @@ std::int64_t warm_up_connections(const Workload& workload) noexcept {
     return workload.connections == 0 ? most : std::clamp<std::int64_t>(workload.connections / part, 1, most);
 }
 
+namespace {
+
+std::string how_long(const Workload& workload) {
+    return workload.connections > 0 ? "; " + grouped(workload.connections) + " " +
+                                          (sends_datagrams(workload) ? "datagrams" : "connections") + " a run"
+                                    : "; " + significant(workload.duration_s) + " s a run";
+}
+
+}  // namespace
+
 std::string describe(const Workload& workload) {
+    if (sends_datagrams(workload))
+        return workload.service + ", datagrams of " +
+               grouped(static_cast<std::int64_t>(workload.answer_bytes)) + " bytes over UDP, " +
+               grouped(workload.concurrency) + " clients at a time; closed loop" + how_long(workload);
     std::string text = workload.service;
     if (!workload.path.empty()) text += " " + workload.path;
     if (workload.answer_bytes > 0)
@@ -116,12 +136,15 @@ std::string describe(const Workload& workload) {
     text += workload.rate > 0 ? "; open loop, " + significant(workload.rate) +
                                     " requests a second, latency from when a request was due"
                               : "; closed loop";
-    text += workload.connections > 0 ? "; " + grouped(workload.connections) + " connections a run"
-                                     : "; " + significant(workload.duration_s) + " s a run";
-    return text;
+    return text + how_long(workload);
+}
+
+bool sends_datagrams(const Workload& workload) noexcept {
+    return workload.transport == "udp";
 }
 
 const char* unit_of(const Workload& workload) noexcept {
+    if (sends_datagrams(workload)) return "datagram";
     return workload.requests_per_connection > 1 ? "request" : "connection";
 }
 

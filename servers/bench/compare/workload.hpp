@@ -10,8 +10,8 @@ namespace bullpen {
 
 /// The same for every model under it.
 struct Workload {
-    std::string name;
-    std::string service;
+    std::string name = {};
+    std::string service = {};
     std::string path = {};           ///< What is asked for; of the service echo: empty.
     std::uint64_t answer_bytes = 0;  ///< Of the right answer, or of the message.
     int concurrency = 0;             ///< Connections at a time.
@@ -23,6 +23,7 @@ struct Workload {
     double rare_share = 0;
     std::int64_t send_over_ms = 0;  ///< A request is sent in pieces over so long; 0: at once.
     int idle = 0;  ///< Connections beside those of the load that had an answer once and are silent since.
+    std::string transport = "tcp";  ///< Or "udp": each question and each answer is a datagram.
 };
 
 /// What the user may say about any of them. 0 (or empty): the workload's own.
@@ -45,6 +46,7 @@ struct WorkloadOptions {
 struct NamedWorkload {
     std::string_view name;
     std::string_view summary;  ///< A clause for a page: "…".
+    bool in_all = true;        ///< Among those that "all" stands for, which are of connections.
 };
 
 /// In the order in which they are shown.
@@ -67,7 +69,10 @@ constexpr double warm_up_s = 0.3;
 /// "128-byte answers, one request a connection, 16 connections at a time, closed loop" and so on.
 std::string describe(const Workload& workload);
 
-/// "connection", or "request" where a connection makes several.
+/// Whether its clients send datagrams, and connect to nothing.
+bool sends_datagrams(const Workload& workload) noexcept;
+
+/// "connection", "request" where a connection makes several, or "datagram".
 const char* unit_of(const Workload& workload) noexcept;
 
 }  // namespace bullpen

@@ -21,15 +21,16 @@ BOOST_DESCRIBE_STRUCT(LatencySummary, (), (mean_us, p50_us, p90_us, p99_us, p999
 BOOST_DESCRIBE_STRUCT(RequestLatency, (), (name, requests, summary, distribution))
 BOOST_DESCRIBE_STRUCT(Usage, (), (user_s, system_s, voluntary_switches, involuntary_switches))
 BOOST_DESCRIBE_STRUCT(MemoryUse, (), (master_kb, workers_kb, workers))
+BOOST_DESCRIBE_STRUCT(DatagramCounts, (), (sent, retransmissions, answers, dropped))
 BOOST_DESCRIBE_STRUCT(Run, (),
                       (connections, requests, reconnects, other_requests, cut_short, errors, latency, wall_s,
                        client_cpu_s, machine_busy, server, start_stop, memory, connections_by_slot, lost,
-                       unaccounted))
+                       unaccounted, datagrams))
 BOOST_DESCRIBE_STRUCT(Measurement, (), (model, failure, worker_per_client, runs))
 BOOST_DESCRIBE_STRUCT(LeftOut, (), (model, reason))
 BOOST_DESCRIBE_STRUCT(Workload, (),
                       (name, service, path, answer_bytes, concurrency, requests_per_connection, rate,
-                       connections, duration_s, rare_path, rare_share, send_over_ms, idle))
+                       connections, duration_s, rare_path, rare_share, send_over_ms, idle, transport))
 BOOST_DESCRIBE_STRUCT(WorkloadResult, (), (workload, measurements, left_out))
 BOOST_DESCRIBE_STRUCT(Machine, (), (kernel, processor, cpus, memory_mib))
 BOOST_DESCRIBE_STRUCT(Comparison, (),
@@ -71,6 +72,7 @@ json::object summary(const Measurement& m, std::optional<double> iterative_cpu_u
         {"jain_index",
          m.worker_per_client ? json::value{} : json::value(jain_index(m.connections_by_slot()))},
         {"failed", failed},
+        {"loss", to_described(m.over(&Run::loss))},
     };
 }
 
@@ -90,15 +92,29 @@ void add_derived(const WorkloadResult& result, const Machine& machine, json::obj
     object["verdict"] = std::move(sentences);
 }
 
-/// Version 0.1.0 had no idle connections.
+/// Calls act for each object in the list that `parent` has at this key.
+template <typename Act>
+void for_each_object(json::object& parent, const char* key, Act act) {
+    json::value* const list = parent.if_contains(key);
+    if (list == nullptr || !list->is_array()) return;
+    for (json::value& element : list->get_array())
+        if (element.is_object()) act(element.get_object());
+}
+
+/// Version 0.1.0 had no idle connections and no datagrams.
 void add_what_was_added(json::object& object) {
-    json::value* const results = object.if_contains("workloads");
-    if (results == nullptr || !results->is_array()) return;
-    for (json::value& result : results->get_array()) {
-        json::value* const workload =
-            result.is_object() ? result.get_object().if_contains("workload") : nullptr;
-        if (workload != nullptr && workload->is_object()) workload->get_object().emplace("idle", 0);
-    }
+    for_each_object(object, "workloads", [](json::object& result) {
+        json::value* const workload = result.if_contains("workload");
+        if (workload != nullptr && workload->is_object()) {
+            workload->get_object().emplace("idle", 0);
+            workload->get_object().emplace("transport", "tcp");
+        }
+        for_each_object(result, "measurements", [](json::object& measurement) {
+            for_each_object(measurement, "runs", [](json::object& run) {
+                run.emplace("datagrams", to_described(DatagramCounts{}));
+            });
+        });
+    });
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 ///                                       max_us, cpu_us, cpu_user_us, cpu_system_us, voluntary_switches,
 ///                                       involuntary_switches, tree_kb, worker_kb: {median, min, max}, CPU
 ///                                       and switches per request; cpu_us_above_iterative, jain_index,
-///                                       failed; rank: {requests_per_s, p99_us, cpu_us, tree_kb}: {first,
-///                                       last}
+///                                       failed; loss (of datagrams): {median, min, max}; rank:
+///                                       {requests_per_s, p99_us, cpu_us, tree_kb}: {first, last}
 #pragma once
 
 #include <string>

@@ -24,9 +24,14 @@ Cell in_ms(const Measurement& m, double LatencySummary::*quantile) {
     return significant_cell(m.latency(quantile).median / 1000);
 }
 
+/// What is counted, in few columns.
+std::string column_head(const Workload& workload) {
+    if (sends_datagrams(workload)) return "datagr.";
+    return workload.requests_per_connection > 1 ? "requests" : "connect.";
+}
+
 std::string speed(const WorkloadResult& result, const Contest& contest, std::size_t width) {
-    const bool several = result.workload.requests_per_connection > 1;
-    TextTable table{{"", "", several ? "requests" : "connect.", "in the", "latency", "in", "ms", "", ""}};
+    TextTable table{{"", "", column_head(result.workload), "in the", "latency", "in", "ms", "", ""}};
     table.add({"model", "rank", "a second", "runs", "p50", "p90", "p99", "p99.9", "max"});
     const auto measured = result.measured();
     for (std::size_t i = 0; i < measured.size(); ++i) {
@@ -57,10 +62,15 @@ Cell above(double own_us, const std::optional<double>& base_us) {
     return number_cell(more, fixed(more, std::abs(more) < 1000 ? 1 : 0));
 }
 
+std::string short_unit(const Workload& workload) {
+    if (sends_datagrams(workload)) return "datagr.";
+    return workload.requests_per_connection > 1 ? "request" : "conn.";
+}
+
 std::string resources(const WorkloadResult& result, const Contest& contest, std::size_t width) {
     TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "ctx.", "sw.", "PSS", "kB a"}};
-    table.add({"model", "rank", std::string{"a "} + (*unit_of(result.workload) == 'c' ? "conn." : "request"),
-               "runs", "user", "sys", "iter.", "vol.", "inv.", "MiB", "worker"});
+    table.add({"model", "rank", "a " + short_unit(result.workload), "runs", "user", "sys", "iter.", "vol.",
+               "inv.", "MiB", "worker"});
     const std::optional<double> base = result.iterative_cpu_us();
     const auto measured = result.measured();
     for (std::size_t i = 0; i < measured.size(); ++i) {
@@ -96,13 +106,16 @@ std::string columns_of(const std::vector<std::uint64_t>& shares, std::size_t mos
 
 std::string distribution(const WorkloadResult& result, std::size_t width) {
     constexpr std::size_t columns_max = 24;
-    TextTable table{{"connections of", "workers", "least", "most", "Jain", "worker by worker"}};
+    const bool datagrams = sends_datagrams(result.workload);
+    TextTable table{{datagrams ? "datagrams of" : "connections of", "workers", "least", "most", "Jain",
+                     "worker by worker"}};
     table.align_left(5);
     for (const Measurement* m : result.measured()) {
         const std::vector<std::uint64_t> shares = m->connections_by_slot();
         if (shares.empty()) continue;
         if (m->worker_per_client) {
-            table.add({m->model, "-", "-", "-", "-", "one for each connection"});
+            table.add({m->model, "-", "-", "-", "-",
+                       datagrams ? "one for each datagram" : "one for each connection"});
             continue;
         }
         const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
@@ -112,12 +125,30 @@ std::string distribution(const WorkloadResult& result, std::size_t width) {
     return table.text(width);
 }
 
+std::string loss_of(const DatagramCounts& counts) {
+    constexpr int percents = 100;
+    return fixed(counts.loss() * percents, 2) + " %";
+}
+
+/// What became of the datagrams of all runs together.
+std::string datagrams(const WorkloadResult& result, std::size_t width) {
+    if (!sends_datagrams(result.workload)) return {};
+    TextTable table{{"datagrams to", "sent", "again", "without answer", "dropped by the kernel"}};
+    for (const Measurement* m : result.measured()) {
+        const DatagramCounts counts = m->datagrams();
+        table.add({m->model, count_cell(static_cast<std::uint64_t>(counts.sent)),
+                   count_cell(static_cast<std::uint64_t>(counts.retransmissions)), loss_of(counts),
+                   count_cell(static_cast<std::uint64_t>(counts.dropped))});
+    }
+    return "\n" + table.text(width);
+}
+
 std::string section(const WorkloadResult& result, const Comparison& comparison, std::size_t width) {
     std::string text = wrap(result.workload.name + ": " + describe(result.workload) + ".", width, 0) + "\n";
     if (!result.measured().empty()) {
         const Contest contest = judge(result, comparison.machine);
         text += speed(result, contest, width) + "\n" + resources(result, contest, width) + "\n" +
-                distribution(result, width) + "\n";
+                distribution(result, width) + datagrams(result, width) + "\n";
         for (const std::string& sentence : verdict_on(result, comparison.machine))
             text += wrap(sentence, width, 2);
         text += "\n";

@@ -44,7 +44,9 @@ void draw_columns(Html& html, const Shares& shares, std::uint64_t all) {
 }  // namespace
 
 void plot_workers(Html& html, const WorkloadResult& result) {
-    open_figure(html, "workers", "Connections of each worker",
+    const std::string unit = sends_datagrams(result.workload) ? "datagram" : "connection";
+    open_figure(html, "workers",
+                (unit == "datagram" ? "Datagrams" : "Connections") + std::string{" of each worker"},
                 "worker by worker, all runs; the line is an equal share (compare UNP figure 30.2)");
     for (const Measurement* m : result.measured()) {
         const Shares shares = m->connections_by_slot();
@@ -55,7 +57,7 @@ void plot_workers(Html& html, const WorkloadResult& result) {
         html.empty("line", {{"class", "grid"}, {"x1", "0"}, {"x2", "100%"}, {"y1", "100%"}, {"y2", "100%"}});
         if (m->worker_per_client)
             html.element("text", {{"class", "mark note"}, {"x", "0"}, {"y", "60%"}},
-                         "a worker for each connection");
+                         "a worker for each " + unit);
         else
             draw_columns(html, shares, all);
         close_row(html, text);

@@ -110,6 +110,7 @@ void section(Html& html, const WorkloadResult& result, const Comparison& compari
         html.element("h3", {}, "The numbers");
         speed_table(html, result, contest);
         resource_table(html, result, contest);
+        datagram_table(html, result);
     }
     list(html, "remarks", remarks(result, comparison));
     html.close();

@@ -40,6 +40,10 @@ std::string names_of_best(const Discipline& discipline, const std::vector<const 
     return enumerate(names);
 }
 
+std::string connections_a_second(const Measurement& m, const Workload& workload) {
+    return sends_datagrams(workload) ? "–" : whole(m.over(&Run::connections_per_s).median);
+}
+
 std::string failures_of(const Measurement& m) {
     std::int64_t failed = 0;
     for (const Run& run : m.runs)
@@ -79,7 +83,7 @@ void speed_table(Html& html, const WorkloadResult& result, const Contest& contes
         const Spread tail = m.latency(&LatencySummary::p99_us);
         line(html, head,
              {m.model, contest.throughput.rank_of(i), whole(contest.throughput.values[i].median),
-              range(contest.throughput.values[i]), whole(m.over(&Run::connections_per_s).median),
+              range(contest.throughput.values[i]), connections_a_second(m, result.workload),
               in_ms(&LatencySummary::p50_us), in_ms(&LatencySummary::p90_us), in_ms(&LatencySummary::p99_us),
               fine_range({tail.median / 1000, tail.min / 1000, tail.max / 1000}),
               in_ms(&LatencySummary::p999_us), in_ms(&LatencySummary::max_us), failures_of(m)});
@@ -123,6 +127,21 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
     }
     close_table(html);
     html.element("p", {{"class", "ranks"}}, explain_ranks(contest.cpu, "CPU time"));
+}
+
+void datagram_table(Html& html, const WorkloadResult& result) {
+    if (!sends_datagrams(result.workload)) return;
+    const Cells head = {"model",   "sent",           "of them again",
+                        "answers", "without answer", "dropped by the kernel"};
+    open_table(html, "numbers datagrams", "Datagrams, all runs together", head);
+    for (const Measurement* m : result.measured()) {
+        const DatagramCounts counts = m->datagrams();
+        constexpr int percents = 100;
+        line(html, head,
+             {m->model, grouped(counts.sent), grouped(counts.retransmissions), grouped(counts.answers),
+              fixed(counts.loss() * percents, 2) + " %", grouped(counts.dropped)});
+    }
+    close_table(html);
 }
 
 }  // namespace bullpen

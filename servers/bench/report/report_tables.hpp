@@ -14,4 +14,7 @@ void glance_table(Html& html, const Comparison& comparison);
 void speed_table(Html& html, const WorkloadResult& result, const Contest& contest);
 void resource_table(Html& html, const WorkloadResult& result, const Contest& contest);
 
+/// What became of the datagrams of all runs together; nothing where there were none.
+void datagram_table(Html& html, const WorkloadResult& result);
+
 }  // namespace bullpen

@@ -425,9 +425,10 @@ TEST_SUITE("servers: settings") {
         for (const Design& design : designs()) {
             CAPTURE(design.name);
             if (design.model.form == Form::program) continue;
-            const auto contender = make_contender(design, services().front(), {}, 8, 1, 8);
+            const auto contender = make_contender(design, services().front(), {}, 8, 1, {.concurrency = 8});
             REQUIRE(std::holds_alternative<Contender>(contender));
             PoolSettings same = fixed;
+            same.pool.listen = {"127.0.0.1:0"};
             same.pool.model = design.model.name;
             same.pool.accept_lock = design.accept_lock;
             const PoolOptions& compared = std::get<Contender>(contender).server.pool;

@@ -75,6 +75,22 @@ inline Comparison made_comparison() {
     return comparison;
 }
 
+/// The same models under the workload datagram: one lost a tenth of what was sent to it.
+inline Comparison made_datagram_comparison() {
+    Comparison comparison = made_comparison();
+    WorkloadResult& result = comparison.workloads[0];
+    result.workload.name = "datagram";
+    result.workload.service = "echo";
+    result.workload.path.clear();
+    result.workload.transport = "udp";
+    for (Measurement& m : result.measurements)
+        for (Run& run : m.runs)
+            run.datagrams = {.sent = run.requests, .answers = run.requests};
+    for (Run& run : result.measurements[1].runs)
+        run.datagrams = {.sent = 1'000, .retransmissions = 120, .answers = 900, .dropped = 99};
+    return comparison;
+}
+
 /// Numbers up to 10 to the power `digits` in every field of a run.
 inline Run random_run(MadeNumbers& made, double digits) {
     Run run;
@@ -93,6 +109,10 @@ inline Run random_run(MadeNumbers& made, double digits) {
     run.memory = {.master_kb = made.count_upto(digits),
                   .workers_kb = made.count_upto(digits),
                   .workers = made.count_upto(4)};
+    run.datagrams = {.sent = made.count_upto(digits),
+                     .retransmissions = made.count_upto(digits),
+                     .answers = made.count_upto(digits),
+                     .dropped = made.count_upto(digits)};
     run.connections_by_slot.resize(static_cast<std::size_t>(made.count_upto(2.5)));
     for (std::uint64_t& connections : run.connections_by_slot)
         connections = static_cast<std::uint64_t>(made.count_upto(digits));
@@ -105,6 +125,7 @@ inline Comparison random_comparison(unsigned seed, const std::vector<std::string
     Comparison comparison = made_comparison();
     WorkloadResult& result = comparison.workloads[0];
     result.workload.requests_per_connection = seed % 2 == 0 ? 1 : 100;
+    if (seed % 3 == 0) result.workload.transport = "udp";
     result.measurements.clear();
     for (const std::string& name : models) {
         Measurement& measurement = result.measurements.emplace_back();

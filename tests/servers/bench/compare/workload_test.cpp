@@ -49,6 +49,19 @@ TEST_SUITE("cli: workloads") {
         CHECK(make_workload("keep-alive", {}).idle == 0);
     }
 
+    TEST_CASE("datagram is an echo over UDP, in a closed loop, and no part of all") {
+        const Workload datagram = make_workload("datagram", {.service = "http", .rate = 500, .size = 64});
+        CHECK(sends_datagrams(datagram));
+        CHECK_FALSE(sends_datagrams(make_workload("short", {})));
+        CHECK(std::string{unit_of(datagram)} == "datagram");
+        CHECK(describe(datagram) ==
+              "echo, datagrams of 64 bytes over UDP, 16 clients at a time; closed loop; 2.00 s a run");
+        CHECK(
+            describe(make_workload("datagram", {.connections = 1000})).ends_with("; 1,000 datagrams a run"));
+        for (const NamedWorkload& known : workloads())
+            CHECK(known.in_all == (known.name != "datagram"));
+    }
+
     TEST_CASE("a number of connections replaces the time, which is then the limit") {
         const Workload workload = make_workload("short", {.connections = 1000, .time_limit_s = 30});
         CHECK(workload.connections == 1000);

@@ -66,6 +66,21 @@ TEST_SUITE("cli: a comparison as JSON") {
                   .is_null());
     }
 
+    TEST_CASE("datagrams are read again, and a result of before there were any is one of connections") {
+        const Comparison datagrams = made_datagram_comparison();
+        const std::string text = to_json(datagrams);
+        const Comparison again = comparison_from_json(text, "file.json");
+        CHECK(render_table(again) == render_table(datagrams));
+        CHECK(again.workloads[0].measurements[1].datagrams().dropped == 297);
+        boost::json::value old = boost::json::parse(to_json(made_comparison()));
+        old.at("workloads").at(0).at("workload").as_object().erase("transport");
+        for (auto& measurement : old.at("workloads").at(0).at("measurements").as_array())
+            for (auto& run : measurement.at("runs").as_array())
+                run.as_object().erase("datagrams");
+        const Comparison read = comparison_from_json(boost::json::serialize(old), "file.json");
+        CHECK(render_table(read) == render_table(made_comparison()));
+    }
+
     TEST_CASE("what is no result is refused in a sentence that names the place") {
         const std::string good = to_json(made_comparison());
         CHECK(complaint(good).empty());

@@ -65,6 +65,18 @@ TEST_SUITE("cli: the tables of a comparison") {
         }
     }
 
+    TEST_CASE("of datagrams it shows what was sent, again, in vain, and dropped by the kernel") {
+        const std::string text = flowing(render_table(made_datagram_comparison()));
+        CHECK(contains(text, "datagrams to sent again without answer dropped by the kernel "));
+        CHECK(contains(text, "fork 3,000 360 10.00 % 297 "));
+        CHECK(contains(text, "iterative 66,000 0 0.00 % 0 "));
+        CHECK(contains(text, "datagrams of workers"));
+        CHECK(contains(text, "fork - - - - one for each datagram "));
+        CHECK(contains(text, "Ranks are by datagrams a second"));
+        CHECK_FALSE(contains(text, "connect. "));
+        CHECK_FALSE(contains(render_table(made_comparison()), "without answer"));
+    }
+
     TEST_CASE("below the ranks stands what they mean") {
         Comparison comparison = made_comparison();
         CHECK(

@@ -48,6 +48,14 @@ TEST_SUITE("cli: the report") {
             CHECK_MESSAGE(count(page, number) > 0, number);
     }
 
+    TEST_CASE("datagrams have a table of what was sent, again, answered and dropped") {
+        const std::string page = render_report(made_datagram_comparison());
+        CHECK(count(page, "Datagrams, all runs together") == 2);  // Of the table and of its box.
+        for (const char* number : {"3,000", "360", "2,700", "10.00 %", "297", "Datagrams of each worker"})
+            CHECK_MESSAGE(count(page, number) > 0, number);
+        CHECK(count(render_report(made_comparison()), "Datagrams") == 0);
+    }
+
     TEST_CASE("it needs nothing beside it, and what is written into it is escaped") {
         Comparison comparison = made_comparison();
         comparison.command = "bullpen compare --root '</code><script>'";
