@@ -13,6 +13,7 @@
 #include "servers/bench/compare/bench.hpp"
 #include "servers/bench/compare/comparison.hpp"
 #include "servers/bench/compare/content.hpp"
+#include "servers/bench/compare/full_buffer.hpp"
 #include "servers/bench/compare/rounds.hpp"
 #include "servers/bench/load/interruption.hpp"
 #include "servers/bench/report/comparison_json.hpp"
@@ -22,6 +23,7 @@
 #include "servers/bench/text/progress_line.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/cli/result_file.hpp"
+#include "servers/models/models.hpp"
 #include "servers/services/service.hpp"
 #include "servers/settings/nearest.hpp"
 
@@ -84,10 +86,11 @@ void check(const CompareOptions& options) {
     constexpr auto size_least = static_cast<int>(question_header);
     constexpr int size_most = 65'507;  // Bytes that UDP over IPv4 has room for.
     const int size = options.workload.size;
-    if (is_named("datagram") && (size < size_least || size > size_most))
-        throw std::invalid_argument{"--size: with --workload datagram expected a number from " +
-                                    std::to_string(size_least) + " to " + std::to_string(size_most) +
-                                    ", got " + std::to_string(size)};
+    for (const char* workload : {"datagram", "transports"})
+        if (is_named(workload) && (size < size_least || size > size_most))
+            throw std::invalid_argument{std::string{"--size: with --workload "} + workload +
+                                        " expected a number from " + std::to_string(size_least) + " to " +
+                                        std::to_string(size_most) + ", got " + std::to_string(size)};
     if (!options.workload.send_file.empty() && !is_chosen("large"))
         throw std::invalid_argument{"--send-file: it needs --workload large"};
     if (options.workload.idle != WorkloadOptions{}.idle && !is_chosen("idle"))
@@ -140,12 +143,41 @@ void ask_the_users_files(const CompareOptions& options, const Content& content, 
     workload.answer_bytes = ask_for_size(workload.path, http.make({.root = content.root()}));
 }
 
+bool are_transports(const CompareOptions& options) {
+    return !options.stevens && options.workloads == std::vector<std::string>{"transports"};
+}
+
+/// Of transports one for each client, because a kept connection keeps a worker.
 int workers_of(const CompareOptions& options) {
+    if (are_transports(options)) return options.workload.concurrency;
     return options.stevens ? stevens_workers : options.workers;
+}
+
+/// The same service under the same model, over each transport.
+Event plan_transports(const CompareOptions& options) {
+    CompareOptions one = options;
+    if (one.models.empty()) one.models = {std::string{prefork.name}};
+    const Design design = choose_designs(one).front();
+    Event event;
+    event.workload = make_workload("transports", options.workload);
+    event.workload.model = design.name;
+    const Service& service = choose("service", event.workload.service, services());
+    for (const Transport& transport : transports()) {
+        auto made = make_contender(design, service, {}, workers_of(options), options.threads,
+                                   workload_over(transport, event.workload));
+        if (std::holds_alternative<LeftOut>(made))
+            throw std::invalid_argument{"--models: expected one that serves connections and datagrams (" +
+                                        names_of_datagram_designs() + "), got " + design.name};
+        event.contenders.push_back(std::move(std::get<Contender>(made)));
+        event.contenders.back().name = transport.name;
+    }
+    event.requests = requests_of(event.workload);
+    return event;
 }
 
 /// Everything that can be wrong is found here, before the first run.
 std::vector<Event> plan(const CompareOptions& options, const Content& content) {
+    if (are_transports(options)) return {plan_transports(options)};
     const std::vector<Design> chosen = choose_designs(options);
     std::vector<Event> events;
     for (Workload& workload : choose_workloads(options)) {
@@ -188,6 +220,8 @@ Comparison measure_all(const CompareOptions& options) {
                       ". Ctrl-C ends it and shows what is finished.");
     Bench bench{interruption, progress};
     comparison.workloads = run_all(events, options.repeat, bench);
+    if (are_transports(options) && !interruption.came())
+        comparison.workloads.front().full_buffers = try_full_buffers();
     comparison.interrupted = interruption.came();
     return comparison;
 }

@@ -55,14 +55,32 @@ bool any_threaded(const std::vector<std::string>& models) {
     });
 }
 
+void check_transports(const CLI::App& compare, const CompareOptions& options) {
+    if (options.workloads.size() > 1)
+        throw std::invalid_argument{
+            "--workload: transports goes with no other workload, because it compares no models"};
+    if (options.models.size() > 1)
+        throw std::invalid_argument{
+            "--models: all transports of --workload transports are served by one model; got " +
+            std::to_string(options.models.size())};
+    refuse_beside(compare, "--workload transports",
+                  {"--workload", "--models", "--threads", "--duration", "--repeat", "--concurrency",
+                   "--requests", "--size", "--json", "--report"},
+                  "measures an echo with as many workers as clients");
+}
+
 void check_mode(const CLI::App& compare, const CompareOptions& options) {
     check_beside(compare, "--from", {"--json", "--report"}, "measures nothing");
     std::vector<std::string> fitting = {"--models", "--repeat", "--json", "--report"};
     if (any_threaded(options.models)) fitting.emplace_back("--threads");
     check_beside(compare, "--stevens", fitting, "has a load and pools of its own");
     if (options.stevens || !options.from_file.empty()) return;
-    const auto datagram = std::find(options.workloads.begin(), options.workloads.end(), "datagram");
-    if (datagram == options.workloads.end()) return;
+    const auto is_named = [&](const char* workload) {
+        return std::find(options.workloads.begin(), options.workloads.end(), workload) !=
+               options.workloads.end();
+    };
+    if (is_named("transports")) check_transports(compare, options);
+    if (!is_named("datagram")) return;
     if (options.models.empty()) fitting.emplace_back("--threads");
     for (const char* more : {"--workload", "--duration", "--concurrency", "--workers", "--connections",
                              "--time-limit", "--size"})
@@ -154,6 +172,9 @@ void declare_compare(CLI::App& program, CompareOptions& options, std::function<i
     compare.footer(
         "Workloads over TCP, which \"all\" stands for: short, keep-alive, skewed, cpu, io,\n"
         "large, slow, idle. Over UDP: datagram, for the models that serve datagrams.\n"
+        "transports: the same echo over TCP, UDP, UNIX streams and UNIX datagrams side by\n"
+        "side, under one model (--models, default: prefork), and full receive buffers.\n"
+
         "Runs are made in turn (A B C A B C); shown are medians, and how far the runs lie\n"
         "apart. Where that overlaps, models are not told apart and share a rank.");
     compare.callback([&] {

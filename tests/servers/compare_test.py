@@ -270,6 +270,35 @@ class TheTable(CompareTest):
         self.assertEqual((shown | left_out, shown & left_out), ({"fork", "prefork"}, set()))
         self.assertIn("prefork", shown)
 
+    def test_transports_are_compared_by_one_echo_and_full_buffers_are_tried(self):
+        report = self.directory / "transports.html"
+        table, result = self.compare_to_json("--workload", "transports", "--duration", "0.2", "--repeat", "1", "--concurrency",
+                                             "4", "--requests", "20", "--report", str(report))
+        self.assertEqual([m["model"] for m in self.measurements(result)],
+                         ["tcp-kept", "tcp-each", "udp", "unix-kept", "unix-each", "unixgram"])
+        self.assertEqual(result["workers"], 4)
+        for measurement, run in self.runs(result):
+            name = measurement["model"]
+            self.assertEqual((measurement["failure"], run["errors"], run["unaccounted"]), ("", [], 0))
+            self.assertGreater(run["requests"], 0)
+            self.assertGreater(run["latency"][0]["summary"]["p50_us"], 0)
+            self.assertEqual(run["datagrams"]["sent"] > 0, name in ("udp", "unixgram"))
+            if name.endswith("-kept"):
+                self.assertGreaterEqual(run["requests"], 10 * run["connections"])
+            if name.endswith("-each"):
+                self.assertEqual(run["requests"], run["connections"])
+        tried = {found["transport"]: found for found in result["workloads"][0]["full_buffers"]}
+        self.assertEqual(sorted(tried), ["tcp", "udp", "unix", "unixgram"])
+        for name, found in tried.items():
+            self.assertEqual(found["sent"], found["received"] + found["dropped"], name)
+            self.assertEqual((found["waits"], found["would_block"], found["dropped"] == 0), (name != "udp",) * 3, name)
+        self.assertIn("A trial of a full receive buffer", table)
+        self.assertLessEqual(max(len(line) for line in table.splitlines()), 80)
+        page = report.read_text()
+        self.assertIn("An echo over 6 transports", page)
+        again = self.compare("--from", str(self.directory / "result.json"), "--report", str(report))
+        self.assertEqual((again.stdout, report.read_text()), (table, page))
+
     def test_an_open_loop_asks_as_often_as_it_is_told(self):
         table, result = self.compare_to_json("--rate", "100", "--duration", "1", "--repeat", "2", "--models",
                                              "iterative,prefork")
@@ -368,6 +397,18 @@ class WhatCannotBe(CompareTest):
                             "datagram", "--size", "15")
         self.assert_refused(2, "--models: expected one that serves datagrams (iterative, ", "--workload", "datagram",
                             "--models", "select")
+
+    def test_transports_are_compared_by_themselves_under_one_model(self):
+        self.assert_refused(2, "--workload: transports goes with no other workload", "--workload", "short,transports")
+        self.assert_refused(2, "--models: all transports of --workload transports are served by one model; got 2",
+                            "--workload", "transports", "--models", "prefork,prethread")
+        self.assert_refused(2, "--models: expected one that serves connections and datagrams (iterative, ", "--workload",
+                            "transports", "--models", "select")
+        for flag, value in (("--rate", "5"), ("--workers", "5"), ("--connections", "5"), ("--service", "echo")):
+            self.assert_refused(2, f"{flag}: it does not go with --workload transports, which measures an echo",
+                                "--workload", "transports", flag, value)
+        self.assert_refused(2, "--size: with --workload transports expected a number from 16", "--workload", "transports",
+                            "--size", "2")
 
     def test_an_unknown_workload_is_answered_with_the_known_ones(self):
         self.assert_refused(2, "--workload: there is no workload 'shrot' (did you mean short?); known are short,", "--workload", "shrot")

@@ -130,6 +130,17 @@ class OfAStoredResult(Report):
                                      f"{section['id']}, {plot}, {width} px")
                 self.assertEqual(section["rows"], [len(synthetic_result.MODELS)] * 2)
 
+    def test_transports_and_full_buffers_are_shown_at_every_width(self):
+        self.render(synthetic_result.transports())
+        for width in [320, 1000]:
+            found = self.look(width)
+            self.assertEqual(found["cut_off"] if width < 400 else [], [], f"{width} px")
+            self.assert_readable(found, width)
+            section = found["sections"][0]
+            self.assertEqual(section["rows"], [6, 6, 2, 4])
+            for plot in ["throughput", "cpu", "latency", "memory"]:
+                self.assertEqual(len(section["plots"][plot]), 6, plot)
+
     def test_it_follows_the_readers_choice_of_light_or_dark(self):
         self.render(synthetic_result.comparison(workloads=["short"]))
         light = self.look(1000)["ground"]

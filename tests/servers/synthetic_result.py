@@ -50,3 +50,19 @@ def comparison(models=MODELS, workloads=WORKLOADS, repeat=3, workers=8):
                                              "runs": [run(place, number, workers) for number in range(repeat)]}
                                             for place, model in enumerate(models)]}
                           for name in workloads]}
+
+
+def transports():
+    """Of the workload transports."""
+    made = comparison(models=["tcp-kept", "tcp-each", "udp", "unix-kept", "unix-each", "unixgram"], workloads=["transports"])
+    [result] = made["workloads"]
+    result["workload"] |= {"transport": "all", "model": "prefork", "service": "echo", "requests_per_connection": 100, "idle": 0}
+    for measurement in result["measurements"]:
+        for each in measurement["runs"]:
+            each["datagrams"] = dict.fromkeys(("sent", "retransmissions", "answers", "dropped"), 0)
+            if measurement["model"] in ("udp", "unixgram"):
+                each["datagrams"] |= {"sent": each["requests"] + 9, "retransmissions": 9, "answers": each["requests"]}
+    result["full_buffers"] = [{"transport": name, "first_read": 3, "sent": 10_000, "would_block": name != "udp",
+                               "waits": name != "udp", "received": 157, "dropped": 9_843}
+                              for name in ("tcp", "udp", "unix", "unixgram")]
+    return made

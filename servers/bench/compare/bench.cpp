@@ -164,8 +164,9 @@ void read_slots(const ScoreboardReader& scoreboard, Run& run) {
 
 }  // namespace
 
-std::optional<Run> Bench::run(const Contender& contender, const Workload& workload,
-                              const std::vector<RequestClass>& requests, const std::string& stage) {
+std::optional<Run> Bench::run(const Contender& contender, const std::vector<RequestClass>& requests,
+                              const std::string& stage) {
+    const Workload& workload = contender.workload;
     Run run;
     run.start_stop = start_and_stop(contender, stage);
     if (interrupted()) return std::nullopt;

@@ -29,8 +29,8 @@ public:
     /// Starts the contender's server, warms it up, loads it, looks at its memory and stops it; before its
     /// first run also what starting and stopping costs when nobody comes. `stage` begins the progress line.
     /// Nothing after an interruption. Throws RunFailed.
-    std::optional<Run> run(const Contender& contender, const Workload& workload,
-                           const std::vector<RequestClass>& requests, const std::string& stage);
+    std::optional<Run> run(const Contender& contender, const std::vector<RequestClass>& requests,
+                           const std::string& stage);
 
     [[nodiscard]] bool interrupted() const noexcept { return interruption_.came(); }
 

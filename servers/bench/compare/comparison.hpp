@@ -129,10 +129,24 @@ struct LeftOut {
     std::string reason;  ///< A sentence.
 };
 
+/// What a receive buffer that is full does to a sender, and what becomes of the bounds of messages: a trial
+/// on this machine. First two messages, of 3 and of 5 bytes, are read at once; then nobody reads while one
+/// sends without waiting, until the kernel takes no more or all that were to be sent were.
+struct FullBuffer {
+    std::string transport;        ///< As Workload::transport has it.
+    std::int64_t first_read = 0;  ///< Bytes of the first read: 3 where messages keep their bounds, else 8.
+    std::int64_t sent = 0;        ///< Messages that the kernel took.
+    bool would_block = false;     ///< At some time one had no room (EAGAIN).
+    bool waits = false;           ///< A sender who may wait is held, until his time-out.
+    std::int64_t received = 0;    ///< Messages, once somebody read.
+    std::int64_t dropped = 0;     ///< By the kernel, as it says itself (SO_RXQ_OVFL).
+};
+
 struct WorkloadResult {
     Workload workload;
     std::vector<Measurement> measurements = {};  ///< In the order of the models.
     std::vector<LeftOut> left_out = {};
+    std::vector<FullBuffer> full_buffers = {};  ///< transports only.
 
     [[nodiscard]] std::vector<const Measurement*> measured() const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <bullpen/clock.hpp>
 #include "servers/models/models.hpp"
 #include "servers/services/form.hpp"
 #include "servers/settings/make_pool.hpp"
@@ -19,9 +20,12 @@ const char* name_of(Form form) noexcept {
     return "";
 }
 
-/// Where the kernel likes.
-const char* listener_for(const Workload& workload) noexcept {
-    return sends_datagrams(workload) ? "udp:127.0.0.1:0" : "127.0.0.1:0";
+/// A port that the kernel chooses, or a name that is no file (unix(7)) and no other program's.
+std::string listener_for(const Workload& workload) {
+    const std::string own_name = "@bullpen-compare-" + std::to_string(monotonic_ns());
+    if (workload.transport == "unix") return "unix:" + own_name;
+    if (workload.transport == "unixgram") return "unixgram:" + own_name;
+    return workload.transport == "udp" ? "udp:127.0.0.1:0" : "127.0.0.1:0";
 }
 
 bool makes_worker_per_client(const Model& model) noexcept {
@@ -63,6 +67,7 @@ std::variant<Contender, LeftOut> make_contender(const Design& design, const Serv
     return Contender{
         .name = design.name,
         .service = std::string{service.name},
+        .workload = workload,
         .server = {.pool = std::move(pool), .starts_workers = !per_client},
         .worker_per_client = per_client,
     };

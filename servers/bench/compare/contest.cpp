@@ -7,8 +7,9 @@
 namespace bullpen {
 namespace {
 
-Discipline discipline(std::vector<Spread> values, Better better, bool ranked) {
+Discipline discipline(std::vector<Spread> values, Better better, bool ranked, const char* noun) {
     Discipline made;
+    made.noun = noun;
     made.ranked = ranked;
     made.ranks = rank(values, better);
     made.best = best_of(values, better);
@@ -32,10 +33,11 @@ std::string explain_ranks(const Discipline& discipline, const std::string& by) {
     const auto tied = std::find_if(discipline.ranks.begin(), discipline.ranks.end(),
                                    [](Rank rank) { return rank.first != rank.last; });
     const std::string ranks = "Ranks are by " + by + ": ";
-    if (tied == discipline.ranks.end()) return ranks + "no model's runs overlap with another's.";
+    if (tied == discipline.ranks.end())
+        return ranks + "no " + discipline.noun + "'s runs overlap with another's.";
     return ranks + text_of(*tied) + " stands for any from " + std::to_string(tied->first) + " to " +
-           std::to_string(tied->last) +
-           ", because the model's runs overlap with those of others; they are not told apart.";
+           std::to_string(tied->last) + ", because the " + discipline.noun +
+           "'s runs overlap with those of others; they are not told apart.";
 }
 
 bool repeated(const WorkloadResult& result) {
@@ -56,11 +58,12 @@ Contest judge(const WorkloadResult& result, const Machine& machine) {
         memory.push_back(m->over(&Run::tree_kb));
     }
     const bool ranked = repeated(result) && result.others_share(machine) <= others_share_max;
+    const char* const noun = noun_of(result.workload);
     return {
-        .throughput = discipline(std::move(throughput), Better::higher, ranked),
-        .tail = discipline(std::move(tail), Better::lower, ranked),
-        .cpu = discipline(std::move(cpu), Better::lower, ranked),
-        .memory = discipline(std::move(memory), Better::lower, ranked),
+        .throughput = discipline(std::move(throughput), Better::higher, ranked, noun),
+        .tail = discipline(std::move(tail), Better::lower, ranked, noun),
+        .cpu = discipline(std::move(cpu), Better::lower, ranked, noun),
+        .memory = discipline(std::move(memory), Better::lower, ranked, noun),
     };
 }
 

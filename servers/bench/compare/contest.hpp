@@ -15,6 +15,7 @@ struct Discipline {
     std::vector<Rank> ranks = {};
     std::vector<std::size_t> best = {};  ///< Not told apart from each other; the best median first.
     bool ranked = true;                  ///< Else all share all ranks.
+    const char* noun = "model";          ///< What is compared.
 
     [[nodiscard]] std::string rank_of(
         std::size_t place) const;  ///< "2", "2–4", or "–" where nothing is ranked.

@@ -9,6 +9,10 @@
 namespace bullpen {
 namespace {
 
+std::string noun_of(const Comparison& comparison) {
+    return comparison.workloads.empty() ? "model" : bullpen::noun_of(comparison.workloads.front().workload);
+}
+
 std::string counted(std::int64_t count, const char* noun) {
     return grouped(count) + " " + noun + (count == 1 ? "" : "s");
 }
@@ -87,7 +91,8 @@ void judge_client(const WorkloadResult& result, int cpus, std::vector<std::strin
     }
     if (!limiting.empty())
         all.push_back("The client was the bottleneck with " + enumerate(limiting) +
-                      " of one CPU, and it has one thread: these models can do more than is shown.");
+                      " of one CPU, and it has one thread: these " +
+                      std::string{bullpen::noun_of(result.workload)} + "s can do more than is shown.");
     else if (client > 0)
         all.push_back("The client used at most " + percent(client) +
                       " of one CPU: it was not the bottleneck.");
@@ -120,13 +125,15 @@ void remark_on_rounds(const WorkloadResult& result, const Comparison& comparison
 
 std::string headline(const Comparison& comparison) {
     const Machine& machine = comparison.machine;
+    const std::string noun =
+        comparison.workloads.empty() ? "model" : noun_of(comparison.workloads[0].workload);
     std::string text = comparison.began.substr(0, comparison.began.find('T')) + ", bullpen " +
                        comparison.version + ", " + machine.kernel + ", " + grouped(machine.cpus) +
                        (machine.cpus == 1 ? " CPU" : " CPUs");
     if (!machine.processor.empty()) text += " (" + machine.processor + ")";
     return text + "; pools of " + grouped(comparison.workers) + " workers; " +
-           (comparison.repeat == 1 ? "one run of each model."
-                                   : grouped(comparison.repeat) + " runs of each model, in turn.");
+           (comparison.repeat == 1 ? "one run of each " + noun + "."
+                                   : grouped(comparison.repeat) + " runs of each " + noun + ", in turn.");
 }
 
 std::vector<std::string> remarks(const WorkloadResult& result, const Comparison& comparison) {
@@ -138,40 +145,39 @@ std::vector<std::string> remarks(const WorkloadResult& result, const Comparison&
     for (const LeftOut& left_out : result.left_out)
         all.push_back(left_out.model + ": left out: " + left_out.reason);
     remark_on_rate(result, all);
-    if (result.workload.requests_per_connection > 1)
+    if (result.workload.requests_per_connection > 1 && !compares_transports(result.workload))
         all.push_back(
             "A connection's first request waits until a worker is free for the connection, as long as others "
             "keep theirs: the latencies contain that.");
     if (result.workload.rare_share > 0)
         all.push_back("Latency is that of the fast requests; requests a second are all.");
-    if (sends_datagrams(result.workload))
+    if (sends_datagrams(result.workload) || compares_transports(result.workload))
         all.push_back(
             "A datagram without an answer is sent again, after a time that follows the round trip (UNP "
             "22.5): "
-            "latency counts from the first time. Memory is that of a server at rest.");
+            "latency counts from the first time. Memory of a server of datagrams is measured at rest.");
     judge_client(result, comparison.machine.cpus, all);
     remark_on_rounds(result, comparison, all);
     return all;
 }
 
 std::vector<std::string> reading_help(const Comparison& comparison) {
+    const std::string noun = noun_of(comparison);
     std::vector<std::string> help = {
-        "Numbers are the medians of the runs, with the least and the greatest run beside them. One model "
-        "counts as better than another only if each of its runs was better than any of the other's.",
+        "Numbers are the medians of the runs, with the least and the greatest run beside them. One " + noun +
+            " counts as better than another only if each of its runs was better than any of the other's.",
         "CPU is user and system time of the master and all its workers, both of the median run, without what "
         "starting and stopping them costs; above iterative it is Stevens' process control CPU time (UNP "
         "figure 30.1).",
         "Switches are context switches of the same processes, voluntary (it waited) and involuntary (it was "
         "made to wait).",
         "Memory is the proportional set size (what processes share is divided among them) of the master and "
-        "its "
-        "workers while as many clients as the load had at once have sent the first byte of a request.",
+        "its workers while as many clients as the load had at once have sent the first byte of a request.",
         "Jain's index says how evenly connections fell on the workers: 1 if all had the same, 1/n if one of "
-        "n "
-        "had all (compare UNP figure 30.2).",
+        "n had all (compare UNP figure 30.2).",
     };
     if (comparison.repeat < 2)
-        help[0] = "Each model ran once: how far a second run would lie from it nobody knows.";
+        help[0] = "Each " + noun + " ran once: how far a second run would lie from it nobody knows.";
     return help;
 }
 

@@ -33,7 +33,7 @@ void run_once(const Event& event, std::size_t place, const std::string& stage, B
     Measurement& measurement = result.measurements[place];
     if (!measurement.failure.empty()) return;
     try {
-        if (auto run = bench.run(event.contenders[place], event.workload, event.requests, stage))
+        if (auto run = bench.run(event.contenders[place], event.requests, stage))
             measurement.runs.push_back(std::move(*run));
     } catch (const std::exception& error) {
         if (!bench.interrupted()) measurement.failure = error.what();

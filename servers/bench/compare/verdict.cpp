@@ -62,11 +62,37 @@ std::string sentence(const std::string& what, const Discipline& discipline, cons
     if (best.size() == 1)
         return what + ": " + measured[best[0]]->model + ", " + text(discipline.values[best[0]].median) +
                alone(discipline, measured, better) + ".";
-    if (best.size() == measured.size()) return what + ": no model is told apart from the others.";
+    if (best.size() == measured.size())
+        return what + ": no " + discipline.noun + " is told apart from the others.";
     const std::string first = text(discipline.values[best.front()].median);
     const std::string last = text(discipline.values[best.back()].median);
     return what + ": " + few(names_of(best, measured)) + ", not told apart (" + first +
            (first == last ? "" : " to " + last) + ").";
+}
+
+const Measurement* find(const Measured& measured, const std::string& name) {
+    for (const Measurement* m : measured)
+        if (m->model == name) return m;
+    return nullptr;
+}
+
+/// What a connection for each question costs beside one that is kept.
+std::string set_up_cost(const Measured& measured, const std::string& protocol) {
+    const Measurement* const each = find(measured, protocol + "-each");
+    const Measurement* const kept = find(measured, protocol + "-kept");
+    if (each == nullptr || kept == nullptr) return {};
+    const auto more = [&](const Spread& of_each, const Spread& of_kept) {
+        return duration(std::max(0.0, of_each.median - of_kept.median));
+    };
+    return "A connection for each question, " + each->model + ", costs the server " +
+           more(each->over(&Run::cpu_us), kept->over(&Run::cpu_us)) + " more CPU time than " + kept->model +
+           ", and the client waits " +
+           more(each->latency(&LatencySummary::p50_us), kept->latency(&LatencySummary::p50_us)) +
+           " longer (p50).";
+}
+
+void add(std::string sentence, std::vector<std::string>& sentences) {
+    if (!sentence.empty()) sentences.push_back(std::move(sentence));
 }
 
 std::string keeping_up(const Measured& measured, double rate) {
@@ -129,12 +155,13 @@ std::string disturbance_of(const WorkloadResult& result, const Machine& machine)
 
 std::vector<std::string> verdict_on(const WorkloadResult& result, const Machine& machine) {
     const Measured measured = result.measured();
-    if (measured.empty()) return {"No model was measured."};
+    if (measured.empty()) return {std::string{"No "} + noun_of(result.workload) + " was measured."};
     if (measured.size() == 1) return {"Only " + measured[0]->model + " was measured: nobody is compared."};
     const std::string disturbance = disturbance_of(result, machine);
     if (result.others_share(machine) > others_share_max) return {disturbance};
     if (!repeated(result))
-        return {"Nothing is ranked: of a model that ran once nobody knows how much of its number is chance."};
+        return {"Nothing is ranked: of a " + std::string{noun_of(result.workload)} +
+                " that ran once nobody knows how much of its number is chance."};
     const Contest contest = judge(result, machine);
     const Workload& workload = result.workload;
     const std::string unit = unit_of(workload);
@@ -149,6 +176,9 @@ std::vector<std::string> verdict_on(const WorkloadResult& result, const Machine&
                                  [&](double us) { return significant(us) + " µs a " + unit; }));
     sentences.push_back(sentence("Least memory", contest.memory, measured, Better::lower,
                                  [](double kb) { return significant(kb / 1024) + " MiB"; }));
+    if (compares_transports(workload))
+        for (const char* protocol : {"tcp", "unix"})
+            add(set_up_cost(measured, protocol), sentences);
     if (!disturbance.empty()) sentences.push_back(disturbance);
     return sentences;
 }

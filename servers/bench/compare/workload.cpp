@@ -9,6 +9,7 @@ namespace bullpen {
 namespace {
 
 constexpr const char* served_by_work = "work";
+constexpr const char* every_transport = "all";
 constexpr int rare_ms = 20;
 constexpr double rare_share = 0.01;
 constexpr int slow_ms = 100;
@@ -36,6 +37,8 @@ const std::vector<NamedWorkload>& workloads() {
         {"slow", "clients that send their request in pieces over 100 ms, whether a worker listens or not"},
         {"idle", "as keep-alive, beside connections that say nothing (TLPI, table 63-9)"},
         {"datagram", "a question and its answer are a datagram each, over UDP", false},
+        {"transports",
+         "the same echo over TCP, UDP, UNIX streams and UNIX datagrams (TLPI, chapters 57 and 61)", false},
     };
     return table;
 }
@@ -91,6 +94,11 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
         workload.transport = "udp";
         workload.rate = 0;
     }
+    if (name == "transports") {
+        workload.service = "echo";
+        workload.transport = every_transport;
+        workload.requests_per_connection = options.requests_per_connection;
+    }
     if (name == "large") {
         workload.answer_bytes = large_bytes;
         workload.path = path(large_directory(options.send_file), large_bytes);
@@ -119,6 +127,12 @@ std::string describe(const Workload& workload) {
         return workload.service + ", datagrams of " +
                grouped(static_cast<std::int64_t>(workload.answer_bytes)) + " bytes over UDP, " +
                grouped(workload.concurrency) + " clients at a time; closed loop" + how_long(workload);
+    if (compares_transports(workload))
+        return workload.service + " under " + workload.model + ", messages of " +
+               grouped(static_cast<std::int64_t>(workload.answer_bytes)) +
+               " bytes over each transport; on a kept connection " +
+               grouped(workload.requests_per_connection) + " requests in a row, else one; " +
+               grouped(workload.concurrency) + " clients at a time; closed loop" + how_long(workload);
     std::string text = workload.service;
     if (!workload.path.empty()) text += " " + workload.path;
     if (workload.answer_bytes > 0)
@@ -140,10 +154,37 @@ std::string describe(const Workload& workload) {
 }
 
 bool sends_datagrams(const Workload& workload) noexcept {
-    return workload.transport == "udp";
+    return workload.transport == "udp" || workload.transport == "unixgram";
+}
+
+const std::vector<Transport>& transports() {
+    static const std::vector<Transport> all = {
+        {"tcp-kept", "TCP, many questions on a connection", "tcp", true},
+        {"tcp-each", "TCP, a connection for each question", "tcp", false},
+        {"udp", "a UDP datagram for each question and each answer", "udp", false},
+        {"unix-kept", "a UNIX stream, many questions on a connection", "unix", true},
+        {"unix-each", "a UNIX stream, a connection for each question", "unix", false},
+        {"unixgram", "a UNIX datagram for each question and each answer", "unixgram", false},
+    };
+    return all;
+}
+
+bool compares_transports(const Workload& workload) noexcept {
+    return workload.transport == every_transport;
+}
+
+const char* noun_of(const Workload& workload) noexcept {
+    return compares_transports(workload) ? "transport" : "model";
+}
+
+Workload workload_over(const Transport& transport, Workload workload) {
+    workload.transport = transport.protocol;
+    if (!transport.kept) workload.requests_per_connection = 1;
+    return workload;
 }
 
 const char* unit_of(const Workload& workload) noexcept {
+    if (compares_transports(workload)) return "request";
     if (sends_datagrams(workload)) return "datagram";
     return workload.requests_per_connection > 1 ? "request" : "connection";
 }

@@ -23,7 +23,9 @@ struct Workload {
     double rare_share = 0;
     std::int64_t send_over_ms = 0;  ///< A request is sent in pieces over so long; 0: at once.
     int idle = 0;  ///< Connections beside those of the load that had an answer once and are silent since.
-    std::string transport = "tcp";  ///< Or "udp": each question and each answer is a datagram.
+    /// "tcp", "unix", or for datagrams "udp", "unixgram"; "all": each contender has one of its own.
+    std::string transport = "tcp";
+    std::string model = {};  ///< transports: the one under which all are served; else the contenders' own.
 };
 
 /// What the user may say about any of them. 0 (or empty): the workload's own.
@@ -68,6 +70,26 @@ constexpr double warm_up_s = 0.3;
 
 /// "128-byte answers, one request a connection, 16 connections at a time, closed loop" and so on.
 std::string describe(const Workload& workload);
+
+/// A way of a question and its answer between two processes: what the workload transports compares.
+struct Transport {
+    std::string_view name;
+    std::string_view summary;   ///< A clause for a page.
+    std::string_view protocol;  ///< As Workload::transport has it.
+    bool kept;                  ///< A connection is kept for many questions.
+};
+
+/// In the order in which they are shown.
+const std::vector<Transport>& transports();
+
+/// Whether the contenders are transports, and not models.
+bool compares_transports(const Workload& workload) noexcept;
+
+/// "model", or "transport".
+const char* noun_of(const Workload& workload) noexcept;
+
+/// The workload transports as this one has it.
+Workload workload_over(const Transport& transport, Workload workload);
 
 /// Whether its clients send datagrams, and connect to nothing.
 bool sends_datagrams(const Workload& workload) noexcept;

@@ -30,8 +30,9 @@ BOOST_DESCRIBE_STRUCT(Measurement, (), (model, failure, worker_per_client, runs)
 BOOST_DESCRIBE_STRUCT(LeftOut, (), (model, reason))
 BOOST_DESCRIBE_STRUCT(Workload, (),
                       (name, service, path, answer_bytes, concurrency, requests_per_connection, rate,
-                       connections, duration_s, rare_path, rare_share, send_over_ms, idle, transport))
-BOOST_DESCRIBE_STRUCT(WorkloadResult, (), (workload, measurements, left_out))
+                       connections, duration_s, rare_path, rare_share, send_over_ms, idle, transport, model))
+BOOST_DESCRIBE_STRUCT(FullBuffer, (), (transport, first_read, sent, would_block, waits, received, dropped))
+BOOST_DESCRIBE_STRUCT(WorkloadResult, (), (workload, measurements, left_out, full_buffers))
 BOOST_DESCRIBE_STRUCT(Machine, (), (kernel, processor, cpus, memory_mib))
 BOOST_DESCRIBE_STRUCT(Comparison, (),
                       (began, version, command, machine, workers, repeat, interrupted, workloads))
@@ -108,7 +109,9 @@ void add_what_was_added(json::object& object) {
         if (workload != nullptr && workload->is_object()) {
             workload->get_object().emplace("idle", 0);
             workload->get_object().emplace("transport", "tcp");
+            workload->get_object().emplace("model", "");
         }
+        result.emplace("full_buffers", json::array{});
         for_each_object(result, "measurements", [](json::object& measurement) {
             for_each_object(measurement, "runs", [](json::object& run) {
                 run.emplace("datagrams", to_described(DatagramCounts{}));

@@ -7,6 +7,7 @@
 #include "servers/bench/compare/fairness.hpp"
 #include "servers/bench/compare/remarks.hpp"
 #include "servers/bench/compare/verdict.hpp"
+#include "servers/bench/report/full_buffer_text.hpp"
 #include "servers/bench/text/number_cell.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/text_table.hpp"
@@ -27,12 +28,12 @@ Cell in_ms(const Measurement& m, double LatencySummary::*quantile) {
 /// What is counted, in few columns.
 std::string column_head(const Workload& workload) {
     if (sends_datagrams(workload)) return "datagr.";
-    return workload.requests_per_connection > 1 ? "requests" : "connect.";
+    return std::string{unit_of(workload)} == "request" ? "requests" : "connect.";
 }
 
 std::string speed(const WorkloadResult& result, const Contest& contest, std::size_t width) {
     TextTable table{{"", "", column_head(result.workload), "in the", "latency", "in", "ms", "", ""}};
-    table.add({"model", "rank", "a second", "runs", "p50", "p90", "p99", "p99.9", "max"});
+    table.add({noun_of(result.workload), "rank", "a second", "runs", "p50", "p90", "p99", "p99.9", "max"});
     const auto measured = result.measured();
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
@@ -64,13 +65,13 @@ Cell above(double own_us, const std::optional<double>& base_us) {
 
 std::string short_unit(const Workload& workload) {
     if (sends_datagrams(workload)) return "datagr.";
-    return workload.requests_per_connection > 1 ? "request" : "conn.";
+    return std::string{unit_of(workload)} == "request" ? "request" : "conn.";
 }
 
 std::string resources(const WorkloadResult& result, const Contest& contest, std::size_t width) {
     TextTable table{{"", "", "CPU µs", "in the", "", "", "above", "ctx.", "sw.", "PSS", "kB a"}};
-    table.add({"model", "rank", "a " + short_unit(result.workload), "runs", "user", "sys", "iter.", "vol.",
-               "inv.", "MiB", "worker"});
+    table.add({noun_of(result.workload), "rank", "a " + short_unit(result.workload), "runs", "user", "sys",
+               "iter.", "vol.", "inv.", "MiB", "worker"});
     const std::optional<double> base = result.iterative_cpu_us();
     const auto measured = result.measured();
     for (std::size_t i = 0; i < measured.size(); ++i) {
@@ -105,6 +106,7 @@ std::string columns_of(const std::vector<std::uint64_t>& shares, std::size_t mos
 }
 
 std::string distribution(const WorkloadResult& result, std::size_t width) {
+    if (compares_transports(result.workload)) return {};  // Connections beside datagrams.
     constexpr std::size_t columns_max = 24;
     const bool datagrams = sends_datagrams(result.workload);
     TextTable table{{datagrams ? "datagrams of" : "connections of", "workers", "least", "most", "Jain",
@@ -122,7 +124,13 @@ std::string distribution(const WorkloadResult& result, std::size_t width) {
         table.add({m->model, std::to_string(shares.size()), count_cell(*least), count_cell(*most),
                    fixed(jain_index(shares), 2), columns_of(shares, columns_max)});
     }
-    return table.text(width);
+    return table.text(width) + "\n";
+}
+
+bool any_datagrams(const WorkloadResult& result) {
+    const auto measured = result.measured();
+    return std::any_of(measured.begin(), measured.end(),
+                       [](const Measurement* m) { return m->datagrams().sent > 0; });
 }
 
 std::string loss_of(const DatagramCounts& counts) {
@@ -132,15 +140,28 @@ std::string loss_of(const DatagramCounts& counts) {
 
 /// What became of the datagrams of all runs together.
 std::string datagrams(const WorkloadResult& result, std::size_t width) {
-    if (!sends_datagrams(result.workload)) return {};
+    if (!any_datagrams(result)) return {};
     TextTable table{{"datagrams to", "sent", "again", "without answer", "dropped by the kernel"}};
     for (const Measurement* m : result.measured()) {
         const DatagramCounts counts = m->datagrams();
+        if (counts.sent == 0) continue;
         table.add({m->model, count_cell(static_cast<std::uint64_t>(counts.sent)),
                    count_cell(static_cast<std::uint64_t>(counts.retransmissions)), loss_of(counts),
                    count_cell(static_cast<std::uint64_t>(counts.dropped))});
     }
-    return "\n" + table.text(width);
+    return table.text(width) + "\n";
+}
+
+std::string full_buffers(const WorkloadResult& result, std::size_t width) {
+    if (result.full_buffers.empty()) return {};
+    TextTable table{
+        {"messages", "taken", "received", "dropped", "no room", "a sender that waits", "3 + 5 bytes"}};
+    for (const FullBuffer& found : result.full_buffers)
+        table.add({found.transport, count_cell(static_cast<std::uint64_t>(found.sent)),
+                   count_cell(static_cast<std::uint64_t>(found.received)),
+                   count_cell(static_cast<std::uint64_t>(found.dropped)), no_room_text(found),
+                   waiting_text(found), first_read_text(found)});
+    return wrap(explain_full_buffers(), width, 2) + table.text(width) + "\n";
 }
 
 std::string section(const WorkloadResult& result, const Comparison& comparison, std::size_t width) {
@@ -148,7 +169,7 @@ std::string section(const WorkloadResult& result, const Comparison& comparison, 
     if (!result.measured().empty()) {
         const Contest contest = judge(result, comparison.machine);
         text += speed(result, contest, width) + "\n" + resources(result, contest, width) + "\n" +
-                distribution(result, width) + datagrams(result, width) + "\n";
+                distribution(result, width) + datagrams(result, width) + full_buffers(result, width);
         for (const std::string& sentence : verdict_on(result, comparison.machine))
             text += wrap(sentence, width, 2);
         text += "\n";

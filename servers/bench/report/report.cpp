@@ -27,12 +27,18 @@ std::vector<std::string> models_of(const Comparison& comparison) {
     return names;
 }
 
+bool are_transports(const Comparison& comparison) {
+    return !comparison.workloads.empty() && compares_transports(comparison.workloads.front().workload);
+}
+
 template <typename Count>
 std::string counted(Count count, const std::string& noun) {
     return grouped(static_cast<std::int64_t>(count)) + " " + noun + (count == 1 ? "" : "s");
 }
 
 std::string title_of(const Comparison& comparison) {
+    if (are_transports(comparison))
+        return "An echo over " + counted(models_of(comparison).size(), "transport");
     const std::string designs = counted(models_of(comparison).size(), "server design");
     if (comparison.workloads.size() == 1)
         return designs + " under the load “" + comparison.workloads.front().workload.name + "”";
@@ -63,8 +69,9 @@ void facts(Html& html, const Comparison& comparison) {
              grouped(machine.memory_mib) + " MiB");
     fact(html, "Kernel", machine.kernel);
     fact(html, "Runs",
-         (comparison.repeat == 1 ? "one" : grouped(comparison.repeat)) +
-             " of each model, in turn; pools of " + counted(comparison.workers, "worker"));
+         (comparison.repeat == 1 ? "one" : grouped(comparison.repeat)) + " of each " +
+             (are_transports(comparison) ? "transport" : "model") + ", in turn; pools of " +
+             counted(comparison.workers, "worker"));
     html.close();
     html.element("p", {}, "To repeat it with bullpen " + comparison.version + ":");
     html.open("pre").element("code", {}, comparison.command).close();
@@ -104,19 +111,22 @@ void section(Html& html, const WorkloadResult& result, const Comparison& compari
         plot_throughput(html, result, contest);
         plot_cpu(html, result, contest);
         plot_latency(html, result);
-        plot_workers(html, result);
+        if (!compares_transports(workload)) plot_workers(html, result);
         plot_memory(html, result, contest);
         html.close();
         html.element("h3", {}, "The numbers");
         speed_table(html, result, contest);
         resource_table(html, result, contest);
         datagram_table(html, result);
+        full_buffer_table(html, result);
     }
     list(html, "remarks", remarks(result, comparison));
     html.close();
 }
 
 std::string about(const std::string& name) {
+    for (const Transport& transport : transports())
+        if (transport.name == name) return std::string{transport.summary} + ".";
     for (const Design& design : designs())
         if (design.name == name)
             return design.summary + "." +
@@ -125,7 +135,7 @@ std::string about(const std::string& name) {
 }
 
 void list_designs(Html& html, const Comparison& comparison) {
-    html.element("h3", {}, "The designs");
+    html.element("h3", {}, are_transports(comparison) ? "The transports" : "The designs");
     html.open("dl", {{"class", "models"}});
     for (const std::string& name : models_of(comparison)) {
         html.element("dt", {}, name);

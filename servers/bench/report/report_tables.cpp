@@ -1,7 +1,10 @@
 #include "servers/bench/report/report_tables.hpp"
 
+#include <algorithm>
+
 #include "core/enumerate.hpp"
 #include "servers/bench/compare/fairness.hpp"
+#include "servers/bench/report/full_buffer_text.hpp"
 #include "servers/bench/text/number_text.hpp"
 
 namespace bullpen {
@@ -40,8 +43,8 @@ std::string names_of_best(const Discipline& discipline, const std::vector<const 
     return enumerate(names);
 }
 
-std::string connections_a_second(const Measurement& m, const Workload& workload) {
-    return sends_datagrams(workload) ? "–" : whole(m.over(&Run::connections_per_s).median);
+std::string connections_a_second(const Measurement& m) {
+    return m.datagrams().sent > 0 ? "–" : whole(m.over(&Run::connections_per_s).median);
 }
 
 std::string failures_of(const Measurement& m) {
@@ -72,8 +75,18 @@ void glance_table(Html& html, const Comparison& comparison) {
 
 void speed_table(Html& html, const WorkloadResult& result, const Contest& contest) {
     const auto measured = result.measured();
-    const Cells head = {"model", "rank", "requests/s",  "in the runs", "connections/s", "p50",
-                        "p90",   "p99",  "in the runs", "p99.9",       "max",           "failed"};
+    const Cells head = {noun_of(result.workload),
+                        "rank",
+                        "requests/s",
+                        "in the runs",
+                        "connections/s",
+                        "p50",
+                        "p90",
+                        "p99",
+                        "in the runs",
+                        "p99.9",
+                        "max",
+                        "failed"};
     open_table(html, "numbers speed", "Speed and latency (ms)", head);
     for (std::size_t i = 0; i < measured.size(); ++i) {
         const Measurement& m = *measured[i];
@@ -83,8 +96,8 @@ void speed_table(Html& html, const WorkloadResult& result, const Contest& contes
         const Spread tail = m.latency(&LatencySummary::p99_us);
         line(html, head,
              {m.model, contest.throughput.rank_of(i), whole(contest.throughput.values[i].median),
-              range(contest.throughput.values[i]), connections_a_second(m, result.workload),
-              in_ms(&LatencySummary::p50_us), in_ms(&LatencySummary::p90_us), in_ms(&LatencySummary::p99_us),
+              range(contest.throughput.values[i]), connections_a_second(m), in_ms(&LatencySummary::p50_us),
+              in_ms(&LatencySummary::p90_us), in_ms(&LatencySummary::p99_us),
               fine_range({tail.median / 1000, tail.min / 1000, tail.max / 1000}),
               in_ms(&LatencySummary::p999_us), in_ms(&LatencySummary::max_us), failures_of(m)});
     }
@@ -97,7 +110,7 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
     const auto measured = result.measured();
     const std::optional<double> base = result.iterative_cpu_us();
     const std::string unit = unit_of(result.workload);
-    const Cells head = {"model",
+    const Cells head = {noun_of(result.workload),
                         "rank",
                         "CPU",
                         "in the runs",
@@ -130,17 +143,35 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
 }
 
 void datagram_table(Html& html, const WorkloadResult& result) {
-    if (!sends_datagrams(result.workload)) return;
+    const auto measured = result.measured();
+    if (std::none_of(measured.begin(), measured.end(),
+                     [](const Measurement* m) { return m->datagrams().sent > 0; }))
+        return;
     const Cells head = {"model",   "sent",           "of them again",
                         "answers", "without answer", "dropped by the kernel"};
     open_table(html, "numbers datagrams", "Datagrams, all runs together", head);
-    for (const Measurement* m : result.measured()) {
+    for (const Measurement* m : measured) {
         const DatagramCounts counts = m->datagrams();
+        if (counts.sent == 0) continue;
         constexpr int percents = 100;
         line(html, head,
              {m->model, grouped(counts.sent), grouped(counts.retransmissions), grouped(counts.answers),
               fixed(counts.loss() * percents, 2) + " %", grouped(counts.dropped)});
     }
+    close_table(html);
+}
+
+void full_buffer_table(Html& html, const WorkloadResult& result) {
+    if (result.full_buffers.empty()) return;
+    const Cells head = {"transport",           "taken",           "received", "dropped", "no room",
+                        "a sender that waits", "3 + 5 bytes come"};
+    html.element("h3", {}, "A full receive buffer");
+    html.element("p", {}, explain_full_buffers());
+    open_table(html, "numbers full-buffers", "Messages to one who doesn't read", head);
+    for (const FullBuffer& found : result.full_buffers)
+        line(html, head,
+             {found.transport, grouped(found.sent), grouped(found.received), grouped(found.dropped),
+              no_room_text(found), waiting_text(found), first_read_text(found)});
     close_table(html);
 }
 

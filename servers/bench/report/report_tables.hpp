@@ -17,4 +17,7 @@ void resource_table(Html& html, const WorkloadResult& result, const Contest& con
 /// What became of the datagrams of all runs together; nothing where there were none.
 void datagram_table(Html& html, const WorkloadResult& result);
 
+/// What a full receive buffer did; nothing where that wasn't tried.
+void full_buffer_table(Html& html, const WorkloadResult& result);
+
 }  // namespace bullpen

@@ -91,6 +91,36 @@ inline Comparison made_datagram_comparison() {
     return comparison;
 }
 
+/// Three transports, and what a full receive buffer did.
+inline Comparison made_transport_comparison() {
+    Comparison comparison = made_comparison();
+    WorkloadResult& result = comparison.workloads[0];
+    result.workload = {.name = "transports",
+                       .service = "echo",
+                       .answer_bytes = 128,
+                       .concurrency = 8,
+                       .requests_per_connection = 100,
+                       .duration_s = 2,
+                       .transport = "all",
+                       .model = "prefork"};
+    result.measurements[0].model = "tcp-kept";
+    result.measurements[1].model = "tcp-each";
+    result.measurements[1].worker_per_client = false;
+    result.measurements[2].model = "udp";
+    for (Run& run : result.measurements[2].runs)
+        run.datagrams = {.sent = 1'000, .retransmissions = 1, .answers = 999};
+    result.left_out.clear();
+    result.full_buffers = {
+        {.transport = "tcp",
+         .first_read = 8,
+         .sent = 1'724,
+         .would_block = true,
+         .waits = true,
+         .received = 1'724},
+        {.transport = "udp", .first_read = 3, .sent = 10'000, .received = 157, .dropped = 9'843}};
+    return comparison;
+}
+
 /// Numbers up to 10 to the power `digits` in every field of a run.
 inline Run random_run(MadeNumbers& made, double digits) {
     Run run;

@@ -20,6 +20,16 @@ TEST_SUITE("cli: the verdict") {
         CHECK(verdict[3] == "Least memory: no model is told apart from the others.");
     }
 
+    TEST_CASE("of transports it says what a connection for each question costs") {
+        const std::vector<std::string> verdict = verdict_on(made_transport_comparison().workloads[0], {});
+        REQUIRE(verdict.size() == 5);
+        CHECK(verdict[3] == "Least memory: no transport is told apart from the others.");
+        CHECK(verdict[4] ==
+              "A connection for each question, tcp-each, costs the server 130 µs more CPU time than "
+              "tcp-kept, and "
+              "the client waits 0 µs longer (p50).");
+    }
+
     TEST_CASE("whoever ran once is not ranked") {
         WorkloadResult result = made_comparison().workloads[0];
         for (Measurement& m : result.measurements)

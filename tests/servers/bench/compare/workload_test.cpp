@@ -59,7 +59,27 @@ TEST_SUITE("cli: workloads") {
         CHECK(
             describe(make_workload("datagram", {.connections = 1000})).ends_with("; 1,000 datagrams a run"));
         for (const NamedWorkload& known : workloads())
-            CHECK(known.in_all == (known.name != "datagram"));
+            CHECK(known.in_all == (known.name != "datagram" && known.name != "transports"));
+    }
+
+    TEST_CASE("transports are six, of which each has a workload of its own") {
+        Workload all = make_workload("transports", {.requests_per_connection = 50});
+        all.model = "prefork";
+        CHECK(compares_transports(all));
+        CHECK_FALSE(compares_transports(make_workload("datagram", {})));
+        CHECK(std::string{noun_of(all)} == "transport");
+        CHECK(std::string{noun_of(make_workload("short", {}))} == "model");
+        CHECK(std::string{unit_of(all)} == "request");
+        CHECK(describe(all).starts_with(
+            "echo under prefork, messages of 128 bytes over each transport; on a kept "
+            "connection 50 requests in a row, else one; 16 clients at a time"));
+        REQUIRE(transports().size() == 6);
+        for (const Transport& transport : transports()) {
+            const Workload one = workload_over(transport, all);
+            CHECK(one.transport == transport.protocol);
+            CHECK(one.requests_per_connection == (transport.kept ? 50 : 1));
+            CHECK(sends_datagrams(one) == (transport.name == "udp" || transport.name == "unixgram"));
+        }
     }
 
     TEST_CASE("a number of connections replaces the time, which is then the limit") {

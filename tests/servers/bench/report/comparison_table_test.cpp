@@ -77,6 +77,21 @@ TEST_SUITE("cli: the tables of a comparison") {
         CHECK_FALSE(contains(render_table(made_comparison()), "without answer"));
     }
 
+    TEST_CASE("transports are compared instead of models, and what a full receive buffer did is counted") {
+        const std::string text = flowing(render_table(made_transport_comparison()));
+        CHECK(contains(text, "3 runs of each transport, in turn."));
+        CHECK(contains(text, "transport rank a second"));
+        CHECK(contains(text, "tcp-kept 1–2 11,000 "));
+        CHECK(contains(text, "Ranks are by CPU time: no transport's runs overlap with another's."));
+        CHECK(contains(text, "messages taken received dropped no room a sender that waits 3 + 5 bytes "));
+        CHECK(contains(text, "tcp 1,724 1,724 0 EAGAIN is held in one read "));
+        CHECK(contains(text, "udp 10,000 157 9,843 – isn't held in two "));
+        CHECK(contains(text, "udp 3,000 3 0.10 % 0 "));
+        CHECK_FALSE(contains(text, "worker by worker"));
+        CHECK_FALSE(contains(text, "model"));
+        CHECK(widest_line(render_table(made_transport_comparison())) <= 80);
+    }
+
     TEST_CASE("below the ranks stands what they mean") {
         Comparison comparison = made_comparison();
         CHECK(

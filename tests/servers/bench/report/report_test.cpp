@@ -56,6 +56,16 @@ TEST_SUITE("cli: the report") {
         CHECK(count(render_report(made_comparison()), "Datagrams") == 0);
     }
 
+    TEST_CASE("transports have a page with what a full receive buffer did") {
+        const std::string page = render_report(made_transport_comparison());
+        for (const char* text : {"An echo over 3 transports", "TCP, a connection for each question.",
+                                 "A full receive buffer", "9,843", "EAGAIN", "is held", "in two",
+                                 "data-model=\"tcp-each\"", "Datagrams, all runs together"})
+            CHECK_MESSAGE(count(page, text) > 0, text);
+        CHECK(count(page, "of each worker") == 0);
+        CHECK(count(render_report(made_comparison()), "A full receive buffer") == 0);
+    }
+
     TEST_CASE("it needs nothing beside it, and what is written into it is escaped") {
         Comparison comparison = made_comparison();
         comparison.command = "bullpen compare --root '</code><script>'";
