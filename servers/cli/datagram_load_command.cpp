@@ -136,6 +136,7 @@ std::string render_datagram_load(const DatagramLoadReport& report) {
                         whole(microseconds(result.round_trip.variation())));
     if (result.refused > 0)
         text += grouped(result.refused) + " were refused at once: does anybody listen there?\n";
+    if (result.duplicates > 0) text += grouped(result.duplicates) + " of the answers came twice.\n";
     if (result.strays > 0) text += grouped(result.strays) + " datagrams came that answer no question.\n";
     if (report.gave_up) text += "Nothing was answered, so that the load was ended.\n";
     return text;
@@ -156,6 +157,7 @@ std::string datagram_load_to_json(const DatagramLoadReport& report) {
         {"retransmissions", result.retransmissions},
         {"refused", result.refused},
         {"answers", result.answers},
+        {"duplicates", result.duplicates},
         {"strays", result.strays},
         {"loss", result.loss()},
         {"latency_us", json::object{{"p50", latency.p50_us},

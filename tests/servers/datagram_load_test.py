@@ -93,9 +93,16 @@ class DatagramLoad(unittest.TestCase):
                         self.assertEqual((told["requests"], told["failed"], told["strays"]), (500, 0, 0))
                         self.assertEqual(told["sent"], 500 + told["retransmissions"])
                         self.assertLess(told["loss"], 0.05)
+                        self.assertEqual((told["refused"], told["duplicates"]), (0, 0))
                         self.assertGreater(told["latency_us"]["p50"], 0)
                         self.assertGreater(told["round_trip_us"], 0)
                         self.assertIn("retransmitted", said)
+
+    def test_a_full_queue_of_a_unix_socket_holds_the_client_and_loses_nothing(self):
+        with tempfile.TemporaryDirectory() as home, \
+                Bullpen("echo", "--listen", f"unixgram:{home}/s", "--workers", "1") as server:
+            status, told, said = load(server.addresses[0], "--requests", "2000", "--concurrency", "64")
+            self.assertEqual((status, told["requests"], told["failed"], told["refused"]), (0, 2000, 0, 0), said)
 
     def test_lost_questions_are_sent_again_until_they_are_answered(self):
         for percent in (1, 10, 30):
@@ -136,6 +143,7 @@ class DatagramLoad(unittest.TestCase):
             status, told, _ = load(url, "--requests", "200", "--concurrency", "2")
             self.assertEqual((status, told["requests"]), (0, 200))
             self.assertGreater(told["answers"], 390)
+            self.assertGreater(told["duplicates"], 190)
             self.assertGreater(told["strays"], 390)
             self.assertEqual(told["loss"], 0)
 

@@ -117,7 +117,7 @@ void note_datagrams(const DatagramLoadResult& load, Run& run) {
     run.client_cpu_s = load.client_cpu_s;
     run.datagrams.sent = load.sent;
     run.datagrams.retransmissions = load.retransmissions;
-    run.datagrams.answers = load.answers;
+    run.datagrams.answers = load.answers - load.duplicates;
 }
 
 /// Looks every few milliseconds until `done`, at most for `limit`.

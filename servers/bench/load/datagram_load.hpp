@@ -28,7 +28,7 @@ struct DatagramLoadOptions {
     std::function<bool(long answered, long given_up)> keep_going = [](long, long) { return true; };
 };
 
-/// A question's first bytes: its number, and when this transmission was sent.
+/// A question's first bytes: the number of this transmission, which no other has, and when it was sent.
 constexpr std::size_t question_header = 16;
 
 struct DatagramLoadResult {
@@ -36,16 +36,20 @@ struct DatagramLoadResult {
     long given_up = 0;         ///< Questions that were sent attempts_max times in vain.
     long sent = 0;             ///< Transmissions.
     long retransmissions = 0;  ///< Of them: those of a question that had been sent before.
-    long refused = 0;  ///< Of them: those that couldn't be sent, or that a kernel said nobody listens to.
-    long answers = 0;  ///< Answers to questions, also those that came late or twice.
-    long strays = 0;   ///< What came and is no answer to any question.
+    long refused = 0;     ///< Of them: those that couldn't be sent, or that a kernel said nobody listens to.
+    long answers = 0;     ///< Answers to questions, also those that came late or twice.
+    long duplicates = 0;  ///< Of them: those to a transmission that had an answer already.
+    long strays = 0;      ///< What came and is no answer to any question.
     Latencies latencies = {};       ///< Of answered questions: from the first transmission to the answer.
-    RoundTripTime round_trip = {};  ///< As it was at the end.
+    RoundTripTime round_trip = {};  ///< As it was at the end: one for all clients, because all have one peer.
     double wall_s = 0;
     double client_cpu_s = 0;
     bool cut_short = false;  ///< By keep_going; what was asked then is not counted.
 
-    /// The part of all transmissions to which no answer came, 0 to 1.
+    [[nodiscard]] long unanswered() const noexcept;  ///< Transmissions.
+
+    /// The part of all transmissions to which no answer came, 0 to 1. When all questions are over, the
+    /// answers to transmissions that are still on their way are awaited for a round trip's time-out.
     [[nodiscard]] double loss() const noexcept;
 };
 
