@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "core/enumerate.hpp"
 #include "servers/bench/compare/contest.hpp"
