@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <exception>
+#include <span>
 #include <string_view>
+
+#include "core/channel.hpp"
 
 namespace bullpen {
 namespace {
@@ -130,21 +134,8 @@ void Control::Asker::read() {
 /// An answer that finds no room is of no use to who reads it: then the client sees the connection's end.
 void Control::Asker::answer(const ControlAnswer& answer, const ServerStatus* status, int attachment) {
     std::string line = answer_line(answer, status);
-    iovec whole{.iov_base = line.data(), .iov_len = line.size()};
-    msghdr message{};
-    message.msg_iov = &whole;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof attachment)> rights{};
-    if (attachment >= 0) {
-        message.msg_control = rights.data();
-        message.msg_controllen = rights.size();
-        cmsghdr* const part = CMSG_FIRSTHDR(&message);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof attachment);
-        std::memcpy(CMSG_DATA(part), &attachment, sizeof attachment);
-    }
-    (void)::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const std::span<const int> descriptors{&attachment, attachment < 0 ? std::size_t{0} : std::size_t{1}};
+    (void)send_packet(socket_.get(), std::as_bytes(std::span{line}), descriptors);
     watch_.reset();
     socket_.reset();
 }

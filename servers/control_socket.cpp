@@ -17,8 +17,10 @@
 #include <span>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include <bullpen/clock.hpp>
+#include "core/channel.hpp"
 #include "core/log.hpp"
 #include "core/socket_lock.hpp"
 #include "core/start_wait.hpp"
@@ -102,24 +104,6 @@ std::optional<Listener> open_socket(const Address& address) {
         if (!take_over(address)) pause_start(pause);
     }
     return {};
-}
-
-/// What recv(2) returns; a descriptor that comes with the bytes is kept.
-ssize_t receive(int socket, std::span<char> piece, UniqueFd& attachment) noexcept {
-    iovec whole{.iov_base = piece.data(), .iov_len = piece.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> rights{};
-    msghdr message{};
-    message.msg_iov = &whole;
-    message.msg_iovlen = 1;
-    message.msg_control = rights.data();
-    message.msg_controllen = rights.size();
-    const ssize_t received = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const cmsghdr* const part = received < 0 ? nullptr : CMSG_FIRSTHDR(&message);
-    if (part == nullptr || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) return received;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(part), sizeof fd);
-    attachment = UniqueFd{fd};
-    return received;
 }
 
 bool wait_for_input(int fd, TimePoint deadline) noexcept {
@@ -209,13 +193,16 @@ std::string ControlClient::ask(std::string_view command, bool now, std::chrono::
                 "the server has not answered within " +
                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(timeout).count()) +
                 " s; what it was told may still happen"};
-        const ssize_t received = receive(socket_.get(), piece, attachment_);
-        if (received < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (received <= 0 || answer.size() > answer_line_max)
+        Packet packet;
+        const Received received =
+            receive_packet(socket_.get(), std::as_writable_bytes(std::span{piece}), packet);
+        if (received == Received::empty || received == Received::later) continue;
+        if (received != Received::message || answer.size() > answer_line_max)
             throw std::runtime_error{
                 "the connection to the server was cut before it had answered: its master may have died; what "
                 "it was told may still happen"};
-        answer.append(piece.data(), static_cast<std::size_t>(received));
+        answer.append(piece.data(), packet.size);
+        if (packet.descriptors[0]) attachment_ = std::move(packet.descriptors[0]);
     }
     answer.resize(answer.find('\n'));
     return answer;

@@ -5,13 +5,13 @@
 #include <chrono>
 #include <exception>
 #include <stdexcept>
-#include <system_error>
 #include <vector>
 
 #include "pool/control_line.hpp"
 #include "pool/master.hpp"
 #include "servers/bench/text/number_text.hpp"
 #include "servers/bench/text/text_table.hpp"
+#include "servers/cli/named_server.hpp"
 #include "servers/cli/output.hpp"
 #include "servers/cli/server_answer.hpp"
 #include "servers/control_socket.hpp"
@@ -87,17 +87,8 @@ std::optional<pid_t> keeper_of(std::string_view status) {
     return static_cast<pid_t>(pid->get_int64());
 }
 
-ControlClient connect(const CtlArguments& arguments) {
-    const std::optional<Address> address = control_address(arguments.directory, arguments.name);
-    if (!address)
-        throw std::invalid_argument{
-            "ctl: XDG_RUNTIME_DIR isn't set; --control DIR says where the server's "
-            "control socket is"};
-    try {
-        return ControlClient{*address};
-    } catch (const std::system_error& error) {
-        throw std::runtime_error{"ctl: no server '" + arguments.name + "' can be reached at " + error.what()};
-    }
+ControlClient reach(const CtlArguments& arguments) {
+    return bullpen::reach("ctl", {.name = arguments.name, .directory = arguments.directory});
 }
 
 }  // namespace
@@ -149,9 +140,9 @@ int run_ctl(const CtlArguments& arguments) {
     if (arguments.now && command.order != Order::stop) throw std::invalid_argument{"--now goes with stop"};
     const std::chrono::seconds timeout{arguments.timeout_s};
     const std::optional<pid_t> keeper = command.order == Order::stop
-                                            ? keeper_of(connect(arguments).ask("status", false, timeout))
+                                            ? keeper_of(reach(arguments).ask("status", false, timeout))
                                             : std::nullopt;
-    ControlClient server = connect(arguments);
+    ControlClient server = reach(arguments);
     if (keeper) server.note_keeper(*keeper);
     const std::string line = server.ask(command.name, arguments.now, timeout);
     const json::value answer = read_answer(line);

@@ -152,19 +152,6 @@ private:
     std::unordered_map<std::uint32_t, Owner> owners_;
 };
 
-ControlClient connect_to(const ServerName& server) {
-    const std::optional<Address> address = control_address(server.directory, server.name);
-    if (!address)
-        throw std::invalid_argument{
-            "sockets: XDG_RUNTIME_DIR isn't set; --control DIR says where the server's control socket is"};
-    try {
-        return ControlClient{*address};
-    } catch (const std::system_error& error) {
-        throw std::runtime_error{"sockets: no server '" + server.name + "' can be reached at " +
-                                 error.what()};
-    }
-}
-
 std::vector<Address> addresses_of(const std::vector<KnownListener>& listeners, int type) {
     std::vector<Address> addresses;
     for (const KnownListener& listener : listeners)
@@ -189,9 +176,9 @@ std::string describe_place(const ServedSocket& socket) {
 }
 
 ServerSockets sockets_of(const ServerName& name) {
-    ControlClient first = connect_to(name);
+    ControlClient first = reach("sockets", name);
     const KnownServer server = read_status(first.ask("status", false, patience));
-    ControlClient second = connect_to(name);
+    ControlClient second = reach("sockets", name);
     (void)read_answer(second.ask(connections_command.name, false, patience));
     const Owners owners{server.master, read_connection_list(whole_file(second.take_attachment()))};
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/socket_diag.hpp"
+#include "servers/cli/named_server.hpp"
 
 namespace bullpen {
 
@@ -33,12 +34,6 @@ struct ServedSocket {
 
 /// "parked", "slot 3", "slots 0-3", …
 std::string describe_place(const ServedSocket& socket);
-
-/// What identifies a server, see `bullpen ctl`.
-struct ServerName {
-    std::string name = "default";
-    std::string directory = "auto";
-};
 
 struct ServerSockets {
     std::vector<std::string> pools;
