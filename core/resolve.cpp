@@ -20,6 +20,7 @@ constexpr std::string_view seqpacket_prefix = "seqpacket:";
 constexpr std::string_view unixgram_prefix = "unixgram:";
 constexpr std::string_view udp_prefix = "udp:";
 constexpr std::string_view dccp_prefix = "dccp:";
+constexpr std::string_view sctp_prefix = "sctp:";
 constexpr std::string_view allowed_forms =
     "expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name or seqpacket:/path";
 
@@ -77,6 +78,7 @@ bool is_udp(std::string_view text) noexcept {
 /// The host is empty in ":PORT".
 HostPort parse(std::string_view text) {
     if (text.starts_with(dccp_prefix)) reject(text, "Linux has dropped DCCP (since 6.16)");
+    if (text.starts_with(sctp_prefix)) reject(text, "SCTP is not served; " + std::string{allowed_forms});
     const std::string_view address = is_udp(text) ? text.substr(udp_prefix.size()) : text;
     HostPort parts = split(address, text);
     if ((parts.host.empty() && !address.starts_with(':')) || parts.port.empty()) reject(text, allowed_forms);

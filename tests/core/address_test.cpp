@@ -87,6 +87,7 @@ TEST_SUITE("core: addresses") {
                                  ":",
                                  "udp:80",
                                  "dccp:127.0.0.1:80",
+                                 "sctp:127.0.0.1:80",
                                  "127.0.0.1:",
                                  "127.0.0.1:65536",
                                  "127.0.0.1:100000",
@@ -105,6 +106,12 @@ TEST_SUITE("core: addresses") {
             CAPTURE(text);
             CHECK(complaint(text).starts_with("'" + std::string{text} + "' is not an address: "));
         }
+    }
+
+    TEST_CASE("protocols that are not served are named") {
+        CHECK(complaint("dccp:127.0.0.1:80").find("DCCP") != std::string::npos);
+        CHECK(complaint("sctp:127.0.0.1:80").find("SCTP is not served; expected HOST:PORT") !=
+              std::string::npos);
     }
 
     TEST_CASE("a port is digits up to 65535 or a name: no sign, no blank, no low 16 bits of what is larger") {
