@@ -10,16 +10,20 @@ import threading
 import unittest
 from pathlib import Path
 
+import every_model
 from harness import TOP, Bullpen, wait_until
 from upgradable import Upgradable
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
-MODELS = ("prefork", "prefork-accept", "prefork-reuseport", "iterative", "prethread", "prethread-accept")
+ALL_MODELS = ("prefork", "prefork, 2 threads each", "prefork-accept", "prefork-reuseport", "iterative", "prethread",
+              "prethread-accept")
+MODELS = [case for case in ALL_MODELS if case in os.environ.get("BULLPEN_MODELS", "").split("/")] or ALL_MODELS
 PATIENCE = 60
 
 
-def flags_of(model):
-    return ("--model", model) if model == "iterative" else ("--model", model, "--workers", "3")
+def flags_of(case):
+    model = every_model.model_of(case)
+    return [*every_model.flags_of(case), *([] if model == "iterative" else ["--workers", "3"])]
 
 
 def client_of(address):
@@ -81,10 +85,10 @@ class Datagrams(unittest.TestCase):
             self.fail(f"wanted {wanted}, balanced; got {datagrams(server)}")
 
     def test_echo_is_served_by_each_model_over_both_families_and_unix_sockets(self):
-        for model in MODELS:
+        for case_number, model in enumerate(MODELS):
             listens = ["udp:127.0.0.1:0", "udp:[::1]:0"]
             if model != "prefork-reuseport":
-                listens += [f"unixgram:{self.home}/s-{model}", f"unixgram:@bullpen-test-{os.getpid()}"]
+                listens += [f"unixgram:{self.home}/{case_number}", f"unixgram:@bullpen-test-{os.getpid()}"]
             flags = [flag for address in listens for flag in ("--listen", address)]
             with self.subTest(model=model), Bullpen("echo", *flags_of(model), *flags) as server:
                 self.assertEqual(len(server.addresses), len(listens))
@@ -93,7 +97,7 @@ class Datagrams(unittest.TestCase):
                         for question in (b"hello", b"x", b"x" * 60000):
                             self.assertEqual(ask(client, question), question)
                 self.wait_for_counts(server, answered=3 * len(listens), sent=3 * len(listens))
-            self.assertFalse(os.path.exists(f"{self.home}/s-{model}"))
+            self.assertFalse(os.path.exists(f"{self.home}/{case_number}"))
 
     def test_many_clients_of_each_model_are_all_answered(self):
         for model in MODELS:
