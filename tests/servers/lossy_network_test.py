@@ -31,24 +31,24 @@ class LossyNetworks(unittest.TestCase):
 
     def test_a_doubled_or_late_answer_is_not_taken_for_another_question_s(self):
         network = self.network(twice=0.4, delay=(0.01, 0.03))
-        status, told = load(network, "--requests", "200", "--concurrency", "4")
-        self.assertEqual((status, told["requests"], told["failed"], told["strays"]), (0, 200, 0, 0))
-        self.assertGreater(network.reordered, 50)
-        self.assertGreater(told["duplicates"], 50)
+        status, told = load(network, "--requests", "120", "--concurrency", "4")
+        self.assertEqual((status, told["requests"], told["failed"], told["strays"]), (0, 120, 0, 0))
+        self.assertGreater(network.reordered, 30)
+        self.assertGreater(told["duplicates"], 30)
         # No question is answered before a datagram has gone there and back.
-        self.assertGreaterEqual(told["duration_s"], 200 / 4 * 0.02)
+        self.assertGreaterEqual(told["duration_s"], 120 / 4 * 0.02)
         self.assertGreaterEqual(told["latency_us"]["p50"], 20_000)
         self.assertLess(told["loss"], 0.05)  # The network loses nothing.
 
     def test_the_round_trip_of_a_question_that_was_sent_again_is_that_of_the_transmission_that_was_answered(self):
-        network = self.network(delay=(0.3, 0.3))
+        network = self.network(delay=(0.2, 0.2))
         status, told = load(network, "--requests", "12", "--concurrency", "4")
         self.assertEqual((status, told["requests"], told["failed"]), (0, 12, 0))
-        self.assertGreaterEqual(told["round_trip_us"], 600_000)  # Since the second transmission it was 350 ms.
-        self.assertGreaterEqual(told["latency_us"]["p50"], 600_000)
+        self.assertGreaterEqual(told["round_trip_us"], 400_000)  # Since the second transmission it was 150 ms.
+        self.assertGreaterEqual(told["latency_us"]["p50"], 400_000)
 
     def test_a_delay_above_the_first_time_out_makes_no_storm(self):
-        network = self.network(delay=(0.3, 0.3))
+        network = self.network(delay=(0.2, 0.2))
         status, told = load(network, "--requests", "12", "--concurrency", "4")
         self.assertEqual((status, told["requests"]), (0, 12))
         # Each client's first question twice, or thrice on a slow machine; the next is asked by one that knows better.
@@ -57,15 +57,22 @@ class LossyNetworks(unittest.TestCase):
         self.assertEqual(told["sent"], len(network.questions))
         self.assertEqual((told["loss"], told["duplicates"]), (0, 0))  # Late is not lost, nor answered twice.
 
+    def test_what_is_still_on_its_way_when_all_questions_are_answered_is_not_lost(self):
+        network = self.network(delay=(0.2, 0.2))
+        status, told = load(network, "--requests", "4", "--concurrency", "4")
+        self.assertEqual((status, told["requests"]), (0, 4))
+        self.assertGreaterEqual(told["retransmissions"], 4)  # Answered after the end.
+        self.assertEqual((told["answers"], told["loss"]), (told["sent"], 0))
+
     def test_who_gave_up_too_soon_learns_from_late_answers_for_how_long_to_wait(self):
         network = self.network(delay=(0.2, 0.2))
-        status, told = load(network, "--requests", "8", "--concurrency", "1", "--attempts", "1")
-        self.assertEqual((status, told["requests"] + told["failed"], told["retransmissions"]), (1, 8, 0))
+        status, told = load(network, "--requests", "6", "--concurrency", "1", "--attempts", "1")
+        self.assertEqual((status, told["requests"] + told["failed"], told["retransmissions"]), (1, 6, 0))
         self.assertGreaterEqual(told["failed"], 1)  # 250 ms were too short,
         self.assertLessEqual(told["failed"], 3)  # until the first answer came.
 
     def test_without_answers_each_time_out_is_twice_the_one_before(self):
-        before, attempts = 30, 7
+        before, attempts = 30, 6
         network = self.network(swallows=lambda number: number > before)
         status, told = load(network, "--requests", str(before + 1), "--concurrency", "1", "--attempts", str(attempts))
         self.assertEqual((status, told["failed"]), (1, 1))
