@@ -63,9 +63,10 @@ void check_transports(const CLI::App& compare, const CompareOptions& options) {
         throw std::invalid_argument{
             "--models: all transports of --workload transports are served by one model; got " +
             std::to_string(options.models.size())};
-    refuse_beside(compare, "--workload transports",
-                  {"--workload", "--models", "--threads", "--duration", "--repeat", "--concurrency",
-                   "--requests", "--size", "--json", "--report"},
+    std::vector<std::string> fitting = {"--workload", "--models", "--duration", "--repeat", "--concurrency",
+                                        "--requests", "--size",   "--json",     "--report"};
+    if (any_threaded(options.models)) fitting.emplace_back("--threads");
+    refuse_beside(compare, "--workload transports", fitting,
                   "measures an echo with as many workers as clients");
 }
 

@@ -151,7 +151,7 @@ void reading(Html& html, const Comparison& comparison) {
         "p", {},
         "Each run started a server of its own, warmed it up, and sent it the load from one client on "
         "the same machine. Runs were made in turn (A B C A B C …), so that what changed on the machine "
-        "meanwhile met all models.");
+        "meanwhile met all of them.");
     for (const std::string& help : reading_help(comparison))
         html.element("p", {}, help);
     html.element(
