@@ -207,6 +207,8 @@ Comparison measure_all(const CompareOptions& options) {
     const Interruption interruption;
     const Content content = options.root.empty() ? Content{options.workload.size} : Content{options.root};
     const std::vector<Event> events = plan(options, content);
+    std::vector<FullBuffer> full_buffers;
+    if (are_transports(options)) full_buffers = try_full_buffers();
     Comparison comparison{
         .began = utc_now(),
         .version = BULLPEN_VERSION,
@@ -220,8 +222,7 @@ Comparison measure_all(const CompareOptions& options) {
                       ". Ctrl-C ends it and shows what is finished.");
     Bench bench{interruption, progress};
     comparison.workloads = run_all(events, options.repeat, bench);
-    if (are_transports(options) && !interruption.came())
-        comparison.workloads.front().full_buffers = try_full_buffers();
+    if (are_transports(options)) comparison.workloads.front().full_buffers = std::move(full_buffers);
     comparison.interrupted = interruption.came();
     return comparison;
 }
