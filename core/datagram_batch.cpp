@@ -106,6 +106,11 @@ bool DatagramBatch::is_truncated(std::size_t index) const noexcept {
     return (messages_[index].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 }
 
+std::optional<IpAddress> DatagramBatch::source(std::size_t index) const noexcept {
+    const msghdr& message = messages_[index].msg_hdr;
+    return IpAddress::of(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
+}
+
 Address DatagramBatch::sender(std::size_t index) const noexcept {
     const msghdr& message = messages_[index].msg_hdr;
     constexpr sockaddr nameless{.sa_family = AF_UNIX, .sa_data = {}};

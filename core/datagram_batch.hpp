@@ -6,10 +6,12 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include <bullpen/datagram.hpp>
+#include <bullpen/ip_address.hpp>
 #include "core/listener.hpp"
 
 namespace bullpen {
@@ -37,6 +39,8 @@ public:
     /// Of those received, by their order.
     [[nodiscard]] Datagram at(std::size_t index) noexcept { return Datagram{*this, index}; }
     [[nodiscard]] DatagramFate fate(std::size_t index) const noexcept;
+    /// Where it says it comes from; nothing of a UNIX socket's.
+    [[nodiscard]] std::optional<IpAddress> source(std::size_t index) const noexcept;
 
     /// Sends what is to be sent, without waiting.
     void send_answers() noexcept;

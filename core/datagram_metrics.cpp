@@ -15,9 +15,13 @@ using metrics::Series;
 constexpr std::array<std::string_view, 4> outcomes{"answered", "discarded", "refused", "failed"};
 constexpr std::size_t failed = outcomes.size() - 1;
 
+/// By DatagramRefusal.
+constexpr std::array<std::string_view, 4> reasons{"handler", "denied", "rate", "banned"};
+
 struct DatagramMetrics {
-    Metric served = define("bullpen_datagrams_total",
-                           "Datagrams whose handler has returned, by what became of them.", {"outcome"});
+    Metric ended = define("bullpen_datagrams_total", "Datagrams by what became of them.", {"outcome"});
+    Metric refused = define("bullpen_datagrams_refused_total",
+                            "Datagrams that got no answer on purpose, by why.", {"reason"});
     Metric truncated =
         define("bullpen_datagrams_truncated_total", "Datagrams that were longer than 65,535 bytes.", {});
     Metric sent = define("bullpen_datagrams_sent_total", "Answers that the kernel took.", {});
@@ -39,13 +43,16 @@ bool counts() noexcept {
     return metrics::own_series.store != nullptr;
 }
 
+/// `known`: the series that the calling thread has found before.
+void count(const Metric& metric, std::string_view label, const Series*& known) noexcept {
+    if (known == nullptr || known->store != metrics::own_series.store)
+        known = &find_series(metric, std::array{label});
+    CounterSeries{metric, *known}.add();
+}
+
 void count_outcome(std::size_t outcome) noexcept {
-    if (!counts()) return;
     thread_local std::array<const Series*, outcomes.size()> known{};
-    const Series*& series = known[outcome];
-    if (series == nullptr || series->store != metrics::own_series.store)
-        series = &find_series(all().served, std::array{outcomes[outcome]});
-    CounterSeries{all().served, *series}.add();
+    if (counts()) count(all().ended, outcomes[outcome], known[outcome]);
 }
 
 void count(const Metric& metric, std::size_t amount) noexcept {
@@ -59,7 +66,15 @@ void define_datagram_metrics() {
 }
 
 void count_datagram(DatagramFate fate) noexcept {
+    if (fate == DatagramFate::refused) return count_refused_datagram(DatagramRefusal::handler);
     count_outcome(static_cast<std::size_t>(fate));
+}
+
+void count_refused_datagram(DatagramRefusal reason) noexcept {
+    thread_local std::array<const Series*, reasons.size()> known{};
+    const auto index = static_cast<std::size_t>(reason);
+    if (counts()) count(all().refused, reasons[index], known[index]);
+    count_outcome(static_cast<std::size_t>(DatagramFate::refused));
 }
 
 void count_failed_datagram() noexcept {

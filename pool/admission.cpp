@@ -8,13 +8,6 @@
 namespace bullpen {
 namespace {
 
-NetworkSet networks_for(const std::string& listener, const std::vector<AdmissionRule>& rules) {
-    std::vector<Network> networks;
-    for (const AdmissionRule& rule : rules)
-        if (rule.listener.empty() || rule.listener == listener) networks.push_back(rule.network);
-    return NetworkSet{std::move(networks)};
-}
-
 std::vector<id_t> ids_for(const std::string& listener, const std::vector<LocalRule>& rules) {
     std::vector<id_t> ids;
     for (const LocalRule& rule : rules)
@@ -51,8 +44,7 @@ Admission::Admission(AdmissionOptions options, const std::vector<std::string>& l
     check(options.allow_uid, listeners);
     check(options.allow_gid, listeners);
     for (const std::string& listener : listeners)
-        lists_.push_back({networks_for(listener, options.allow),
-                          networks_for(listener, options.deny),
+        lists_.push_back({NetworkLists::of(listener, options),
                           {ids_for(listener, options.allow_uid), ids_for(listener, options.allow_gid)}});
 }
 
@@ -70,7 +62,7 @@ std::optional<Refusal> Admission::admit(int socket, const Peer& peer, std::size_
 
 bool Admission::denies(const Lists& lists, int socket, const Peer& peer) const noexcept {
     if (!peer.has_address) return lists.local.restrict() && !lists.local.admit(socket);
-    return lists.deny.contains(peer.address) || (!lists.allow.empty() && !lists.allow.contains(peer.address));
+    return lists.networks.exclude(peer.address);
 }
 
 /// From 0 to 99.

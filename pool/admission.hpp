@@ -10,8 +10,8 @@
 
 #include <bullpen/admission_options.hpp>
 #include <bullpen/clock.hpp>
-#include "core/network_set.hpp"
 #include "pool/local_lists.hpp"
+#include "pool/network_lists.hpp"
 #include "pool/peer.hpp"
 #include "pool/refusal.hpp"
 #include "pool/source_limits.hpp"
@@ -51,8 +51,7 @@ public:
 
 private:
     struct Lists {
-        NetworkSet allow;
-        NetworkSet deny;
+        NetworkLists networks;
         LocalLists local;
     };
 

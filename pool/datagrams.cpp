@@ -16,11 +16,22 @@ namespace {
 
 constexpr std::uint64_t batch_ns = 100'000;
 
+DatagramRefusal reason_of(Refusal refusal) noexcept {
+    switch (refusal) {
+        case Refusal::rate: return DatagramRefusal::rate;
+        case Refusal::banned: return DatagramRefusal::banned;
+        default: return DatagramRefusal::denied;
+    }
+}
+
 /// One worker's.
 class DatagramServer {
 public:
     DatagramServer(WorkerProcess& process, Worker& worker)
-        : process_{process}, worker_{worker}, listeners_{process.seat().listeners} {
+        : process_{process},
+          worker_{worker},
+          listeners_{process.seat().listeners},
+          admission_{*process.seat().admission} {
         for (const Listener& listener : listeners_)
             tell_destinations(listener.fd());
     }
@@ -55,15 +66,30 @@ private:
         worker_.receive_datagrams(count);
         std::uint64_t unsent_since_ns = received_ns;
         std::uint64_t now_ns = received_ns;
+        std::size_t served = 0;
         for (std::size_t i = 0; i < count; ++i) {
+            if (is_refused(i, listener, received_ns)) continue;
             serve(i, received_ns);
+            ++served;
             now_ns = monotonic_ns();
             if (now_ns - unsent_since_ns < answers_wait_ns) continue;
             batch_->send_answers();
             unsent_since_ns = now_ns;
         }
         batch_->send_answers();
-        service_ns_ = (now_ns - received_ns) / count;
+        if (served > 0) service_ns_ = (now_ns - received_ns) / served;
+        return true;
+    }
+
+    bool is_refused(std::size_t index, const Listener& listener, std::uint64_t now_ns) noexcept {
+        if (!admission_.enabled()) return false;
+        const std::optional<IpAddress> source = batch_->source(index);
+        if (!source) return false;
+        const auto at = static_cast<std::size_t>(&listener - listeners_.data());
+        const std::optional<Refusal> refusal = admission_.admit(*source, at, now_ns);
+        if (!refusal) return false;
+        count_refused_datagram(reason_of(*refusal));
+        worker_.refuse_received();
         return true;
     }
 
@@ -89,6 +115,7 @@ private:
     WorkerProcess& process_;
     Worker& worker_;
     std::span<const Listener> listeners_;
+    const DatagramAdmission& admission_;
     std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
     std::uint64_t service_ns_ = batch_ns;  ///< Of one, in the batch before.
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -20,6 +21,12 @@ PoolOptions checked(PoolOptions options) {
     return options;
 }
 
+/// A reload may set a rate later.
+std::shared_ptr<SourceRates> source_rates_for(const PoolOptions& options) {
+    if (options.design.form != Form::datagram) return nullptr;
+    return std::make_shared<SourceRates>(options.admission.sources.sources_max);
+}
+
 constexpr TimePoint not_at_all = TimePoint::min();
 
 }  // namespace
@@ -32,6 +39,7 @@ Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds dra
       shape_{shape_of(options_)},
       listener_texts_{std::move(opened.texts)},
       admission_{options_.admission, listener_texts_},
+      datagram_admission_{options_.admission, listener_texts_, source_rates_for(options_)},
       scoreboard_{shape_.slots, shape_.pick == Pick::never ? 0 : static_cast<std::uint32_t>(shape_.depth),
                   static_cast<std::uint32_t>(options_.metrics_kib)},
       wake_up_{scoreboard_.header()},
@@ -44,7 +52,10 @@ Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds dra
                  scoreboard_,
                  connections_,
                  roster_,
-                 {.listeners = &door_.listeners(), .wake = wake_up_.fd(), .drain_timeout = drain_timeout}},
+                 {.listeners = &door_.listeners(),
+                  .admission = &datagram_admission_,
+                  .wake = wake_up_.fd(),
+                  .drain_timeout = drain_timeout}},
       recalls_{options_, shape_, scoreboard_, roster_, workforce_},
       handoffs_{options_, shape_, scoreboard_, connections_, lobby_, roster_, workforce_, recalls_},
       sizer_{options_},

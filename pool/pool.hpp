@@ -14,6 +14,7 @@
 #include "pool/admission.hpp"
 #include "pool/connections.hpp"
 #include "pool/control_line.hpp"
+#include "pool/datagram_admission.hpp"
 #include "pool/descriptor_budget.hpp"
 #include "pool/door.hpp"
 #include "pool/events.hpp"
@@ -112,6 +113,7 @@ public:
         std::vector<std::size_t> places;  ///< Of those.
         std::vector<std::string> texts;   ///< Of all listeners.
         Admission admission;
+        DatagramAdmission datagram_admission;
         bool new_listeners = false;
     };
     [[nodiscard]] Change prepare_change(PoolOptions wanted, OpenedListeners added) const;
@@ -311,6 +313,7 @@ private:
     std::vector<std::string> listener_texts_;  ///< For each listener, the text in Options::listen; empty: it
                                                ///< is closed, or will be.
     Admission admission_;
+    DatagramAdmission datagram_admission_;
     Scoreboard scoreboard_;
     WakeUp wake_up_;
     Connections connections_;

@@ -26,6 +26,7 @@ Pool::Change Pool::prepare_change(PoolOptions wanted, OpenedListeners added) con
         texts[(*places)[i]] = added.texts[i];
     }
     Admission admission{wanted.admission, texts};
+    DatagramAdmission datagram_admission{wanted.admission, texts, datagram_admission_.rates()};
     wanted.reserve = options_.reserve;  // The slots are there.
     wanted.workers_most = options_.workers_most;
     wanted.limits = limits_for(wanted.design, wanted.limits);
@@ -34,6 +35,7 @@ Pool::Change Pool::prepare_change(PoolOptions wanted, OpenedListeners added) con
             .places = *places,
             .texts = std::move(texts),
             .admission = std::move(admission),
+            .datagram_admission = std::move(datagram_admission),
             .new_listeners = new_listeners};
 }
 
@@ -47,6 +49,7 @@ bool Pool::change(Change&& change, std::chrono::seconds drain_timeout) noexcept 
     if (change.options.of_workers != options_.of_workers) workforce_.begin_edition();
     options_ = std::move(change.options);
     admission_ = std::move(change.admission);
+    datagram_admission_ = std::move(change.datagram_admission);
     connections_.set_refusal(options_.refusal);
     door_.change(options_.listen_options);
     workforce_.set_drain_timeout(drain_timeout);

@@ -304,6 +304,12 @@ void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress
     if (how == Closed::reset) process_.wake_master();  // The client waits for the master's close.
 }
 
+void Worker::refuse_received() noexcept {
+    add(row_.begun);
+    add(row_.completed);
+    row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
+}
+
 void Worker::stop_working(std::uint64_t begun_ns) noexcept {
     const std::uint64_t now_ns = monotonic_ns();
     row_.service.record(now_ns - begun_ns);

@@ -84,6 +84,9 @@ public:
         end(begun_ns, good ? row_.completed : row_.failed, handoff, Closed::in_order);
     }
 
+    /// Counts one of those that were received as ended: no handler begins with it.
+    void refuse_received() noexcept;
+
     /// Tells the master that this worker has the connection of a message.
     HandoffProgress note_received(const Message& message) noexcept;
 

@@ -23,6 +23,7 @@
 #include "core/series_store.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/acceptor.hpp"
+#include "pool/datagram_admission.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/scoreboard.hpp"
 #include "pool/worker.hpp"
@@ -46,9 +47,10 @@ struct WorkerSeat {
     int wake = -1;                   ///< The eventfd that wakes the master.
     std::span<const Listener> listeners = {};
     Delivery delivery = Delivery::handoff;
-    bool owns_listeners = false;        ///< No other process has these listeners.
-    AcceptLock* accept_lock = nullptr;  ///< Null if the workers don't take turns.
-    PoolLimits limits = {};             ///< For its threads, if the process sizes their pool itself.
+    bool owns_listeners = false;                   ///< No other process has these listeners.
+    AcceptLock* accept_lock = nullptr;             ///< Null if the workers don't take turns.
+    const DatagramAdmission* admission = nullptr;  ///< Of datagrams.
+    PoolLimits limits = {};  ///< For its threads, if the process sizes their pool itself.
     std::chrono::milliseconds resize_interval{100};
     std::chrono::milliseconds shrink_window{10'000};
     int capacity = 1;                         ///< Connections that a worker serves at once.

@@ -234,6 +234,7 @@ WorkerSeat Workforce::seat_for(SlotRange process) const {
         .delivery = options_.design.delivery,
         .owns_listeners = options_.design.own_listeners,
         .accept_lock = accept_lock_.get(),
+        .admission = common_.admission,
         .limits = options_.limits,
         .resize_interval = options_.resize_interval,
         .shrink_window = options_.shrink_window,

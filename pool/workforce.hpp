@@ -21,6 +21,7 @@
 #include "core/table_fd.hpp"
 #include "pool/accept_lock.hpp"
 #include "pool/connections.hpp"
+#include "pool/datagram_admission.hpp"
 #include "pool/obituary.hpp"
 #include "pool/pool_options.hpp"
 #include "pool/pool_shape.hpp"
@@ -62,6 +63,7 @@ public:
     /// What every worker gets from the pool; all descriptors are borrowed.
     struct Common {
         const std::vector<Listener>* listeners = nullptr;
+        const DatagramAdmission* admission = nullptr;
         int wake = -1;               ///< The eventfd that wakes the master.
         std::vector<int> kept = {};  ///< The user's own descriptors.
         std::chrono::seconds drain_timeout{30};

@@ -127,12 +127,20 @@ bool lends_socket(const InetdEntry& entry) noexcept {
     return entry.waits || entry.socket == InetdSocket::dgram;
 }
 
+/// A datagram holds no connection, and its sender has no user.
+AdmissionOptions as_for_datagrams(AdmissionOptions options) {
+    options.allow_uid = options.allow_gid = {};
+    options.early_drop = {};
+    options.sources.connections_max = 0;
+    return options;
+}
+
 /// With the flags' settings that go with the model; the others are as without flags.
 PoolOptions new_pool(const Model& model, const InetdTerms& terms) {
     PoolOptions pool = terms.pool.pool;
     if (!model.master_accepts()) {
         const PoolOptions usual;
-        pool.admission = usual.admission;
+        pool.admission = model.form == Form::datagram ? as_for_datagrams(pool.admission) : usual.admission;
         pool.limits = usual.limits;
         pool.request_timeout = usual.request_timeout;  // Nobody waits for the end of a run.
     }

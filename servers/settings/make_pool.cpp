@@ -56,7 +56,8 @@ void check_limits(const PoolOptions& pool, const Place& where) {
 }
 
 bool is_unix(std::string_view listener) noexcept {
-    return listener.starts_with("unix:") || listener.starts_with("seqpacket:");
+    return listener.starts_with("unix:") || listener.starts_with("seqpacket:") ||
+           listener.starts_with("unixgram:");
 }
 
 void check_capacity(const PoolOptions& pool, const Place& where) {
@@ -110,7 +111,7 @@ void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, 
             where.reject(where.spell(key) + ": " + no_such("listener", wanted, {known.begin(), known.end()}));
         if (is_unix(wanted))
             where.reject(where.spell(key) + ": the clients of " + wanted +
-                         " have no address; expected a TCP listener after the @");
+                         " have no address; expected a TCP or UDP listener after the @");
     }
 }
 
@@ -162,6 +163,9 @@ constexpr std::array of_workers = {"service",      "program",        "scheduling
                                    "idle_timeout", "header_timeout", "body_timeout", "body_rate",
                                    "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
                                    "linger_total"};
+/// The same where workers decide who gets in: in pools of datagrams.
+constexpr std::array of_datagrams = {"allow",         "deny",       "trusted_proxies", "source_rate",
+                                     "source_prefix", "source_ban", "source_ban_after"};
 /// What can't change in a pool that is there.
 constexpr std::array of_pool = {"model",       "threads",     "capacity", "queue_ahead",
                                 "accept_lock", "metrics_kib", "oob"};
@@ -191,9 +195,11 @@ void note_texts(PoolOptions& pool, PoolSettings settings) {
         if (setting.key == "types") text += identity_of(settings.of_service.types, true);
         if (setting.key == "quotes") text += identity_of(settings.of_service.quotes, true);
     }
+    const bool datagrams = pool.design.form == Form::datagram;
     for (const Setting<PoolSettings>& setting : pool_settings()) {
         const SettingText text{std::string{setting.key}, text_of(setting, settings)};
-        if (is_in(of_workers, setting.key)) pool.of_workers.push_back(text);
+        if (is_in(of_workers, setting.key) || (datagrams && is_in(of_datagrams, setting.key)))
+            pool.of_workers.push_back(text);
         if (is_in(of_pool, setting.key)) pool.of_pool.push_back(text);
     }
 }

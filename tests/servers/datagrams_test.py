@@ -26,7 +26,7 @@ def flags_of(case):
     return [*every_model.flags_of(case), *([] if model == "iterative" else ["--workers", "3"])]
 
 
-def client_of(address):
+def client_of(address, source=None):
     """A socket that is connected to the server, and has a name where it needs one to be answered."""
     kind, _, name = address.partition(":")
     if kind == "unixgram":
@@ -36,6 +36,8 @@ def client_of(address):
     else:
         host, _, port = name.rpartition(":")
         client = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET, socket.SOCK_DGRAM)
+        if source:
+            client.bind((source, 0))
         client.connect((host.strip("[]"), int(port)))
     client.settimeout(PATIENCE)
     return client
@@ -44,6 +46,26 @@ def client_of(address):
 def ask(client, question):
     client.send(question)
     return client.recv(70000)
+
+
+def is_answered(client, question=b"x"):
+    """Whether this question is, within a moment; what comes for earlier ones is thrown away."""
+    client.settimeout(0.2)
+    try:
+        client.send(question)
+        while client.recv(70000) != question:
+            pass
+        return True
+    except (TimeoutError, ConnectionRefusedError):
+        return False
+    finally:
+        client.settimeout(PATIENCE)
+
+
+def refusals(server):
+    """By their reason, as far as there are any."""
+    return {dict(labels)["reason"]: int(number) for (name, labels), number in server.metrics().items()
+            if name == "bullpen_datagrams_refused_total"}
 
 
 def datagrams(server):
@@ -159,6 +181,104 @@ class Datagrams(unittest.TestCase):
             service.sendto(b"x", ("127.0.0.1", server.port))
             self.wait_for_counts(server, refused=1, received=1, sent=0)
 
+    def each(self, *flags, models=MODELS):
+        for model in models:
+            with self.subTest(model=model), \
+                    Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0", *flags) as server:
+                yield server
+
+    def test_the_lists_say_whose_datagrams_are_answered(self):
+        for server in self.each("--allow", "127.0.0.0/28", "--deny", "127.0.0.3"):
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                for refused in ("127.0.0.3", "127.0.0.99"):
+                    with client_of(server.addresses[0], refused) as other:
+                        for _ in range(5):
+                            other.send(b"x")
+                self.assertEqual(ask(client, b"hello"), b"hello")
+            self.wait_for_counts(server, answered=1, refused=10, sent=1)
+            self.assertEqual(refusals(server), {"denied": 10})
+
+    def test_of_two_listeners_one_may_have_lists_of_its_own(self):
+        with Bullpen("echo", "--listen", "udp:127.0.0.1:0", "--listen", f"unixgram:{self.home}/s",
+                     "--listen", "udp:[::1]:0", "--deny", "::/0@udp:[::1]:0") as server:
+            for address, wanted in zip(server.addresses, (True, True, False)):
+                with client_of(address) as client:
+                    if wanted:
+                        self.assertEqual(ask(client, b"x"), b"x")
+                    else:
+                        client.send(b"x")
+            self.wait_for_counts(server, answered=2, refused=1)
+
+    def test_a_source_has_one_rate_with_all_workers(self):
+        for server in self.each("--source-rate", "1", "--trusted-proxies", "127.0.0.9"):
+            for number in range(40):  # By many sockets, which the kernel deals out to all workers.
+                with client_of(server.addresses[0], "127.0.0.2") as client:
+                    client.send(str(number).encode())
+            counts = self.wait_for_counts(server, received=40)
+            self.assertIn(counts["answered"], range(1, 8))
+            self.assertEqual(refusals(server), {"rate": counts["refused"]})
+            for host in ("127.0.0.3", "127.0.0.9", "127.0.0.9", "127.0.0.9"):
+                with client_of(server.addresses[0], host) as client:
+                    self.assertEqual(ask(client, b"y"), b"y")
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                wait_until(lambda: is_answered(client), "a service to come again")
+
+    def test_a_source_that_goes_on_asking_too_often_is_banned_for_a_while(self):
+        for server in self.each("--source-rate", "1", "--source-ban", "3600", "--source-ban-after", "3",
+                                models=("prefork", "prethread")):
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                for _ in range(50):
+                    client.send(b"x")
+            self.wait_for_counts(server, received=50)
+            self.assertEqual(refusals(server)["rate"], 3)
+            self.assertGreater(refusals(server)["banned"], 30)
+            before = datagrams(server)
+            with client_of(server.addresses[0], "127.0.0.3") as other:
+                self.assertEqual(ask(other, b"y"), b"y")
+            for worker in server.workers():  # The ban outlives the workers.
+                os.kill(worker, signal.SIGKILL)
+                wait_until(lambda: worker not in server.workers(), "its end")
+            wait_until(server.workers, "other workers")
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                wait_until(lambda: not is_answered(client) and datagrams(server)["refused"] > before["refused"],
+                           "one more to be refused")
+        for server in self.each("--source-rate", "1", "--source-ban", "1", "--source-ban-after", "1", models=("prefork",)):
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                client.send(b"x")
+                client.send(b"x")
+                wait_until(lambda: datagrams(server)["received"] == 2, "both")
+                self.assertEqual(client.recv(10), b"x")
+                wait_until(lambda: is_answered(client), "the end of the ban")
+
+    def test_a_flood_that_is_refused_takes_no_worker(self):
+        for server in self.each("--deny", "127.0.0.1", models=("prefork", "prefork-reuseport")):
+            stop_asking = self.flood(server.addresses[0])
+            with client_of(server.addresses[0], "127.0.0.2") as client:
+                for number in range(20):
+                    wait_until(lambda: is_answered(client, b"%d" % number), "an answer")
+            stop_asking()
+            counts = wait_until(lambda: (found := datagrams(server)) and balanced(found) and found, "the balance")
+            self.assertGreater(counts["refused"], 100)
+
+    def test_a_reload_changes_who_is_answered(self):
+        def pool(more):
+            return f'[pool.echo]\nservice = "echo"\nlisten = ["udp:127.0.0.1:0"]\n{more}\n'
+        path = self.configuration(pool(""))
+        with Bullpen("--config", str(path)) as server, client_of(server.addresses[0]) as client:
+            self.assertEqual(ask(client, b"x"), b"x")
+            self.configuration(pool('deny = ["127.0.0.0/8"]'))
+            status, _, said = server.ctl("reload")
+            self.assertEqual(status, 0, said)
+            client.send(b"x")
+            self.wait_for_counts(server, answered=1, refused=1)
+            self.configuration(pool("source_rate = 1"))
+            status, _, said = server.ctl("reload")
+            self.assertEqual(status, 0, said)
+            self.assertEqual(ask(client, b"y"), b"y")
+            for _ in range(20):
+                client.send(b"y")
+            wait_until(lambda: refusals(server).get("rate", 0) > 5, "refusals")
+
     def test_one_that_is_too_long_is_cut_and_counted(self):
         with Bullpen("discard", "--listen", f"unixgram:{self.home}/s") as server:
             with client_of(server.addresses[0]) as client:
@@ -223,13 +343,7 @@ class Datagrams(unittest.TestCase):
                     os.kill(worker, signal.SIGKILL)
                     wait_until(lambda: worker not in server.workers(), "its end")
                 with client_of(server.addresses[0]) as client:
-                    client.settimeout(0.2)
-                    def is_answered():
-                        try:
-                            return ask(client, b"x") == b"x"
-                        except (TimeoutError, ConnectionRefusedError):
-                            return False
-                    wait_until(is_answered, "an answer")
+                    wait_until(lambda: is_answered(client), "an answer")
                 wait_until(lambda: balanced(datagrams(server)), "the balance")
 
     def test_the_master_s_death_is_noticed_by_nobody(self):
@@ -335,7 +449,13 @@ class Datagrams(unittest.TestCase):
             (("echo", *udp, "--model", "inetd"), "which model inetd doesn't serve"),
             ((*udp,), "service http serves connections only; datagrams are answered by echo, "),
             (("work", *udp), "service work serves connections only"),
-            (("echo", *udp, "--source-rate", "5"), "not with model prefork over datagrams"),
+            (("echo", *udp, "--source-connections", "5"), "not with model prefork over datagrams"),
+            (("echo", *udp, "--startups", "5:30:9"), "not with model prefork over datagrams"),
+            (("echo", *udp, "--allow-uid", "0"), "not with model prefork over datagrams"),
+            (("echo", *udp, "--source-ban", "5"), "needs --source-connections or --source-rate"),
+            (("echo", *udp, "--deny", "10.0.0.0/8@udp:127.0.0.1:1"), "no listener 'udp:127.0.0.1:1'"),
+            (("echo", "--listen", f"unixgram:{self.home}/s", "--deny", f"::/0@unixgram:{self.home}/s"),
+             "have no address; expected a TCP or UDP listener after the @"),
             (("echo", "--model", "prefork-reuseport", "--listen", f"unixgram:{self.home}/s"), "needs UDP listeners"),
         )
         for arguments, sentence in cases:

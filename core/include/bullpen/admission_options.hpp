@@ -1,4 +1,4 @@
-/// Which clients get in, where the master accepts.
+/// Which clients get in, where the master accepts; and whose datagrams are served.
 #pragma once
 
 #include <sys/types.h>
@@ -25,7 +25,7 @@ struct LocalRule {
         {};  ///< A UNIX one of Options::listen, as it is written there; empty: all of them.
 };
 
-/// Everything is off by default.
+/// Off by default. Of datagrams: allow, deny, and a source's rate and ban (an address may be forged there).
 struct AdmissionOptions {
     std::vector<AdmissionRule> allow = {};  ///< A listener with such rules admits only their networks.
     std::vector<AdmissionRule> deny = {};   ///< Takes precedence over allow.

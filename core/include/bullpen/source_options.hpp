@@ -19,7 +19,7 @@ struct SourcePrefixes {
 /// default.
 struct SourceOptions {
     int connections_max = 0;      ///< Connections at once; 0: no limit.
-    int rate_max = 0;             ///< New connections a second, which may come in one burst; 0: no limit.
+    int rate_max = 0;             ///< New connections (datagrams) a second, also in one burst; 0: no limit.
     std::chrono::seconds ban{0};  ///< How long a source is banned after ban_after refusals; 0: never banned.
     int ban_after = 5;            ///< Refusals within ban_window that lead to a ban.
     std::chrono::seconds ban_window{10};  ///< Tries during a ban don't prolong it.

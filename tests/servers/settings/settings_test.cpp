@@ -270,7 +270,8 @@ TEST_SUITE("servers: settings") {
         CHECK(
             complaint({{"deny", {"::1@"}}}, with_listeners()).starts_with("--deny: there is no listener ''"));
         CHECK(complaint({{"allow", {"::1@unix:/run/web@home"}}}, with_listeners()) ==
-              "--allow: the clients of unix:/run/web@home have no address; expected a TCP listener after the "
+              "--allow: the clients of unix:/run/web@home have no address; expected a TCP or UDP listener "
+              "after the "
               "@");
         CHECK(complaint({{"startups", {"10:30"}}}, with_listeners())
                   .starts_with("--startups: '10:30' is no begin:rate:full; "));
