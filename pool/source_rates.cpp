@@ -27,6 +27,14 @@ std::uint64_t window_begin_ns(std::uint64_t word) noexcept {
     return word & ~count_mask;
 }
 
+/// The finalizer of MurmurHash3, a bijection. The hashes of neighbouring addresses are an arithmetic
+/// progression, which without it some random keys crowd into a few of the buckets.
+std::uint64_t spread(std::uint64_t key) noexcept {
+    key = (key ^ (key >> 33)) * 0xff51afd7ed558ccdULL;
+    key = (key ^ (key >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+    return key ^ (key >> 33);
+}
+
 bool window_is_over(std::uint64_t word, std::uint64_t window_ns, std::uint64_t now_ns) noexcept {
     return word == 0 || now_ns >= window_begin_ns(word) + window_ns;
 }
@@ -70,7 +78,7 @@ SourceRates::Source* SourceRates::find_or_take(std::uint64_t key, const Limits& 
 
 std::uint64_t SourceRates::key_of(const IpAddress& network) const noexcept {
     const std::uint64_t key = std::uint64_t{high_(network)} << 32 | low_(network);
-    return std::max<std::uint64_t>(key, 1);
+    return std::max<std::uint64_t>(spread(key), 1);
 }
 
 bool SourceRates::Source::counts(const Limits& limits, std::uint64_t now_ns) const noexcept {

@@ -26,7 +26,8 @@ ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
 PORTS = (8080, 8007, 9464)  # Of the servers that the pages start.
 # Of promtool, prometheus, doctest, cmake, ctest, curl and pkg-config.
 SELDOM = {"bullpen_urgent_bytes_total",  # Exported only with the flag that asks for it,
-          *(f"bullpen_datagrams_{of}total" for of in ("", "truncated_", "sent_", "unsent_", "dropped_"))}  # or by such a pool.
+          *(f"bullpen_datagrams_{of}total"  # or by such a pool.
+            for of in ("", "refused_", "truncated_", "sent_", "unsent_", "dropped_"))}
 OTHERS_FLAGS = {"--config", "--source-file", "--install", "--prefix", "--cflags", "--libs", "--static", "--build", "--test-dir",
                 "--output-on-failure", "--retry", "--retry-delay", "--retry-connrefused"}
 

@@ -118,6 +118,7 @@ PEERS = (
     bullpen("prethread"),
     bullpen("prethread-accept"),
     bullpen("event", workers=""),
+    *(bullpen(model, workers="") for model in ("select", "poll", "epoll", "signal")),
     bullpen("prefork-event", workers="--workers 2"),
     bullpen("event", "--capacity 12000", workers="", name="event+capacity", cases=("idle",)),
     superserver("bullpen/inetd", "@bullpen@ serve exec --listen 127.0.0.1:@port@ --metrics off --control off --model inetd "
