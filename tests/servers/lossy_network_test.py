@@ -75,7 +75,8 @@ class LossyNetworks(unittest.TestCase):
         before, attempts = 30, 6
         network = self.network(swallows=lambda number: number > before)
         status, told = load(network, "--requests", str(before + 1), "--concurrency", "1", "--attempts", str(attempts))
-        self.assertEqual((status, told["failed"]), (1, 1))
+        self.assertEqual(status, 1)
+        self.assertGreaterEqual(told["failed"], 1)  # Two, if on a slow machine one of the others was sent again.
         in_vain = [struct.unpack("=QQ", identity) for client, identity in network.questions[-attempts:]]
         numbers, sent_ns = zip(*in_vain)
         self.assertEqual(sorted(set(numbers)), list(numbers))  # Each transmission has a number of its own.
