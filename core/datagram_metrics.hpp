@@ -22,6 +22,8 @@ void define_datagram_metrics();
 
 /// One whose handler has returned.
 void count_datagram(DatagramFate fate) noexcept;
+
+/// One that is refused, by its handler or before any has seen it.
 void count_refused_datagram(DatagramRefusal reason) noexcept;
 void count_failed_datagram() noexcept;
 void count_truncated_datagram() noexcept;
