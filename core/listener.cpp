@@ -4,10 +4,12 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -308,6 +310,23 @@ UniqueFd open_socket(const Address& address, const ListenOptions& options) {
     return address.type() == SOCK_DGRAM ? open_datagram(address, options) : open_tcp(address, options);
 }
 
+using SocketMemory = std::array<std::uint32_t, SK_MEMINFO_VARS>;
+
+std::optional<SocketMemory> memory_of(int fd) noexcept {
+    SocketMemory numbers{};
+    socklen_t size = sizeof numbers;
+    if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, numbers.data(), &size) != 0) return {};
+    return numbers;
+}
+
+std::optional<ListenQueue> udp_queue(int fd) noexcept {
+    const std::optional<SocketMemory> memory = memory_of(fd);
+    int next = 0;
+    if (!memory || ::ioctl(fd, SIOCINQ, &next) != 0) return {};
+    return queue_of_datagrams((*memory)[SK_MEMINFO_RMEM_ALLOC], (*memory)[SK_MEMINFO_RCVBUF],
+                              static_cast<std::size_t>(std::max(next, 0)));
+}
+
 std::optional<ListenQueue> tcp_queue(int fd) noexcept {
     tcp_info info{};
     socklen_t size = sizeof info;
@@ -383,16 +402,19 @@ void Listener::own_file() noexcept {
 }
 
 std::optional<ListenQueue> Listener::queue() const noexcept {
-    if (is_for_datagrams()) return {};
-    return address_.family() == AF_UNIX ? unix_queue(fd()) : tcp_queue(fd());
+    if (address_.family() != AF_UNIX) return is_for_datagrams() ? udp_queue(fd()) : tcp_queue(fd());
+    if (is_for_datagrams()) return {};  // What lies there is accounted to its senders.
+    return unix_queue(fd());
+}
+
+unsigned Listener::waiting() const noexcept {
+    const std::optional<ListenQueue> known = queue();
+    return known ? known->length : has_clients() ? 1U : 0U;
 }
 
 std::uint64_t Listener::dropped() const noexcept {
-    std::array<std::uint32_t, SK_MEMINFO_VARS> numbers{};
-    socklen_t size = sizeof numbers;
-    if (!is_for_datagrams() || ::getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, numbers.data(), &size) != 0)
-        return 0;
-    return numbers[SK_MEMINFO_DROPS];
+    const auto numbers = is_for_datagrams() ? memory_of(fd()) : std::nullopt;
+    return numbers ? (*numbers)[SK_MEMINFO_DROPS] : 0;
 }
 
 /// One that lets in nobody is readable always, and only its queue tells.

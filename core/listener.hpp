@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -15,11 +16,22 @@
 
 namespace bullpen {
 
-/// Clients in the kernel's accept queue that nobody has accepted yet, and how many it may hold.
+/// Clients in the kernel's accept queue that nobody has accepted yet, or datagrams that nobody has received,
+/// and how many it may hold.
 struct ListenQueue {
     unsigned length = 0;
     unsigned limit = 0;
 };
+
+/// About how many datagrams are in a queue of which the kernel tells only its memory and the size of the next
+/// one: as many as if all were of that size. The kernel takes some 800 bytes for each besides.
+constexpr ListenQueue queue_of_datagrams(std::size_t bytes, std::size_t bytes_max,
+                                         std::size_t next) noexcept {
+    constexpr std::size_t overhead = 832;
+    const std::size_t each = next + overhead;
+    return {.length = static_cast<unsigned>((bytes + each - 1) / each),
+            .limit = static_cast<unsigned>(bytes_max / each)};
+}
 
 /// Owns a socket that listens, or one for datagrams that is bound, and, for a UNIX socket, its file. The
 /// process that opened it (the master) destroys it; forked children leave through _exit() and so never remove
@@ -80,8 +92,12 @@ public:
     /// The bound address: the real port where 0 was asked for.
     [[nodiscard]] const Address& address() const noexcept { return address_; }
 
-    /// From the kernel: TCP_INFO (no lock taken), or sock_diag(7) for a UNIX socket. Nothing if it won't say.
+    /// From the kernel: TCP_INFO (no lock taken), SO_MEMINFO for UDP, or sock_diag(7) for a UNIX socket.
+    /// Nothing if it won't say, as of a UNIX socket for datagrams.
     [[nodiscard]] std::optional<ListenQueue> queue() const noexcept;
+
+    /// The queue's length; of one that the kernel doesn't tell, 1 if it isn't empty.
+    [[nodiscard]] unsigned waiting() const noexcept;
 
     /// Datagrams that the kernel has thrown away since the socket was opened, for want of room (UDP; at a
     /// UNIX socket senders wait) or because it lets in no more; SO_RXQ_OVFL tells the same number.

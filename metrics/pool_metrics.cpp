@@ -274,12 +274,11 @@ void add_listen_queues(Families& families) {
                                 {{"listener", now.pool.listeners[i]}});
         };
     };
-    families.gauge(
-        "bullpen_listen_queue_length",
-        "Clients that have connected and wait in the kernel's queue to be accepted; looked at once a second.",
-        each(&ListenQueueWords::length));
+    families.gauge("bullpen_listen_queue_length",
+                   "Clients or datagrams that wait in the kernel's queue; looked at once a second.",
+                   each(&ListenQueueWords::length));
     families.gauge("bullpen_listen_queue_limit",
-                   "Clients that the kernel's queue has room for; beyond that new ones are turned away.",
+                   "Those that the kernel's queue has room for; beyond that new ones are turned away.",
                    each(&ListenQueueWords::limit));
     families.counter(
         "bullpen_datagrams_dropped_total",

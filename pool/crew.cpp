@@ -188,7 +188,7 @@ PoolCounts Crew::count() const noexcept {
     }
     if (counts.idle == 0)
         for (const Listener& listener : process_.seat().listeners)
-            counts.waiting += static_cast<int>(listener.queue().value_or(ListenQueue{}).length);
+            counts.waiting += static_cast<int>(listener.waiting());
     return counts;
 }
 

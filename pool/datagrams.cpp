@@ -77,6 +77,7 @@ private:
             unsent_since_ns = now_ns;
         }
         batch_->send_answers();
+        worker_.end_batch();
         if (served > 0) service_ns_ = (now_ns - received_ns) / served;
         return true;
     }
@@ -89,12 +90,12 @@ private:
         const std::optional<Refusal> refusal = admission_.admit(*source, at, now_ns);
         if (!refusal) return false;
         count_refused_datagram(reason_of(*refusal));
-        worker_.refuse_received();
+        worker_.refuse_datagram();
         return true;
     }
 
     void serve(std::size_t index, std::uint64_t received_ns) noexcept {
-        const std::uint64_t begun_ns = worker_.begin_received(received_ns);
+        const std::uint64_t begun_ns = worker_.begin_datagram(received_ns);
         bool failed = false;
         try {
             Datagram datagram = batch_->at(index);
@@ -107,7 +108,7 @@ private:
             count_failed_datagram();
         else
             count_datagram(batch_->fate(index));
-        worker_.end_without_connection(begun_ns, !failed, {});
+        worker_.end_datagram(begun_ns, !failed);
     }
 
     static constexpr std::uint64_t answers_wait_ns = 1'000'000;

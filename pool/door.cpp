@@ -267,10 +267,8 @@ bool Door::has_clients() const noexcept {
 
 int Door::length() const noexcept {
     unsigned length = 0;
-    for (const Listener& listener : listeners_) {
-        const std::optional<ListenQueue> queue = listener.queue();
-        length += queue ? queue->length : listener.has_clients() ? 1U : 0U;
-    }
+    for (const Listener& listener : listeners_)
+        length += listener.waiting();
     return static_cast<int>(length);
 }
 

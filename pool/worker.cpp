@@ -258,7 +258,11 @@ void Worker::end_turn(std::uint64_t begun_ns, const Completion& completion,
 
 std::uint64_t Worker::begin(const Client& client) noexcept {
     if (process_.seat().delivery == Delivery::accept) count_accepted(1);
-    return begin_received(client.since_ns);
+    const std::uint64_t begun_ns = monotonic_ns();
+    add(row_.begun);
+    if (serving_++ == 0) start_working(begun_ns);
+    row_.queue_wait.record(begun_ns - std::min(begun_ns, client.since_ns));
+    return begun_ns;
 }
 
 void Worker::count_accepted(std::size_t count) noexcept {
@@ -267,20 +271,14 @@ void Worker::count_accepted(std::size_t count) noexcept {
         process_.wake_master();  // The pool may have to grow.
 }
 
-std::uint64_t Worker::begin_received(std::uint64_t since_ns) noexcept {
-    const std::uint64_t begun_ns = monotonic_ns();
-    add(row_.begun);
-    if (serving_++ == 0) {
-        serving_since_ns_ = begun_ns;
-        row_.begun_at_ns.store(begun_ns, relaxed);
-        row_.note.begun_ns.store(begun_ns, relaxed);
-        row_.note.write({});
-        // The sizer of a crew looks at the activity before it sleeps; note_change() looks whether it sleeps.
-        row_.activity.store(static_cast<std::uint32_t>(Activity::busy), std::memory_order_seq_cst);
-        process_.note_change();
-    }
-    row_.queue_wait.record(begun_ns - std::min(begun_ns, since_ns));
-    return begun_ns;
+/// The sizer of a crew looks at the activity before it sleeps; note_change() looks whether it sleeps.
+void Worker::start_working(std::uint64_t now_ns) noexcept {
+    serving_since_ns_ = now_ns;
+    row_.begun_at_ns.store(now_ns, relaxed);
+    row_.note.begun_ns.store(now_ns, relaxed);
+    row_.note.write({});
+    row_.activity.store(static_cast<std::uint32_t>(Activity::busy), std::memory_order_seq_cst);
+    process_.note_change();
 }
 
 /// Where the master hands off, it learns of the end from the completion, by which the slot has room again.
@@ -289,11 +287,7 @@ std::uint64_t Worker::begin_received(std::uint64_t since_ns) noexcept {
 void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress handoff,
                  Closed how) noexcept {
     stop_working(begun_ns);
-    if (!handoff) {
-        add(outcome);
-        row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
-        return;
-    }
+    if (!handoff) return count_here(outcome);
     free_notes_.push_back(handoff.note());
     const bool told = !process_.is_orphan();
     if (told)
@@ -304,21 +298,55 @@ void Worker::end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress
     if (how == Closed::reset) process_.wake_master();  // The client waits for the master's close.
 }
 
-void Worker::refuse_received() noexcept {
-    add(row_.begun);
-    add(row_.completed);
+/// Where no master waits for a completion.
+void Worker::count_here(SharedCounter& outcome) noexcept {
+    add(outcome);
     row_.finished.store(row_.finished.load(relaxed) + 1, std::memory_order_seq_cst);
 }
 
 void Worker::stop_working(std::uint64_t begun_ns) noexcept {
     const std::uint64_t now_ns = monotonic_ns();
     row_.service.record(now_ns - begun_ns);
-    if (--serving_ != 0) return;
+    if (--serving_ == 0) rest(now_ns);
+}
+
+void Worker::rest(std::uint64_t now_ns) noexcept {
     add(row_.busy_ns, now_ns - serving_since_ns_);
     row_.begun_at_ns.store(0, relaxed);
     row_.note.begun_ns.store(0, relaxed);
     set_idle();
     process_.note_change();
+}
+
+std::uint64_t Worker::begin_datagram(std::uint64_t received_ns) noexcept {
+    const std::uint64_t begun_ns = monotonic_ns();
+    add(row_.begun);
+    if (serving_ == 0) {
+        serving_ = 1;
+        start_working(begun_ns);
+    } else {
+        row_.note.begun_ns.store(begun_ns, relaxed);
+        row_.note.write({});
+    }
+    row_.queue_wait.record(begun_ns - std::min(begun_ns, received_ns));
+    return begun_ns;
+}
+
+void Worker::end_datagram(std::uint64_t begun_ns, bool good) noexcept {
+    row_.service.record(monotonic_ns() - begun_ns);
+    row_.note.begun_ns.store(0, relaxed);
+    count_here(good ? row_.completed : row_.failed);
+}
+
+void Worker::refuse_datagram() noexcept {
+    add(row_.begun);
+    count_here(row_.completed);
+}
+
+void Worker::end_batch() noexcept {
+    if (serving_ == 0) return;
+    serving_ = 0;
+    rest(monotonic_ns());
 }
 
 void Worker::wake_waiting_master() noexcept {

@@ -67,9 +67,17 @@ public:
     /// Counts the beginning of a connection's handler and returns its time (CLOCK_MONOTONIC).
     std::uint64_t begin(const Client& client) noexcept;
 
-    /// For datagrams: counts those that were received at once as accepted, then the beginning of each.
+    // For datagrams. A worker is busy from the first that it serves of a batch until end_batch(): between two
+    // of them it looks as busy as it is.
+
+    /// Counts those that were received at once as accepted.
     void receive_datagrams(std::size_t count) noexcept { count_accepted(count); }
-    std::uint64_t begin_received(std::uint64_t since_ns) noexcept;
+    /// Counts the beginning of one's handler and returns its time.
+    std::uint64_t begin_datagram(std::uint64_t received_ns) noexcept;
+    void end_datagram(std::uint64_t begun_ns, bool good) noexcept;
+    /// Counts one as ended with which no handler begins.
+    void refuse_datagram() noexcept;
+    void end_batch() noexcept;
 
     /// Counts a connection's end, after its close, and tells the master. `Served` is a ServedConnection or an
     /// AsyncConnection.
@@ -79,13 +87,10 @@ public:
         end(begun_ns, outcome_of(connection, handler_threw), handoff, how);
     }
 
-    /// The same for what isn't a Connection: one that a program has served, a datagram.
+    /// The same for what isn't a Connection: one that a program has served.
     void end_without_connection(std::uint64_t begun_ns, bool good, HandoffProgress handoff) noexcept {
         end(begun_ns, good ? row_.completed : row_.failed, handoff, Closed::in_order);
     }
-
-    /// Counts one of those that were received as ended: no handler begins with it.
-    void refuse_received() noexcept;
 
     /// Tells the master that this worker has the connection of a message.
     HandoffProgress note_received(const Message& message) noexcept;
@@ -132,7 +137,10 @@ private:
                                                             const HandoffProgress& handoff) noexcept;
     void end(std::uint64_t begun_ns, SharedCounter& outcome, HandoffProgress handoff, Closed how) noexcept;
     void end_turn(std::uint64_t begun_ns, const Completion& completion, HandoffProgress handoff) noexcept;
+    void start_working(std::uint64_t now_ns) noexcept;
     void stop_working(std::uint64_t begun_ns) noexcept;
+    void rest(std::uint64_t now_ns) noexcept;
+    void count_here(SharedCounter& outcome) noexcept;
 
     /// The counter of a connection's ending.
     template <typename Served>

@@ -110,6 +110,42 @@ TEST_SUITE("core: listeners") {
         }
     }
 
+    TEST_CASE("the kernel tells about how many datagrams wait") {
+        CHECK(queue_of_datagrams(0, 212'992, 0).length == 0);
+        CHECK(queue_of_datagrams(832, 212'992, 0).length == 1);
+        CHECK(queue_of_datagrams(1, 212'992, 60'000).length == 1);
+        CHECK(queue_of_datagrams(100'000, 212'992, 168).length == 100);
+        CHECK(queue_of_datagrams(100'000, 212'992, 168).limit == 212);
+
+        const Listener listener = listen_on("udp:127.0.0.1:0");
+        const UniqueFd client{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        const Address& to = listener.address();
+        CHECK(listener.waiting() == 0);
+        for (const std::size_t size : {0, 100, 1400}) {
+            const std::string text(size, 'x');
+            for (int i = 0; i < 20; ++i)
+                REQUIRE(::sendto(client.get(), text.data(), size, 0, to.data(), to.size()) >= 0);
+            CHECK(listener.waiting() >= 20);
+            CHECK(listener.waiting() <= 30);
+            REQUIRE(listener.queue());
+            CHECK(listener.queue()->limit > listener.queue()->length);
+            char taken[2000];
+            while (::recv(listener.fd(), taken, sizeof taken, MSG_DONTWAIT) >= 0)
+                continue;
+        }
+    }
+
+    TEST_CASE("of a UNIX socket's datagrams it only tells that there are some") {
+        const Listener listener = listen_on("unixgram:@bullpen-waiting-" + std::to_string(::getpid()));
+        const UniqueFd client{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        const Address& to = listener.address();
+        CHECK(!listener.queue());
+        CHECK(listener.waiting() == 0);
+        for (int i = 0; i < 3; ++i)
+            REQUIRE(::sendto(client.get(), "x", 1, 0, to.data(), to.size()) == 1);
+        CHECK(listener.waiting() == 1);
+    }
+
     TEST_CASE("after the order to stop no client gets in, the backlog can be accepted, a successor serves") {
         for (const char* text : {"127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"}) {
             CAPTURE(text);

@@ -454,6 +454,18 @@ void logs(Connection& client) {
     }
 }
 
+/// Answers with its pid after a pause of so many milliseconds, or does what the datagram says instead.
+void datagrams(bullpen::Datagram& datagram) {
+    const std::string word{datagram.text()};
+    if (word == "throw") throw std::runtime_error{"as told"};
+    if (word == "crash") ::raise(SIGKILL);
+    if (word == "exit") std::exit(3);
+    if (word == "nothing") return;
+    if (word == "no") return datagram.refuse();
+    std::this_thread::sleep_for(std::chrono::milliseconds{std::stoi(word)});
+    datagram.answer(std::to_string(::getpid()));
+}
+
 boost::asio::awaitable<void> logs_in_a_coroutine(bullpen::AsyncConnection& client) {
     Buffer buffer;
     while (const std::size_t size = co_await client.read_some(buffer)) {
@@ -512,6 +524,10 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
     } else if (key == "workers") {
         options.limits = {
             .policy = bullpen::SizingPolicy::fixed, .workers_start = number(), .workers_max = number()};
+    } else if (key == "workers_max") {
+        options.limits.workers_max = number();
+    } else if (key == "shrink_s") {
+        options.shrink_window = std::chrono::seconds{number()};
     } else if (key == "titles") {
         options.process_titles = value == "on";
     } else if (key == "log") {
@@ -567,6 +583,7 @@ int main(int argc, char** argv) {
         set(options, setting.substr(0, equals), std::string{setting.substr(equals + 1)});
     }
     const std::string_view handler{argv[1]};
+    if (handler == "datagrams") return bullpen::serve(options, datagrams);
     if (options.model.ends_with("event")) return bullpen::serve(options, coroutines.at(handler));
     return bullpen::serve(options, handlers.at(handler));
 }

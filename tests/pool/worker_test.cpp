@@ -76,6 +76,14 @@ bool goes_on(const SocketPair& sockets) {
 
 }  // namespace
 
+/// Whether `body` returned true of a worker of datagrams.
+bool with_datagram_worker(const std::function<bool(Worker&)>& body) {
+    return in_worker_process({.delivery = Delivery::accept}, [&](WorkerProcess& process) {
+        process.worker().ready();
+        return body(process.worker());
+    });
+}
+
 TEST_SUITE("pool: a worker's word to its master") {
     TEST_CASE("of a connection that has ended, which one, after its end and its count") {
         CHECK(in_service([](Connection& client) { client.write_all("x"); },
@@ -216,5 +224,25 @@ TEST_SUITE("pool: a worker's word to its master") {
                 },
                 seat));
         }
+    }
+
+    TEST_CASE("a worker of datagrams is busy from the first that it serves to the end of the batch") {
+        CHECK(with_datagram_worker([](Worker& worker) {
+            worker.receive_datagrams(3);
+            worker.refuse_datagram();
+            bool right = worker.activity() == Activity::idle;
+            for (int i = 0; i < 2; ++i) {
+                const std::uint64_t begun_ns = worker.begin_datagram(monotonic_ns());
+                right =
+                    right && worker.activity() == Activity::busy && worker.row().note.begun_ns == begun_ns;
+                worker.end_datagram(begun_ns, i == 0);
+                right = right && worker.activity() == Activity::busy && worker.row().note.begun_ns == 0;
+            }
+            worker.end_batch();
+            const ScoreboardRow& row = worker.row();
+            return right && worker.activity() == Activity::idle && row.begun_at_ns == 0 && row.busy_ns > 0 &&
+                   row.accepted == 3 && row.begun == 3 && row.completed == 2 && row.failed == 1 &&
+                   row.finished == 3;
+        }));
     }
 }
