@@ -47,6 +47,21 @@ public:
         }
     }
 
+    /// Serves one, of the sockets in turn, and is ready once it has it, or has found none. Those that aren't
+    /// admitted don't count.
+    void run_once() {
+        bool served = false;
+        for (std::size_t i = 0; i < listeners_.size() && !served; ++i) {
+            const Listener& listener = listeners_[(process_.seat().generation + i) % listeners_.size()];
+            while (!served && worker_.leave() != Leave::now &&
+                   batch_->receive(listener, 1, DatagramBatch::Wait::never) > 0) {
+                worker_.announce_ready();
+                served = serve_received(listener, 1) > 0;
+            }
+        }
+        worker_.announce_ready();
+    }
+
 private:
     /// One batch of each socket, so that a busy one doesn't keep the others waiting. Returns whether there
     /// was a datagram. At the only socket it waits for one, for a slice.
@@ -62,6 +77,12 @@ private:
     bool serve_batch(const Listener& listener, DatagramBatch::Wait wait) {
         const std::size_t count = batch_->receive(listener, datagrams_at_once(service_ns_), wait);
         if (count == 0) return false;
+        serve_received(listener, count);
+        return true;
+    }
+
+    /// Returns how many were admitted.
+    std::size_t serve_received(const Listener& listener, std::size_t count) {
         const std::uint64_t received_ns = monotonic_ns();
         worker_.receive_datagrams(count);
         std::uint64_t unsent_since_ns = received_ns;
@@ -79,7 +100,7 @@ private:
         batch_->send_answers();
         worker_.end_batch();
         if (served > 0) service_ns_ = (now_ns - received_ns) / served;
-        return true;
+        return served;
     }
 
     bool is_refused(std::size_t index, const Listener& listener, std::uint64_t now_ns) noexcept {
@@ -134,6 +155,10 @@ void serve_datagrams(WorkerProcess& process) {
         worker.ready();
         server.run();
     });
+}
+
+void serve_one_datagram(WorkerProcess& process) {
+    DatagramServer{process, process.worker()}.run_once();
 }
 
 void serve_datagrams_by_threads(WorkerProcess& process) {

@@ -14,6 +14,10 @@ class WorkerProcess;
 /// stop those that the kernel holds are served.
 void serve_datagrams(WorkerProcess& process);
 
+/// A worker that was started because a datagram waits serves one, or none if others were faster, and ends.
+/// There are as many at once as datagrams are being served (UNP 22.7).
+void serve_one_datagram(WorkerProcess& process);
+
 /// The same for Housing::threads_of_one.
 void serve_datagrams_by_threads(WorkerProcess& process);
 

@@ -109,7 +109,7 @@ std::vector<int> Door::forget_closed() {
 
 // A master's turns.
 
-void Door::accept_in_master(Events& events, TimePoint now) {
+void Door::watch_by(Events& events, TimePoint now) {
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
         State& state = states_.emplace_back();
         if (listeners_[i].is_closed()) continue;
@@ -253,6 +253,13 @@ void Door::watch_for_first() noexcept {
     if (is_known_to_wait()) return;
     for (State& state : states_)
         state.arm();
+}
+
+void Door::watch_again() {
+    for (State& state : states_) {
+        state.forget_clients();
+        state.arm();
+    }
 }
 
 bool Door::is_known_to_wait() const noexcept {

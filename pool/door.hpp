@@ -73,8 +73,9 @@ public:
 
     // A master's turns.
 
-    /// For a pool whose master accepts: makes the listeners non-blocking and prepares to watch them.
-    void accept_in_master(Events& events, TimePoint now);
+    /// For a pool whose master accepts, or starts a worker when a datagram waits: makes the listeners
+    /// non-blocking and prepares to watch them.
+    void watch_by(Events& events, TimePoint now);
 
     /// For a pool whose workers accept: makes the listeners blocking if there is one and `event_driven` is
     /// false, else non-blocking.
@@ -118,6 +119,9 @@ public:
 
     /// The same for a master that won't accept now, and only wants to learn that a client has come.
     void watch_for_first() noexcept;
+
+    /// The same for one that accepts nobody: whatever waits, or has been waiting, wakes it.
+    void watch_again();
 
     /// Whether a client is known to wait.
     [[nodiscard]] bool is_known_to_wait() const noexcept;

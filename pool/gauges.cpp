@@ -30,7 +30,7 @@ Gauges::Gauges(const PoolOptions& options, const PoolShape& shape, Scoreboard& s
 void Gauges::publish_limits() noexcept {
     const PoolLimits& limits = options_.limits;
     const bool fixed = limits.policy == SizingPolicy::fixed;
-    const bool idles = shape_.pick != Pick::vacant;  // False: a worker is forked for each client.
+    const bool idles = !shape_.forks_for_each;
     header_.workers_max = static_cast<std::uint32_t>(limits.workers_max);
     header_.spare_min = static_cast<std::uint32_t>(!idles || fixed ? 0 : limits.spare_min);
     header_.spare_max = static_cast<std::uint32_t>(!idles  ? 0

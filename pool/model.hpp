@@ -43,6 +43,7 @@ struct Model {
     bool multiplexes = false;           ///< A worker serves up to Options::capacity clients at once.
     int capacity_most = 0;              ///< Above this capacity it can't be; 0: any.
     bool takes_threads = false;         ///< Options::threads may be more than 1.
+    bool receives_one = false;          ///< Of datagrams: a worker is started when one waits, for that one.
     std::string_view crash_takes = {};  ///< The connections that a crash of a handler ends, counted as lost.
     std::string_view crash_hides = {};  ///< The connections that it ends uncounted.
     std::string_view choose_when = {};  ///< When to choose the model.
@@ -53,6 +54,11 @@ struct Model {
 
     /// Whether the master accepts, so that it can park, queue or refuse a client.
     [[nodiscard]] constexpr bool master_accepts() const noexcept { return delivery != Delivery::accept; }
+
+    /// Whether a worker is started for each client, and ends with it.
+    [[nodiscard]] constexpr bool forks_for_each() const noexcept {
+        return delivery == Delivery::fork || receives_one;
+    }
 
     /// Whether the master closes its copy of a connection once it is served: a program ends it as it likes.
     [[nodiscard]] constexpr bool gives_away() const noexcept { return form == Form::program; }
@@ -75,8 +81,10 @@ struct Model {
 };
 
 /// The model as a pool of datagrams has it: the workers receive by themselves, on sockets that they share or,
-/// with own_listeners, on their own. It must have work_datagrams.
+/// with own_listeners, on their own. Where the master would accept and fork, it starts a worker when a
+/// datagram waits, and that receives it. The model must have work_datagrams.
 constexpr Model for_datagrams(Model model) noexcept {
+    model.receives_one = model.delivery == Delivery::fork;
     model.delivery = Delivery::accept;
     model.form = Form::datagram;
     model.work = model.work_datagrams;

@@ -95,8 +95,10 @@ void Pool::start(Events& events, std::vector<int> kept, TimePoint now) {
     door_.limit_rate(options_.starts_a_minute);
     workforce_.keep(std::move(kept));
     if (options_.design.master_accepts()) {
-        door_.accept_in_master(events, now);
+        door_.watch_by(events, now);
         lobby_.watch_by(events);
+    } else if (options_.design.receives_one) {
+        door_.watch_by(events, now);
     } else {
         door_.accept_in_workers(options_.design.multiplexes);
     }
@@ -169,7 +171,7 @@ void Pool::go_on(std::vector<UniqueFd>& strays, TimePoint now) {
 
 void Pool::start_workers(TimePoint now) noexcept {
     if (!may_start_workers() || stop_[0].begun || std::exchange(stop_[0].has_started, true)) return;
-    if (shape_.pick != Pick::vacant) workforce_.grow(sizer_.limits().workers_start, now);
+    if (!shape_.forks_for_each) workforce_.grow(sizer_.limits().workers_start, now);
 }
 
 void Pool::forgive(std::chrono::nanoseconds gap, TimePoint now) noexcept {
@@ -357,6 +359,11 @@ bool Pool::wait_for_workers() noexcept {
 /// Arms the listeners' watches if a client that comes could be given or queued. Returns false if such a
 /// client is known to wait.
 bool Pool::wait_for_clients(TimePoint now) noexcept {
+    if (options_.design.receives_one) {  // What waits is for the workers that are starting.
+        if (roster_.starting().empty() && roster_.may_grow() && workforce_.may_start(now))
+            door_.watch_again();
+        return true;
+    }
     const bool open = door_.is_open(now) && may_give(now);
     if (shape_.pick == Pick::never) {  // A worker that begins wakes the master: the pool may have to grow.
         const bool may_grow = shutdown_.is_serving() && roster_.may_grow() && sizer_.is_due(now);
@@ -404,6 +411,7 @@ TimePoint Pool::next_handing_out(TimePoint now) const noexcept {
 
 void Pool::resize(TimePoint now) noexcept {
     if (shape_.pick == Pick::vacant || !may_start_workers()) return;
+    if (options_.design.receives_one) return start_for_datagrams(now);
     if (shutdown_.is_retiring()) {
         // A connection that was taken back from a worker that died late in the stop still needs a worker.
         const bool wanted = lobby_.waiting() > 0 && !shutdown_.is_over(now);
@@ -427,6 +435,17 @@ void Pool::resize(TimePoint now) noexcept {
     workforce_.retire_idle(plan.retire, now);
 }
 
+/// Starts a worker for each datagram that waits. Those that are starting have received none yet. How many
+/// wait is a guess, and a worker that finds none ends: so they come a few at a time.
+void Pool::start_for_datagrams(TimePoint now) noexcept {
+    if (shutdown_.is_retiring()) return;
+    constexpr int at_once = 8;
+    const int room = options_.limits.workers_max - (static_cast<int>(slots()) - roster_.vacant().size());
+    const int starting = roster_.starting().size();
+    if (room > 0 && starting < at_once)
+        workforce_.grow(std::min(room, std::min(door_.length(), at_once) - starting), now);
+}
+
 int Pool::waiting_clients(const PoolCounts& counts) const noexcept {
     const int here = static_cast<int>(lobby_.waiting());
     return counts.idle > 0 ? here : here + roster_.ahead().size() + door_.length();
@@ -446,8 +465,7 @@ void Pool::announce(const Resize& plan, const PoolCounts& counts) const noexcept
 /// When the next resize is due, if workers are missing now. Workers that become missing later are noticed in
 /// the turn in which that happens.
 TimePoint Pool::next_resize(TimePoint now) const noexcept {
-    if (shape_.pick == Pick::vacant || shutdown_.is_retiring() || !may_start_workers())
-        return TimePoint::max();
+    if (shape_.forks_for_each || shutdown_.is_retiring() || !may_start_workers()) return TimePoint::max();
     if (renewer_.is_under_way() && shutdown_.is_serving()) return now + Renewer::between_looks;
     if (roster_.surplus() > 0) return std::max(sizer_.next(), now + std::chrono::milliseconds{1});
     if (!roster_.may_grow()) return TimePoint::max();
@@ -503,7 +521,7 @@ void Pool::continue_stop(TimePoint now) noexcept {
         lobby_.lose_all(ExitReason::drain_limit);
         connections_.farewells().close_all();
         workforce_.kill_all();
-    } else if (shutdown_.is_retiring() && none_left && shape_.pick != Pick::vacant) {
+    } else if (shutdown_.is_retiring() && none_left && !shape_.forks_for_each) {
         workforce_.retire_all(now);
     }
 }

@@ -260,7 +260,7 @@ public:
 
     /// Whether a worker is ready, or none need be before a client comes.
     [[nodiscard]] bool is_ready() const noexcept {
-        return shape_.pick == Pick::vacant || !roster_.ready().empty() || !may_start_workers();
+        return shape_.forks_for_each || !roster_.ready().empty() || !may_start_workers();
     }
 
     [[nodiscard]] PoolStatus status();
@@ -294,6 +294,7 @@ private:
     [[nodiscard]] std::size_t clients_at_once(std::uint32_t slot, std::uint64_t ahead) const noexcept;
     [[nodiscard]] std::size_t give(std::uint32_t slot, std::span<const Place> clients,
                                    TimePoint now) noexcept;
+    void start_for_datagrams(TimePoint now) noexcept;
     void fill_queue(TimePoint now) noexcept;
     void say_whether_wanted(TimePoint now) noexcept;
     [[nodiscard]] std::uint64_t places_ahead() const noexcept;

@@ -30,8 +30,9 @@ struct PoolShape {
     std::uint64_t held = 1;      ///< Where it accepts: the most that a worker has accepted and not ended.
     std::uint64_t depth = 1;     ///< Connections that a slot has at once: served, or in its channel.
     Pick pick = Pick::lowest_idle;
-    bool parks = false;         ///< Workers give connections back.
-    bool sizes_itself = false;  ///< One process, which starts and retires its workers, threads, by itself.
+    bool parks = false;           ///< Workers give connections back.
+    bool sizes_itself = false;    ///< One process, which starts and retires its workers, threads, by itself.
+    bool forks_for_each = false;  ///< See Model::forks_for_each().
 
     [[nodiscard]] bool hands_off() const noexcept {
         return pick == Pick::lowest_idle || pick == Pick::least_loaded;
@@ -58,9 +59,10 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
     PoolShape shape;
     shape.slots = static_cast<std::uint32_t>(limits_for(model, options.limits).workers_max);
     shape.sizes_itself = model.housing == Housing::threads_of_one;
+    shape.forks_for_each = model.forks_for_each();
     if (!shape.sizes_itself && model.workers_fixed == 0)
         shape.slots = std::max(shape.slots, static_cast<std::uint32_t>(options.workers_most));
-    if (!shape.sizes_itself && model.delivery != Delivery::fork)
+    if (!shape.sizes_itself && !shape.forks_for_each)
         shape.slots += static_cast<std::uint32_t>(options.reserve * options.threads);
     shape.slots_of_a_process = shape.sizes_itself ? shape.slots : static_cast<std::uint32_t>(options.threads);
     shape.capacity = model.multiplexes ? static_cast<std::uint64_t>(options.capacity) : 1;
@@ -81,9 +83,7 @@ inline PoolShape shape_of(const PoolOptions& options) noexcept {
 /// The most workers that the pool may have by its limits. The slots beyond are for new workers beside those
 /// that leave.
 inline int workers_most(const PoolOptions& options, const PoolShape& shape) noexcept {
-    const int reserved = shape.sizes_itself || options.design.delivery == Delivery::fork
-                             ? 0
-                             : options.reserve * options.threads;
+    const int reserved = shape.sizes_itself || shape.forks_for_each ? 0 : options.reserve * options.threads;
     return static_cast<int>(shape.slots) - reserved;
 }
 

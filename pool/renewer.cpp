@@ -14,7 +14,7 @@ Renewer::Renewer(const PoolOptions& options, const PoolShape& shape, Workforce& 
 /// be.
 void Renewer::begin(TimePoint now) noexcept {
     const RenewalCounts counts = workforce_.count_editions();
-    under_way_ = counts.stale > 0 && shape_.pick != Pick::vacant && !shape_.sizes_itself;
+    under_way_ = counts.stale > 0 && !shape_.forks_for_each && !shape_.sizes_itself;
     const int most = options_.limits.workers_max / static_cast<int>(shape_.slots_of_a_process);
     processes_wanted_ = std::min(counts.stale + counts.fresh_starting + counts.fresh_ready, most);
     moved_at_ = now;

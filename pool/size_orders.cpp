@@ -20,7 +20,7 @@ void SizeOrders::forget_changes() noexcept {
 ControlAnswer SizeOrders::carry_out(int processes, std::uint64_t number) {
     constexpr int refused = 2;
     const std::string pool = "pool " + options_.name + ": ";
-    if (options_.design.workers_fixed > 0 || shape_.sizes_itself || shape_.pick == Pick::vacant)
+    if (options_.design.workers_fixed > 0 || shape_.sizes_itself || shape_.forks_for_each)
         return {refused, pool + "model " + std::string{options_.design.name} +
                              " has no number of workers that could be changed"};
     const auto order = static_cast<std::uint32_t>(number);

@@ -239,7 +239,7 @@ WorkerSeat Workforce::seat_for(SlotRange process) const {
         .resize_interval = options_.resize_interval,
         .shrink_window = options_.shrink_window,
         .capacity = static_cast<int>(shape_.capacity),
-        .batch = options_.scheduling == Scheduling::batch && !is(Delivery::fork),
+        .batch = options_.scheduling == Scheduling::batch && !shape_.forks_for_each,
         .parks = shape_.parks,
         .parks_files = options_.parks_files,
         .slice = options_.listen_options.slice,
@@ -601,7 +601,7 @@ ExitReason Workforce::reason_for(const Death& death, bool stopping) const noexce
     if (ended_by_us && *ended_by_us != ExitReason::retired) return *ended_by_us;
     if (WIFSIGNALED(status)) return starting ? ExitReason::start : ExitReason::signalled;
     if (WEXITSTATUS(status) == worker_exit_descriptors) return ExitReason::descriptors;
-    const bool in_order = ended_by_us || stopping || is(Delivery::fork);
+    const bool in_order = ended_by_us || stopping || shape_.forks_for_each;
     if (in_order && WEXITSTATUS(status) == worker_exit_retired) return ExitReason::retired;
     return starting ? ExitReason::start : ExitReason::exited;
 }
@@ -686,7 +686,13 @@ void Workforce::bury(const Death& death, bool stopping, TimePoint now) noexcept 
         add(exits);
         pid = 0;
     }
-    if (is(Delivery::fork) || stopping || death.reason == ExitReason::retired) return;
+    if (options_.design.receives_one) {  // What it was started for still waits if it hasn't come to receive.
+        if (death.was_ready || seats_[death.process.first].ended_by_us)
+            pause_.note_success();
+        else
+            pause_.note_failure(now, !roster_.ready().empty());
+    }
+    if (shape_.forks_for_each || stopping || death.reason == ExitReason::retired) return;
     const bool ended_by_us = death.reason == ExitReason::request_timeout ||
                              death.reason == ExitReason::stopped || death.reason == ExitReason::replaced;
     if (of_use)

@@ -1,4 +1,6 @@
 /// Fork per client (UNP 30.5): the master accepts and forks a worker for each client, workers_max at a time.
+/// For a datagram it forks a worker that receives it.
+#include "pool/datagrams.hpp"
 #include "pool/worker_process.hpp"
 #include "servers/models/models.hpp"
 
@@ -14,6 +16,7 @@ const Model fork_per_client{
         [](WorkerProcess& process) {
             if (auto client = process.forked_for()) process.worker().serve(std::move(*client));
         },
+    .work_datagrams = serve_one_datagram,
 };
 
 }  // namespace bullpen

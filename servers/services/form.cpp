@@ -1,5 +1,7 @@
 #include "servers/services/form.hpp"
 
+#include <memory>
+
 #include "core/datagram_metrics.hpp"
 #include "core/enumerate.hpp"
 #include "servers/services/guarded_datagrams.hpp"
@@ -56,8 +58,9 @@ std::string set_form(PoolOptions& pool, const Service& service, const ServiceOpt
         case Form::asynchronous: pool.async_handler = service.make_async(options); break;
         case Form::program: pool.program = service.make_program(options); break;
         case Form::datagram:
-            pool.datagram_handler = [answer = service.make_datagram(options)](WorkerContext&) {
-                return guarded(answer);
+            pool.datagram_handler = [answer = service.make_datagram(options),
+                                     long_answers = std::make_shared<LongAnswers>()](WorkerContext&) {
+                return guarded(answer, long_answers);
             };
             define_datagram_metrics();
             break;

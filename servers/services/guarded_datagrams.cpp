@@ -1,10 +1,12 @@
 #include "servers/services/guarded_datagrams.hpp"
 
-#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include <bullpen/clock.hpp>
-#include "pool/source_limits.hpp"
+#include <bullpen/ip_address.hpp>
+#include <bullpen/source_options.hpp>
 
 namespace bullpen {
 namespace {
@@ -12,27 +14,11 @@ namespace {
 constexpr std::uint16_t nfs_port = 2049;
 constexpr std::uint16_t reserved_below = 1024;
 
-/// Of answers that are longer than their questions.
-class LongAnswers {
-public:
-    bool may_go_to(const Address& sender) {
-        const TimePoint now = Clock::now();
-        if (now - swept_ >= std::chrono::seconds{1}) {
-            limits_.sweep(now);
-            swept_ = now;
-        }
-        const Peer peer = Peer::of(sender.data(), sender.size());
-        if (limits_.admit(peer, now)) return false;
-        limits_.ended(peer);
-        return true;
-    }
+constexpr std::size_t sources = 4096;
 
-private:
-    static constexpr int a_second = 4;
-    static constexpr std::size_t sources = 4096;
-    SourceLimits limits_{SourceOptions{.rate_max = a_second, .sources_max = sources}};
-    TimePoint swept_{};
-};
+SourceRates::Limits limits() noexcept {
+    return SourceRates::Limits{SourceOptions{.rate_max = 4}};
+}
 
 bool is_a_service(const Datagram& datagram) {
     const Address sender = datagram.sender();
@@ -43,8 +29,18 @@ bool is_a_service(const Datagram& datagram) {
 
 }  // namespace
 
-DatagramHandler guarded(DatagramAnswer answer) {
-    return [answer = std::move(answer), long_answers = std::make_shared<LongAnswers>()](Datagram& datagram) {
+LongAnswers::LongAnswers() : rates_{sources} {}
+
+bool LongAnswers::may_go_to(const Address& sender) noexcept {
+    const std::optional<IpAddress> address = IpAddress::of(sender.data(), sender.size());
+    if (!address) return true;  // A UNIX socket's can't be forged.
+    const SourcePrefixes prefix;
+    return !rates_.admit(address->truncated(address->is_v4() ? prefix.v4 : prefix.v6), limits(),
+                         monotonic_ns());
+}
+
+DatagramHandler guarded(DatagramAnswer answer, std::shared_ptr<LongAnswers> long_answers) {
+    return [answer = std::move(answer), long_answers = std::move(long_answers)](Datagram& datagram) {
         if (is_a_service(datagram)) return datagram.refuse();
         const std::string text = answer(datagram.text());
         if (text.empty()) return;

@@ -125,8 +125,8 @@ TEST_SUITE("core: listeners") {
             const std::string text(size, 'x');
             for (int i = 0; i < 20; ++i)
                 REQUIRE(::sendto(client.get(), text.data(), size, 0, to.data(), to.size()) >= 0);
-            CHECK(listener.waiting() >= 20);
-            CHECK(listener.waiting() <= 30);
+            CHECK(listener.waiting() >= 10);  // What the kernel takes for each is its own affair.
+            CHECK(listener.waiting() <= 40);
             REQUIRE(listener.queue());
             CHECK(listener.queue()->limit > listener.queue()->length);
             char taken[2000];

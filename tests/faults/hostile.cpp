@@ -528,6 +528,11 @@ void set(bullpen::Options& options, std::string_view key, const std::string& val
         options.limits.workers_max = number();
     } else if (key == "shrink_s") {
         options.shrink_window = std::chrono::seconds{number()};
+    } else if (key == "start") {  // "fail", or "exit" as if it had been told to.
+        options.on_worker_start = [value](bullpen::WorkerContext&) {
+            if (value == "exit") ::_exit(0);
+            throw std::runtime_error{"as told"};
+        };
     } else if (key == "titles") {
         options.process_titles = value == "on";
     } else if (key == "log") {

@@ -25,6 +25,8 @@ TEST_SUITE("pool: datagrams") {
             CHECK(!design.master_accepts());
             CHECK((design.work == model.work_datagrams));
             CHECK(design.housing == model.housing);
+            CHECK(design.forks_for_each() == model.forks_for_each());
+            CHECK(design.receives_one == (model.delivery == Delivery::fork));
             CHECK(design.own_listeners == model.own_listeners);
         }
     }

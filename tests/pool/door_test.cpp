@@ -73,7 +73,7 @@ struct House {
           door{"web", open_all(std::vector<std::string>(listeners, "127.0.0.1:0")), pause_time, connections,
                admission} {
         connections.limit(most);
-        door.accept_in_master(events, begin);
+        door.watch_by(events, begin);
     }
 
     [[nodiscard]] UniqueFd connect(std::size_t listener = 0) {
@@ -414,6 +414,20 @@ TEST_SUITE("pool: the door") {
         CHECK(house.let_in());
     }
 
+    TEST_CASE("a master that accepts nobody is woken again by what still waits") {
+        House house{2};
+        house.door.watch_again();
+        const UniqueFd client = house.connect(1);
+        for (int turn = 0; turn < 3; ++turn) {
+            house.events.wait();
+            CHECK(house.door.is_known_to_wait());
+            house.door.watch_again();
+            CHECK(!house.door.is_known_to_wait());
+        }
+        CHECK(house.door.length() == 1);
+        CHECK(house.connections.size() == 0);
+    }
+
     TEST_CASE("out of descriptors it pauses, then goes on with those that waited") {
         CHECK(in_child([] {
             House house{2};
@@ -475,7 +489,7 @@ TEST_SUITE("pool: the door") {
         EventsInTest events;
         Door door{"web", open_all({"unix:" + path}), pause_time, connections, admission};
         connections.limit(10);
-        door.accept_in_master(events, begin);
+        door.watch_by(events, begin);
         const UniqueFd client = connect_to(door.listeners()[0].address());
         CHECK(door.length() == 1);
         CHECK(door.watch());
@@ -516,7 +530,7 @@ TEST_SUITE("pool: the door") {
         connections.limit(10);
         door.remove(1);
         CHECK_FALSE(door.is_in_service(1));
-        door.accept_in_master(events, begin);  // The next master.
+        door.watch_by(events, begin);  // The next master.
         const Address address = door.listeners()[1].address();
         const UniqueFd late{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
         CHECK(::connect(late.get(), address.data(), address.size()) == -1);  // Its SYN is dropped.

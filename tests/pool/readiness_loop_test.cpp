@@ -97,7 +97,7 @@ TEST_SUITE("pool: clients in turns") {
     TEST_CASE("who doesn't take what was asked for is ended at the limit; who takes it gets all") {
         under_each([](const Model& model) {
             PoolOptions pool = pool_that_obeys(1, model);
-            pool.time_limits.write = milliseconds{300};
+            pool.time_limits.write = milliseconds{2000};
             RunningMaster master{{pool}};
             const UniqueFd takes_nothing = master.connect();
             REQUIRE(::send(takes_nothing.get(), "w", 1, 0) == 1);

@@ -37,21 +37,27 @@ int answered(const DatagramHandler& handler, const std::string& question, int ti
 
 TEST_SUITE("services: guarded datagrams") {
     TEST_CASE("answers that aren't longer than their questions are given always") {
-        const DatagramHandler handler =
-            guarded([](std::string_view question) { return std::string{question}; });
+        const DatagramHandler handler = guarded(
+            [](std::string_view question) { return std::string{question}; }, std::make_shared<LongAnswers>());
         CHECK(answered(handler, "hello", 50) == 50);
     }
 
     TEST_CASE("longer ones are given to a source four times a second") {
-        const DatagramHandler handler =
-            guarded([](std::string_view) { return std::string{"a long answer"}; });
+        const DatagramAnswer answer = [](std::string_view) { return std::string{"a long answer"}; };
+        const auto long_answers = std::make_shared<LongAnswers>();
+        const DatagramHandler handler = guarded(answer, long_answers);
         const int answers = answered(handler, "short", 50);
         CHECK(answers >= 4);
         CHECK(answers < 20);
         CHECK(answered(handler, "a question as long", 5) == 5);
+
+        const DatagramHandler of_another_worker = guarded(answer, long_answers);
+        CHECK(answered(handler, "short", 50) + answered(of_another_worker, "short", 50) < 20);
     }
 
     TEST_CASE("an empty answer isn't sent") {
-        CHECK(answered(guarded([](std::string_view) { return std::string{}; }), "x", 3) == 0);
+        CHECK(
+            answered(guarded([](std::string_view) { return std::string{}; }, std::make_shared<LongAnswers>()),
+                     "x", 3) == 0);
     }
 }
