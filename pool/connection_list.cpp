@@ -10,6 +10,8 @@ namespace bullpen {
 namespace {
 
 constexpr std::array<std::string_view, 3> where_names = {"waiting", "parked", "given"};
+constexpr std::string_view queued_name = "queued";
+constexpr std::int64_t unknown = -1;
 
 void append(std::string& text, std::int64_t number) {
     std::array<char, 24> digits;
@@ -54,14 +56,23 @@ void read_line(std::string_view line, std::vector<ListedPool>& pools) {
     } else if (kind == "worker" && !pools.empty()) {
         const auto pid = words.number<pid_t>();
         const auto first = words.number<std::uint32_t>();
-        pools.back().workers.push_back({pid, {first, first + words.number<std::uint32_t>()}});
+        const SlotRange slots{first, first + words.number<std::uint32_t>()};
+        pools.back().workers.push_back({.pid = pid, .slots = slots});
+        if (const auto busy_ms = words.number<std::int64_t>(); busy_ms != unknown)
+            pools.back().workers.back().busy = std::chrono::milliseconds{busy_ms};
     } else if (kind == "connection" && !pools.empty()) {
         const int fd = words.number<int>();
-        const auto* const where = std::find(where_names.begin(), where_names.end(), words.next());
+        const std::string_view word = words.next();
+        const bool queued = word == queued_name;
+        const auto* const where =
+            std::find(where_names.begin(), where_names.end(), queued ? name_of(Where::given) : word);
         if (where == where_names.end()) throw std::runtime_error{"it is nowhere"};
         const auto slot = words.number<std::uint32_t>();
-        pools.back().connections.push_back({fd, static_cast<Where>(where - where_names.begin()), slot,
-                                            std::chrono::milliseconds{words.number<std::int64_t>()}});
+        pools.back().connections.push_back({.fd = fd,
+                                            .where = static_cast<Where>(where - where_names.begin()),
+                                            .slot = slot,
+                                            .age = std::chrono::milliseconds{words.number<std::int64_t>()},
+                                            .queued = queued});
     } else {
         throw std::runtime_error{"an unknown line"};
     }
@@ -82,13 +93,14 @@ void write(std::string& text, const ListedWorkers& workers) {
     append(text, workers.pid);
     append(text, workers.slots.first);
     append(text, workers.slots.end - workers.slots.first);
+    append(text, workers.busy ? workers.busy->count() : unknown);
     text += '\n';
 }
 
 void write(std::string& text, const ListedConnection& connection) {
     text += "connection";
     append(text, connection.fd);
-    text.append(" ").append(name_of(connection.where));
+    text.append(" ").append(connection.queued ? queued_name : name_of(connection.where));
     append(text, connection.slot);
     append(text, connection.age.count());
     text += '\n';

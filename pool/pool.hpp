@@ -286,6 +286,8 @@ private:
         return !held_ || options_.design.master_accepts();
     }
     void adopt_accounts(TimePoint now);
+    [[nodiscard]] std::optional<std::chrono::milliseconds> busy_for(std::uint32_t slot,
+                                                                    TimePoint now) const noexcept;
     void take_over_sources() noexcept;
     std::optional<Place> next_client(TimePoint now) noexcept;
     std::optional<Place> next_from_door(TimePoint now) noexcept;

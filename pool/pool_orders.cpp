@@ -164,13 +164,34 @@ void Pool::list_connections(std::string& text, TimePoint now) {
     write_pool(text, options_.name);
     for (std::uint32_t slot = 0; slot < scoreboard_.slots(); slot = shape_.process_of(slot).end)
         if (const pid_t pid = workforce_.pid(slot); pid != 0)
-            write(text, ListedWorkers{.pid = pid, .slots = shape_.process_of(slot)});
-    for (const Where where : {Where::waiting, Where::parked, Where::given})
-        connections_.for_each(where, [&](Place, const ConnectionEntry& entry) {
-            const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - entry.accepted);
             write(text,
-                  ListedConnection{.fd = entry.socket.get(), .where = where, .slot = entry.slot, .age = age});
-        });
+                  ListedWorkers{.pid = pid, .slots = shape_.process_of(slot), .busy = busy_for(slot, now)});
+    const auto list = [&](const ConnectionEntry& entry, Where where, bool queued) {
+        write(text, ListedConnection{
+                        .fd = entry.socket.get(),
+                        .where = where,
+                        .slot = entry.slot,
+                        .age = std::chrono::duration_cast<std::chrono::milliseconds>(now - entry.accepted),
+                        .queued = queued});
+    };
+    for (const Where where : {Where::waiting, Where::parked})
+        connections_.for_each(where, [&](Place, const ConnectionEntry& entry) { list(entry, where, false); });
+    roster_.owing().for_each([&](std::uint32_t slot) {
+        const auto given = roster_.account(slot).given();
+        for (std::size_t i = 0; i < given.size(); ++i)
+            list(connections_.at(given[i].client), Where::given, i >= shape_.capacity);
+    });
+}
+
+/// Since when the worker has had its client, where that is one that it has accepted: by its row, in which a
+/// broken worker may write anything.
+std::optional<std::chrono::milliseconds> Pool::busy_for(std::uint32_t slot, TimePoint now) const noexcept {
+    const bool one_client = !options_.design.master_accepts() && shape_.slots_of_a_process == 1 &&
+                            shape_.capacity == 1 && options_.design.form != Form::datagram;
+    const std::uint64_t begun_ns = scoreboard_.row(slot).begun_at_ns.load(std::memory_order_relaxed);
+    const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    if (!one_client || begun_ns == 0 || begun_ns > now_ns) return {};
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds{now_ns - begun_ns});
 }
 
 ControlAnswer Pool::change_size(int processes, std::uint64_t number) {

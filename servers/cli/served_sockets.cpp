@@ -84,10 +84,11 @@ public:
             for (const ListedConnection& connection : pool.connections)
                 if (const std::uint32_t inode = inode_of(of_master / std::to_string(connection.fd));
                     inode != 0)
-                    owners_[inode] = {.place = place_of(connection.where),
-                                      .first_slot = connection.slot,
-                                      .last_slot = connection.slot,
-                                      .age = connection.age};
+                    owners_[inode] = {
+                        .place = connection.queued ? SocketPlace::queued : place_of(connection.where),
+                        .first_slot = connection.slot,
+                        .last_slot = connection.slot,
+                        .age = connection.age};
         }
     }
 
@@ -134,8 +135,17 @@ private:
                std::any_of(pool.connections.begin(), pool.connections.end(), is_given_away);
     }
 
+    /// Of a program's client the master knows it, of one that a worker has accepted the worker.
+    static std::optional<std::chrono::milliseconds> age_at(const ListedWorkers& workers,
+                                                           const ListedPool& pool) {
+        for (const ListedConnection& connection : pool.connections)
+            if (connection.fd < 0 && connection.slot == workers.slots.first) return connection.age;
+        return workers.busy;
+    }
+
     void add_processes(const ListedPool& pool) {
         for (const ListedWorkers& workers : pool.workers) {
+            const auto age = age_at(workers, pool);
             std::error_code gone;
             const fs::path directory = fs::path{"/proc"} / std::to_string(workers.pid) / "fd";
             for (auto entry = fs::directory_iterator{directory, gone};
@@ -145,7 +155,7 @@ private:
                                       .first_slot = workers.slots.first,
                                       .last_slot = workers.slots.end - 1,
                                       .pid = workers.pid,
-                                      .age = {}};
+                                      .age = age};
         }
     }
 
@@ -168,6 +178,7 @@ std::string describe_place(const ServedSocket& socket) {
         case SocketPlace::waiting: return "waiting";
         case SocketPlace::parked: return "parked";
         case SocketPlace::kernel: return "kernel";
+        case SocketPlace::queued: return "behind slot " + std::to_string(socket.first_slot);
         case SocketPlace::slot:
         case SocketPlace::process: break;
     }

@@ -17,7 +17,8 @@ enum class SocketPlace {
     backlog,   ///< Nobody has accepted it yet.
     waiting,   ///< Accepted; it waits for a worker.
     parked,    ///< It waits for its client, without a worker.
-    slot,      ///< It is at a slot: in its channel or served.
+    slot,      ///< A slot's worker serves it, or has it next.
+    queued,    ///< The same, but its worker has others before it.
     process,   ///< It is in a process whose workers accept by themselves.
     kernel,    ///< Closed by the server; the kernel finishes it.
 };
@@ -26,13 +27,13 @@ struct ServedSocket {
     SocketRecord record;
     std::string pool;
     SocketPlace place = SocketPlace::kernel;
-    std::uint32_t first_slot = 0;  ///< Of SocketPlace::slot and process.
+    std::uint32_t first_slot = 0;  ///< Of SocketPlace::slot, queued and process.
     std::uint32_t last_slot = 0;
     pid_t pid = 0;                                   ///< Of SocketPlace::process.
-    std::optional<std::chrono::milliseconds> age{};  ///< Since its accept, if the master accepted it.
+    std::optional<std::chrono::milliseconds> age{};  ///< Since its accept, if that is known.
 };
 
-/// "parked", "slot 3", "slots 0-3", …
+/// "parked", "slot 3", "behind slot 3", "slots 0-3", …
 std::string describe_place(const ServedSocket& socket);
 
 struct ServerSockets {

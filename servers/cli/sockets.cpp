@@ -213,10 +213,11 @@ void declare_sockets(CLI::App& program, SocketsArguments& arguments, std::functi
         ->type_name("S")
         ->check(CLI::Range(0.1, 86'400.0).description(""));
     command.footer(
-        "A socket's place is a slot (its worker serves it, or has it next), parked (it\n"
-        "waits for its client), waiting (for a worker), backlog (nobody has accepted it),\n"
-        "or kernel (the server has closed it). Its age is the time since its accept,\n"
-        "where the master accepts. Of a listener recv-q are the clients in the backlog,\n"
+        "A socket's place is a slot (its worker serves it), behind one (the worker has it\n"
+        "next), parked (it waits for its client), waiting (for a worker), backlog (nobody\n"
+        "has accepted it), or kernel (the server has closed it). Its age is the time since\n"
+        "its accept, which the master knows where it accepts itself, or where a process\n"
+        "has one client. Of a listener recv-q are the clients in the backlog,\n"
         "and send-q is its limit.\n"
         "States: established, syn_sent, syn_received, fin_wait_1, fin_wait_2, time_wait,\n"
         "close, close_wait, last_ack, listen, closing.\n"

@@ -69,6 +69,16 @@ class Sockets(unittest.TestCase):
                        "it to grow older")
             stack.close()
 
+    def test_who_is_next_at_a_slot_is_behind_it(self):
+        with Bullpen("work", "--workers", "1", "--queue-ahead", "4") as server:
+            def places():
+                with ExitStack() as stack:
+                    for _ in range(4):
+                        client = stack.enter_context(closing(connect(server)))
+                        client.sendall(b"GET /sleep/500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    return {one["where"] for one in of_clients(server)}
+            wait_until(lambda: {"slot 0", "behind slot 0"} <= places(), "one to be served and another behind it")
+
     def test_who_waits_without_a_worker_is_parked(self):
         with Bullpen("discard", "--workers", "1") as server, ExitStack() as stack:
             for _ in range(3):
@@ -84,7 +94,10 @@ class Sockets(unittest.TestCase):
                 [one] = of_clients(server)
                 self.assertRegex(one["where"], r"^slots? \d+(-\d+)?$")
                 self.assertTrue(Path("/proc", str(one["pid"])).exists())
-                self.assertIsNone(one["age_ms"])
+                if model == "prefork-accept":
+                    wait_until(lambda: of_clients(server)[0]["age_ms"] > one["age_ms"], "it to grow older")
+                else:  # Whose clients share a process.
+                    self.assertIsNone(one["age_ms"])
                 client.close()
 
     def test_a_program_has_its_client(self):
@@ -93,6 +106,7 @@ class Sockets(unittest.TestCase):
             self.assertEqual(client.recv(1), b"a")
             [one] = of_clients(server)
             self.assertEqual(Path("/proc", str(one["pid"]), "comm").read_text(), "cat\n")
+            wait_until(lambda: of_clients(server)[0]["age_ms"] > one["age_ms"], "it to grow older")
             client.close()
 
     def test_unix_sockets_are_shown_too(self):
