@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/datagram_metrics.hpp"
 
@@ -12,19 +13,6 @@ namespace bullpen {
 namespace {
 
 constexpr std::size_t outgoing_max = 2 * DatagramBatch::bytes_max;
-
-/// The route decides by which interface an answer leaves. ipi_spec_dst is the address to send from; of a
-/// datagram that came before tell_destinations() the kernel has noted none.
-void prepare_answer(msghdr& message) noexcept {
-    for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
-        if (one->cmsg_level != IPPROTO_IP || one->cmsg_type != IP_PKTINFO) continue;
-        in_pktinfo came;
-        std::memcpy(&came, CMSG_DATA(one), sizeof came);
-        came.ipi_ifindex = 0;
-        if (came.ipi_spec_dst.s_addr == INADDR_ANY) came.ipi_spec_dst = came.ipi_addr;
-        std::memcpy(CMSG_DATA(one), &came, sizeof came);
-    }
-}
 
 template <typename SocketAddress>
 Address address_of(const SocketAddress& address) noexcept {
@@ -55,6 +43,26 @@ PacketInfo info_of(const cmsghdr& message) noexcept {
     return info;
 }
 
+/// The route decides by which interface an answer leaves. ipi_spec_dst is the address to send from; of a
+/// datagram that came before tell_destinations() the kernel has noted none. Returns whether it came to an
+/// address of this machine alone.
+bool prepare_answer(msghdr& message) noexcept {
+    for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
+        if (one->cmsg_level == IPPROTO_IPV6 && one->cmsg_type == IPV6_PKTINFO) {
+            const auto came = info_of<in6_pktinfo>(*one);
+            return !IN6_IS_ADDR_MULTICAST(&came.ipi6_addr);
+        }
+        if (one->cmsg_level != IPPROTO_IP || one->cmsg_type != IP_PKTINFO) continue;
+        auto came = info_of<in_pktinfo>(*one);
+        const bool alone = came.ipi_spec_dst.s_addr == came.ipi_addr.s_addr;
+        came.ipi_ifindex = 0;
+        if (came.ipi_spec_dst.s_addr == INADDR_ANY) came.ipi_spec_dst = came.ipi_addr;
+        std::memcpy(CMSG_DATA(one), &came, sizeof came);
+        return alone;
+    }
+    return false;
+}
+
 }  // namespace
 
 void tell_destinations(int socket) noexcept {
@@ -82,8 +90,10 @@ void DatagramBatch::prepare(std::size_t index) noexcept {
     message.msg_controllen = received.came_to.size();
 }
 
-std::size_t DatagramBatch::receive(const Listener& from, std::size_t limit, Wait wait) noexcept {
+std::size_t DatagramBatch::receive(const Listener& from, std::size_t limit, Wait wait,
+                                   const Address* peer) noexcept {
     listener_ = &from;
+    peer_ = peer;
     limit = std::min(limit, most);
     for (std::size_t i = 0; i < limit; ++i)
         prepare(i);
@@ -92,7 +102,7 @@ std::size_t DatagramBatch::receive(const Listener& from, std::size_t limit, Wait
     if (count <= 0) return 0;  // An error that isn't EAGAIN or EINTR is one of an earlier answer (udp(7)).
     const auto received = static_cast<std::size_t>(count);
     for (std::size_t i = 0; i < received; ++i) {
-        prepare_answer(messages_[i].msg_hdr);
+        received_[i].came_to_us_alone = prepare_answer(messages_[i].msg_hdr);
         if (is_truncated(i)) count_truncated_datagram();
     }
     return received;
@@ -132,6 +142,13 @@ Address DatagramBatch::came_to(std::size_t index) const noexcept {
     return listener_->address();
 }
 
+/// Others' may be in it that came before it was connected.
+bool DatagramBatch::is_of_peer(std::size_t index) const noexcept {
+    const msghdr& message = messages_[index].msg_hdr;
+    return peer_ != nullptr && message.msg_namelen == peer_->size() &&
+           std::memcmp(message.msg_name, peer_->data(), peer_->size()) == 0;
+}
+
 bool DatagramBatch::can_be_answered(std::size_t index) const noexcept {
     return messages_[index].msg_hdr.msg_namelen > sizeof(sa_family_t);
 }
@@ -157,11 +174,17 @@ void DatagramBatch::send_answers() noexcept {
         message.msg_iov = &pieces[i];
         message.msg_flags = 0;
         if (message.msg_controllen == 0) message.msg_control = nullptr;
+        if (!is_of_peer(answer.to)) continue;
+        message.msg_name = nullptr;  // The kernel has the route at hand then.
+        message.msg_namelen = 0;
     }
+    bool was_told = false;
     for (std::size_t done = 0; done < waiting_;) {
         const int sent = ::sendmmsg(listener_->fd(), messages.data() + done,
                                     static_cast<unsigned>(waiting_ - done), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && peer_ != nullptr && !std::exchange(was_told, true)) continue;
+        was_told = false;
         if (sent > 0) count_sent_datagrams(static_cast<std::size_t>(sent));
         if (sent <= 0) count_unsent_datagram();  // The error is the first one's.
         done += sent > 0 ? static_cast<std::size_t>(sent) : 1;

@@ -27,10 +27,14 @@ struct DatagramMetrics {
     Metric sent = define("bullpen_datagrams_sent_total", "Answers that the kernel took.", {});
     Metric unsent =
         define("bullpen_datagrams_unsent_total", "Answers that the kernel refused, which are lost.", {});
+    Metric peers = define("bullpen_datagram_peers_connected",
+                          "Busy peers that have a socket of their own now (--connected).", {},
+                          metrics::MetricKind::gauge);
 
     static Metric define(std::string_view name, std::string_view help,
-                         std::initializer_list<std::string_view> labels) {
-        return metrics::define_built_in(name, help, {labels.begin(), labels.size()});
+                         std::initializer_list<std::string_view> labels,
+                         metrics::MetricKind kind = metrics::MetricKind::counter) {
+        return metrics::define_built_in(name, help, {labels.begin(), labels.size()}, kind);
     }
 };
 
@@ -91,6 +95,10 @@ void count_sent_datagrams(std::size_t amount) noexcept {
 
 void count_unsent_datagram() noexcept {
     if (counts()) count(all().unsent, 1);
+}
+
+void note_connected_peers(std::size_t now) noexcept {
+    if (counts()) GaugeSeries{all().peers, unlabelled_series(all().peers)}.set(static_cast<double>(now));
 }
 
 }  // namespace bullpen

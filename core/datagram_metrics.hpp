@@ -30,4 +30,7 @@ void count_truncated_datagram() noexcept;
 void count_sent_datagrams(std::size_t count) noexcept;
 void count_unsent_datagram() noexcept;
 
+/// So many peers have sockets of the calling thread's worker for themselves.
+void note_connected_peers(std::size_t count) noexcept;
+
 }  // namespace bullpen

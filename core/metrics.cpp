@@ -107,10 +107,13 @@ Metric define(MetricKind kind, OverWorkers over, std::string_view name, std::str
     }
 }
 
-Metric define_built_in(std::string_view name, std::string_view help,
-                       std::span<const std::string_view> labels) {
-    return define(
-        {.name = std::string{name}, .help = std::string{help}, .labels = {labels.begin(), labels.end()}}, "");
+Metric define_built_in(std::string_view name, std::string_view help, std::span<const std::string_view> labels,
+                       MetricKind kind) {
+    return define({.kind = kind,
+                   .name = std::string{name},
+                   .help = std::string{help},
+                   .labels = {labels.begin(), labels.end()}},
+                  "");
 }
 
 const Series& find_series(const Metric& metric, std::span<const std::string_view> values) noexcept {

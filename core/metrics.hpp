@@ -14,9 +14,9 @@ namespace bullpen::metrics {
 /// Of a process. The number 0 stands for all metrics that couldn't be defined.
 constexpr std::size_t metrics_max = 256;
 
-/// Defines a counter of Bullpen's own, whose name begins with bullpen_.
-Metric define_built_in(std::string_view name, std::string_view help,
-                       std::span<const std::string_view> labels);
+/// Defines a counter or a gauge of Bullpen's own, whose name begins with bullpen_.
+Metric define_built_in(std::string_view name, std::string_view help, std::span<const std::string_view> labels,
+                       MetricKind kind = MetricKind::counter);
 
 /// What this process has defined so far.
 std::vector<Metric> known_metrics();

@@ -31,7 +31,8 @@ public:
         : process_{process},
           worker_{worker},
           listeners_{process.seat().listeners},
-          admission_{*process.seat().admission} {
+          admission_{*process.seat().admission},
+          peers_{worker.connected_peers()} {
         for (const Listener& listener : listeners_)
             tell_destinations(listener.fd());
     }
@@ -39,6 +40,11 @@ public:
     /// Until it is time to leave. A worker that was woken looks once more: the kernel has woken no other.
     void run() {
         for (bool woken = false; woken || worker_.leave() != Leave::now;) {
+            if (!peers_.empty()) {
+                serve_peers();
+                woken = true;
+                continue;
+            }
             if (serve_what_came()) continue;
             woken = false;
             if (worker_.leave() != Leave::no) return;
@@ -52,11 +58,12 @@ public:
     void run_once() {
         bool served = false;
         for (std::size_t i = 0; i < listeners_.size() && !served; ++i) {
-            const Listener& listener = listeners_[(process_.seat().generation + i) % listeners_.size()];
+            const std::size_t next = (process_.seat().generation + i) % listeners_.size();
+            const DatagramSource from{.socket = listeners_[next], .listener = next};
             while (!served && worker_.leave() != Leave::now &&
-                   batch_->receive(listener, 1, DatagramBatch::Wait::never) > 0) {
+                   batch_->receive(from.socket, 1, DatagramBatch::Wait::never) > 0) {
                 worker_.announce_ready();
-                served = serve_received(listener, 1) > 0;
+                served = serve_received(from, 1) > 0;
             }
         }
         worker_.announce_ready();
@@ -67,32 +74,46 @@ private:
     /// was a datagram. At the only socket it waits for one, for a slice.
     bool serve_what_came() {
         const bool one = listeners_.size() == 1 && worker_.leave() == Leave::no;
+        const auto wait = one ? DatagramBatch::Wait::for_one : DatagramBatch::Wait::never;
         bool any = false;
-        for (const Listener& listener : listeners_)
-            any =
-                serve_batch(listener, one ? DatagramBatch::Wait::for_one : DatagramBatch::Wait::never) || any;
+        for (std::size_t i = 0; i < listeners_.size(); ++i)
+            any = serve_batch({.socket = listeners_[i], .listener = i}, wait) || any;
         return any;
     }
 
-    bool serve_batch(const Listener& listener, DatagramBatch::Wait wait) {
-        const std::size_t count = batch_->receive(listener, datagrams_at_once(service_ns_), wait);
+    /// The same while busy peers have sockets of their own.
+    void serve_peers() {
+        const auto serve = [this](const DatagramSource& from) {
+            serve_batch(from, DatagramBatch::Wait::never);
+        };
+        if (worker_.leave() == Leave::no)
+            peers_.serve_ready(serve);
+        else
+            peers_.leave(serve);
+    }
+
+    bool serve_batch(const DatagramSource& from, DatagramBatch::Wait wait) {
+        const std::size_t count =
+            batch_->receive(from.socket, datagrams_at_once(service_ns_), wait, from.peer);
         if (count == 0) return false;
-        serve_received(listener, count);
+        serve_received(from, count);
         return true;
     }
 
     /// Returns how many were admitted.
-    std::size_t serve_received(const Listener& listener, std::size_t count) {
+    std::size_t serve_received(const DatagramSource& from, std::size_t count) {
         const std::uint64_t received_ns = monotonic_ns();
         worker_.receive_datagrams(count);
         std::uint64_t unsent_since_ns = received_ns;
         std::uint64_t now_ns = received_ns;
         std::size_t served = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            if (is_refused(i, listener, received_ns)) continue;
+            if (is_refused(i, from.listener, received_ns)) continue;
             serve(i, received_ns);
             ++served;
             now_ns = monotonic_ns();
+            if (peers_.has_room() && batch_->came_to_us_alone(i))
+                peers_.note(batch_->at(i), from.listener, received_ns, service_ns_);
             if (now_ns - unsent_since_ns < answers_wait_ns) continue;
             batch_->send_answers();
             unsent_since_ns = now_ns;
@@ -103,12 +124,11 @@ private:
         return served;
     }
 
-    bool is_refused(std::size_t index, const Listener& listener, std::uint64_t now_ns) noexcept {
+    bool is_refused(std::size_t index, std::size_t listener, std::uint64_t now_ns) noexcept {
         if (!admission_.enabled()) return false;
         const std::optional<IpAddress> source = batch_->source(index);
         if (!source) return false;
-        const auto at = static_cast<std::size_t>(&listener - listeners_.data());
-        const std::optional<Refusal> refusal = admission_.admit(*source, at, now_ns);
+        const std::optional<Refusal> refusal = admission_.admit(*source, listener, now_ns);
         if (!refusal) return false;
         count_refused_datagram(reason_of(*refusal));
         worker_.refuse_datagram();
@@ -138,6 +158,7 @@ private:
     Worker& worker_;
     std::span<const Listener> listeners_;
     const DatagramAdmission& admission_;
+    ConnectedPeers& peers_;
     std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
     std::uint64_t service_ns_ = batch_ns;  ///< Of one, in the batch before.
 };

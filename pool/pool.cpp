@@ -68,6 +68,8 @@ Pool::Pool(PoolOptions options, OpenedListeners opened, std::chrono::seconds dra
 
 DescriptorNeeds Pool::descriptor_needs(const PoolOptions& options) const {
     const int workers = options.limits.workers_max + options.reserve * options.threads;
+    const auto peers = static_cast<std::size_t>(options.connected);
+    const std::size_t of_peers = peers > 0 ? peers + 1 : 0;  // A worker waits for them by an epoll.
     return {.pool = options.name,
             .slots = std::min<std::size_t>(shape_.slots, static_cast<std::size_t>(workers)),
             .listeners = listeners().size(),
@@ -75,8 +77,9 @@ DescriptorNeeds Pool::descriptor_needs(const PoolOptions& options) const {
             .own_listeners = options.design.own_listeners,
             .of_a_connection = shape_.parks && options.parks_files ? 2U : 1U,
             .connections_max = options.connections_max,
-            .connections_of_a_process = shape_.slots_of_a_process * shape_.capacity,
-            .process_grows_by = shape_.sizes_itself          ? "workers"
+            .connections_of_a_process = shape_.slots_of_a_process * (shape_.capacity + of_peers),
+            .process_grows_by = options.connected > 0        ? "connected"
+                                : shape_.sizes_itself        ? "workers"
                                 : options.design.multiplexes ? "capacity"
                                                              : "threads"};
 }

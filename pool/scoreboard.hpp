@@ -146,8 +146,10 @@ struct alignas(scoreboard_page) ScoreboardRow {
     SharedCounter client_aborted;  ///< The client left in the middle.
     SharedCounter refused;         ///< Closed unserved because the server stops.
     std::array<SharedCounter, limits_count> timed_out;
-    SharedCounter busy_ns;         ///< Time with a connection in a handler, without the current busy spell.
-    SharedCounter begun_at_ns;     ///< When the current busy spell began (CLOCK_MONOTONIC); 0: idle.
+    SharedCounter busy_ns;      ///< Time with a connection in a handler, without the current busy spell.
+    SharedCounter begun_at_ns;  ///< When the current busy spell began (CLOCK_MONOTONIC); 0: idle.
+    /// Datagrams for which the own sockets of busy peers had no room, by the index of the listener.
+    std::array<SharedCounter, listeners_max> peers_dropped;
     RequestNote note;              ///< The request being served, if the handler names it.
     DurationHistogram queue_wait;  ///< From accept (or when a parked client spoke) to the handler's begin.
     DurationHistogram service;     ///< From the handler's begin to its end.

@@ -28,7 +28,9 @@ Worker::Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, in
       row_{row},
       pages_{pages},
       channel_{channel},
-      acceptor_{process.seat().listeners, process.idle_wait()} {
+      acceptor_{process.seat().listeners, process.idle_wait()},
+      connected_peers_{static_cast<std::size_t>(process.options().connected), process.seat().listeners,
+                       row.peers_dropped} {
     for (std::uint32_t i = pages.depth(); i > 0; --i)
         free_notes_.push_back(&pages.note(i - 1));
     in_hand_.reserve(messages_at_once - 1);

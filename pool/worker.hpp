@@ -13,6 +13,7 @@
 #include "core/channel.hpp"
 #include "pool/acceptor.hpp"
 #include "pool/client.hpp"
+#include "pool/connected_peers.hpp"
 #include "pool/scoreboard.hpp"
 
 namespace bullpen {
@@ -102,8 +103,14 @@ public:
     /// Clients that it has received with the one that it serves.
     [[nodiscard]] std::size_t in_hand() const noexcept { return in_hand_.size(); }
 
-    /// In a forked child: closes its copies of them.
-    void drop_in_hand() noexcept { in_hand_.clear(); }
+    /// In a forked child: closes its copies of them, and of the sockets of busy peers.
+    void drop_in_hand() noexcept {
+        in_hand_.clear();
+        connected_peers_.drop();
+    }
+
+    /// Those that ask it for datagrams.
+    [[nodiscard]] ConnectedPeers& connected_peers() noexcept { return connected_peers_; }
 
     [[nodiscard]] int channel() const noexcept { return channel_; }
     [[nodiscard]] ScoreboardRow& row() const noexcept { return row_; }
@@ -161,6 +168,7 @@ private:
     std::vector<Client> in_hand_;  ///< Received, not begun; the next one last.
     int channel_;
     Acceptor acceptor_;
+    ConnectedPeers connected_peers_;
     std::uint64_t serving_ = 0;  ///< The number of connections that are being served.
     std::uint64_t serving_since_ns_ = 0;
     std::atomic<bool> leave_{false};

@@ -727,6 +727,8 @@ std::uint64_t Workforce::dropped_of(std::size_t listener) const noexcept {
     std::uint64_t sum = 0;
     for (const std::vector<Listener>& listeners : own_listeners_)
         if (!listeners.empty()) sum += listeners[listener].dropped();
+    for (std::uint32_t slot = 0; options_.connected > 0 && slot < shape_.slots; ++slot)
+        sum += scoreboard_.row(slot).peers_dropped[listener].load(std::memory_order_relaxed);
     return sum;
 }
 

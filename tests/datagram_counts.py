@@ -12,7 +12,7 @@ def datagrams(server):
     names |= {"received": value("bullpen_connections_accepted_total"), "lost": value("bullpen_connections_lost_total"),
               "truncated": value("bullpen_datagrams_truncated_total"), "sent": value("bullpen_datagrams_sent_total"),
               "unsent": value("bullpen_datagrams_unsent_total"),
-              "dropped": value("bullpen_datagrams_dropped_total")}
+              "dropped": value("bullpen_datagrams_dropped_total"), "peers": value("bullpen_datagram_peers_connected")}
     return names
 
 

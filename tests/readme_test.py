@@ -26,6 +26,7 @@ ANYWHERE = {**os.environ, "BULLPEN_WERROR": "OFF"}
 PORTS = (8080, 8007, 9464)  # Of the servers that the pages start.
 # Of promtool, prometheus, doctest, cmake, ctest, curl and pkg-config.
 SELDOM = {"bullpen_urgent_bytes_total",  # Exported only with the flag that asks for it,
+          "bullpen_datagram_peers_connected",
           *(f"bullpen_datagrams_{of}total"  # or by such a pool.
             for of in ("", "refused_", "truncated_", "sent_", "unsent_", "dropped_"))}
 OTHERS_FLAGS = {"--config", "--source-file", "--install", "--prefix", "--cflags", "--libs", "--static", "--build", "--test-dir",

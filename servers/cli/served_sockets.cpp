@@ -198,7 +198,8 @@ ServerSockets sockets_of(const ServerName& name) {
         for (const KnownListener& listener : server.listeners) {
             if (!is_of_listener(record.local, listener.address)) continue;
             ServedSocket socket{.record = record, .pool = listener.pool};
-            const bool takes_datagrams = record.local.type() == SOCK_DGRAM;
+            const bool is_connected = record.state == SocketState::established;  // To a busy peer.
+            const bool takes_datagrams = record.local.type() == SOCK_DGRAM && !is_connected;
             if (record.state == SocketState::listen || takes_datagrams)
                 socket.place = SocketPlace::listener;
             else

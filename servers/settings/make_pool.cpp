@@ -101,6 +101,16 @@ void check_kinds(const PoolOptions& pool, const Place& where) {
                          (wanted ? "datagrams" : "connections"));
 }
 
+void check_connected(const PoolOptions& pool, const Place& where) {
+    if (pool.connected > 0 && pool.design.receives_one)
+        where.reject(where.spell("connected") + " doesn't go with model " + pool.model +
+                     ", whose workers serve one datagram each");
+    if (pool.connected > 0 && std::all_of(pool.listen.begin(), pool.listen.end(), is_unix))
+        where.reject(
+            where.spell("connected") +
+            " needs a listener udp:HOST:PORT; a sender to a UNIX socket waits for room in its queue");
+}
+
 void check_rules(std::string_view key, const std::vector<AdmissionRule>& rules, const PoolOptions& pool,
                  const Place& where) {
     for (const AdmissionRule& rule : rules) {
@@ -162,7 +172,7 @@ void set_service(PoolOptions& pool, const PoolSettings& settings, const Service&
 constexpr std::array of_workers = {"service",      "program",        "scheduling",   "await_next",
                                    "idle_timeout", "header_timeout", "body_timeout", "body_rate",
                                    "read_timeout", "write_timeout",  "write_rate",   "linger_timeout",
-                                   "linger_total"};
+                                   "linger_total", "connected"};
 /// The same where workers decide who gets in: in pools of datagrams.
 constexpr std::array of_datagrams = {"allow",         "deny",       "trusted_proxies", "source_rate",
                                      "source_prefix", "source_ban", "source_ban_after"};
@@ -225,6 +235,7 @@ void check(const PoolOptions& pool, std::string_view place, std::string (*spell)
     if (pool.listen.empty()) where.reject(spell("listen") + ": expected at least one address, got none");
     check_kinds(pool, where);
     check_capacity(pool, where);
+    check_connected(pool, where);
     const MasterSettings master = master_settings_of(pool);
     for (const Setting<MasterSettings>& setting : master_settings())
         check_number(setting, master, where);

@@ -58,6 +58,12 @@ constexpr Fit accepts{[](const Model& model) { return model.master_accepts(); },
 constexpr Fit admits{
     [](const Model& model) { return model.master_accepts() || model.form == Form::datagram; },
     accepts.complaint};
+constexpr Fit receives{[](const Model& model) { return model.form == Form::datagram; },
+                       [](const std::string& spelled, const Model&) {
+                           return spelled +
+                                  " needs a listener for datagrams (udp:HOST:PORT); the pool's are "
+                                  "for connections";
+                       }};
 constexpr Fit one_at_a_time{
     [](const Model& model) { return !model.multiplexes; },
     [](const std::string& spelled, const Model& model) {
@@ -281,6 +287,13 @@ const std::vector<Setting<PoolSettings>>& pool_settings() {
          0,
          0,
          {&locks_accept}},
+        {"connected",
+         at<pool, &O::connected>,
+         "N",
+         "UDP: busy peers of a worker with own sockets",
+         0,
+         1000,
+         {&receives}},
         {"defer_accept", at<pool, listening, &ListenOptions::defer_accept>, "S", "TCP_DEFER_ACCEPT; 0: off",
          0, 3600},
         {"oob", at<pool, &O::oob>, "HOW", "TCP's urgent data: off, inline or discard"},

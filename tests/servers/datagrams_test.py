@@ -1,5 +1,6 @@
 """Services over datagrams: `serve --listen udp:HOST:PORT` and `unixgram:/path`."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import every_model
 from datagram_counts import balanced, datagrams
-from harness import TOP, Bullpen, wait_until
+from harness import TOP, Bullpen, descriptors, wait_until
 from upgradable import Upgradable
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
@@ -104,6 +105,89 @@ class Datagrams(unittest.TestCase):
                 self.wait_for_counts(server, answered=3 * len(listens), sent=3 * len(listens))
             self.assertFalse(os.path.exists(f"{self.home}/{case_number}"))
 
+    def make_busy(self, server, client):
+        """Sends bursts, of which each is answered, until the client has a socket of its own."""
+        def burst():
+            questions = {b"%d" % number for number in range(128)}
+            for question in questions:
+                client.send(question)
+            self.assertEqual({client.recv(100) for _ in questions}, questions)
+            return datagrams(server)["peers"] > 0
+        wait_until(burst, "a socket for the busy peer")
+
+    def test_a_busy_peer_gets_a_socket_of_its_own_until_it_is_silent(self):
+        for model in POOLED:
+            with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--connected", "4", "--listen", "udp:127.0.0.1:0",
+                                                    "--listen", "udp:[::]:0") as server:
+                number = 1 if model == "iterative" else 3
+                wait_until(lambda: server.total("bullpen_workers", state="idle") >= number, "the workers to be ready")
+                workers = server.workers()
+                for address in (server.addresses[0], f"udp:[::1]:{server.addresses[1].rpartition(':')[2]}"):
+                    before = {worker: descriptors(worker) for worker in workers}
+                    with client_of(address) as busy, client_of(address) as other:
+                        self.make_busy(server, busy)
+                        for _ in range(20):
+                            self.assertEqual(ask(other, b"other"), b"other")
+                            self.assertEqual(ask(busy, b"busy"), b"busy")
+                        self.wait_for_counts(server, peers=0)
+                        self.assertEqual(ask(busy, b"again"), b"again")
+                    wait_until(lambda: {worker: descriptors(worker) for worker in workers} == before, "no more descriptors")
+                self.wait_for_counts(server, dropped=0, unsent=0, lost=0)
+
+    def test_the_socket_of_a_busy_peer_is_shown_with_its_slot(self):
+        with Bullpen("echo", "--workers", "2", "--connected", "4", "--listen", "udp:127.0.0.1:0") as server, \
+                client_of(server.addresses[0]) as client:
+            self.make_busy(server, client)
+            def peers():
+                is_answered(client)  # So that it isn't silent.
+                told = subprocess.run([PROGRAM, "sockets", "--control", str(server.control), "--json"], text=True,
+                                      capture_output=True, timeout=PATIENCE, check=True).stdout
+                return [(one["peer"].rpartition(":")[2], one["where"]) for one in json.loads(told)
+                        if one["where"] != "listener"]
+            port = str(client.getsockname()[1])
+            wait_until(lambda: len(peers()) == 1 and peers()[0] in ((port, "slot 0"), (port, "slot 1")), "its slot")
+
+    def test_a_busy_peer_is_answered_from_the_address_that_it_asks(self):
+        with Bullpen("echo", "--connected", "4", "--listen", "udp:0.0.0.0:0") as server, \
+                client_of(f"udp:127.0.0.7:{server.port}") as client:  # It gets nothing from another address.
+            self.make_busy(server, client)
+            for _ in range(100):
+                self.assertEqual(ask(client, b"hello"), b"hello")
+
+    def test_what_finds_no_room_in_the_socket_of_a_busy_peer_counts_as_dropped(self):
+        for model in POOLED:
+            with self.subTest(model=model), \
+                    Bullpen("discard", *flags_of(model), "--connected", "1", "--listen", "udp:127.0.0.1:0") as server, \
+                    client_of(server.addresses[0]) as client:
+                sent = 0
+                def flood():
+                    nonlocal sent
+                    for _ in range(2000):
+                        client.send(b"x")
+                    sent += 2000
+                    return datagrams(server)["peers"] > 0
+                wait_until(flood, "a socket for the busy peer")
+                workers = wait_until(server.workers, "the workers")
+                for worker in workers:
+                    os.kill(worker, signal.SIGSTOP)
+                flood()
+                for worker in workers:
+                    os.kill(worker, signal.SIGCONT)
+                def all_told():
+                    counts = datagrams(server)
+                    return balanced(counts) and counts["dropped"] > 0 and counts["received"] + counts["dropped"] == sent
+                wait_until(all_told, "each to be received or dropped")
+
+    def test_the_limits_of_sources_apply_to_busy_peers(self):
+        for server in self.each("--connected", "4", "--source-rate", "1000"):
+            with client_of(server.addresses[0]) as client:
+                def flood():
+                    for _ in range(300):
+                        client.send(b"x")
+                    return datagrams(server)["peers"] > 0 and refusals(server).get("rate", 0) > 300
+                wait_until(flood, "refusals of a busy peer's")
+            self.wait_for_counts(server, failed=0)
+
     def test_many_clients_of_each_model_are_all_answered(self):
         for model in MODELS:
             with self.subTest(model=model), Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0") as server:
@@ -164,8 +248,8 @@ class Datagrams(unittest.TestCase):
             service.sendto(b"x", ("127.0.0.1", server.port))
             self.wait_for_counts(server, refused=1, received=1, sent=0)
 
-    def each(self, *flags, models=MODELS):
-        for model in models:
+    def each(self, *flags, models=None):
+        for model in models or (POOLED if "--connected" in flags else MODELS):
             with self.subTest(model=model), \
                     Bullpen("echo", *flags_of(model), "--listen", "udp:127.0.0.1:0", *flags) as server:
                 yield server
@@ -393,6 +477,33 @@ class Datagrams(unittest.TestCase):
                     answers = {client.recv(100) for _ in range(100)}
                     self.assertEqual(answers, {str(number).encode() for number in range(100)})
 
+    def test_a_stop_answers_what_the_kernel_holds_for_a_busy_peer(self):
+        for server in self.each("--connected", "4"):
+            with client_of(server.addresses[0]) as busy, client_of(server.addresses[0]) as other:
+                self.make_busy(server, busy)
+                workers = wait_until(server.workers, "the workers")
+                for worker in workers:
+                    os.kill(worker, signal.SIGSTOP)
+                for number in range(100):
+                    busy.send(b"%d" % number)
+                    other.send(b"%d" % number)
+                server.terminate(signal.SIGTERM)
+                for worker in workers:
+                    os.kill(worker, signal.SIGCONT)
+                for client in (busy, other):
+                    self.assertEqual({client.recv(100) for _ in range(100)}, {b"%d" % number for number in range(100)})
+
+    def test_a_busy_peer_whose_worker_dies_is_served_by_others(self):
+        for server in self.each("--connected", "4", models=("prefork", "prefork-reuseport", "iterative", "prethread")):
+            with client_of(server.addresses[0]) as client:
+                self.make_busy(server, client)
+                for worker in wait_until(server.workers, "the workers"):
+                    os.kill(worker, signal.SIGKILL)
+                    wait_until(lambda: worker not in server.workers(), "its end")
+                wait_until(lambda: is_answered(client), "an answer")
+                wait_until(lambda: datagrams(server)["peers"] == 0 and balanced(datagrams(server)), "the balance")
+                self.make_busy(server, client)
+
     def flood(self, address):
         """Asks as fast as it can, and takes what comes, until stop() is called."""
         done = threading.Event()
@@ -458,6 +569,11 @@ class Datagrams(unittest.TestCase):
             (("echo", *udp, "--source-connections", "5"), "not with model prefork over datagrams"),
             (("echo", *udp, "--startups", "5:30:9"), "not with model prefork over datagrams"),
             (("echo", *udp, "--allow-uid", "0"), "not with model prefork over datagrams"),
+            (("echo", *tcp, "--connected", "5"), "--connected needs a listener for datagrams (udp:HOST:PORT); "
+                                                 "the pool's are for connections"),
+            (("echo", "--listen", f"unixgram:{self.home}/s", "--connected", "5"), "--connected needs a listener udp:HOST:PORT"),
+            (("echo", *udp, "--connected", "1001"), "--connected: "),
+            (("echo", *udp, "--model", "fork", "--connected", "1"), "--connected doesn't go with model fork"),
             (("echo", *udp, "--source-ban", "5"), "needs --source-connections or --source-rate"),
             (("echo", *udp, "--deny", "10.0.0.0/8@udp:127.0.0.1:1"), "no listener 'udp:127.0.0.1:1'"),
             (("echo", "--listen", f"unixgram:{self.home}/s", "--deny", f"::/0@unixgram:{self.home}/s"),
@@ -496,6 +612,25 @@ class Datagrams(unittest.TestCase):
                                      timeout=PATIENCE, check=False)
             self.assertEqual(checked.returncode, 2)
             self.assertIn("service http serves connections only", checked.stderr)
+
+    def test_a_reload_loses_no_datagram_of_a_busy_peer(self):
+        def pool(scheduling):
+            return ('[pool.echo]\nservice = "echo"\nlisten = ["udp:127.0.0.1:0"]\nworkers = 2\nconnected = 4\n'
+                    f'scheduling = "{scheduling}"\n')
+        path = self.configuration(pool("batch"))
+        with Bullpen("--config", str(path)) as server, client_of(server.addresses[0]) as client:
+            for scheduling in ("normal", "batch", "normal"):
+                self.make_busy(server, client)
+                before = set(server.workers())
+                self.configuration(pool(scheduling))
+                os.kill(server.pid, signal.SIGHUP)
+                number = 0
+                while before & set(server.workers()):
+                    questions = {b"%d" % (number := number + 1) for _ in range(100)}
+                    for question in questions:
+                        client.send(question)
+                    self.assertEqual({client.recv(100) for _ in questions}, questions)
+            self.wait_for_counts(server, dropped=0, unsent=0, lost=0)
 
     def test_a_reload_loses_no_datagram(self):
         path = self.configuration('[pool.echo]\nservice = "echo"\nlisten = ["udp:127.0.0.1:0"]\nworkers = 2\n')

@@ -46,6 +46,11 @@ struct Options {
     /// idle, so that it goes on without a wake-up: as many as wait for each worker, at least 1 and at most
     /// this. A worker that falls idle first gets them.
     int queue_ahead = 8;
+    /// UDP: how many busy peers of each worker have a socket of their own at once, connected to them, 0 to
+    /// 1000. A peer is busy that sends more before it is answered: 32 datagrams within 100 ms, four or more
+    /// at once, if each is served within 100 µs; a second of silence ends it. Its datagrams don't fill the
+    /// others' queue, and one worker serves them all. 0: none. Needs a udp: listener.
+    int connected = 0;
     AcceptLockKind accept_lock = AcceptLockKind::mutex;  ///< prefork-lock: what the workers take turns by.
 
     AdmissionOptions admission = {};                   ///< Which clients get in, where the master accepts.
