@@ -63,6 +63,9 @@ def begin_stop(server, client, **output):
     return stopping
 
 
+Bullpen.asks_by = None  # It is what is tested here.
+
+
 class Commands(unittest.TestCase):
     def test_status_is_for_eyes_on_80_columns_and_with_json_the_line_itself(self):
         with Bullpen("echo", "--workers", "2") as server:
