@@ -2,10 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +20,8 @@
 #include "core/log.hpp"
 #include "core/process.hpp"
 #include "tests/core/socket_pair.hpp"
+#include "tests/failing_call.hpp"
+#include "tests/in_child.hpp"
 #include "tests/pool/events_in_test.hpp"
 
 using namespace bullpen;
@@ -108,20 +107,6 @@ AdmissionRule rule(const char* network, std::string listener = "") {
     return {Network::parse(network), std::move(listener)};
 }
 
-/// In a process of its own, whose limits and signals are nobody else's.
-bool in_child(const std::function<bool()>& body) {
-    const auto pid = spawn_child([&] {
-        constexpr int patience_s = 60;
-        unblock_signals();
-        ::alarm(patience_s);
-        set_log_level(LogLevel::error);
-        return body() ? 0 : 1;
-    });
-    int status = -1;
-    if (pid) ::waitpid(*pid, &status, 0);
-    return status == 0;
-}
-
 /// No descriptor more than there are now.
 void exhaust_descriptors() {
     rlimit limit{};
@@ -129,18 +114,6 @@ void exhaust_descriptors() {
     const UniqueFd lowest{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)};
     limit.rlim_cur = static_cast<rlim_t>(lowest.get());
     ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/// From here on each accept4 of this process fails so.
-void let_accept_fail_with(int error) {
-    const auto returned = static_cast<__u32>(SECCOMP_RET_ERRNO | error);
-    std::array<sock_filter, 4> filter{{{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-                                       {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, __NR_accept4},
-                                       {BPF_RET | BPF_K, 0, 0, returned},
-                                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}}};
-    const sock_fprog program{.len = filter.size(), .filter = filter.data()};
-    REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 void allow_descriptors_again() {
@@ -456,7 +429,7 @@ TEST_SUITE("pool: the door") {
             CHECK(in_child([error] {
                 House house;
                 const UniqueFd client = house.connect();
-                let_accept_fail_with(error);
+                let_call_fail(SYS_accept4, error);
                 int failures = 0;
                 for (; failures < 1000 && !house.door.is_pausing(begin); ++failures) {
                     (void)house.watch();
@@ -473,7 +446,7 @@ TEST_SUITE("pool: the door") {
             CHECK(in_child([error] {
                 House house;
                 const UniqueFd client = house.connect();
-                let_accept_fail_with(error);
+                let_call_fail(SYS_accept4, error);
                 (void)house.watch();
                 return !house.let_in() && house.door.is_pausing(begin);
             }));
