@@ -26,7 +26,7 @@ public:
     /// `listeners` has, for each of the pool's listeners in their order, the text in Options::listen from
     /// which it was opened (one text may open several). Throws std::invalid_argument if a rule names a
     /// listener that isn't among them.
-    Admission(AdmissionOptions options, const std::vector<std::string>& listeners);
+    [[gnu::cold]] Admission(AdmissionOptions options, const std::vector<std::string>& listeners);
 
     /// Whether any option is set. If not, admit() admits every client and doesn't look at the peer.
     [[nodiscard]] bool enabled() const noexcept { return enabled_; }

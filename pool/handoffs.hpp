@@ -43,7 +43,7 @@ public:
     /// it had received, or empty, and is emptied if it is a connection's. A connection of which it isn't
     /// known whether its message was sent goes back to the lobby if it lies in the channel, or once the
     /// worker has answered and doesn't have it.
-    void adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now);
+    [[gnu::cold]] void adopt(std::span<const UniqueFd> twins, UniqueFd& file, TimePoint now);
 
     /// Whether it is a regular file: nothing else is taken as a connection's.
     [[nodiscard]] static bool is_file(int fd) noexcept;

@@ -28,7 +28,7 @@ public:
 
     /// For a master whose predecessor has died, before watch_by(): takes over the connections that no slot
     /// has, in the order of their time here, with an epoll that knows only them. Throws std::system_error.
-    void adopt(TimePoint now);
+    [[gnu::cold]] void adopt(TimePoint now);
 
     // Connections that wait for a worker, and how they get there.
 

@@ -32,7 +32,7 @@ public:
     static_assert(sizeof(Slot) <= 96);
 
     /// Writes the slots' entries and gauges in the scoreboard.
-    Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);
+    [[gnu::cold]] Roster(const PoolOptions& options, const PoolShape& shape, Scoreboard& scoreboard);
 
     void place(std::uint32_t slot, Stage stage, Usable usable) noexcept;
     void set_usable(std::uint32_t slot, Usable usable) noexcept { place(slot, stage_of(slot), usable); }

@@ -24,7 +24,7 @@ class WorkerProcess;
 /// Used by one thread, the only writer of the slot's row.
 class Worker {
 public:
-    Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, int channel);
+    [[gnu::cold]] Worker(WorkerProcess& process, ScoreboardRow& row, WorkerPages pages, int channel);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
