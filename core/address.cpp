@@ -18,6 +18,11 @@ const char* prefix_of(int type) noexcept {
     return type == SOCK_SEQPACKET ? "seqpacket:" : "unix:";
 }
 
+const char* prefix_of(int type, int protocol) noexcept {
+    if (protocol == IPPROTO_SCTP) return "sctp:";
+    return type == SOCK_DGRAM ? "udp:" : "";
+}
+
 }  // namespace
 
 Address Address::ask(int fd, int (*name_of)(int, sockaddr*, socklen_t*)) noexcept {
@@ -66,6 +71,12 @@ Address Address::with_type(int type) const noexcept {
     return other;
 }
 
+Address Address::with_protocol(int protocol) const noexcept {
+    Address other = *this;
+    other.protocol_ = protocol;
+    return other;
+}
+
 const sockaddr* Address::data() const noexcept {
     return reinterpret_cast<const sockaddr*>(&storage_);
 }
@@ -109,8 +120,8 @@ std::string Address::text() const {
     }
     const std::string numeric = host();
     if (numeric.empty()) return "unknown";
-    return (type_ == SOCK_DGRAM ? "udp:" : "") + (family() == AF_INET6 ? "[" + numeric + "]" : numeric) +
-           ":" + std::to_string(port());
+    return prefix_of(type_, protocol_) + (family() == AF_INET6 ? "[" + numeric + "]" : numeric) + ":" +
+           std::to_string(port());
 }
 
 }  // namespace bullpen

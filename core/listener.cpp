@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/sctp.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/unix_diag.h>
@@ -42,8 +43,18 @@ timeval to_timeval(std::chrono::milliseconds span) {
     return {.tv_sec = span.count() / 1000, .tv_usec = (span.count() % 1000) * 1000};
 }
 
+/// 0 but for SCTP. Async-signal-safe.
+int protocol_of(int fd) noexcept {
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    ::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    return protocol == IPPROTO_SCTP ? protocol : 0;
+}
+
 UniqueFd new_socket(const Address& address) {
-    UniqueFd fd{::socket(address.family(), address.type() | SOCK_CLOEXEC, 0)};
+    UniqueFd fd{::socket(address.family(), address.type() | SOCK_CLOEXEC, address.protocol())};
+    if (!fd && errno == EPROTONOSUPPORT)
+        fail(errno, "cannot listen on " + address.text() + ", this kernel has no SCTP");
     if (!fd) fail(errno, "cannot create a socket");
     return fd;
 }
@@ -59,7 +70,8 @@ bool bind_to(int fd, const Address& address) noexcept {
 
 /// Whether somebody answers at the address within a moment. A stopping server's filter drops our SYN.
 bool answers(const Address& address) {
-    const UniqueFd probe{::socket(address.family(), address.type() | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    const UniqueFd probe{
+        ::socket(address.family(), address.type() | SOCK_CLOEXEC | SOCK_NONBLOCK, address.protocol())};
     if (::connect(probe.get(), address.data(), address.size()) == 0) return true;
     // A UNIX socket with a full backlog is very much alive, and so is one of another type.
     if (errno == EAGAIN || errno == EPROTOTYPE) return true;
@@ -103,7 +115,7 @@ void let_successor_in(int fd) noexcept {
     socklen_t size = sizeof bound;
     set_reuse_port(fd);
     ::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size);
-    if (bound.ss_family != AF_INET) return;
+    if (bound.ss_family != AF_INET || protocol_of(fd) == IPPROTO_SCTP) return;
     const int sharer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (sharer < 0) return;
     constexpr int on = 1;
@@ -115,6 +127,23 @@ void let_successor_in(int fd) noexcept {
     if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
 }
 
+template <std::size_t size>
+void attach_filter(int fd, sock_filter (&program)[size]) noexcept {
+    const sock_fprog filter{.len = size, .filter = program};
+    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+/// Of SCTP's listener: no new association begins. The filter sees the packet from its first chunk on.
+void attach_init_filter(int fd) noexcept {
+    constexpr unsigned init = 1;  // RFC 9260, 3.2.
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, init, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
+    };
+    attach_filter(fd, program);
+}
+
 void attach_syn_filter(int fd) noexcept {
     constexpr unsigned flags_offset = 13;  // The filter sees the segment from its TCP header on.
     constexpr unsigned syn = 0x02;
@@ -123,8 +152,14 @@ void attach_syn_filter(int fd) noexcept {
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, ~0U),  // Whatever completes a handshake already begun.
     };
-    const sock_fprog filter{.len = std::size(program), .filter = program};
-    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    attach_filter(fd, program);
+}
+
+void filter_new_clients(int fd) noexcept {
+    if (protocol_of(fd) == IPPROTO_SCTP)
+        attach_init_filter(fd);
+    else
+        attach_syn_filter(fd);
 }
 
 std::string privileged_port_hint(const Address& address) {
@@ -134,26 +169,34 @@ std::string privileged_port_hint(const Address& address) {
                : "";
 }
 
+void set_tcp_options(int fd, const ListenOptions& options) {
+    constexpr int on = 1;
+    if (options.no_delay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
+    if (options.unsent_max > 0)
+        set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, options.unsent_max, "TCP_NOTSENT_LOWAT");
+    if (options.defer_accept.count() > 0) {
+        const int seconds = static_cast<int>(options.defer_accept.count());
+        set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");
+    }
+}
+
 /// With everything that a client's socket is to inherit.
-UniqueFd new_tcp_socket(const Address& address, const ListenOptions& options) {
+UniqueFd new_stream_socket(const Address& address, const ListenOptions& options) {
     constexpr int on = 1;
     UniqueFd fd = new_socket(address);
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, on, "SO_REUSEADDR");
     if (address.family() == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, on, "IPV6_V6ONLY");
-    if (options.no_delay) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, on, "TCP_NODELAY");
     set_option(fd.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(options.slice), "SO_RCVTIMEO");
     set_option(fd.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(options.slice), "SO_SNDTIMEO");
-    if (options.unsent_max > 0)
-        set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, options.unsent_max, "TCP_NOTSENT_LOWAT");
-    if (options.defer_accept.count() > 0) {
-        const int seconds = static_cast<int>(options.defer_accept.count());
-        set_option(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds, "TCP_DEFER_ACCEPT");
-    }
+    if (address.protocol() != IPPROTO_SCTP)
+        set_tcp_options(fd.get(), options);
+    else if (options.no_delay)
+        set_option(fd.get(), IPPROTO_SCTP, SCTP_NODELAY, on, "SCTP_NODELAY");
     return fd;
 }
 
-UniqueFd open_tcp(const Address& address, const ListenOptions& options) {
-    UniqueFd fd = new_tcp_socket(address, options);
+UniqueFd open_stream(const Address& address, const ListenOptions& options) {
+    UniqueFd fd = new_stream_socket(address, options);
     bool successor = false;
     if (!bind_to(fd.get(), address)) {
         if (errno == EADDRINUSE) successor = bind_as_successor(fd, address);
@@ -185,8 +228,7 @@ UniqueFd open_datagram(const Address& address, const ListenOptions& options) {
 /// Of a socket for datagrams: what hasn't come yet is dropped.
 void drop_new_datagrams(int fd) noexcept {
     sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    const sock_fprog filter{.len = std::size(program), .filter = program};
-    ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    attach_filter(fd, program);
 }
 
 bool listens(int fd, const Address& address, const ListenOptions& options) noexcept {
@@ -307,7 +349,7 @@ std::vector<Listener> open_each(const std::vector<Address>& addresses, std::stri
 
 UniqueFd open_socket(const Address& address, const ListenOptions& options) {
     if (address.family() == AF_UNIX) return open_abstract(address, options);
-    return address.type() == SOCK_DGRAM ? open_datagram(address, options) : open_tcp(address, options);
+    return address.type() == SOCK_DGRAM ? open_datagram(address, options) : open_stream(address, options);
 }
 
 using SocketMemory = std::array<std::uint32_t, SK_MEMINFO_VARS>;
@@ -347,7 +389,8 @@ Listener Listener::open(const Address& address, const ListenOptions& options) {
     for (int attempt = 1;; ++attempt) {
         try {
             UniqueFd fd = open_socket(address, options);
-            const Address bound = Address::of_socket(fd.get()).with_type(address.type());
+            const Address bound =
+                Address::of_socket(fd.get()).with_type(address.type()).with_protocol(address.protocol());
             return {std::move(fd), bound};
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::address_in_use || attempt == tries) throw;
@@ -366,7 +409,8 @@ Listener Listener::adopt_twin(UniqueFd socket) noexcept {
     int type = SOCK_STREAM;
     socklen_t size = sizeof type;
     ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size);
-    const Address address = Address::of_socket(socket.get()).with_type(type);
+    const Address address =
+        Address::of_socket(socket.get()).with_type(type).with_protocol(protocol_of(socket.get()));
     return {std::move(socket), address};
 }
 
@@ -429,7 +473,7 @@ bool Listener::has_accepted(int socket) const noexcept {
     socklen_t size = sizeof listens;
     if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens != 0) return false;
     const Address own = Address::of_socket(socket);
-    if (own.family() != address_.family()) return false;
+    if (own.family() != address_.family() || protocol_of(socket) != address_.protocol()) return false;
     if (own.family() == AF_UNIX) return own.text() == address_.text();
     const bool any = address_.host() == "0.0.0.0" || address_.host() == "::";
     return own.port() == address_.port() && (any || own.host() == address_.host());
@@ -448,7 +492,7 @@ void Listener::share_port() noexcept {
 
 Listener Listener::open_sibling(const ListenOptions& options) const {
     UniqueFd fd =
-        is_for_datagrams() ? new_datagram_socket(address_, options) : new_tcp_socket(address_, options);
+        is_for_datagrams() ? new_datagram_socket(address_, options) : new_stream_socket(address_, options);
     set_reuse_port(fd.get());
     if (!bind_to(fd.get(), address_) || !listens(fd.get(), address_, options))
         fail(errno, "cannot listen on " + address_.text() + " once more");
@@ -465,7 +509,7 @@ void Listener::stop_as_sibling() noexcept {
     if (is_for_datagrams())
         drop_new_datagrams(fd());
     else
-        attach_syn_filter(fd());
+        filter_new_clients(fd());
 }
 
 void Listener::drop_new_clients(int fd) noexcept {
@@ -473,7 +517,7 @@ void Listener::drop_new_clients(int fd) noexcept {
     socklen_t size = sizeof type;
     if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;
     if (type == SOCK_DGRAM) return drop_new_datagrams(fd);
-    attach_syn_filter(fd);
+    filter_new_clients(fd);
     let_successor_in(fd);
 }
 

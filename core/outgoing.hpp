@@ -8,6 +8,7 @@
 ///     }
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -33,14 +34,29 @@ public:
 
     /// Waits for nothing, whether the socket is blocking or not.
     TransferStep send_to(int socket) noexcept {
-        const ssize_t result =
-            ::send(socket, bytes_.data(), bytes_.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags_);
+        ssize_t result = send_first(socket, bytes_.size());
+        if (result < 0 && errno == EMSGSIZE && bytes_.size() > sctp_at_once && is_sctp(socket))
+            result = send_first(socket, sctp_at_once);
         const TransferStep step = step_after(result, errno);
         bytes_ = bytes_.subspan(step.bytes);
         return step;
     }
 
 private:
+    /// SCTP takes no more at once than fits into the send buffer.
+    static constexpr std::size_t sctp_at_once = 65'536;
+
+    static bool is_sctp(int socket) noexcept {
+        int protocol = 0;
+        socklen_t size = sizeof protocol;
+        return ::getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+               protocol == IPPROTO_SCTP;
+    }
+
+    ssize_t send_first(int socket, std::size_t count) noexcept {
+        return ::send(socket, bytes_.data(), count, MSG_NOSIGNAL | MSG_DONTWAIT | flags_);
+    }
+
     std::span<const std::byte> bytes_;
     int flags_;
 };

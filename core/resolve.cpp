@@ -1,8 +1,10 @@
 #include "core/resolve.hpp"
 
 #include <netdb.h>
+#include <netinet/in.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -22,7 +24,7 @@ constexpr std::string_view udp_prefix = "udp:";
 constexpr std::string_view dccp_prefix = "dccp:";
 constexpr std::string_view sctp_prefix = "sctp:";
 constexpr std::string_view allowed_forms =
-    "expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name or seqpacket:/path";
+    "expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name, seqpacket:/path or sctp:HOST:PORT";
 
 struct HostPort {
     std::string host;
@@ -75,11 +77,15 @@ bool is_udp(std::string_view text) noexcept {
     return text.starts_with(udp_prefix);
 }
 
+bool is_sctp(std::string_view text) noexcept {
+    return text.starts_with(sctp_prefix);
+}
+
 /// The host is empty in ":PORT".
 HostPort parse(std::string_view text) {
     if (text.starts_with(dccp_prefix)) reject(text, "Linux has dropped DCCP (since 6.16)");
-    if (text.starts_with(sctp_prefix)) reject(text, "SCTP is not served; " + std::string{allowed_forms});
-    const std::string_view address = is_udp(text) ? text.substr(udp_prefix.size()) : text;
+    const std::size_t prefix = is_udp(text) ? udp_prefix.size() : is_sctp(text) ? sctp_prefix.size() : 0;
+    const std::string_view address = text.substr(prefix);
     HostPort parts = split(address, text);
     if ((parts.host.empty() && !address.starts_with(':')) || parts.port.empty()) reject(text, allowed_forms);
     check_bytes(text);
@@ -131,7 +137,8 @@ std::vector<Address> resolve(std::string_view text, std::chrono::seconds patienc
         reject(text, what + " (" + ::gai_strerror(found.error) + ")");
     }
     std::vector<Address> addresses;
-    for (const Address& address : found.addresses) {
+    for (const Address& one : found.addresses) {
+        const Address address = one.with_protocol(is_sctp(text) ? IPPROTO_SCTP : 0);
         const auto same = [&](const Address& other) { return other.text() == address.text(); };
         if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(address);
     }

@@ -28,7 +28,7 @@ std::vector<Counted> with_tcp_listeners(const std::vector<PoolView>& pools) {
         for (const std::string& text : pool.listeners) {
             if (text.empty()) continue;
             const Address address = resolve(text).front();
-            if (address.family() != AF_UNIX && address.type() == SOCK_STREAM)
+            if (address.family() != AF_UNIX && address.type() == SOCK_STREAM && address.protocol() == 0)
                 one.listeners.push_back(address);
         }
         if (!one.listeners.empty()) all.push_back(std::move(one));

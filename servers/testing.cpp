@@ -1,6 +1,7 @@
 #include <bullpen/testing.hpp>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -29,22 +30,25 @@ namespace {
 
 constexpr std::chrono::seconds patience{10};
 
-struct TypeMark {
+/// Says which kind of socket has an address.
+struct KindMark {
     char mark;
     int type;
+    int protocol;
 };
-constexpr TypeMark type_marks[] = {{'\0', SOCK_STREAM}, {'s', SOCK_SEQPACKET}, {'d', SOCK_DGRAM}};
+constexpr KindMark kind_marks[] = {
+    {'\0', SOCK_STREAM, 0}, {'c', SOCK_STREAM, IPPROTO_SCTP}, {'s', SOCK_SEQPACKET, 0}, {'d', SOCK_DGRAM, 0}};
 
-char mark_of(int type) noexcept {
-    for (const TypeMark& one : type_marks)
-        if (one.type == type) return one.mark;
+char mark_of(const Address& address) noexcept {
+    for (const KindMark& one : kind_marks)
+        if (one.type == address.type() && one.protocol == address.protocol()) return one.mark;
     return '\0';
 }
 
-int type_of(char mark) noexcept {
-    for (const TypeMark& one : type_marks)
-        if (one.mark == mark) return one.type;
-    return SOCK_STREAM;
+Address of_kind(char mark, const Address& address) noexcept {
+    for (const KindMark& one : kind_marks)
+        if (one.mark == mark) return address.with_type(one.type).with_protocol(one.protocol);
+    return address;
 }
 
 [[noreturn]] void fail(const char* what) {
@@ -54,7 +58,7 @@ int type_of(char mark) noexcept {
 void append(std::string& to, const std::string& pool, const Address& address) {
     const socklen_t size = address.size();
     to += pool + '\0';
-    to += mark_of(address.type());
+    to += mark_of(address);
     to.append(reinterpret_cast<const char*>(&size), sizeof size);
     to.append(reinterpret_cast<const char*>(address.data()), size);
 }
@@ -112,14 +116,14 @@ BoundAddresses read_addresses(std::string_view bytes) {
     while (!bytes.empty()) {
         const std::string pool{bytes.substr(0, bytes.find('\0'))};
         bytes.remove_prefix(pool.size() + 1);
-        const int type = type_of(bytes.front());
+        const char mark = bytes.front();
         bytes.remove_prefix(1);
         socklen_t size = 0;
         std::memcpy(&size, bytes.data(), sizeof size);
         sockaddr_storage copy{};
         std::memcpy(&copy, bytes.data() + sizeof size, size);
         bytes.remove_prefix(sizeof size + size);
-        const Address address = Address{reinterpret_cast<const sockaddr*>(&copy), size}.with_type(type);
+        const Address address = of_kind(mark, Address{reinterpret_cast<const sockaddr*>(&copy), size});
         if (pool.empty())
             bound.metrics.push_back(address);
         else
@@ -129,7 +133,7 @@ BoundAddresses read_addresses(std::string_view bytes) {
 }
 
 UniqueFd connect_to(const Address& address) {
-    UniqueFd socket{::socket(address.family(), address.type() | SOCK_CLOEXEC, 0)};
+    UniqueFd socket{::socket(address.family(), address.type() | SOCK_CLOEXEC, address.protocol())};
     if (!socket) fail("cannot create a socket");
     const timeval timeout{.tv_sec = patience.count(), .tv_usec = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);

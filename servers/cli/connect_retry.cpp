@@ -1,11 +1,13 @@
 #include "servers/cli/connect_retry.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 
@@ -58,6 +60,11 @@ UniqueFd connect_with_retries(const std::string& address, const ConnectRetry& re
         int error = 0;
         std::string last;
         for (const Address& one : resolve_stream(address)) {
+            if (one.protocol() == IPPROTO_SCTP)
+                throw std::invalid_argument{
+                    "'" + address +
+                    "': SCTP has no half-closed state, by which this command tells the "
+                    "server that it has sent all; expected TCP or a UNIX socket"};
             if (UniqueFd socket = try_to_connect(one, retry.attempt)) return socket;
             error = errno;
             last = one.text();

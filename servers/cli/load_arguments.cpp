@@ -180,7 +180,7 @@ Address choose_address(const std::string& text, const std::vector<Address>& sour
     if (!std::all_of(all.begin(), all.end(), is_out_of_reach)) std::erase_if(all, is_out_of_reach);
     if (all.size() > 1)
         for (const Address& address : all) {
-            const UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+            const UniqueFd socket{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, address.protocol())};
             constexpr timeval patience{.tv_sec = 2, .tv_usec = 0};
             ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience,
                          sizeof patience);  // Of connect, too.

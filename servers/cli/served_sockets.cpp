@@ -165,7 +165,8 @@ private:
 std::vector<Address> addresses_of(const std::vector<KnownListener>& listeners, int type) {
     std::vector<Address> addresses;
     for (const KnownListener& listener : listeners)
-        if (listener.address.type() == type) addresses.push_back(listener.address);
+        if (listener.address.type() == type && listener.address.protocol() == 0)
+            addresses.push_back(listener.address);
     return addresses;
 }
 

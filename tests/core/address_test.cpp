@@ -2,6 +2,7 @@
 #include "core/resolve.hpp"
 
 #include <doctest/doctest.h>
+#include <netinet/in.h>
 #include <sys/wait.h>
 
 #include <string>
@@ -87,7 +88,8 @@ TEST_SUITE("core: addresses") {
                                  ":",
                                  "udp:80",
                                  "dccp:127.0.0.1:80",
-                                 "sctp:127.0.0.1:80",
+                                 "sctp:80",
+                                 "sctp:/run/web.sock",
                                  "127.0.0.1:",
                                  "127.0.0.1:65536",
                                  "127.0.0.1:100000",
@@ -108,10 +110,23 @@ TEST_SUITE("core: addresses") {
         }
     }
 
-    TEST_CASE("protocols that are not served are named") {
+    TEST_CASE("a protocol that Linux has dropped is named") {
         CHECK(complaint("dccp:127.0.0.1:80").find("DCCP") != std::string::npos);
-        CHECK(complaint("sctp:127.0.0.1:80").find("SCTP is not served; expected HOST:PORT") !=
-              std::string::npos);
+    }
+
+    TEST_CASE("an address of SCTP is one of IP with another protocol, and is printed as such") {
+        for (const char* text : {"sctp:127.0.0.1:80", "sctp:[::1]:80"}) {
+            CAPTURE(text);
+            const Address address = resolve(text).front();
+            CHECK(address.text() == text);
+            CHECK(address.type() == SOCK_STREAM);
+            CHECK(address.protocol() == IPPROTO_SCTP);
+            CHECK(address.with_port(90).protocol() == IPPROTO_SCTP);
+            CHECK(address.with_protocol(0).text() == std::string_view{text}.substr(5));
+        }
+        CHECK(resolve("127.0.0.1:80").front().protocol() == 0);
+        CHECK(resolve("sctp::80").size() == 2);
+        CHECK(!is_for_datagrams("sctp:127.0.0.1:80"));
     }
 
     TEST_CASE("a port is digits up to 65535 or a name: no sign, no blank, no low 16 bits of what is larger") {

@@ -95,7 +95,7 @@ class Errors(unittest.TestCase):
             (("serve", "--model", "prefrok"), "there is no model 'prefrok' (did you mean prefork?); known are prefork, "),
             (("serve", "--spare-min", "9", "--spare-max", "3"), "--spare-min (9) is above --spare-max (3)"),
             (("serve", "--workers", "3", "--spare-min", "1"), "can't go with --spare-min"),
-            (("serve", "--listen", "8080"), "--listen: '8080' is not an address: expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name or seqpacket:/path"),
+            (("serve", "--listen", "8080"), "--listen: '8080' is not an address: expected HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name, seqpacket:/path or sctp:HOST:PORT"),
             (("serve", "--listen", "localhost:99999"), "from 0 to 65535"),
             (("serve", "--listen", "udp:127.0.0.1:0"), "service http serves connections only; datagrams are answered by echo, "),
             (("serve", "--listen", "unixgram:/a", "--model", "event"), "--listen: 'unixgram:/a' is for datagrams, which model event"),

@@ -42,6 +42,9 @@ public:
     [[nodiscard]] int type() const noexcept { return type_; }
     /// The same name for a socket of another type.
     [[nodiscard]] Address with_type(int type) const noexcept;
+    /// Of that socket, for socket(2): IPPROTO_SCTP, or 0, the usual one for its family and type.
+    [[nodiscard]] int protocol() const noexcept { return protocol_; }
+    [[nodiscard]] Address with_protocol(int protocol) const noexcept;
     [[nodiscard]] const sockaddr* data() const noexcept;
     [[nodiscard]] socklen_t size() const noexcept { return size_; }
 
@@ -57,8 +60,9 @@ public:
     /// The socket file's path; empty for anything but a UNIX socket that has one.
     [[nodiscard]] std::string path() const;
 
-    /// "127.0.0.1:8080", "[::1]:8080", "udp:127.0.0.1:69", "unix:/run/web.sock", "unix:@web",
-    /// "seqpacket:/run/web.sock", "unixgram:/run/log", "unix:" (a client without a name) or "unknown".
+    /// "127.0.0.1:8080", "[::1]:8080", "udp:127.0.0.1:69", "sctp:127.0.0.1:9899", "unix:/run/web.sock",
+    /// "unix:@web", "seqpacket:/run/web.sock", "unixgram:/run/log", "unix:" (a client without a name) or
+    /// "unknown".
     /// Options::listen takes what this prints.
     [[nodiscard]] std::string text() const;
 
@@ -69,6 +73,7 @@ private:
     sockaddr_storage storage_{};
     socklen_t size_ = 0;
     int type_ = SOCK_STREAM;
+    int protocol_ = 0;
 };
 
 }  // namespace bullpen

@@ -30,8 +30,8 @@ enum class Scheduling {
 
 struct Options {
     std::string name = "default";  ///< The pool's name in logs and metrics.
-    /// HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name (no file) or seqpacket:/path, one or several; or,
-    /// for a DatagramHandler, udp:HOST:PORT, udp:[V6]:PORT, unixgram:/path or unixgram:@name.
+    /// HOST:PORT, [V6]:PORT, :PORT, unix:/path, unix:@name, seqpacket:/path, sctp:HOST:PORT; or, for
+    /// a DatagramHandler, udp:HOST:PORT, udp:[V6]:PORT, unixgram:/path or unixgram:@name.
     std::vector<std::string> listen = {"127.0.0.1:8080"};
     std::string model = "prefork";  ///< One of those that `bullpen models` lists.
 

@@ -20,7 +20,8 @@ namespace {
 constexpr long lot_max = 100;  ///< Connections that are made at once: few beside any backlog.
 
 UniqueFd begin_to_connect(const LoadOptions& options) {
-    UniqueFd socket{::socket(options.server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    UniqueFd socket{::socket(options.server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                             options.server.protocol())};
     if (!socket || !come_from(options.source, socket.get())) return {};
     const int connected = ::connect(socket.get(), options.server.data(), options.server.size());
     return connected == 0 || errno == EINPROGRESS ? std::move(socket) : UniqueFd{};

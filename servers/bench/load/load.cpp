@@ -211,7 +211,8 @@ private:
 
     void connect(Caller& caller) {
         const Address& server = options_.server;
-        caller.socket.reset(::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        caller.socket.reset(
+            ::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, server.protocol()));
         ++caller.connects;
         caller.watched = 0;
         caller.reused = false;

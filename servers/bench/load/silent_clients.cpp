@@ -9,7 +9,8 @@ namespace bullpen {
 
 SilentClients::SilentClients(const Address& server, int count, std::string_view first) {
     for (int i = 0; i < count; ++i) {
-        UniqueFd socket{::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+        UniqueFd socket{
+            ::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, server.protocol())};
         if (!socket) return;
         if (::connect(socket.get(), server.data(), server.size()) == 0 || errno == EINPROGRESS)
             sockets_.push_back(std::move(socket));
