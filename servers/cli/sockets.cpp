@@ -215,9 +215,9 @@ void declare_sockets(CLI::App& program, SocketsArguments& arguments, std::functi
     command.footer(
         "A socket's place is a slot (its worker serves it), behind one (the worker has it\n"
         "next), parked (it waits for its client), waiting (for a worker), backlog (nobody\n"
-        "has accepted it), or kernel (the server has closed it). Its age is the time since\n"
-        "its accept, which the master knows where it accepts itself, or where a process\n"
-        "has one client. Of a listener recv-q are the clients in the backlog,\n"
+        "has accepted it), or kernel (the server has closed it). Its age is the time\n"
+        "since its accept, which the master knows where it accepts itself, or where a\n"
+        "process has one client. Of a listener recv-q are the clients in the backlog,\n"
         "and send-q is its limit.\n"
         "States: established, syn_sent, syn_received, fin_wait_1, fin_wait_2, time_wait,\n"
         "close, close_wait, last_ack, listen, closing.\n"
