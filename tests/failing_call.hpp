@@ -14,7 +14,7 @@ namespace bullpen {
 /// From here on each of this process's calls of that number (SYS_accept4 …) fails so; for a child of a
 /// test's.
 inline void let_call_fail(unsigned number, int error) {
-    const auto returned = static_cast<__u32>(SECCOMP_RET_ERRNO | error);
+    const __u32 returned = SECCOMP_RET_ERRNO | static_cast<__u32>(error);
     std::array<sock_filter, 4> filter{{{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
                                        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number},
                                        {BPF_RET | BPF_K, 0, 0, returned},
