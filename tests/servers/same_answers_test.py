@@ -7,6 +7,7 @@ import re
 import socket
 import tempfile
 import unittest
+from dataclasses import dataclass
 from pathlib import Path
 
 from every_model import CASES, flags_of
@@ -24,14 +25,21 @@ def bytes_of(text):
     return repeated.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
+@dataclass(frozen=True)
+class Request:
+    line: int
+    expected: list  # Statuses.
+    marks: str
+    text: bytes
+
+
 def read_requests():
-    """Of each line: its number, the statuses, whether it is for the exporter, too, and the bytes."""
     for number, line in enumerate(REQUESTS.read_text().splitlines(), 1):
         if not line or line.startswith("#"):
             continue
-        statuses, text = line[:9].split()[0], line[9:]
-        expected = [] if statuses == "-" else [int(status) for status in statuses.removeprefix("f").split("+")]
-        yield number, expected, not statuses.startswith("f"), bytes_of(text)
+        marks, statuses = re.fullmatch("([fw]*)(\\S+) *", line[:9]).groups()
+        expected = [] if statuses == "-" else [int(status) for status in statuses.split("+")]
+        yield Request(number, expected, marks, bytes_of(line[9:]))
 
 
 def exchange(port, *pieces):
@@ -79,13 +87,13 @@ class SameAnswers(unittest.TestCase):
         cls.requests = list(read_requests())
         with Bullpen("http", "--root", cls.root, "--model", "prefork") as server:
             cls.answers = cls.ask(server.port, cls.requests)
-            cls.exported = cls.ask(server.metrics_port, [request for request in cls.requests if request[2]])
+            cls.exported = cls.ask(server.metrics_port, [request for request in cls.requests if "f" not in request.marks])
 
     @staticmethod
     def ask(port, requests, cut=lambda request: [request]):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            asked = {number: pool.submit(exchange, port, *cut(request)) for number, _, _, request in requests}
-            return {number: answer.result() for number, answer in asked.items()}
+            asked = {request.line: pool.submit(exchange, port, *cut(request.text)) for request in requests}
+            return {line: answer.result() for line, answer in asked.items()}
 
     def check_same(self, answers, where):
         for number, answer in answers.items():
@@ -93,9 +101,9 @@ class SameAnswers(unittest.TestCase):
                 self.assertEqual(answer, self.answers[number])
 
     def test_each_request_has_its_answers(self):
-        for number, expected, _, request in self.requests:
-            with self.subTest(line=number, request=request[:80]):
-                self.assertEqual([status for status, _, _ in answers_in(self.answers[number])], expected)
+        for request in self.requests:
+            with self.subTest(line=request.line, request=request.text[:80]):
+                self.assertEqual([status for status, _, _ in answers_in(self.answers[request.line])], request.expected)
 
     def test_every_model_gives_the_same_bytes(self):
         for place, case in enumerate(CASES):
@@ -104,16 +112,17 @@ class SameAnswers(unittest.TestCase):
                 self.check_same(self.ask(server.port, requests), case)
 
     def test_it_doesnt_matter_how_the_bytes_are_cut(self):
-        def halves(request):
-            return [request[:len(request) // 2], request[len(request) // 2:]]
+        def halves(text):
+            return [text[:len(text) // 2], text[len(text) // 2:]]
 
-        def small_pieces(request):
-            return [request[at:at + 7] for at in range(0, len(request), 7)] if len(request) < 1000 else [request]
+        def small_pieces(text):
+            return [text[at:at + 7] for at in range(0, len(text), 7)] if len(text) < 1000 else [text]
 
+        requests = [request for request in self.requests if "w" not in request.marks]
         for model in sorted(THOROUGH):
             with Bullpen("http", "--root", self.root, "--model", model) as server:
                 for cut in (halves, small_pieces):
-                    self.check_same(self.ask(server.port, self.requests, cut), f"{model}, {cut.__name__}")
+                    self.check_same(self.ask(server.port, requests, cut), f"{model}, {cut.__name__}")
 
     def test_the_exporter_judges_as_the_service_does(self):
         for number, answer in self.exported.items():
