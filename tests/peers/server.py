@@ -63,7 +63,14 @@ class Cgroup:
         return int((self.home / "cpu.stat").read_text().split()[1])
 
     def close(self):
-        self.home.rmdir()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while True:
+            try:
+                return self.home.rmdir()
+            except OSError:  # A process that is no longer listed may still be on its way out.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
 
 def read_or_nothing(file):
