@@ -1,7 +1,9 @@
 """Starts the real program, asks it questions, and sees to it that nothing is left of it."""
 
+import contextlib
 import ctypes
 import os
+import random
 import re
 import select
 import shutil
@@ -47,6 +49,21 @@ def wait_until(predicate, what, timeout=30.0):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {what}")
         time.sleep(0.01)
+
+
+def free_ports(count):
+    """Ports that nobody has at the moment, of which the kernel gives none to a client or for port 0."""
+    ports = set()
+    while len(ports) < count:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return list(ports)
+
+
+def free_port():
+    [port] = free_ports(1)
+    return port
 
 
 def parse_metrics(text):

@@ -7,8 +7,8 @@ import time
 import unittest
 
 from datagram_counts import balanced, datagrams
-from faults import Hostile, free_ports
-from harness import wait_until
+from faults import Hostile
+from harness import free_ports, wait_until
 
 SIZED = ("prefork", "prefork-accept", "prefork-reuseport", "prethread", "prethread-accept")
 PATIENCE = 60
@@ -46,7 +46,7 @@ class Size(unittest.TestCase):
                     SlowDatagrams(f"model={model}", "workers_max=30", "shrink_s=1") as server:
                 wait_until(lambda: server.alive() == 4, "the first workers")
                 burst = 200
-                clients = [server.client() for _ in range(10)]  # With prefork-reuseport several sockets get some.
+                clients = [server.client() for _ in range(40)]  # Of four sockets of prefork-reuseport each gets some.
                 for number in range(burst):
                     clients[number % len(clients)].send(b"300")
                 if model != "prefork-reuseport":  # There a new worker has a new socket, with nothing in it.

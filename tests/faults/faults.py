@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from every_model import flags_of
-from harness import TOP, Bullpen, parse_metrics, processes, title, total, wait_until
+from harness import TOP, Bullpen, free_ports, parse_metrics, processes, title, total, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
 OPTIMISED = os.environ.get("BULLPEN_OPTIMISED") or PROGRAM  # Where time, descriptors or strace matter.
@@ -69,15 +69,6 @@ def settings_of(case):
     """A case of every_model.py in the hostile program's words."""
     flags = dict(zip(*[iter(flags_of(case))] * 2))
     return [f"{flag[2:]}={value}" for flag, value in flags.items() if flag in ("--model", "--threads", "--capacity")]
-
-
-def free_ports(count):
-    """Ports that nobody has at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def connect(server, listener=0, timeout=PATIENCE):

@@ -2,21 +2,14 @@
 
 import http.client
 import signal
-import socket
 import tempfile
 import unittest
 from contextlib import closing
 from pathlib import Path
 
 from faults import LONG
-from harness import Bullpen, wait_until
+from harness import Bullpen, free_port, wait_until
 from stepping import Kill, Steps, is_possible
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def get(client):

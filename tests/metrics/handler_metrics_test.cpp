@@ -15,11 +15,10 @@ using metrics::SeriesStore;
 
 namespace {
 
-constexpr std::uint32_t kib = 16;
-
 /// A pool of workers that count.
 struct Workers {
-    explicit Workers(std::uint32_t slots, const std::string& name = "web") : board{slots, 1, kib} {
+    explicit Workers(std::uint32_t slots, const std::string& name = "web", std::uint32_t kib = 16)
+        : board{slots, 1, kib} {
         views.push_back(PoolView{{.name = name, .scoreboard_fd = board.fd(), .slots = slots}});
         for (std::uint32_t slot = 0; slot < slots; ++slot)
             start(slot, 1);
@@ -130,7 +129,7 @@ TEST_SUITE("the metrics of handlers") {
 
     TEST_CASE(
         "a number that can't have been counted isn't shown, and labels that come and go are forgotten") {
-        Workers workers{1};
+        Workers workers{1, "web", 1024};
         workers.in(0, [] { Shop{}.orders.with("book").add(5); });
         CHECK(contains(workers.text(), "kind=\"book\"} 5\n"));
         const SeriesMemory memory = workers.board.series(0);

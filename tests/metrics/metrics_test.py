@@ -15,7 +15,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from harness import TOP, Bullpen, end_with, title, total, wait_until
+from harness import TOP, Bullpen, end_with, free_port, title, total, wait_until
 
 SHIPPED = TOP / "deploy/prometheus"
 PATIENCE_S = 60
@@ -39,12 +39,6 @@ def exporter_of(server):
 def cpu_ticks(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Text(unittest.TestCase):

@@ -11,17 +11,11 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import parse_metrics, processes, title, total  # noqa: E402
+from harness import free_port, parse_metrics, processes, title, total  # noqa: E402
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 15.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def accepts(port):

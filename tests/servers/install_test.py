@@ -19,7 +19,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import TOP, end_with, wait_until
+from harness import TOP, end_with, free_port, wait_until
 
 BUILD = Path(os.environ.get("BULLPEN_OPTIMISED", TOP / "build/bullpen")).parent
 EXAMPLES = TOP / "servers/examples"
@@ -77,12 +77,6 @@ def run(*command, **options):
     if done.returncode != 0 or re.search(r"\bwarning\b", done.stdout, re.IGNORECASE):
         raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}")
     return done.stdout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -13,15 +13,9 @@ import unittest
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness import TOP, Bullpen, echo, fewest_descriptors, title, wait_until
+from harness import TOP, Bullpen, echo, fewest_descriptors, free_port, title, wait_until
 
 PROGRAM = os.environ.get("BULLPEN", str(TOP / "build/bullpen"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Reloading(unittest.TestCase):
