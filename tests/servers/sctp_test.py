@@ -1,29 +1,26 @@
-"""Services over SCTP. Few kernels have it loaded: with BULLPEN_LONG=1 and the package user-mode-linux the sentences run in a
-kernel that is a process, and has it."""
+"""Services over SCTP. Few kernels have it loaded: tests/debian_kernel/run servers/sctp runs the sentences under one."""
 
-import ctypes
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import unittest
 from contextlib import closing
-from pathlib import Path
 
 import every_model
-from harness import TOP, Bullpen, end_with, wait_until
+from harness import TOP, Bullpen, wait_until
 
 PROGRAM = os.environ.get("BULLPEN_OPTIMISED") or str(TOP / "build/bullpen")
-KERNEL = os.environ.get("BULLPEN_LONG") and shutil.which("linux.uml")
-INSIDE = "--inside" in sys.argv
 PATIENCE = 30
-BOOT_AND_ALL = 1500
-MODULES = ("lib/crc-ccitt", "net/ipv6/ipv6", "net/ipv4/udp_tunnel", "net/ipv6/ip6_udp_tunnel", "net/sctp/sctp")
-SYS_FINIT_MODULE, RB_POWER_OFF = 313, 0x4321FEDC
 CASES = [case for case in every_model.chosen(with_alike=True) if case != "inetd"]
+
+
+def kernel_has_it():
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+        return True
+    except OSError:
+        return False
 
 
 def connect(address):
@@ -57,7 +54,7 @@ def get(address, path):
     return int(head.split(b" ")[1]), len(content)
 
 
-@unittest.skipUnless(INSIDE, "it needs a kernel with SCTP")
+@unittest.skipUnless(kernel_has_it(), "it needs a kernel with SCTP")
 class Sctp(unittest.TestCase):
     def test_each_model_serves_it_over_both_families(self):
         for case in CASES:
@@ -119,62 +116,15 @@ class Sctp(unittest.TestCase):
             self.assertIn("SCTP has no half-closed state", done.stderr)
 
 
-class Outside(unittest.TestCase):
-    def test_a_kernel_without_it_gets_one_sentence(self):
-        try:
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
-            self.skipTest("this kernel has SCTP")
-        except OSError:
-            pass
+@unittest.skipIf(kernel_has_it(), "this kernel has SCTP")
+class WithoutSctp(unittest.TestCase):
+    def test_one_sentence_says_so(self):
         done = subprocess.run([PROGRAM, "serve", "echo", "--listen", "sctp:127.0.0.1:0"], capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("cannot listen on sctp:127.0.0.1:0, this kernel has no SCTP", done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
-    @unittest.skipUnless(KERNEL, "BULLPEN_LONG isn't set, or there is no User Mode Linux")
-    def test_a_kernel_that_has_it_runs_the_sentences(self):
-        with tempfile.TemporaryDirectory() as home:
-            init = Path(home, "init")
-            init.write_text(f"#!/bin/sh\nPATH={os.environ['PATH']} PYTHONPATH={TOP}/tests BULLPEN={PROGRAM} "
-                            f"BULLPEN_OPTIMISED={PROGRAM} PYTHONDONTWRITEBYTECODE=1 TMPDIR=/run HOME=/run "
-                            f"exec {sys.executable} {__file__} --inside\n")
-            init.chmod(0o755)
-            done = subprocess.run([KERNEL, "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}", "quiet",
-                                   "con=null", "con0=null,fd:1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, errors="replace", timeout=BOOT_AND_ALL, check=False,
-                                  start_new_session=True, env={**os.environ, "TMPDIR": home}, preexec_fn=end_with(os.getpid()))
-        if "inside a kernel of its own" not in done.stdout:
-            self.skipTest("User Mode Linux doesn't run here: " + done.stdout[-300:])
-        self.assertIn("all sentences hold", done.stdout, done.stdout[-10000:])
-
-
-def run_inside():
-    """The life of the other kernel's first process."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for kind, where in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run")):
-        if libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None) != 0:
-            print("cannot mount", where, os.strerror(ctypes.get_errno()))
-    os.makedirs("/dev/shm", exist_ok=True)
-    for module in MODULES:
-        path = f"/usr/lib/uml/modules/{os.uname().release}/kernel/{module}.ko"
-        with open(path, "rb") as file:
-            if libc.syscall(SYS_FINIT_MODULE, file.fileno(), b"", 0) != 0:
-                print("cannot load", module, os.strerror(ctypes.get_errno()))
-    Path("/proc/sys/net/sctp/cookie_hmac_alg").write_text("none")  # Its hash is a module more.
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    print("inside a kernel of its own", flush=True)
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(
-        unittest.defaultTestLoader.loadTestsFromTestCase(Sctp))
-    if result.wasSuccessful() and result.testsRun > 0:
-        print("all sentences hold", flush=True)
-
 
 if __name__ == "__main__":
-    if not INSIDE:
-        unittest.main()
-    try:
-        run_inside()
-    finally:
-        sys.stdout.flush()
-        ctypes.CDLL(None).reboot(RB_POWER_OFF)
+    unittest.main()
