@@ -1,7 +1,9 @@
 #include "pool/signal_source.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,9 +28,11 @@ void send_none(int fd) noexcept {
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_ASYNC);
 }
 
-/// Room in a TCP socket does, too, but in a UNIX socket it doesn't (unix_poll() doesn't ask for it).
-constexpr bool brings_signal(short events) noexcept {
-    return events == POLLIN;
+/// Not of SCTP: that its client has ended wakes who waits for it, but sends no signal.
+bool sends_for_the_end(int fd) noexcept {
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    return ::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || protocol != IPPROTO_SCTP;
 }
 
 }  // namespace
@@ -61,8 +65,11 @@ SignalSource::Watched& SignalSource::at(int fd) noexcept {
 
 bool SignalSource::watch(int fd, Await what) noexcept {
     Watched& watched = at(fd);
-    if (!watched.signals && !send_signals(fd, number_)) return false;
-    watched.signals = true;
+    if (!watched.signals) {
+        if (!send_signals(fd, number_)) return false;
+        watched.signals = true;
+        watched.for_the_end = sends_for_the_end(fd);
+    }
     watched.events = what == Await::input ? POLLIN : POLLOUT;
     doubt(fd);
     return true;
@@ -109,8 +116,12 @@ void SignalSource::ask_about_doubted(std::optional<std::chrono::nanoseconds> at_
         if (one.revents != 0) ready_.push_back(one.fd);
     doubted_.clear();
     for (const pollfd& one : asked.subspan(shared_.size())) {
-        at(one.fd).is_doubted = one.revents == 0 && !brings_signal(one.events);
-        if (at(one.fd).is_doubted) doubted_.push_back(one.fd);
+        Watched& watched = at(one.fd);
+        // Room in a TCP socket brings a signal, too, but in a UNIX socket it doesn't (unix_poll() doesn't ask
+        // for it).
+        const bool brings_signal = one.events == POLLIN && watched.for_the_end;
+        watched.is_doubted = one.revents == 0 && !brings_signal;
+        if (watched.is_doubted) doubted_.push_back(one.fd);
     }
 }
 

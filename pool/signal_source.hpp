@@ -41,7 +41,8 @@ public:
 private:
     struct Watched {
         short events = 0;         ///< 0: not watched.
-        bool signals = false;     ///< The kernel sends signals for it.
+        bool signals = false;     ///< The kernel sends signals for it,
+        bool for_the_end = true;  ///< also when its client has ended.
         bool is_doubted = false;  ///< It is in `doubted_`.
     };
 

@@ -66,6 +66,17 @@ class Sctp(unittest.TestCase):
                         for _ in range(3):
                             self.assertEqual(ask(client, b"hello"), b"hello")
 
+    def test_the_end_of_a_client_that_has_been_silent_is_noticed(self):
+        for case in CASES:
+            with self.subTest(case=case), Bullpen("echo", *every_model.flags_of(case), "--listen", "sctp:127.0.0.1:0") as server:
+                with closing(connect(server.addresses[0])) as client:
+                    self.assertEqual(ask(client, b"hello"), b"hello")
+                    if case not in every_model.ONE_AT_A_TIME:
+                        with closing(connect(server.addresses[0])) as other:  # The server looks for others, too.
+                            self.assertEqual(ask(other, b"hello"), b"hello")
+                    wait_until(lambda: server.total("bullpen_connections_in_flight") == 1, "the first alone", timeout=10)
+                wait_until(lambda: server.total("bullpen_connections_in_flight") == 0, "its end", timeout=10)
+
     def test_an_answer_may_be_larger_than_the_send_buffer(self):
         for case in ("prefork", "event", "epoll"):
             with self.subTest(case=case), \
